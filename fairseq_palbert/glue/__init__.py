@@ -1,0 +1,1 @@
+"""The GLUE tasks: one table, their metrics, their files."""

@@ -1,0 +1,1 @@
+"""Plain torch: encoders, heads and lambda modules, without fairseq."""

@@ -1,0 +1,123 @@
+"""The whole pondering classifier in plain torch: an encoder, and the heads that read every layer of it.
+
+Sizes: N layers, B sentences, T tokens (padding included), C hidden units, K outputs (classes, or 1 for regression).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .depthwise import DepthWise
+from .initialise import initialise
+from .lambda_module import LinearLambda, MlpLambda, RnnLambda
+
+
+@dataclass(frozen=True)
+class HeadsShape:
+    """Everything that fixes the heads' tensors and arithmetic. The defaults are PALBERT's (arXiv 2204.03276)."""
+
+    outputs: int
+    per_layer_pooler: bool = False
+    per_layer_classifier: bool = False
+    per_layer_lambda: bool = False
+    classifier_dropout: float = 0.1
+    lambda_module: str = "mlp"
+    lambda_depth: int = 3
+    lambda_input: str = "concat"
+    lambda_lookback: int = 1
+    lambda_layer_embedding: bool = False
+    lambda_detach: bool = False
+    lambda_dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class PonderOutput:
+    """``logits`` [N, B, K] of every layer; ``halting_logits`` [N − 1, B], or [N, B] where the last one was asked for."""
+
+    logits: Tensor
+    halting_logits: Tensor
+
+
+class PonderingClassifier(nn.Module):
+    """z_n = tanh(W c_n + b) of the first token c_n after layer n; ŷ_n = classifier(z_n); l_n = lambda module(z_1..z_n).
+
+    ``forward`` gives all depths at once, for training. ``embed``, ``attended``, ``step``, ``pool``, ``classify`` and
+    ``halt`` give one depth at a time, for early exit; they run the same code on one layer.
+    Source: PALBERT (arXiv 2204.03276, section 3).
+    """
+
+    def __init__(self, encoder: nn.Module, heads: HeadsShape):
+        super().__init__()
+        self.encoder = encoder
+        self.depth = encoder.depth
+        self.heads_shape = heads
+        hidden = encoder.hidden_size
+        self.pooler = DepthWise(lambda: nn.Linear(hidden, hidden), self.depth if heads.per_layer_pooler else 1)
+        self.classifier = DepthWise(
+            lambda: nn.Sequential(nn.Dropout(heads.classifier_dropout), nn.Linear(hidden, heads.outputs)),
+            self.depth if heads.per_layer_classifier else 1,
+        )
+        self.lambda_module = self._make_lambda_module(hidden, heads)
+        self.layer_embedding = nn.Embedding(self.depth, hidden) if heads.lambda_layer_embedding else None
+        initialise(self)
+
+    def _make_lambda_module(self, hidden: int, heads: HeadsShape) -> nn.Module:
+        copies = self.depth - 1 if heads.per_layer_lambda else 1
+        if heads.lambda_module == "linear":
+            return LinearLambda(hidden, copies, heads.lambda_dropout)
+        if heads.lambda_module == "rnn":
+            return RnnLambda(hidden, copies, heads.lambda_dropout)
+        return MlpLambda(hidden, copies, heads.lambda_dropout, heads.lambda_depth, heads.lambda_input,
+                         heads.lambda_lookback)
+
+    def forward(self, tokens: Tensor, halt_at_last: bool = False) -> PonderOutput:
+        """All depths. ``halt_at_last`` asks for the last layer's halting logit too, which one lambda module a layer does
+        not have. Shape: tokens [B, T] -> see ``PonderOutput``."""
+        attended = self.attended(tokens)
+        hidden = self.embed(tokens)
+        first_tokens = []
+        for n in range(1, self.depth + 1):
+            hidden = self.step(n, hidden, attended)
+            first_tokens.append(hidden[:, 0])
+        pooled = torch.tanh(self.pooler(1, torch.stack(first_tokens)))
+        halting = pooled if halt_at_last else pooled[:-1]
+        halting_logits, _ = self._halt(1, halting, self.initial_memory(pooled))
+        return PonderOutput(self.classifier(1, pooled), halting_logits)
+
+    def attended(self, tokens: Tensor) -> Tensor | None:
+        """What ``step`` needs to know of the padding: rows follow the batch. Shape: [B, T] -> [B, ...] or None."""
+        return self.encoder.attended(tokens)
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Shape: [B, T] -> [B, T, C]."""
+        return self.encoder.embed(tokens)
+
+    def step(self, n: int, hidden: Tensor, attended: Tensor | None) -> Tensor:
+        """Hidden states after layer n of 1..N. Shape: [B, T, C] -> [B, T, C]."""
+        return self.encoder.step(n, hidden, attended)
+
+    def pool(self, n: int, hidden: Tensor) -> Tensor:
+        """z_n. Shape: [B, T, C] -> [B, C]."""
+        return torch.tanh(self.pooler(n, hidden[None, :, 0]))[0]
+
+    def classify(self, n: int, pooled: Tensor) -> Tensor:
+        """ŷ_n. Shape: [B, C] -> [B, K]."""
+        return self.classifier(n, pooled[None])[0]
+
+    def halt(self, n: int, pooled: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """l_n and what to remember for layer n + 1. Shape: [B, C], [B, ...] -> [B], [B, ...]."""
+        halting_logits, memory = self._halt(n, pooled[None], memory)
+        return halting_logits[0], memory
+
+    def initial_memory(self, pooled: Tensor) -> Tensor:
+        """The lambda module's memory before layer 1. Shape: pooled [..., B, C] -> [B, ...]."""
+        return self.lambda_module.initial_memory(pooled)
+
+    def _halt(self, first: int, pooled: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        if self.heads_shape.lambda_detach:
+            pooled = pooled.detach()
+        if self.layer_embedding is not None:
+            layers = torch.arange(first - 1, first - 1 + pooled.shape[0], device=pooled.device)
+            pooled = pooled + self.layer_embedding(layers).unsqueeze(1)
+        return self.lambda_module(first, pooled, memory)

@@ -1,0 +1,47 @@
+"""One post-norm Transformer layer, the block that RoBERTa repeats.
+
+Sizes: B sentences, T tokens (padding included), C hidden units, H attention heads.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu, "tanh": F.tanh}
+
+
+class TransformerLayer(nn.Module):
+    """h' = LayerNorm(h + SelfAttention(h)); h'' = LayerNorm(h' + W₂ act(W₁ h')).
+
+    Source: Attention Is All You Need (arXiv 1706.03762) in BERT's post-norm form (arXiv 1810.04805).
+    """
+
+    def __init__(self, hidden: int, ffn_hidden: int, heads: int, activation: str, dropout: float,
+                 attention_dropout: float, activation_dropout: float):
+        super().__init__()
+        self.heads = heads
+        self.activation = ACTIVATIONS[activation]
+        self.dropout = dropout
+        self.attention_dropout = attention_dropout
+        self.activation_dropout = activation_dropout
+        self.qkv_proj = nn.Linear(hidden, 3 * hidden)
+        self.out_proj = nn.Linear(hidden, hidden)
+        self.attention_norm = nn.LayerNorm(hidden)
+        self.fc1 = nn.Linear(hidden, ffn_hidden)
+        self.fc2 = nn.Linear(ffn_hidden, hidden)
+        self.output_norm = nn.LayerNorm(hidden)
+
+    def forward(self, hidden: Tensor, attended: Tensor | None) -> Tensor:
+        """``attended`` [B, 1, 1, T] is true where a token may be looked at, or None where all may. [B, T, C] -> [B, T, C]."""
+        hidden = self.attention_norm(hidden + self._dropped(self._attend(hidden, attended)))
+        inner = F.dropout(self.activation(self.fc1(hidden)), self.activation_dropout, self.training)
+        return self.output_norm(hidden + self._dropped(self.fc2(inner)))
+
+    def _attend(self, hidden: Tensor, attended: Tensor | None) -> Tensor:
+        # [B, T, 3C] -> three of [B, H, T, C / H]
+        query, key, value = self.qkv_proj(hidden).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        dropout = self.attention_dropout if self.training else 0.0
+        context = F.scaled_dot_product_attention(query, key, value, attn_mask=attended, dropout_p=dropout)
+        return self.out_proj(context.transpose(1, 2).flatten(2))
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout, self.training)

@@ -1,0 +1,1 @@
+"""The mathematics of PonderNet and PALBERT on plain tensors."""

@@ -1,0 +1,87 @@
+"""From halting logits to the distribution of the exit layer.
+
+Sizes: N layers, B sentences. Layers are counted 1..N in formulas and lie on dimension 0 of every tensor. The halting
+probability of layer n is λ_n = σ(l_n); the last layer takes what is left, so only the N − 1 logits before it are read.
+All results are float32, or float64 where the logits are.
+
+Source: PonderNet (arXiv 2107.05407, eq. 3–6) and PALBERT (arXiv 2204.03276, section 3), in log space.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Half precision is widened; float32 and float64 stay as they are."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def log_survival(halting_logits: Tensor) -> Tensor:
+    """log P(no exit up to and including layer n) = Σ_{j≤n} log σ(−l_j).
+
+    Shape: any number of layers K on dimension 0, [K, B] -> [K, B], in nats.
+    """
+    return logsigmoid(-at_least_float32(halting_logits)).cumsum(0)
+
+
+def cdf_from_log_survival(log_survival: Tensor) -> Tensor:
+    """CDF_n = −expm1(log survival_n): within [0, 1] and never falling, for any logits. Shape is kept."""
+    return -torch.expm1(log_survival)
+
+
+def cdf(halting_logits: Tensor) -> Tensor:
+    """CDF_n = 1 − ∏_{j≤n} (1 − λ_j) for n < N, and CDF_N = 1.
+
+    Shape: [N − 1, B] -> [N, B].
+    """
+    before_last = cdf_from_log_survival(log_survival(halting_logits))
+    return torch.cat([before_last, before_last.new_ones(1, before_last.shape[1])])
+
+
+def log_posterior(halting_logits: Tensor) -> Tensor:
+    """log p_n = log λ_n + Σ_{j<n} log(1 − λ_j) for n < N, and log p_N = Σ_{j<N} log(1 − λ_j).
+
+    The last layer takes the remainder, so Σ_n p_n = 1. Shape: [N − 1, B] -> [N, B], in nats.
+    """
+    halting_logits = at_least_float32(halting_logits)
+    survived = _log_survival_before(halting_logits)
+    return torch.cat([logsigmoid(halting_logits) + survived[:-1], survived[-1:]])
+
+
+def released_log_posterior(halting_logits: Tensor, epsilon: float) -> tuple[Tensor, int]:
+    """log p as the published code of PALBERT trains on it: not normalised, and floored once almost all mass is spent.
+
+    p_n = λ_n ∏_{j<n} (1 − λ_j) for every n ≤ N (no remainder on layer N), replaced by ε/N wherever the running sum of
+    p before layer n, replaced values included, exceeds 1 − ε. ``epsilon=0`` keeps every p_n.
+
+    Shape: [N, B] -> log p [N, B] in nats, and the number of layers that the published code computes: it stops before
+    the first layer at which every row of the batch is past 1 − ε, and leaves the rest out of the task loss.
+    Source: github.com/tinkoff-ai/palbert, described in the README under "As released".
+    """
+    halting_logits = at_least_float32(halting_logits)
+    log_p = logsigmoid(halting_logits) + _log_survival_before(halting_logits)[:-1]
+    depth = computed = halting_logits.shape[0]
+    if epsilon == 0:
+        return log_p, computed
+    floor = torch.full_like(log_p[0], epsilon / depth).log()
+    floored, spent = [], torch.zeros_like(floor)
+    for n in range(depth):
+        halted = spent > 1 - epsilon
+        if computed == depth and bool(halted.all()):
+            computed = n
+        floored.append(torch.where(halted, floor, log_p[n]))
+        spent = spent + floored[-1].exp()
+    return torch.stack(floored), computed
+
+
+def expected_depth(p: Tensor) -> Tensor:
+    """Σ_n n p_n, in layers. Shape: [N, B] -> [B], or [N] -> a scalar."""
+    layers = torch.arange(1, p.shape[0] + 1, dtype=p.dtype, device=p.device)
+    return torch.tensordot(layers, p, dims=1)
+
+
+def _log_survival_before(halting_logits: Tensor) -> Tensor:
+    """Row n is Σ_{j<n} log(1 − λ_j), from 0 at the first. Shape: [K, B] -> [K + 1, B]."""
+    survived = log_survival(halting_logits)
+    return torch.cat([survived.new_zeros(1, survived.shape[1]), survived])

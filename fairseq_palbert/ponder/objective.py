@@ -1,0 +1,58 @@
+"""The training objective: expected loss plus β times a KL term, with the published code's departures by option."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from .halting import at_least_float32, log_posterior, released_log_posterior
+from .prior import kl_divergence, log_prior
+
+POSTERIOR_REMAINDERS = ("last", "none")
+
+
+@dataclass(frozen=True)
+class PonderLoss:
+    """Per sentence, in nats: ``loss`` = ``task_loss`` + β ``kl``, each [B]; ``p`` is the posterior, [N, B]."""
+
+    loss: Tensor
+    task_loss: Tensor
+    kl: Tensor
+    p: Tensor
+
+
+@dataclass(frozen=True)
+class PonderObjective:
+    """L = Σ_n p_n L(ŷ_n, y) + β KL(p ‖ prior), per sentence.
+
+    ``kl_direction`` "prior_posterior" gives KL(prior ‖ p). ``posterior_remainder`` "none" leaves p as it is at layer N
+    (p_N = λ_N ∏_{j<N} (1 − λ_j), summing to less than 1), which reads the last layer's halting logit too;
+    ``halting_epsilon`` then floors p as the published code does (see ``released_log_posterior``).
+
+    Source: PonderNet (arXiv 2107.05407, eq. 6–7); PALBERT (arXiv 2204.03276, eq. 4–5).
+    """
+
+    beta: float
+    lambda_p: float
+    prior: str = "geometric"
+    prior_remainder: str = "last"
+    kl_direction: str = "posterior_prior"
+    posterior_remainder: str = "last"
+    halting_epsilon: float = 0.0
+
+    @property
+    def reads_last_halting_logit(self) -> bool:
+        return self.posterior_remainder == "none"
+
+    def __call__(self, halting_logits: Tensor, layer_losses: Tensor) -> PonderLoss:
+        """Shape: halting logits [N − 1, B], or [N, B] where the last one is read, and layer losses [N, B], in nats."""
+        layer_losses = at_least_float32(layer_losses)
+        depth = computed = layer_losses.shape[0]
+        if self.reads_last_halting_logit:
+            log_p, computed = released_log_posterior(halting_logits, self.halting_epsilon)
+        else:
+            log_p = log_posterior(halting_logits)
+        p = log_p.exp()
+        prior = log_prior(self.prior, depth, self.lambda_p, self.prior_remainder).to(log_p).unsqueeze(1)
+        kl = kl_divergence(log_p, prior) if self.kl_direction == "posterior_prior" else kl_divergence(prior, log_p)
+        task_loss = (p * layer_losses)[:computed].sum(0)
+        return PonderLoss(task_loss + self.beta * kl, task_loss, kl, p)

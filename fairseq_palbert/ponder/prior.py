@@ -1,0 +1,46 @@
+"""Priors on the exit layer 1..N, and how far the posterior is from one.
+
+Source: PonderNet (arXiv 2107.05407, section 2.3); the normal and uniform priors after PALBERT (arXiv 2204.03276).
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+PRIORS = ("geometric", "normal", "uniform")
+PRIOR_REMAINDERS = ("last", "renormalise")
+KL_DIRECTIONS = ("posterior_prior", "prior_posterior")
+
+
+def log_prior(name: str, depth: int, lambda_p: float, remainder: str = "last") -> Tensor:
+    """log prior over the layers 1..N, in float64 and nats.
+
+    geometric: log λ_p + (n − 1) log(1 − λ_p); ``remainder`` says where the mass beyond N goes: ``last`` gives it to
+    layer N, ``renormalise`` spreads it over all in proportion. normal: ∝ −(n − 1/λ_p)², that is a Gaussian of variance
+    1/2 around the geometric's mean. uniform: −log N.
+
+    Shape: [N]. Raises ValueError for λ_p outside (0, 1) and for unknown names.
+    """
+    if not 0 < lambda_p < 1:
+        raise ValueError(f"the prior's parameter lies strictly between 0 and 1, not {lambda_p}")
+    if name not in PRIORS or remainder not in PRIOR_REMAINDERS:
+        raise ValueError(f"prior {name!r} with remainder {remainder!r}: choose from {PRIORS} and {PRIOR_REMAINDERS}")
+    layers = torch.arange(1, depth + 1, dtype=torch.float64)
+    if name == "uniform":
+        return torch.full_like(layers, -math.log(depth))
+    if name == "normal":
+        return (-((layers - 1 / lambda_p) ** 2)).log_softmax(0)
+    log_p = math.log(lambda_p) + (layers - 1) * math.log1p(-lambda_p)
+    if remainder == "renormalise":
+        return log_p.log_softmax(0)
+    log_p[-1] = (depth - 1) * math.log1p(-lambda_p)
+    return log_p
+
+
+def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """KL(p ‖ q) = Σ_n p_n (log p_n − log q_n), in nats; a term with p_n = 0 counts 0.
+
+    Shape: [N, B] and [N, B], either one broadcast from [N, 1] -> [B]. Neither has to sum to 1.
+    """
+    return (log_p.exp() * (log_p - log_q)).sum(0)

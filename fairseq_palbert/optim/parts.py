@@ -1,0 +1,38 @@
+"""Which part of a pondering classifier a parameter belongs to, for learning rates by part.
+
+Parts: ``encoder``, ``classifier`` (the pooler belongs to it) and ``lambda`` (the lambda module and its layer embedding). A
+parameter of the encoder also has a depth: 0 in the embeddings, n in layer n of 1..N.
+"""
+
+from torch import nn
+
+PARTS = ("encoder", "classifier", "lambda")
+_PART_OF_HEAD = {"pooler": "classifier", "classifier": "classifier", "lambda_module": "lambda", "layer_embedding": "lambda"}
+
+
+def tag_parameters(network: nn.Module) -> None:
+    """Writes on every parameter of a ``PonderingClassifier`` the part it belongs to.
+
+    ``param_group`` names the optimizer's group: ``encoder_0`` (the embeddings) to ``encoder_N``, ``classifier`` or
+    ``lambda``. ``optim_overrides`` holds ``part``, and ``layers_above`` = N − depth, which is 0 for the heads. fairseq's
+    copies of the parameters for fp16 and bf16 keep these two attributes and no other.
+
+    Raises ValueError for a parameter that belongs to no part.
+    """
+    for name, parameter in network.named_parameters():
+        part, depth = _part_and_depth(name)
+        in_encoder = part == "encoder"
+        parameter.param_group = f"encoder_{depth}" if in_encoder else part
+        parameter.optim_overrides = {"part": part, "layers_above": network.depth - depth if in_encoder else 0}
+
+
+def _part_and_depth(name: str) -> tuple[str, int]:
+    """The depth is 0 outside the encoder. ``encoder.layers.0.fc1.weight`` -> ("encoder", 1)."""
+    module, *inner = name.split(".")
+    if module in _PART_OF_HEAD:
+        return _PART_OF_HEAD[module], 0
+    if module == "encoder" and inner[0] == "layers":
+        return "encoder", int(inner[1]) + 1
+    if module == "encoder" and inner[0].startswith("embed"):
+        return "encoder", 0
+    raise ValueError(f"parameter {name!r} belongs to no part ({', '.join(PARTS)}) of the model")

@@ -11,6 +11,18 @@ from torch import Tensor
 PRIORS = ("geometric", "normal", "uniform")
 PRIOR_REMAINDERS = ("last", "renormalise")
 KL_DIRECTIONS = ("posterior_prior", "prior_posterior")
+PALBERT_LAMBDA, PALBERT_DEPTH = 0.1, 12  # github.com/tinkoff-ai/palbert, ALBERT-base
+
+
+def default_lambda(depth: int) -> float:
+    """λ_p = 1 − 0.9^(12/N): a geometric prior that is as far gone at any fraction of N layers as PALBERT's at that of 12.
+
+    Its survival (1 − λ_p)^n = 0.9^(12 n/N) depends on n/N alone. So the prior alone leaves, under q = 0.5, at layer 7 of
+    12 (λ_p = 0.1) and at layer 4 of 6 (λ_p = 0.19). Raises ValueError for fewer than one layer.
+    """
+    if depth < 1:
+        raise ValueError(f"a prior needs at least one layer, not {depth}")
+    return 1 - (1 - PALBERT_LAMBDA) ** (PALBERT_DEPTH / depth)
 
 
 def log_prior(name: str, depth: int, lambda_p: float, remainder: str = "last") -> Tensor:

@@ -25,6 +25,11 @@ def log_survival(halting_logits: Tensor) -> Tensor:
     return logsigmoid(-at_least_float32(halting_logits)).cumsum(0)
 
 
+def log_survival_after(log_survival_before: Tensor, halting_logits: Tensor) -> Tensor:
+    """One layer on: log survival_n = log survival_{n−1} + log σ(−l_n), in the precision of the first. Shape: [B] each."""
+    return log_survival_before + logsigmoid(-halting_logits.to(log_survival_before.dtype))
+
+
 def cdf_from_log_survival(log_survival: Tensor) -> Tensor:
     """CDF_n = −expm1(log survival_n): within [0, 1] and never falling, for any logits. Shape is kept."""
     return -torch.expm1(log_survival)
@@ -37,6 +42,16 @@ def cdf(halting_logits: Tensor) -> Tensor:
     """
     before_last = cdf_from_log_survival(log_survival(halting_logits))
     return torch.cat([before_last, before_last.new_ones(1, before_last.shape[1])])
+
+
+def exit_layer(cdf: Tensor, threshold: float) -> Tensor:
+    """Q-exit: the first n with CDF_n > q, layer N at the latest. Shape: [N, B] -> [B], layers counted from 1.
+
+    Source: PALBERT (arXiv 2204.03276, section 3.3).
+    """
+    passed = cdf > threshold
+    passed[-1] = True
+    return passed.int().argmax(0) + 1
 
 
 def log_posterior(halting_logits: Tensor) -> Tensor:

@@ -1,0 +1,3 @@
+"""What ``--criterion`` names."""
+
+from . import ponder_classification  # noqa: F401

@@ -1,0 +1,3 @@
+"""What ``--task`` names."""
+
+from . import glue  # noqa: F401

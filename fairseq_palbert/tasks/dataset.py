@@ -1,0 +1,90 @@
+"""Examples of one split, assembled, truncated and batched without losing any."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from fairseq.data import Dictionary, FairseqDataset
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from ..glue.assembly import kept_lengths, roberta_example
+
+
+@dataclass(frozen=True)
+class TokenizedSplit:
+    """One or two indexed datasets of sentences that end in ``</s>``, and float64 or int64 targets [S] where known."""
+
+    sentences: list[FairseqDataset]
+    targets: Tensor | None
+
+    def __len__(self) -> int:
+        return len(self.sentences[0])
+
+
+class GlueDataset(FairseqDataset):
+    """The examples ``ids`` of a split; an example's id is its row in the file.
+
+    A batch is ``id`` [B], ``net_input`` (``src_tokens`` [B, T] padded on the right, ``src_lengths`` [B]), ``target`` [B]
+    where labels are known, ``nsentences``, ``ntokens``, and ``examples``, the number of examples of the whole split.
+    """
+
+    def __init__(self, split: TokenizedSplit, ids: np.ndarray, dictionary: Dictionary, max_positions: int, shuffle: bool):
+        self.split = split
+        self.ids = ids
+        self.dictionary = dictionary
+        self.shuffle = shuffle
+        marks = 2 * len(split.sentences)
+        lengths = [np.asarray(sentences.sizes)[ids] - 1 for sentences in split.sentences]  # the </s> counts as a mark
+        if len(lengths) == 1:
+            self.kept = [np.minimum(lengths[0], max_positions - marks)]
+        else:
+            self.kept = list(kept_lengths(*lengths, max_positions - marks))
+        self.sizes = sum(self.kept) + marks
+        self.truncated = int((sum(lengths) + marks > max_positions).sum())
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> dict:
+        row = int(self.ids[index])
+        sentences = [tokens[row][:kept[index]].long() for tokens, kept in zip(self.split.sentences, self.kept)]
+        example = {"id": row, "tokens": roberta_example(self.dictionary.bos(), self.dictionary.eos(), sentences)}
+        if self.split.targets is not None:
+            example["target"] = self.split.targets[row]
+        return example
+
+    def collater(self, samples: list[dict]) -> dict:
+        if not samples:
+            return {}
+        tokens = [sample["tokens"] for sample in samples]
+        lengths = torch.tensor([len(row) for row in tokens])
+        batch = {
+            "id": torch.tensor([sample["id"] for sample in samples]),
+            "net_input": {"src_tokens": pad_sequence(tokens, True, self.dictionary.pad()), "src_lengths": lengths},
+            "nsentences": len(samples),
+            "ntokens": int(lengths.sum()),
+            "examples": len(self.split),
+        }
+        if "target" in samples[0]:
+            batch["target"] = torch.stack([sample["target"] for sample in samples])
+        return batch
+
+    def ordered_indices(self) -> np.ndarray:
+        """A fresh order each epoch in training (fairseq seeds numpy by epoch), else by length, shortest first."""
+        if self.shuffle:
+            return np.random.permutation(len(self))
+        return np.argsort(self.sizes, kind="stable")
+
+    @property
+    def can_reuse_epoch_itr_across_epochs(self) -> bool:
+        return not self.shuffle
+
+    def num_tokens(self, index: int) -> int:
+        return int(self.sizes[index])
+
+    def num_tokens_vec(self, indices: np.ndarray) -> np.ndarray:
+        return self.sizes[indices]
+
+    def size(self, index: int) -> int:
+        return int(self.sizes[index])

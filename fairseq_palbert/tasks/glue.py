@@ -1,0 +1,138 @@
+"""``--task glue``: sentence classification and regression on binarized GLUE data."""
+
+import logging
+from dataclasses import dataclass, field
+from typing import Optional
+
+import numpy as np
+import torch
+from fairseq import metrics
+from fairseq.dataclass import FairseqDataclass
+from fairseq.tasks import FairseqTask, register_task
+from omegaconf import II, MISSING
+
+from ..errors import UserError
+from ..glue.metrics import GlueMetrics
+from ..glue.tasks import TASKS, glue_task
+from .binarized import BinarizedFolder
+from .dataset import GlueDataset
+
+logger = logging.getLogger(__name__)
+HOLDOUT = "holdout"
+HOLDOUT_SEED = 0  # not --seed, so that runs of several seeds are selected on the same examples
+
+
+@dataclass
+class GlueConfig(FairseqDataclass):
+    data: str = field(default=MISSING, metadata={"help": "folder of the binarized task, as preprocess.glue leaves it"})
+    glue_task: Optional[str] = field(
+        default=None, metadata={"help": f"GLUE task, which fixes columns, labels and metric: {', '.join(TASKS)}"}
+    )
+    max_positions: int = field(
+        default=512,
+        metadata={"help": "tokens of an example, special ones included; longer ones lose tokens of the longer sentence first"},
+    )
+    label_order: Optional[str] = field(
+        default=None,
+        metadata={"help": "labels by class id, comma-separated, to match a checkpoint's (default: the task table's order)"},
+    )
+    holdout_fraction: float = field(
+        default=0.0,
+        metadata={"help": "part of train that becomes the split 'holdout' instead, to select on (--valid-subset holdout)"},
+    )
+    seed: int = II("common.seed")
+    valid_subset: str = II("dataset.valid_subset")
+    ignore_unused_valid_subsets: Optional[bool] = II("dataset.ignore_unused_valid_subsets")
+
+
+@register_task("glue", dataclass=GlueConfig)
+class GlueSentenceTask(FairseqTask):
+    """One GLUE task: its data, its labels and its metrics.
+
+    ``glue_task`` is the row of the task table, ``labels`` the order of the class ids, ``metrics`` the task's metrics.
+    """
+
+    @classmethod
+    def setup_task(cls, cfg: GlueConfig, **_):
+        if cfg.glue_task is None:
+            raise UserError(f"--task glue needs --glue-task: choose from {', '.join(TASKS)}")
+        return cls(cfg)
+
+    def __init__(self, cfg: GlueConfig):
+        super().__init__(cfg)
+        self.glue_task = glue_task(cfg.glue_task)
+        self.labels = _label_order(cfg.label_order, self.glue_task)
+        _check_config(cfg, self.glue_task)
+        self.metrics = GlueMetrics(self.glue_task, self.labels)
+        self.folder = BinarizedFolder(cfg.data, self.glue_task, self.labels)
+
+    @property
+    def source_dictionary(self):
+        return self.folder.dictionary
+
+    @property
+    def target_dictionary(self):
+        return None
+
+    def max_positions(self) -> int:
+        return self.cfg.max_positions
+
+    def load_dataset(self, split: str, **_) -> GlueDataset:
+        """Loads a split of the folder, or ``holdout``, the part of train that ``--holdout-fraction`` sets aside."""
+        loaded = self.folder.load("train" if split == HOLDOUT else split)
+        ids = np.arange(len(loaded))
+        if split in ("train", HOLDOUT):
+            ids = self._in_holdout(len(loaded), split == HOLDOUT)
+        dataset = GlueDataset(loaded, ids, self.source_dictionary, self.cfg.max_positions, shuffle=split == "train")
+        logger.info(f"{self.glue_task.name} {split}: {len(dataset)} examples, {dataset.truncated} of them truncated to "
+                    f"{self.cfg.max_positions} tokens")
+        self.datasets[split] = dataset
+        return dataset
+
+    def _in_holdout(self, examples: int, held_out: bool) -> np.ndarray:
+        order = np.random.RandomState(HOLDOUT_SEED).permutation(examples)
+        size = round(self.cfg.holdout_fraction * examples)
+        if held_out and size == 0:
+            raise UserError(f"the split {HOLDOUT!r} is empty: set --holdout-fraction, such as 0.1")
+        return np.sort(order[:size] if held_out else order[size:])
+
+    def get_batch_iterator(self, dataset, max_tokens=None, required_batch_size_multiple=None, **options):
+        """As fairseq's, but any batch size will do: a multiple above 1 makes fairseq drop the last batch (trap of its
+        default, 8), and an example longer than ``--max-tokens`` is refused by name."""
+        if max_tokens is not None and dataset.sizes.max() > max_tokens:
+            raise UserError(f"--max-tokens {max_tokens} is less than the longest example, {dataset.sizes.max()} tokens: "
+                            f"raise it, or lower --max-positions")
+        return super().get_batch_iterator(dataset, max_tokens=max_tokens, required_batch_size_multiple=1, **options)
+
+    def build_model(self, cfg, from_checkpoint=False):
+        model = super().build_model(cfg, from_checkpoint)
+        if self.cfg.max_positions > model.max_positions():
+            raise UserError(f"--max-positions {self.cfg.max_positions} is more than the model has, {model.max_positions()}: "
+                            f"lower it, or raise --encoder-max-positions")
+        return model
+
+    def reduce_metrics(self, logging_outputs, criterion):
+        """Adds the task's GLUE metrics to what fairseq and the criterion log."""
+        super().reduce_metrics(logging_outputs, criterion)
+        statistics = sum(log["statistics"] for log in logging_outputs)
+        metrics.log_scalar_sum("_statistics", torch.as_tensor(statistics).cpu(), priority=0)
+        for name in (*self.metrics.names, "score"):
+            metrics.log_derived(name, lambda meters, name=name: self.metrics(meters["_statistics"].sum)[name])
+
+
+def _label_order(order: str | None, task) -> tuple[str, ...]:
+    labels = tuple(order.split(",")) if order else task.labels
+    if sorted(labels) != sorted(task.labels):
+        raise UserError(f"--label-order {order}: {task.name} has the labels {','.join(task.labels) or '(none: regression)'}")
+    return labels
+
+
+def _check_config(cfg: GlueConfig, task) -> None:
+    if not 0 <= cfg.holdout_fraction < 1:
+        raise UserError(f"--holdout-fraction {cfg.holdout_fraction}: choose a part of train from 0 up to, not including, 1")
+    if cfg.max_positions < 8:
+        raise UserError(f"--max-positions {cfg.max_positions}: at least 8 tokens are needed for a pair and its marks")
+    missing = [split for split in task.valid_splits if split not in cfg.valid_subset.split(",")]
+    if "valid" in cfg.valid_subset.split(",") and missing and not cfg.ignore_unused_valid_subsets:
+        raise UserError(f"{task.name} has the validation splits {','.join(task.valid_splits)}: pass --valid-subset "
+                        f"{','.join(task.valid_splits)} (checkpoints are selected on the first), or --ignore-unused-valid-subsets")

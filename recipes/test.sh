@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Set-up, then the tests. Arguments go to pytest.
+#
+#   recipes/test.sh                          every test but those marked slow, gpu or benchmark
+#   recipes/test.sh tests/ponder -k geometric
+#   recipes/test.sh -m slow
+#
+# Variables: GLUE_DIR (raw GLUE, one folder a task) and VOCAB_DIR (gpt2_bpe/, ...): tests on real data skip without them;
+# WORKERS (default: the number of cores, 4 at most).
+# Duration: under 10 minutes on 2 cores.
+
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+"$ROOT/recipes/setup.sh"
+
+cores="$(nproc)"
+WORKERS="${WORKERS:-$((cores < 4 ? cores : 4))}"
+# Tests are small: one thread each, and the cores go to the workers.
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
+export TOKENIZERS_PARALLELISM=false
+
+cd "$ROOT"
+exec "$VENV/bin/python" -m pytest -n "$WORKERS" --dist loadfile "$@" </dev/null

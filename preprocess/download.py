@@ -1,0 +1,94 @@
+"""Downloads raw GLUE, RoBERTa's vocabulary or any one file: ``python -m preprocess.download --help``."""
+
+import argparse
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.glue.tasks import GlueTask, glue_task
+
+from .sources import GLUE_SOURCES, VOCABULARY_SOURCES
+from .transfer import download
+
+__all__ = ["download", "download_task", "download_vocabulary"]
+
+
+def download_task(task: GlueTask, raw: str | Path) -> Path:
+    """Put the raw files of ``task`` into ``raw``/``task.name`` and return that folder; what is there already stays.
+
+    MRPC comes as the three MSR originals, AX as one TSV, the others as a zip of which only the splits are kept.
+    """
+    folder = Path(raw) / task.name
+    if task.name not in GLUE_SOURCES:
+        raise UserError(f"{task.name} has no public download: choose from {', '.join(GLUE_SOURCES)}")
+    for source in GLUE_SOURCES[task.name]:
+        if not source.file.endswith(".zip"):
+            download(source.url, folder / source.file, source.size, source.sha256)
+        elif missing := [split.file for split in task.splits if not (folder / split.file).exists()]:
+            archive = download(source.url, folder / source.file, source.size, source.sha256)
+            extract(archive, missing, folder)
+            archive.unlink()
+    return folder
+
+
+def download_vocabulary(folder: str | Path) -> Path:
+    """Put RoBERTa's ``encoder.json``, ``vocab.bpe`` and ``dict.txt`` into ``folder``/gpt2_bpe and return that folder."""
+    target = Path(folder) / "gpt2_bpe"
+    for source in VOCABULARY_SOURCES:
+        download(source.url, target / source.file, source.size, source.sha256)
+    return target
+
+
+def extract(archive: Path, files: list[str], folder: Path) -> None:
+    """Write the members TASK/file of a GLUE zip to ``folder``/file, each complete or not at all.
+
+    Members are chosen by their last name and written under names of our own, so no path inside the archive is ever
+    followed. Copies in deeper folders (``original/``, ``__MACOSX/``) are not taken.
+    """
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            members = [info for info in opened.infolist() if info.filename.count("/") <= 1]
+            for file in files:
+                found = [info for info in members if info.filename.rsplit("/", 1)[-1] == file]
+                if len(found) != 1:
+                    raise UserError(f"{archive} holds {len(found)} files named {file} instead of one: remove it and try again")
+                part = folder / (file + ".part")
+                with opened.open(found[0]) as source, open(part, "wb") as target:
+                    shutil.copyfileobj(source, target)
+                os.replace(part, folder / file)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        raise UserError(f"{archive} is no readable zip file ({error}): remove it and try again") from error
+    except OSError as error:
+        raise UserError(f"cannot extract {archive}: {error.strerror or error}") from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m preprocess.download",
+        description="Download raw GLUE tasks, RoBERTa's vocabulary, or one file of any address. What broke off goes on where "
+                    "it ended; sizes and SHA-256 are verified where they are known; a file appears only when it is complete.")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--task", action="append", metavar="NAME",
+                      help=f"a GLUE task, to OUT/NAME; give it again for more: {', '.join(GLUE_SOURCES)}, or all")
+    what.add_argument("--vocab", action="store_true", help="RoBERTa's encoder.json, vocab.bpe and dict.txt, to OUT/gpt2_bpe")
+    what.add_argument("--url", help="one file, to OUT")
+    parser.add_argument("--out", required=True, metavar="PATH", help="folder (with --url: file) to write to")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    args = _parser().parse_args(arguments)
+    if args.url:
+        print(download(args.url, args.out))
+    elif args.vocab:
+        print(download_vocabulary(args.out))
+    else:
+        names = GLUE_SOURCES if "all" in args.task else args.task
+        for task in [glue_task(name) for name in names]:
+            print(download_task(task, args.out))
+
+
+if __name__ == "__main__":
+    main()

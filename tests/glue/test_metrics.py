@@ -1,0 +1,69 @@
+import pytest
+import torch
+from scipy.stats import pearsonr, spearmanr
+from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+
+from fairseq_palbert.glue.metrics import GlueMetrics
+from fairseq_palbert.glue.tasks import glue_task
+
+
+def in_batches(metrics, predictions, targets, size=7):
+    """The statistics of a split that comes in shuffled batches, added up."""
+    order = torch.randperm(len(targets))
+    parts = [metrics.statistics(predictions[ids], targets[ids], ids, len(targets)) for ids in order.split(size)]
+    return metrics(sum(parts))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("name", ["CoLA", "MRPC", "RTE", "MNLI"])
+def test_classification_metrics_equal_scikit_learn(name, seed):
+    torch.manual_seed(seed)
+    metrics = GlueMetrics(glue_task(name))
+    classes = len(metrics.labels)
+    targets = torch.randint(classes, (100,))
+    predictions = torch.where(torch.rand(100) < 0.6, targets, torch.randint(classes, (100,)))
+    values = in_batches(metrics, predictions, targets)
+    expected = {"accuracy": accuracy_score(targets, predictions), "matthews": matthews_corrcoef(targets, predictions)}
+    if name == "MRPC":
+        expected["f1"] = f1_score(targets, predictions)
+    for metric in metrics.names:
+        assert values[metric] == pytest.approx(expected[metric], abs=1e-12)
+
+
+def test_official_scores():
+    predictions, targets = torch.tensor([1, 1, 0, 1]), torch.tensor([1, 0, 0, 1])
+    scores = {name: in_batches(GlueMetrics(glue_task(name)), predictions, targets) for name in ("CoLA", "MRPC", "SST-2")}
+    assert scores["SST-2"]["score"] == scores["SST-2"]["accuracy"] == 0.75
+    assert scores["MRPC"]["score"] == pytest.approx((0.75 + 0.8) / 2)
+    assert scores["CoLA"]["score"] == scores["CoLA"]["matthews"] == pytest.approx(matthews_corrcoef(targets, predictions))
+
+
+def test_f1_follows_the_positive_label_through_another_label_order():
+    predictions, targets = torch.tensor([1, 1, 0, 1]), torch.tensor([1, 0, 0, 1])
+    usual = in_batches(GlueMetrics(glue_task("MRPC")), predictions, targets)
+    swapped = in_batches(GlueMetrics(glue_task("MRPC"), ("1", "0")), 1 - predictions, 1 - targets)
+    assert swapped == usual
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_regression_metrics_equal_scipy(seed):
+    torch.manual_seed(seed)
+    targets = torch.randint(0, 26, (83,)).double() / 5  # ties, as in STS-B
+    predictions = (targets + torch.randn(83)).float()
+    values = in_batches(GlueMetrics(glue_task("STS-B")), predictions, targets)
+    assert values["pearson"] == pytest.approx(pearsonr(predictions.double(), targets).statistic, abs=1e-12)
+    assert values["spearman"] == pytest.approx(spearmanr(predictions, targets).statistic, abs=1e-12)
+    assert values["score"] == (values["pearson"] + values["spearman"]) / 2
+
+
+def test_regression_metrics_skip_examples_that_were_not_seen():
+    metrics = GlueMetrics(glue_task("STS-B"))
+    targets, predictions, ids = torch.tensor([1.0, 2, 3]), torch.tensor([1.5, 1, 4]), torch.tensor([9, 0, 4])
+    values = metrics(metrics.statistics(predictions, targets, ids, 10))
+    assert values == pytest.approx(in_batches(metrics, predictions, targets), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["CoLA", "STS-B"])
+def test_undefined_correlations_are_zero(name):
+    values = in_batches(GlueMetrics(glue_task(name)), torch.ones(6), torch.tensor([0, 1, 0, 1, 1, 0]))
+    assert values["score"] == 0

@@ -1,0 +1,108 @@
+"""Adam with a learning rate for each part of a pondering classifier."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from fairseq.logging import metrics
+from fairseq.optim import register_optimizer
+from fairseq.optim.adam import FairseqAdam, FairseqAdamConfig
+from torch import nn
+
+from ..errors import UserError
+from .parts import PARTS
+
+# A group without parameters, at the scheduled rate itself, where schedulers read it back. It stands last, because apex's
+# fused Adam takes an empty group only after one with parameters.
+_BASE = "base"
+_UNTAGGED = "untagged"
+
+
+@dataclass
+class PonderAdamConfig(FairseqAdamConfig):
+    encoder_lr: Optional[float] = field(
+        default=None, metadata={"help": "learning rate of the encoder's last layer (default: --lr)"}
+    )
+    classifier_lr: Optional[float] = field(
+        default=None, metadata={"help": "learning rate of the pooler and the classifier (default: --lr)"}
+    )
+    lambda_lr: Optional[float] = field(
+        default=None, metadata={"help": "learning rate of the lambda module (default: --lr)"}
+    )
+    layer_lr_decay: float = field(
+        default=1.0,
+        metadata={"help": "the learning rate of encoder layer n of N is multiplied by this to the power N - n, that of the "
+                          "embeddings by this to the power N; 1 is off"},
+    )
+
+
+@register_optimizer("ponder_adam", dataclass=PonderAdamConfig)
+class PonderAdam(FairseqAdam):
+    """fairseq's Adam with a parameter group for each encoder layer, the classifier and the lambda module.
+
+    A group's learning rate is the scheduled one times the group's ``lr_scale``, so every scheduler acts on all parts in
+    proportion: at the scheduler's peak, which is ``--lr``, each part is at its own rate. The groups are the same whatever
+    the flags, so that training can resume with other flags. With all rates equal it is ``--optimizer adam`` to the bit.
+    Parameters that name no part (``optim.parts``), as a criterion's own, train at ``--lr``.
+
+    Raises UserError for rates and decays out of range, and where parts are given rates but no parameter names its part.
+    """
+
+    def __init__(self, cfg: PonderAdamConfig, params: Iterable[nn.Parameter]):
+        _check(cfg)
+        super().__init__(cfg, _groups(cfg, list(params)))
+
+    def get_lr(self) -> float:
+        """The scheduled learning rate, that of a group with scale 1."""
+        return self.param_groups[-1]["lr"]
+
+    def set_lr(self, lr: float) -> None:
+        """Sets every group's learning rate to ``lr`` times its scale, and logs each as ``lr_<group>``."""
+        by_layer = self.cfg.layer_lr_decay != 1
+        for group in self.param_groups:
+            group["lr"] = lr * group["lr_scale"]
+            if group["part"] in PARTS:
+                metrics.log_scalar(f"lr_{group['name'] if by_layer else group['part']}", group["lr"], weight=0, priority=301)
+
+    def load_state_dict(self, state_dict: dict[str, Any], optimizer_overrides: dict[str, Any] | None = None) -> None:
+        """As fairseq's; the scales stay those of the current flags, as ``--lr`` does."""
+        scales = [group["lr_scale"] for group in self.param_groups]
+        super().load_state_dict(state_dict, optimizer_overrides)
+        for group, scale in zip(self.param_groups, scales, strict=True):
+            group["lr_scale"] = scale
+
+
+def _rates(cfg: PonderAdamConfig) -> dict[str, float | None]:
+    return {part: getattr(cfg, f"{part}_lr") for part in PARTS}
+
+
+def _check(cfg: PonderAdamConfig) -> None:
+    for part, rate in _rates(cfg).items():
+        if rate is not None and not (0 <= rate < math.inf):
+            raise UserError(f"--{part}-lr {rate}: a learning rate is a number, 0 or more")
+        if rate is not None and cfg.lr[0] <= 0:
+            raise UserError(f"--{part}-lr {rate} follows the schedule of --lr, which is {cfg.lr[0]}: give a positive --lr")
+    if not 0 < cfg.layer_lr_decay <= 1:
+        raise UserError(f"--layer-lr-decay {cfg.layer_lr_decay}: give a number above 0 and at most 1, which is off")
+
+
+def _groups(cfg: PonderAdamConfig, params: list[nn.Parameter]) -> list[dict[str, Any]]:
+    """Groups in the order in which ``params`` meets them, so that norms over all parameters add up in Adam's order."""
+    rates = _rates(cfg)
+    groups = {}
+    for param in params:
+        tags = getattr(param, "optim_overrides", None) or {}
+        part = tags.get("part", _UNTAGGED)
+        name = param.param_group if part in PARTS else _UNTAGGED
+        if name not in groups:
+            rate = rates.get(part)
+            scale = 1.0 if rate is None else rate / cfg.lr[0]
+            scale *= cfg.layer_lr_decay ** tags.get("layers_above", 0)
+            groups[name] = {"params": [], "name": name, "part": part, "lr_scale": scale}
+        groups[name]["params"].append(param)
+    asked = any(rate is not None for rate in rates.values()) or cfg.layer_lr_decay != 1
+    if asked and not any(group["part"] in PARTS for group in groups.values()):
+        raise UserError("--encoder-lr, --classifier-lr, --lambda-lr and --layer-lr-decay need parameters that name their part: "
+                        "with --fp16 add --fp16-no-flatten-grads, and use an --arch of this plugin")
+    return [*groups.values(), {"params": [], "name": _BASE, "part": _BASE, "lr_scale": 1.0}]

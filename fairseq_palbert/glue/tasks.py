@@ -89,6 +89,8 @@ TASKS = {
         GlueTask("RTE", _PAIR, "label", "accuracy", _splits(2490, 277, 3000), labels=_ENTAILMENT),
         GlueTask("WNLI", _PAIR, "label", "accuracy", _splits(635, 71, 146)),
         GlueTask("AX", _PAIR, "label", "matthews", (Split("test", "AX.tsv", 1104, labelled=False),), labels=_NLI),
+        # Not of GLUE: the generated task of the quickstart (preprocess/cues.py).
+        GlueTask("Cues", ("sentence",), "label", "accuracy", _splits(48000, 1200, 600)),
     )
 }
 

@@ -1,0 +1,31 @@
+"""Q-exit: leave once the probability of having halted passes q."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from .cdf import CdfRule
+
+
+@dataclass(frozen=True)
+class QExit(CdfRule):
+    """Exit at the first n with CDF_n > q, 0 ≤ q ≤ 1. At q = 1 every sentence goes to layer N.
+
+    Source: PALBERT (arXiv 2204.03276, section 3.2).
+    """
+
+    parameter: float
+    name: ClassVar[str] = "q_exit"
+    form: ClassVar[str] = "q_exit:Q with 0 <= Q <= 1"
+
+    @classmethod
+    def parse(cls, parameter: str | None) -> Self:
+        q = float(parameter or "")
+        if not 0 <= q <= 1:
+            raise ValueError("Q is a probability")
+        return cls(q + 0.0)  # −0.0 becomes 0.0: one spelling for equal rules
+
+    def thresholds(self, example_ids: Tensor) -> Tensor:
+        return torch.full(example_ids.shape, self.parameter, dtype=torch.float64, device=example_ids.device)

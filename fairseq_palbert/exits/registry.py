@@ -1,0 +1,33 @@
+"""Every exit rule, and how it is named on the command line."""
+
+from ..errors import UserError
+from .base import Rule
+from .expectation import Expectation
+from .fixed import Fixed
+from .q_exit import QExit
+from .sampling import Sampling
+
+RULES = {rule.name: rule for rule in (QExit, Sampling, Expectation, Fixed)}
+
+
+def parse_rule(spec: str) -> Rule:
+    """``NAME`` or ``NAME:PARAMETER``. Raises UserError, naming the choices, for anything else."""
+    name, colon, parameter = spec.partition(":")
+    choices = "; ".join(rule.form for rule in RULES.values())
+    if name not in RULES:
+        raise UserError(f"unknown exit rule {spec!r}: choose from {choices}")
+    try:
+        return RULES[name].parse(parameter if colon else None)
+    except ValueError as error:
+        raise UserError(f"exit rule {spec!r}: {error}; choose from {choices}") from error
+
+
+def parse_rules(specs: list[str]) -> list[Rule]:
+    """At least one rule, in the order given. Raises UserError for a bad one, and for one given twice in any spelling."""
+    if not specs:
+        raise UserError(f"no exit rule given: choose from {'; '.join(rule.form for rule in RULES.values())}")
+    rules = [parse_rule(spec) for spec in specs]
+    for i, rule in enumerate(rules):
+        if rule in rules[:i]:
+            raise UserError(f"exit rule {rule.spec} is given twice: name each rule once")
+    return rules

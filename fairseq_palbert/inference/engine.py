@@ -1,0 +1,148 @@
+"""The depth loop over batches: sentences that exit leave the batch, and nothing is computed that no one reads.
+
+Sizes: N layers, E examples, B sentences still in the batch, T tokens (padding included), C hidden units, K outputs.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..exits.base import AllDepthsRule, Decisions, ExitRule, Rule, Seen
+from ..ponder.halting import at_least_float32
+from .batching import length_sorted_batches, pad
+from .network import PonderingNetwork
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Every layer of every example: ``halting_logits`` [N − 1, E] and ``logits`` [N, E, K]."""
+
+    halting_logits: Tensor
+    logits: Tensor
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Sentences (each [T_i], token ids) as they stand in the split, whose ids are their places, and how to run them."""
+
+    sentences: list[Tensor]
+    padding_id: int
+    batch_size: int
+    device: torch.device = torch.device("cpu")
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """(ids [B], tokens [B, T]) with sentences of similar length together, every sentence once."""
+        lengths = [len(sentence) for sentence in self.sentences]
+        for indices in length_sorted_batches(lengths, self.batch_size):
+            tokens = pad([self.sentences[i] for i in indices], self.padding_id)
+            yield torch.tensor(indices, device=self.device), tokens.to(self.device)
+
+
+@torch.inference_mode()
+def decide(network: PonderingNetwork, rule: Rule, workload: Workload) -> Decisions:
+    """What the rule makes of every sentence, on the CPU in the order of the split, float32 at least.
+
+    The network is in evaluation mode and on the workload's device.
+    """
+    ids, outputs, exit_layers = [], [], []
+    for example_ids, tokens in workload.batches():
+        decided = decide_batch(network, rule, tokens, example_ids, workload.padding_id)
+        ids.append(example_ids)
+        outputs.append(decided.outputs)
+        exit_layers.append(decided.exit_layers)
+    order = torch.cat(ids).argsort()
+    return Decisions(torch.cat(outputs)[order].cpu(), torch.cat(exit_layers)[order].cpu())
+
+
+@torch.inference_mode()
+def record(network: PonderingNetwork, workload: Workload) -> Recording:
+    """Every layer of every sentence, on the CPU in the order of the split, float32 at least."""
+    ids, recordings = [], []
+    for example_ids, tokens in workload.batches():
+        ids.append(example_ids)
+        recordings.append(record_batch(network, tokens))
+    order = torch.cat(ids).argsort()
+    return Recording(torch.cat([r.halting_logits for r in recordings], dim=1)[:, order].cpu(),
+                     torch.cat([r.logits for r in recordings], dim=1)[:, order].cpu())
+
+
+def record_batch(network: PonderingNetwork, tokens: Tensor) -> Recording:
+    """All depths of one batch. Shape: [B, T] -> halting logits [N − 1, B], logits [N, B, K]."""
+    hidden, attended = network.embed(tokens), network.attended(tokens)
+    memory = None
+    halting_logits, logits = [], []
+    for n in range(1, network.depth + 1):
+        hidden = network.step(n, hidden, attended)
+        pooled = network.pool(n, hidden)
+        logits.append(network.classify(n, pooled))
+        if n < network.depth:
+            halting_logit, memory = _halt(network, n, pooled, memory)
+            halting_logits.append(halting_logit)
+    return Recording(at_least_float32(torch.stack(halting_logits)), at_least_float32(torch.stack(logits)))
+
+
+def decide_batch(network: PonderingNetwork, rule: Rule, tokens: Tensor, example_ids: Tensor,
+                 padding_id: int) -> Decisions:
+    """One batch, its rows in the given order. Shape: tokens [B, T], ids [B] -> B decisions, float32 at least."""
+    if isinstance(rule, AllDepthsRule):
+        recording = record_batch(network, tokens)
+        outputs = rule.combine(recording.halting_logits, recording.logits)
+        return Decisions(outputs, torch.full_like(example_ids, network.depth))
+    batch = _Survivors(network, rule, tokens, example_ids, padding_id)
+    rows, outputs, exit_layers = [], [], []
+    for n in range(1, network.depth + 1):
+        leaves, logits = batch.advance(n)
+        if leaves.any():
+            rows.append(batch.rows[leaves])
+            outputs.append(logits)
+            exit_layers.append(torch.full_like(rows[-1], n))
+            if leaves.all():
+                break
+            batch.keep(~leaves)
+    order = torch.cat(rows).argsort()
+    return Decisions(at_least_float32(torch.cat(outputs)[order]), torch.cat(exit_layers)[order])
+
+
+class _Survivors:
+    """The sentences still in the batch: ``rows`` are their places in it, and every other tensor has a row for each."""
+
+    def __init__(self, network: PonderingNetwork, rule: ExitRule, tokens: Tensor, example_ids: Tensor, padding_id: int):
+        self.network = network
+        self.rule = rule
+        self.rows = torch.arange(len(tokens), device=tokens.device)
+        self.tokens = tokens
+        self.lengths = tokens.ne(padding_id).sum(1)
+        self.attended = network.attended(tokens)
+        self.hidden = network.embed(tokens)
+        self.memory: Tensor | None = None
+        self.state = rule.start(example_ids)
+
+    def advance(self, n: int) -> tuple[Tensor, Tensor]:
+        """Through layer n. Shape: who leaves, bool [B], and the logits of those alone, [leaving, K]."""
+        self.hidden = self.network.step(n, self.hidden, self.attended)
+        pooled = self.network.pool(n, self.hidden)
+        if n == self.network.depth:
+            return torch.ones_like(self.rows, dtype=torch.bool), self.network.classify(n, pooled)
+        halting_logits = logits = None
+        if self.rule.reads_halting:
+            halting_logits, self.memory = _halt(self.network, n, pooled, self.memory)
+        if self.rule.reads_logits:
+            logits = self.network.classify(n, pooled)
+        leaves, self.state = self.rule.leaves(Seen(n, halting_logits, logits), self.state)
+        return leaves, self.network.classify(n, pooled[leaves]) if logits is None else logits[leaves]
+
+    def keep(self, stays: Tensor) -> None:
+        """Drops the other rows, and the columns that only they filled. Shape: bool [B]."""
+        self.rows, self.lengths, self.state = self.rows[stays], self.lengths[stays], self.state[stays]
+        longest = int(self.lengths.max())
+        self.tokens = self.tokens[stays, :longest]
+        self.hidden = self.hidden[stays, :longest]
+        self.attended = self.network.attended(self.tokens)
+        if self.memory is not None:
+            self.memory = self.memory[stays]
+
+
+def _halt(network: PonderingNetwork, n: int, pooled: Tensor, memory: Tensor | None) -> tuple[Tensor, Tensor]:
+    return network.halt(n, pooled, network.initial_memory(pooled) if memory is None else memory)

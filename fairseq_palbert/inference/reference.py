@@ -1,0 +1,35 @@
+"""One sentence, no tricks: the oracle that the engine is tested against."""
+
+import torch
+from torch import Tensor
+
+from ..exits.base import AllDepthsRule, Decisions, Rule, Seen
+from .network import PonderingNetwork
+
+
+@torch.inference_mode()
+def decide_alone(network: PonderingNetwork, rule: Rule, sentence: Tensor, example_id: int) -> Decisions:
+    """Every head at every layer, until the rule says stop. Shape: [T] token ids -> the decision of B = 1."""
+    tokens = sentence[None]
+    hidden, attended = network.embed(tokens), network.attended(tokens)
+    memory = state = None
+    halting_logits, logits = [], []
+    for n in range(1, network.depth + 1):
+        hidden = network.step(n, hidden, attended)
+        pooled = network.pool(n, hidden)
+        logits.append(network.classify(n, pooled))
+        if n == network.depth:
+            break
+        memory = network.initial_memory(pooled) if memory is None else memory
+        halting_logit, memory = network.halt(n, pooled, memory)
+        halting_logits.append(halting_logit)
+        if isinstance(rule, AllDepthsRule):
+            continue
+        state = rule.start(torch.tensor([example_id])) if state is None else state
+        leaves, state = rule.leaves(Seen(n, halting_logit, logits[-1]), state)
+        if leaves.item():
+            break
+    exit_layer = torch.tensor([len(logits)])
+    if isinstance(rule, AllDepthsRule):
+        return Decisions(rule.combine(torch.stack(halting_logits), torch.stack(logits)), exit_layer)
+    return Decisions(logits[-1], exit_layer)

@@ -1,0 +1,46 @@
+"""Small random networks whose sentences leave at different layers."""
+
+import pytest
+import torch
+from torch import nn
+
+from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
+from fairseq_palbert.modules.roberta import RobertaEncoder, RobertaShape
+
+PADDING = 1
+
+
+def varied_network(vocabulary: int = 60, layers: int = 5, hidden: int = 16, max_positions: int = 40, seed: int = 0,
+                   halting_bias: float = 0.0, **heads) -> PonderingClassifier:
+    """Initialised an order of magnitude wider than for training, so that answers depend on the sentence at every layer.
+
+    ``halting_bias`` moves the halting logits: 50 leaves at layer 1, −50 at the last.
+    """
+    torch.manual_seed(seed)
+    encoder = RobertaEncoder(RobertaShape(vocabulary, PADDING, max_positions, layers, hidden, 2 * hidden, 2))
+    network = PonderingClassifier(encoder, HeadsShape(**{"outputs": 2, **heads})).eval()
+    for name, parameter in network.named_parameters():
+        if parameter.dim() == 2:
+            nn.init.normal_(parameter, std=(2 if "lambda_module" in name else 1) * parameter.shape[1] ** -0.5)
+    with torch.no_grad():
+        for readout in network.lambda_module.readout.copies:
+            last = readout if isinstance(readout, nn.Linear) else readout[-1]
+            last.bias += halting_bias
+    return network
+
+
+def random_sentences(count: int, longest: int = 30, vocabulary: int = 60, seed: int = 1) -> list[torch.Tensor]:
+    """Token ids without padding; the lengths vary, the first is 1."""
+    generator = torch.Generator().manual_seed(seed)
+    lengths = [1, *torch.randint(1, longest + 1, (count - 1,), generator=generator).tolist()]
+    return [torch.randint(PADDING + 1, vocabulary, (length,), generator=generator) for length in lengths]
+
+
+@pytest.fixture
+def make_network():
+    return varied_network
+
+
+@pytest.fixture
+def make_sentences():
+    return random_sentences

@@ -1,0 +1,149 @@
+"""The engine against one sentence alone, in any batch and any order."""
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fairseq_palbert.exits.registry import parse_rule
+from fairseq_palbert.exits.replay import replay
+from fairseq_palbert.inference.engine import Workload, decide, decide_batch, record
+from fairseq_palbert.inference.reference import decide_alone
+from fairseq_palbert.modules.lambda_module import LAMBDA_INPUTS, LAMBDA_MODULES
+
+PADDING = 1
+SPECS = ["q_exit:0", "q_exit:0.3", "q_exit:0.5", "q_exit:0.9", "q_exit:1", "sampling:7", "expectation", "fixed:1", "fixed:3", "fixed:5"]
+
+
+def check_against_alone(network, rule, sentences, decided):
+    alone = [decide_alone(network, rule, sentence, i) for i, sentence in enumerate(sentences)]
+    assert decided.exit_layers.equal(torch.cat([one.exit_layers for one in alone]))
+    torch.testing.assert_close(decided.outputs, torch.cat([one.outputs for one in alone]), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 8, 32])
+@pytest.mark.parametrize("spec", SPECS)
+def test_any_batch_size_gives_what_each_sentence_gives_alone(make_network, make_sentences, spec, batch_size):
+    network, sentences, rule = make_network(), make_sentences(40), parse_rule(spec)
+    decided = decide(network, rule, Workload(sentences, PADDING, batch_size))
+    check_against_alone(network, rule, sentences, decided)
+    if spec == "q_exit:0.5":
+        assert decided.exit_layers.double().std() >= 0.5, "the network is to let sentences leave at different layers"
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # pure functions
+@given(st.permutations(range(12)), st.sampled_from(SPECS))
+def test_any_order_and_any_company_give_the_same(make_network, make_sentences, order, spec):
+    """Rows in the given order, unsorted, so that short and long sentences share a batch and leave in any order."""
+    network, sentences, rule = make_network(), make_sentences(12), parse_rule(spec)
+    for rows in (order[:1], order[1:4], order[4:]):
+        ids = torch.tensor(rows)
+        tokens = torch.nn.utils.rnn.pad_sequence([sentences[i] for i in rows], True, PADDING)
+        decided = decide_batch(network, rule, tokens, ids, PADDING)
+        for row, i in enumerate(rows):
+            alone = decide_alone(network, rule, sentences[i], i)
+            assert decided.exit_layers[row] == alone.exit_layers[0]
+            torch.testing.assert_close(decided.outputs[row], alone.outputs[0], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("per_layer", [False, True])
+@pytest.mark.parametrize("heads", [
+    *({"lambda_module": module} for module in LAMBDA_MODULES),
+    *({"lambda_input": joined, "lambda_lookback": 2, "lambda_depth": 1} for joined in LAMBDA_INPUTS),
+    {"lambda_layer_embedding": True},
+])
+def test_every_lambda_module_keeps_its_memory_through_compaction(make_network, make_sentences, heads, per_layer):
+    copies = dict.fromkeys(("per_layer_pooler", "per_layer_classifier", "per_layer_lambda"), per_layer)
+    network, sentences, rule = make_network(**heads, **copies), make_sentences(20), parse_rule("q_exit:0.5")
+    check_against_alone(network, rule, sentences, decide(network, rule, Workload(sentences, PADDING, 8)))
+
+
+@pytest.mark.parametrize("bias, layer", [(50, 1), (-50, 5)])
+def test_always_and_never_leaving(make_network, make_sentences, bias, layer):
+    network, sentences, rule = make_network(halting_bias=bias), make_sentences(10), parse_rule("q_exit:0.5")
+    decided = decide(network, rule, Workload(sentences, PADDING, 4))
+    assert decided.exit_layers.eq(layer).all()
+    check_against_alone(network, rule, sentences, decided)
+
+
+@pytest.mark.parametrize("spec", ["q_exit:0.5", "expectation", "sampling:0", "fixed:2"])
+@pytest.mark.parametrize("outputs, layers", [(1, 5), (3, 5), (2, 2), (1, 2)])
+def test_regression_more_classes_and_two_layers(make_network, make_sentences, spec, outputs, layers):
+    network, sentences, rule = make_network(outputs=outputs, layers=layers), make_sentences(15), parse_rule(spec)
+    decided = decide(network, rule, Workload(sentences, PADDING, 4))
+    assert decided.outputs.shape == (15, outputs)
+    check_against_alone(network, rule, sentences, decided)
+
+
+def test_sentences_of_one_token(make_network):
+    network, rule = make_network(), parse_rule("q_exit:0.5")
+    sentences = [torch.tensor([token]) for token in range(2, 12)]
+    check_against_alone(network, rule, sentences, decide(network, rule, Workload(sentences, PADDING, 4)))
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_replay_of_the_record_decides_as_the_engine_does(make_network, make_sentences, spec):
+    network, rule = make_network(), parse_rule(spec)
+    workload = Workload(make_sentences(40), PADDING, 1)  # the same shapes in both, so the same numbers to the bit
+    recording = record(network, workload)
+    replayed = replay(rule, recording.halting_logits, recording.logits, torch.arange(40))
+    decided = decide(network, rule, workload)
+    assert decided.exit_layers.equal(replayed.exit_layers)
+    assert decided.outputs.equal(replayed.outputs)
+
+
+def test_the_record_is_what_training_sees(make_network, make_sentences):
+    network, sentences = make_network(), make_sentences(9)
+    recording = record(network, Workload(sentences, PADDING, 4))
+    with torch.inference_mode():
+        whole = network(torch.nn.utils.rnn.pad_sequence(sentences, True, PADDING))
+    torch.testing.assert_close(recording.halting_logits, whole.halting_logits, rtol=0, atol=1e-5)
+    torch.testing.assert_close(recording.logits, whole.logits, rtol=0, atol=1e-5)
+
+
+class Counting:
+    """The network, with every call noted: (method, layer, sentences, tokens a sentence)."""
+
+    def __init__(self, network):
+        self.network, self.calls = network, []
+
+    def __getattr__(self, name):
+        return getattr(self.network, name)
+
+    def step(self, n, hidden, attended):
+        self.calls.append(("step", n, *hidden.shape[:2]))
+        return self.network.step(n, hidden, attended)
+
+    def classify(self, n, pooled):
+        if len(pooled):
+            self.calls.append(("classify", n, len(pooled)))
+        return self.network.classify(n, pooled)
+
+    def halt(self, n, pooled, memory):
+        self.calls.append(("halt", n, len(pooled)))
+        return self.network.halt(n, pooled, memory)
+
+
+def test_who_left_costs_nothing_more(make_network, make_sentences):
+    """Later layers run on the sentences that are left and the columns that these fill; nobody is classified twice."""
+    network, sentences = Counting(make_network()), make_sentences(16)
+    decided = decide(network, parse_rule("q_exit:0.5"), Workload(sentences, PADDING, 16))
+    for n in range(1, int(decided.exit_layers.max()) + 1):
+        inside = [len(sentence) for sentence, layer in zip(sentences, decided.exit_layers) if layer >= n]
+        assert ("step", n, len(inside), max(inside)) in network.calls
+    assert sum(call[0] == "step" for call in network.calls) == decided.exit_layers.max()
+    assert sum(call[2] for call in network.calls if call[0] == "classify") == len(sentences)
+
+
+def test_a_fixed_exit_runs_no_lambda_module_and_no_layer_beyond(make_network, make_sentences):
+    network = Counting(make_network())
+    decide(network, parse_rule("fixed:3"), Workload(make_sentences(4), PADDING, 4))
+    assert [call[:2] for call in network.calls] == [("step", 1), ("step", 2), ("step", 3), ("classify", 3)]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_answers_in_float32(make_network, make_sentences, dtype):
+    network, sentences = make_network().to(dtype), make_sentences(12)
+    for spec in ("q_exit:0.5", "expectation"):
+        decided = decide(network, parse_rule(spec), Workload(sentences, PADDING, 4))
+        assert decided.outputs.dtype in (torch.float32, torch.float64) and decided.outputs.isfinite().all()

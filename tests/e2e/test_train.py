@@ -1,0 +1,78 @@
+"""One real training run through ``--user-dir``, what it logs, and what it leaves."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+ROOT = Path(__file__).parents[2]
+DEPTH = 6
+BY_LAYER = {f"{kind}_{n}" for kind in ("p", "squared_error") for n in range(1, DEPTH + 1)}
+LOGGED = {"loss", "task_loss", "kl", "posterior_depth", "q_exit_depth", "pearson", "spearman", "score"} | BY_LAYER
+
+
+def fairseq(command, *arguments):
+    run = subprocess.run(
+        [str(Path(sys.executable).with_name(f"fairseq-{command}")), *map(str, arguments)],
+        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    return run.stdout + run.stderr
+
+
+@pytest.fixture(scope="module")
+def trained(make_toy_data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("train")
+    data = make_toy_data(folder / "data", "STS-B")
+    output = fairseq(
+        "train", data, "--user-dir", "fairseq_palbert", "--task", "glue", "--glue-task", "STS-B", "--cpu",
+        "--arch", "palbert_roberta_tiny", "--criterion", "ponder_classification", "--optimizer", "ponder_adam",
+        "--lr", "0.001", "--lambda-lr", "0.002", "--batch-size", "32", "--max-epoch", "2", "--save-dir", folder,
+        "--best-checkpoint-metric", "score", "--maximize-best-checkpoint-metric", "--no-epoch-checkpoints",
+        "--tensorboard-logdir", folder / "tensorboard", "--log-format", "json", "--log-interval", "2",
+    )
+    (folder / "train.log").write_text(output)
+    return folder
+
+
+def last_log(text, tag):
+    return json.loads(re.findall(rf"\| {tag} \| (\{{.*\}})", text)[-1])
+
+
+def test_tensorboard_shows_the_scalars_of_train_and_valid(trained):
+    log = (trained / "train.log").read_text()
+    for split, tag in (("train", "train"), ("train_inner", "train_inner"), ("valid", "valid")):
+        events = EventAccumulator(str(trained / "tensorboard" / split))
+        events.Reload()
+        assert LOGGED <= set(events.Tags()["scalars"]), split
+        prefix = "" if split == "train_inner" else f"{split}_"
+        for name in LOGGED:
+            written = events.Scalars(name)[-1].value
+            assert written == pytest.approx(float(last_log(log, tag)[prefix + name]), rel=1e-4, abs=1e-6)
+    assert events.Scalars("p_1")[-1].step == 14  # 203 examples in batches of 32, twice
+
+
+def test_the_learning_rates_by_part_are_logged(trained):
+    logged = last_log((trained / "train.log").read_text(), "train")
+    rates = {part: float(logged[f"train_lr_{part}"]) for part in ("encoder", "classifier", "lambda")}
+    assert rates == {"encoder": 0.001, "classifier": 0.001, "lambda": 0.002}
+
+
+def test_the_checkpoint_holds_data_alone_and_the_best_one_is_the_best(trained):
+    best = torch.load(trained / "checkpoint_best.pt", weights_only=True)
+    scores = [json.loads(line)["valid_score"] for line in re.findall(r"\| valid \| (\{.*\})", (trained / "train.log").read_text())]
+    assert best["extra_state"]["best"] == pytest.approx(max(map(float, scores)), abs=1e-5)
+    assert best["extra_state"]["best"] != pytest.approx(round(best["extra_state"]["best"], 3), abs=1e-9), "rounded"
+
+
+def test_fairseq_validate_repeats_the_validation_score(trained):
+    output = fairseq("validate", trained / "data", "--user-dir", "fairseq_palbert", "--task", "glue", "--glue-task", "STS-B",
+                     "--path", trained / "checkpoint_best.pt", "--batch-size", "7", "--cpu", "--log-format", "json")
+    best = torch.load(trained / "checkpoint_best.pt", weights_only=True)["extra_state"]["best"]
+    assert float(last_log(output, "valid")["valid_score"]) == pytest.approx(best, abs=1e-5)

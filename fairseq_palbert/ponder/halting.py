@@ -4,7 +4,7 @@ Sizes: N layers, B sentences. Layers are counted 1..N in formulas and lie on dim
 probability of layer n is λ_n = σ(l_n); the last layer takes what is left, so only the N − 1 logits before it are read.
 All results are float32, or float64 where the logits are.
 
-Source: PonderNet (arXiv 2107.05407, eq. 3–6) and PALBERT (arXiv 2204.03276, section 3), in log space.
+Source: PonderNet (arXiv 2107.05407, section 2) and PALBERT (arXiv 2204.03276, section 3), in log space.
 """
 
 import torch
@@ -93,7 +93,8 @@ def released_log_posterior(halting_logits: Tensor, epsilon: float) -> tuple[Tens
 def expected_depth(p: Tensor) -> Tensor:
     """Σ_n n p_n, in layers. Shape: [N, B] -> [B], or [N] -> a scalar."""
     layers = torch.arange(1, p.shape[0] + 1, dtype=p.dtype, device=p.device)
-    return torch.tensordot(layers, p, dims=1)
+    # Not a matrix product, which autocast would compute in half precision.
+    return (layers.view(-1, *[1] * (p.dim() - 1)) * p).sum(0)
 
 
 def _log_survival_before(halting_logits: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ class PonderObjective:
     (p_N = λ_N ∏_{j<N} (1 − λ_j), summing to less than 1), which reads the last layer's halting logit too;
     ``halting_epsilon`` then floors p as the published code does (see ``released_log_posterior``).
 
-    Source: PonderNet (arXiv 2107.05407, eq. 6–7); PALBERT (arXiv 2204.03276, eq. 4–5).
+    Source: PonderNet (arXiv 2107.05407, section 2); PALBERT (arXiv 2204.03276, section 3).
     """
 
     beta: float

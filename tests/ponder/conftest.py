@@ -1,0 +1,67 @@
+"""The mathematics once more, slowly: loops over plain numbers, as the papers write it."""
+
+import math
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def slow_posterior():
+    """slow_posterior(halting_logits) -> p of one sentence, from its logits of all N layers; the last one is not read.
+
+    p_n = λ_n ∏_{j<n} (1 − λ_j) (PonderNet, arXiv 2107.05407, section 2, "p_n"), and the last layer takes what is left,
+    p_N = ∏_{j<N} (1 − λ_j) (the same section, on the maximum number of steps).
+    """
+
+    def posterior(halting_logits: list[float]) -> list[float]:
+        depth = len(halting_logits)
+        p = []
+        for n in range(1, depth + 1):
+            p_n = 1 / (1 + math.exp(-halting_logits[n - 1])) if n < depth else 1.0
+            for j in range(1, n):
+                p_n *= 1 - 1 / (1 + math.exp(-halting_logits[j - 1]))
+            p.append(p_n)
+        return p
+
+    return posterior
+
+
+@pytest.fixture(scope="session")
+def slow_released_posterior():
+    """slow_released_posterior(rows, epsilon) -> p of every sentence of a batch and the number of layers computed.
+
+    The published code of PALBERT: no remainder on layer N; ε/N in place of p_n where the running sum of p before layer n,
+    replaced values included, exceeds 1 − ε; it stops before the first layer at which all sentences are past that.
+    """
+
+    def posterior(rows: list[list[float]], epsilon: float) -> tuple[list[list[float]], int]:
+        depth = len(rows[0])
+        batch, spent_before = [], []
+        for logits in rows:
+            p, spent = [], []
+            for n in range(1, depth + 1):
+                p_n = 1 / (1 + math.exp(-logits[n - 1]))
+                for j in range(1, n):
+                    p_n *= 1 - 1 / (1 + math.exp(-logits[j - 1]))
+                spent.append(sum(p))
+                if epsilon and spent[-1] > 1 - epsilon:
+                    p_n = epsilon / depth
+                p.append(p_n)
+            batch.append(p)
+            spent_before.append(spent)
+        for n in range(depth):
+            if epsilon and all(spent[n] > 1 - epsilon for spent in spent_before):
+                return batch, n
+        return batch, depth
+
+    return posterior
+
+
+@pytest.fixture(scope="session")
+def slow_geometric_prior():
+    """slow_geometric_prior(depth, lambda_p) -> λ_p (1 − λ_p)^{n−1}, with (1 − λ_p)^{N−1} at layer N (PonderNet, section 2)."""
+
+    def prior(depth: int, lambda_p: float) -> list[float]:
+        return [lambda_p * (1 - lambda_p) ** (n - 1) for n in range(1, depth)] + [(1 - lambda_p) ** (depth - 1)]
+
+    return prior

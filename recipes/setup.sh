@@ -61,13 +61,13 @@ up_to_date() {
 }
 
 version_of() {
-    "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo "not there"
+    "$1" -c 'import sys; print("Python %d.%d" % sys.version_info[:2])' 2>/dev/null || echo "no Python that runs"
 }
 
 find_python() {
     local candidate
     for candidate in python3.11 python3; do
-        if [[ "$(version_of "$candidate")" = 3.11 ]]; then
+        if [[ "$(version_of "$candidate")" = "Python 3.11" ]]; then
             echo "$candidate"
             return
         fi
@@ -78,7 +78,7 @@ find_python() {
 check_python() {
     local version
     version="$(version_of "$1")"
-    [[ "$version" = 3.11 ]] || die "Python 3.11 is needed, and $1 is $version: $2"
+    [[ "$version" = "Python 3.11" ]] || die "Python 3.11 is needed, and $1 is $version: $2"
     "$1" -c 'import ensurepip' 2>/dev/null || die "$1 cannot make environments: install its venv module (python3.11-venv)"
 }
 
@@ -107,7 +107,7 @@ make_environment() {
 
 # fairseq compiles CUDA extensions, which nothing here uses, where CUDA_HOME is set.
 pip_install() {
-    env -u CUDA_HOME CXX="$CXX" "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+    env -u CUDA_HOME CXX="$CXX" "$VENV/bin/python" -m pip install -qq --disable-pip-version-check "$@"
 }
 
 # Everything but torch is installed without resolving: the list is closed. Torch resolves, under the pins, to bring the

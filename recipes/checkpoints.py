@@ -1,0 +1,83 @@
+"""What the recipes ask of fairseq's checkpoints.
+
+    python recipes/checkpoints.py resume FOLDER      prints the updates done, 0 where there is nothing to go on from
+    python recipes/checkpoints.py best CHECKPOINT    prints the best validation score so far
+    python recipes/checkpoints.py config CHECKPOINT  prints the resolved configuration, YAML
+"""
+
+import argparse
+import os
+import pickle
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+import yaml
+
+from fairseq_palbert.errors import UserError
+
+LAST = "checkpoint_last.pt"
+
+
+def read(path: Path) -> dict | None:
+    """The checkpoint, or None where the file does not load, as after a copy that was cut off."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError):
+        return None
+
+
+def read_or_refuse(path: Path) -> dict:
+    if not path.exists():
+        raise UserError(f"{path} does not exist: training has saved none, or its score was never a number")
+    state = read(path)
+    if state is None:
+        raise UserError(f"{path} does not load: remove it, and train again from the others")
+    return state
+
+
+def updates_of(state: dict) -> int:
+    return state["optimizer_history"][-1]["num_updates"]
+
+
+def resume(folder: Path) -> int:
+    """Makes ``checkpoint_last.pt`` one that loads, and returns its updates.
+
+    fairseq writes it by a plain copy, and goes on from this name only. A broken one is put aside, as is any other broken
+    checkpoint; the newest that loads takes its place, aloud.
+    """
+    last = folder / LAST
+    states = {}
+    for path in sorted(folder.glob("checkpoint*.pt")):
+        state = read(path)
+        if state is None:
+            print(f"{path} does not load: put aside as {path.name}.broken", file=sys.stderr)
+            os.replace(path, path.with_name(path.name + ".broken"))
+        else:
+            states[path] = updates_of(state)
+    if last in states or not states:
+        return states.get(last, 0)
+    newest = max(states, key=states.get)
+    print(f"{last} is missing: going on from {newest.name}, update {states[newest]}", file=sys.stderr)
+    part = last.with_name(LAST + ".part")
+    shutil.copyfile(newest, part)
+    os.replace(part, last)
+    return states[newest]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="What the recipes ask of fairseq's checkpoints.")
+    parser.add_argument("what", choices=("resume", "best", "config"))
+    parser.add_argument("path", type=Path)
+    args = parser.parse_args(arguments)
+    if args.what == "resume":
+        print(resume(args.path))
+    elif args.what == "best":
+        print(read_or_refuse(args.path)["extra_state"]["best"])
+    else:
+        print(yaml.safe_dump(read_or_refuse(args.path)["cfg"]), end="")
+
+
+if __name__ == "__main__":
+    main()

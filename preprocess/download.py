@@ -4,6 +4,7 @@ import argparse
 import os
 import shutil
 import zipfile
+import zlib
 from pathlib import Path
 
 from fairseq_palbert.errors import UserError
@@ -55,10 +56,13 @@ def extract(archive: Path, files: list[str], folder: Path) -> None:
                 if len(found) != 1:
                     raise UserError(f"{archive} holds {len(found)} files named {file} instead of one: remove it and try again")
                 part = folder / (file + ".part")
-                with opened.open(found[0]) as source, open(part, "wb") as target:
-                    shutil.copyfileobj(source, target)
-                os.replace(part, folder / file)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+                try:
+                    with opened.open(found[0]) as source, open(part, "wb") as target:
+                        shutil.copyfileobj(source, target)
+                    os.replace(part, folder / file)
+                finally:
+                    part.unlink(missing_ok=True)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:  # all that zipfile raises
         raise UserError(f"{archive} is no readable zip file ({error}): remove it and try again") from error
     except OSError as error:
         raise UserError(f"cannot extract {archive}: {error.strerror or error}") from error

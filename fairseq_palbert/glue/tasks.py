@@ -10,13 +10,18 @@ from ..errors import UserError
 
 @dataclass(frozen=True)
 class Split:
-    """One file of a task. ``columns`` names the fields of a file that has no header line; ``rows`` is GLUE's own count."""
+    """One file of a task.
+
+    ``rows`` is GLUE's own count. ``columns`` names the fields of a file that has no header line. ``ragged`` says that a
+    release of the file holds rows of other widths, which are no examples.
+    """
 
     name: str
     file: str
     rows: int
     columns: tuple[str, ...] = ()
     labelled: bool = True
+    ragged: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,11 @@ TASKS = {
         GlueTask("SST-2", ("sentence",), "label", "accuracy", _splits(67349, 872, 1821)),
         GlueTask("MRPC", ("#1 String", "#2 String"), "Quality", "accuracy_f1", _splits(3668, 408, 1725)),
         GlueTask("STS-B", _PAIR, "score", "pearson_spearman", _splits(5749, 1500, 1379), labels=(), score_range=(0.0, 5.0)),
-        GlueTask("QQP", ("question1", "question2"), "is_duplicate", "accuracy_f1", _splits(363846, 40430, 390965)),
+        GlueTask("QQP", ("question1", "question2"), "is_duplicate", "accuracy_f1", (
+            Split("train", "train.tsv", 363846, ragged=True),
+            Split("valid", "dev.tsv", 40430, ragged=True),
+            Split("test", "test.tsv", 390965, labelled=False),
+        )),
         GlueTask("MNLI", _PAIR, "gold_label", "accuracy", (
             Split("train", "train.tsv", 392702),
             Split("valid", "dev_matched.tsv", 9815),

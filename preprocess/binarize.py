@@ -1,0 +1,147 @@
+"""Writes one task as a folder of fairseq binarized data."""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import torch
+from fairseq.data import Dictionary
+from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder, data_file_path, index_file_path, make_builder
+
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.glue.tasks import GlueTask, Split
+
+from .bpe import NAME, Vocabulary
+from .folder import PROVENANCE_FILE
+from .raw import Example, Rejected, raw_file, read_examples
+
+BATCH = 10_000  # examples handed to the tokenizer at a time
+REJECTED_FILE = "rejected.tsv"
+
+
+@dataclass
+class SplitReport:
+    """What became of a split's rows. ``empty`` counts the examples kept although a sentence of theirs is empty."""
+
+    split: Split
+    rows: int = 0
+    empty: int = 0
+    labels: Counter = field(default_factory=Counter)
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+def binarize(task: GlueTask, splits: Iterable[Split], raw: Path, vocabulary: Vocabulary, target: Path,
+             keep_going: bool = False) -> list[SplitReport]:
+    """Write ``input0/ input1/ label/ glue.json`` into the empty folder ``target`` and report on each split.
+
+    Without ``keep_going`` the first row that is no example raises UserError, except for those that a release is known to
+    hold (``Split.ragged``). Rows left out are listed in ``rejected.tsv``.
+    """
+    for name in _inputs(task):
+        (target / name).mkdir()
+        shutil.copyfile(vocabulary.folder / "dict.txt", target / name / "dict.txt")
+    (target / "label").mkdir()
+    reports = [_binarize_split(task, split, raw, vocabulary, target, keep_going) for split in splits]
+    if not task.regression:
+        _label_dictionary(task, reports[0].labels).save(str(target / "label" / "dict.txt"))
+    _write_rejected(target / REJECTED_FILE, reports)
+    _write_provenance(target / PROVENANCE_FILE, task, vocabulary, reports)
+    return reports
+
+
+def _inputs(task: GlueTask) -> list[str]:
+    return [f"input{index}" for index in range(len(task.sentences))]
+
+
+def _label_dictionary(task: GlueTask, counts: Counter) -> Dictionary:
+    """The labels in the table's order, which fixes their ids, each with its count as in any fairseq dictionary."""
+    dictionary = Dictionary()
+    for label in task.labels:
+        dictionary.add_symbol(label, counts[label])
+    return dictionary
+
+
+def _binarize_split(task: GlueTask, split: Split, raw: Path, vocabulary: Vocabulary, target: Path,
+                    keep_going: bool) -> SplitReport:
+    report = SplitReport(split)
+    examples = _accepted(read_examples(task, split, raw), report, keep_going)
+    with ExitStack() as stack:
+        inputs = [stack.enter_context(_builder(target / name / split.name, vocabulary.dictionary)) for name in _inputs(task)]
+        add_labels = stack.enter_context(_label_writer(task, split, target / "label")) if split.labelled else None
+        while batch := list(islice(examples, BATCH)):
+            for sentences, builder in zip(zip(*(example.sentences for example in batch)), inputs):
+                for ids in vocabulary.encode(sentences):
+                    builder.add_item(torch.from_numpy(ids))
+            if add_labels:
+                add_labels(example.label for example in batch)
+            report.rows += len(batch)
+            report.empty += sum(not all(map(str.strip, example.sentences)) for example in batch)
+            report.labels.update(example.label for example in batch)
+    if not report.rows:
+        raise UserError(f"{raw_file(task, split, raw)} has no usable row ({len(report.rejected)} rejected): give GLUE's own file, "
+                        "or leave this split out with --split")
+    return report
+
+
+def _accepted(rows: Iterable[Example | Rejected], report: SplitReport, keep_going: bool) -> Iterator[Example]:
+    for row in rows:
+        if isinstance(row, Example):
+            yield row
+        elif keep_going or row.released:
+            report.rejected.append(row)
+        else:
+            raise UserError(f"{row.file}, line {row.line}: {row.reason}. Correct it, or give --keep-going to leave out such rows "
+                            f"and have them listed in {REJECTED_FILE}")
+
+
+@contextmanager
+def _builder(prefix: Path, dictionary: Dictionary) -> Iterator[MMapIndexedDatasetBuilder]:
+    builder = make_builder(data_file_path(str(prefix)), "mmap", vocab_size=len(dictionary))
+    yield builder
+    builder.finalize(index_file_path(str(prefix)))
+
+
+@contextmanager
+def _label_writer(task: GlueTask, split: Split, folder: Path) -> Iterator[Callable[[Iterable[str]], None]]:
+    """A function that adds labels: to ``split.bin`` as [id, </s>], for regression to ``split.label`` as one float a line."""
+    if task.regression:
+        with open(folder / f"{split.name}.label", "w", encoding="utf-8") as file:
+            yield lambda labels: file.writelines(f"{float(label)}\n" for label in labels)
+        return
+    dictionary = _label_dictionary(task, Counter())
+    items = {label: torch.tensor([dictionary.index(label), dictionary.eos()]) for label in task.labels}
+    with _builder(folder / split.name, dictionary) as builder:
+        def add(labels: Iterable[str]) -> None:
+            for label in labels:
+                builder.add_item(items[label])
+        yield add
+
+
+def _write_rejected(path: Path, reports: list[SplitReport]) -> None:
+    """One line a row left out: split, file, line, reason, and the row itself, tabs and all. No file where there is none."""
+    if not any(report.rejected for report in reports):
+        return
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write("split\tfile\tline\treason\trow\n")
+        for report in reports:
+            for row in report.rejected:
+                file.write(f"{report.split.name}\t{row.file}\t{row.line}\t{row.reason}\t{row.text}\n")
+
+
+def _write_provenance(path: Path, task: GlueTask, vocabulary: Vocabulary, reports: list[SplitReport]) -> None:
+    path.write_text(json.dumps({
+        "task": task.name,
+        "labels": list(task.labels),
+        "score_range": list(task.score_range) if task.regression else None,
+        "tokenizer": {"name": NAME, "sha256": vocabulary.sha256()},
+        "splits": {
+            report.split.name: {
+                "rows": report.rows, "official_rows": report.split.rows, "rejected": len(report.rejected),
+            } for report in reports
+        },
+    }, indent=2) + "\n", encoding="utf-8")

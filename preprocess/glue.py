@@ -1,0 +1,95 @@
+"""Raw GLUE files to fairseq binarized data: ``python -m preprocess.glue --help``."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.glue.tasks import TASKS, GlueTask, Split, glue_task
+
+from .binarize import REJECTED_FILE, SplitReport, binarize
+from .bpe import Vocabulary
+from .download import download_task
+from .folder import check_replaceable, written_folder
+from .sources import GLUE_SOURCES
+
+NAMED_LINES = 5  # rejected lines that a warning names; rejected.tsv has all
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m preprocess.glue",
+        description="Turn raw GLUE files into fairseq binarized data, OUT/TASK for every task: input0/, input1/ (pairs) and label/, "
+                    "as fairseq's own GLUE script lays them out, and glue.json, which says what they were made from.",
+        epilog="Example: python -m preprocess.glue --task RTE --task CoLA --raw glue --vocab vocab --out data "
+               "writes data/RTE and data/CoLA.")
+    parser.add_argument("--task", action="append", required=True, metavar="NAME",
+                        help=f"give it again for more tasks: {', '.join(TASKS)}, or all of GLUE's by `all`")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder in which each task gets its folder")
+    parser.add_argument("--vocab", type=Path, default=os.environ.get("VOCAB_DIR") or None, metavar="DIR",
+                        help="folder of encoder.json, vocab.bpe and dict.txt, or the one above its gpt2_bpe/ (default: $VOCAB_DIR)")
+    parser.add_argument("--raw", type=Path, default=os.environ.get("GLUE_DIR") or None, metavar="DIR",
+                        help="folder of GLUE's task folders, RAW/RTE/train.tsv and so on (default: $GLUE_DIR; without either the "
+                             "tasks are downloaded to OUT/raw)")
+    parser.add_argument("--split", action="append", metavar="NAME",
+                        help="train, valid, valid1, test or test1; give it again for more (default: all of the task)")
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), metavar="K",
+                        help="threads of the tokenizer (default: %(default)s, the CPUs at hand)")
+    parser.add_argument("--keep-going", action="store_true",
+                        help="leave out malformed rows, listed with their reasons in OUT/TASK/rejected.tsv, instead of stopping")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT/TASK where this command made it before")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    args = _parser().parse_args(arguments)
+    tasks = [glue_task(name) for name in (GLUE_SOURCES if "all" in args.task else dict.fromkeys(args.task))]
+    splits = [_splits(task, args.split) for task in tasks]
+    for task in tasks:
+        check_replaceable(args.out / task.name, args.overwrite)
+    if args.vocab is None:
+        raise UserError("no vocabulary named: give --vocab or $VOCAB_DIR; "
+                        "`python -m preprocess.download --vocab --out DIR` fetches RoBERTa's to DIR/gpt2_bpe")
+    if args.workers < 1:
+        raise UserError(f"--workers {args.workers}: give 1 or more")
+    os.environ["RAYON_NUM_THREADS"] = str(args.workers)  # read when the tokenizer first works
+    vocabulary = Vocabulary(args.vocab)
+    try:
+        for task, chosen in zip(tasks, splits):
+            if args.raw is None:
+                download_task(task, args.out / "raw")
+            with written_folder(args.out / task.name) as folder:
+                reports = binarize(task, chosen, args.raw or args.out / "raw", vocabulary, folder, args.keep_going)
+            for report in reports:
+                _print(task, report)
+            print(f"{task.name}: binarized data in {args.out / task.name}")
+    except OSError as error:
+        raise UserError(f"cannot write to {args.out}: {error}") from error
+
+
+def _splits(task: GlueTask, names: list[str] | None) -> list[Split]:
+    """The splits of those names in the table's order, all of them by default."""
+    chosen = [task.split(name) for name in names or [split.name for split in task.splits]]
+    return [split for split in task.splits if split in chosen]
+
+
+def _print(task: GlueTask, report: SplitReport) -> None:
+    """One line on the split's size, and a warning line for all that its user should know of."""
+    name = f"{task.name} {report.split.name}"
+    print(f"{name}: {report.rows} rows")
+    warnings = []
+    if report.rows != report.split.rows:
+        warnings.append(f"{report.rows} rows, but GLUE's own file has {report.split.rows}")
+    if report.rejected:
+        lines = ", ".join(str(row.line) for row in report.rejected[:NAMED_LINES])
+        more = ", ..." * (len(report.rejected) > NAMED_LINES)
+        warnings.append(f"{len(report.rejected)} malformed rows left out (lines {lines}{more}), see {REJECTED_FILE}")
+    if report.empty:
+        warnings.append(f"{report.empty} rows have an empty sentence; they are kept")
+    for warning in warnings:
+        print(f"warning: {name}: {warning}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -15,8 +15,6 @@ from pathlib import Path
 import torch
 import yaml
 
-from fairseq_palbert.errors import UserError
-
 LAST = "checkpoint_last.pt"
 
 
@@ -30,10 +28,10 @@ def read(path: Path) -> dict | None:
 
 def read_or_refuse(path: Path) -> dict:
     if not path.exists():
-        raise UserError(f"{path} does not exist: training has saved none, or its score was never a number")
+        sys.exit(f"checkpoints.py: error: {path} does not exist: training has saved none, or its score was never a number")
     state = read(path)
     if state is None:
-        raise UserError(f"{path} does not load: remove it, and train again from the others")
+        sys.exit(f"checkpoints.py: error: {path} does not load: remove it, and train again from the others")
     return state
 
 

@@ -225,7 +225,7 @@ claim_run_dir
 "$PYTHON" "$ROOT/recipes/invocation.py" "$(basename "$0")" "$@" >>"$RUN_DIR/invocations.jsonl"
 if [[ -z "${DATA:-}" ]]; then
     stage 1 preprocess "$TASK" preprocess
-    DATA="$RUN_DIR/data"
+    DATA="$RUN_DIR/data/$TASK"  # preprocess.glue makes a folder a task
 fi
 if [[ "$TASK" = AX ]]; then
     for seed in "${SEEDS[@]}"; do

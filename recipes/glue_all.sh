@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# GLUE tasks one after the other by recipes/glue_task.sh; ends with one table over all. Run it again to go on.
+#
+#   GLUE_DIR=raw VOCAB_DIR=vocab recipes/glue_all.sh [TASK ...] [--stage N] [--stop-stage N]
+#
+# TASK: default all of CoLA SST-2 MRPC STS-B QQP MNLI QNLI RTE WNLI AX, in this order (AX needs MNLI's model).
+# Variables: those of recipes/glue_task.sh, for every task alike; RUN_DIR (default: runs/ARCH) gets one folder a task.
+# A task that fails is reported at the end, after the others, and the exit status is then 1.
+# Leaves RUN_DIR/TASK/, RUN_DIR/results.tsv. Duration: the sum of the tasks'.
+
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+parse_stages "$@"
+TASKS=("${ARGUMENTS[@]}")
+[[ ${#TASKS[@]} -gt 0 ]] || TASKS=(CoLA SST-2 MRPC STS-B QQP MNLI QNLI RTE WNLI AX)
+export ARCH="${ARCH:-palbert_roberta_tiny}"
+RUN_DIR="${RUN_DIR:-$ROOT/runs/$ARCH}"
+require_environment
+
+failed=()
+for task in "${TASKS[@]}"; do
+    log "$task"
+    RUN_DIR="$RUN_DIR/$task" "$ROOT/recipes/glue_task.sh" "$task" --stage "$FIRST_STAGE" --stop-stage "$LAST_STAGE" ||
+        failed+=("$task")
+done
+
+scored=()
+for task in "${TASKS[@]}"; do
+    if compgen -G "$RUN_DIR/$task/seed*/scores/*/scores.jsonl" >/dev/null; then
+        scored+=("$RUN_DIR/$task")
+    fi
+done
+if [[ ${#scored[@]} -gt 0 ]]; then
+    "$VENV/bin/python" "$ROOT/recipes/results.py" "${scored[@]}" --out "$RUN_DIR/results.tsv"
+fi
+[[ ${#failed[@]} -eq 0 ]] || die "failed: ${failed[*]} (see above)"

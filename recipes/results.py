@@ -1,0 +1,94 @@
+"""Mean ± standard deviation over seeds of what recipes have scored.
+
+    python recipes/results.py RUN_DIR... [--out results.tsv]
+
+Reads RUN_DIR/seed*/scores/SPLIT/scores.jsonl; a row is one run folder, split and exit rule. The standard deviation is the
+sample's (n - 1); one seed has none.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+COLUMNS = ("score", "mean_exit", "layer_speedup")
+SCORES_IN_PERCENT = 100
+
+
+def collect(runs: list[Path]) -> dict[tuple[str, str, str], list[dict]]:
+    """The scores of every seed, by (run folder's name, split, rule), in the order found."""
+    found = defaultdict(list)
+    for run in runs:
+        for path in sorted(run.glob("seed*/scores/*/scores.jsonl")):
+            for line in path.read_text().splitlines():
+                record = json.loads(line)
+                found[run.name, path.parent.name, rule_of(record)].append(
+                    {"score": record["metrics"].get("score"), **{name: record[name] for name in COLUMNS[1:]}}
+                )
+    return found
+
+
+def rule_of(record: dict) -> str:
+    """The rule as it is given to --exit: its name, and its threshold where it has one."""
+    return record["rule"] if record["threshold"] is None else f"{record['rule']}:{record['threshold']:g}"
+
+
+def mean_and_sd(values: list[float]) -> tuple[float, float | None]:
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
+
+
+def summarise(found: dict[tuple[str, str, str], list[dict]]) -> list[dict]:
+    """One row a key: seeds, and mean and sd of each column; None where a seed has no score, as without labels."""
+    rows = []
+    for (run, split, rule), seeds in found.items():
+        row = {"run": run, "split": split, "rule": rule, "seeds": len(seeds)}
+        for column in COLUMNS:
+            values = [seed[column] for seed in seeds]
+            row[column], row[f"{column}_sd"] = (None, None) if None in values else mean_and_sd(values)
+        rows.append(row)
+    return rows
+
+
+def as_tsv(rows: list[dict]) -> str:
+    lines = ["\t".join(rows[0])] + ["\t".join("" if value is None else str(value) for value in row.values()) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def as_table(rows: list[dict]) -> str:
+    """The rows for people: scores in per cent, each value as mean ± sd."""
+    header = ["run", "split", "rule", "seeds", "score", "mean exit", "layer speed-up"]
+    cells = [header]
+    for row in rows:
+        values = [_cell(row, "score", SCORES_IN_PERCENT), _cell(row, "mean_exit"), _cell(row, "layer_speedup")]
+        cells.append([row["run"], row["split"], row["rule"], str(row["seeds"]), *values])
+    widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in cells)
+
+
+def _cell(row: dict, column: str, scale: float = 1) -> str:
+    mean, deviation = row[column], row[f"{column}_sd"]
+    if mean is None:
+        return "-"
+    return f"{mean * scale:.2f}" + ("" if deviation is None else f" ± {deviation * scale:.2f}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Mean ± standard deviation over seeds of what recipes have scored.")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN_DIR")
+    parser.add_argument("--out", type=Path, help="write the unrounded table there, tab-separated")
+    args = parser.parse_args(arguments)
+    rows = summarise(collect(args.runs))
+    if not rows:
+        sys.exit(f"results.py: error: no seed*/scores/*/scores.jsonl in {', '.join(map(str, args.runs))}: nothing was scored there")
+    if args.out:
+        part = args.out.with_name(args.out.name + ".part")
+        part.write_text(as_tsv(rows))
+        os.replace(part, args.out)
+    print(as_table(rows))
+
+
+if __name__ == "__main__":
+    main()

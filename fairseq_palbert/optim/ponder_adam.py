@@ -8,6 +8,7 @@ from typing import Any, Optional
 from fairseq.logging import metrics
 from fairseq.optim import register_optimizer
 from fairseq.optim.adam import FairseqAdam, FairseqAdamConfig
+from omegaconf import II
 from torch import nn
 
 from ..errors import UserError
@@ -35,6 +36,8 @@ class PonderAdamConfig(FairseqAdamConfig):
         metadata={"help": "the learning rate of encoder layer n of N is multiplied by this to the power N - n, that of the "
                           "embeddings by this to the power N; 1 is off"},
     )
+    fp16: bool = II("common.fp16")
+    bf16: bool = II("common.bf16")
 
 
 @register_optimizer("ponder_adam", dataclass=PonderAdamConfig)
@@ -65,12 +68,23 @@ class PonderAdam(FairseqAdam):
             if group["part"] in PARTS:
                 metrics.log_scalar(f"lr_{group['name'] if by_layer else group['part']}", group["lr"], weight=0, priority=301)
 
+    def state_dict(self) -> dict[str, Any]:
+        """As fairseq's, and with ``--fp16`` or ``--bf16`` the float32 weights as ``master_weights``: the model in fairseq's
+        checkpoints is in half precision, from which training would not go on where it was."""
+        state = super().state_dict()
+        if self.cfg.fp16 or self.cfg.bf16:
+            state["master_weights"] = [param.detach() for param in self.params]
+        return state
+
     def load_state_dict(self, state_dict: dict[str, Any], optimizer_overrides: dict[str, Any] | None = None) -> None:
         """As fairseq's; the scales stay those of the current flags, as ``--lr`` does."""
         scales = [group["lr_scale"] for group in self.param_groups]
         super().load_state_dict(state_dict, optimizer_overrides)
         for group, scale in zip(self.param_groups, scales, strict=True):
             group["lr_scale"] = scale
+        if "master_weights" in state_dict:
+            for param, weight in zip(self.params, state_dict["master_weights"], strict=True):
+                param.data.copy_(weight)
 
 
 def _rates(cfg: PonderAdamConfig) -> dict[str, float | None]:

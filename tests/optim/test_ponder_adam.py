@@ -186,6 +186,27 @@ def test_half_precision_copies_keep_their_groups(network):
     train(network, optimizer, steps=2, seed=1)
 
 
+def test_resume_in_half_precision_is_exact():
+    """fairseq's checkpoints hold the model in half precision: the optimizer has to keep the float32 copies it updates."""
+    cfg = config(**DECAYED)
+    cfg.common.bf16 = True
+    models = [make_network().to(torch.bfloat16) for _ in range(2)]
+    optimizers = [FP16Optimizer.build_optimizer(cfg, list(model.parameters())) for model in models]
+    for optimizer in optimizers:
+        optimizer.set_lr(LR)
+    train(models[0], optimizers[0], steps=3, seed=1)
+    models[1].load_state_dict(models[0].state_dict())
+    optimizers[1].load_state_dict(copy.deepcopy(optimizers[0].state_dict()))
+    for model, optimizer in zip(models, optimizers):
+        train(model, optimizer, steps=3, seed=2)
+    for first, second in zip(*(optimizer.fp32_params for optimizer in optimizers), strict=True):
+        assert torch.equal(first, second)
+
+
+def test_single_precision_keeps_no_second_copy_of_the_weights(network):
+    assert set(build(network.parameters()).state_dict()) == {"state", "param_groups"}
+
+
 @pytest.mark.parametrize("flags, words", [
     ({"encoder_lr": -1e-5}, "--encoder-lr -1e-05"),
     ({"lambda_lr": float("nan")}, "--lambda-lr nan"),

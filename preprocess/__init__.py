@@ -1,1 +1,1 @@
-"""Raw GLUE files to fairseq binarized data: ``python -m preprocess.glue --help`` and ``python -m preprocess.download --help``."""
+"""From published files to fairseq binarized data: ``python -m preprocess.glue --help`` and ``preprocess.download``."""

@@ -39,8 +39,8 @@ def binarize(task: GlueTask, splits: Iterable[Split], raw: Path, vocabulary: Voc
              keep_going: bool = False) -> list[SplitReport]:
     """Write ``input0/ input1/ label/ glue.json`` into the empty folder ``target`` and report on each split.
 
-    Without ``keep_going`` the first row that is no example raises UserError, except for those that a release is known to
-    hold (``Split.ragged``). Rows left out are listed in ``rejected.tsv``.
+    Without ``keep_going`` the first row that is no example raises UserError, except for those that a release is known
+    to hold (``Split.ragged``). Rows left out are listed in ``rejected.tsv``.
     """
     for name in _inputs(task):
         (target / name).mkdir()
@@ -71,7 +71,8 @@ def _binarize_split(task: GlueTask, split: Split, raw: Path, vocabulary: Vocabul
     report = SplitReport(split)
     examples = _accepted(read_examples(task, split, raw), report, keep_going)
     with ExitStack() as stack:
-        inputs = [stack.enter_context(_builder(target / name / split.name, vocabulary.dictionary)) for name in _inputs(task)]
+        prefixes = [target / name / split.name for name in _inputs(task)]
+        inputs = [stack.enter_context(_builder(prefix, vocabulary.dictionary)) for prefix in prefixes]
         add_labels = stack.enter_context(_label_writer(task, split, target / "label")) if split.labelled else None
         while batch := list(islice(examples, BATCH)):
             for sentences, builder in zip(zip(*(example.sentences for example in batch)), inputs):
@@ -83,8 +84,8 @@ def _binarize_split(task: GlueTask, split: Split, raw: Path, vocabulary: Vocabul
             report.empty += sum(not all(map(str.strip, example.sentences)) for example in batch)
             report.labels.update(example.label for example in batch)
     if not report.rows:
-        raise UserError(f"{raw_file(task, split, raw)} has no usable row ({len(report.rejected)} rejected): give GLUE's own file, "
-                        "or leave this split out with --split")
+        raise UserError(f"{raw_file(task, split, raw)} has no usable row ({len(report.rejected)} rejected): "
+                        "give GLUE's own file, or leave this split out with --split")
     return report
 
 
@@ -95,8 +96,8 @@ def _accepted(rows: Iterable[Example | Rejected], report: SplitReport, keep_goin
         elif keep_going or row.released:
             report.rejected.append(row)
         else:
-            raise UserError(f"{row.file}, line {row.line}: {row.reason}. Correct it, or give --keep-going to leave out such rows "
-                            f"and have them listed in {REJECTED_FILE}")
+            raise UserError(f"{row.file}, line {row.line}: {row.reason}. Correct it, or give --keep-going to leave out "
+                            f"such rows and have them listed in {REJECTED_FILE}")
 
 
 @contextmanager
@@ -108,7 +109,7 @@ def _builder(prefix: Path, dictionary: Dictionary) -> Iterator[MMapIndexedDatase
 
 @contextmanager
 def _label_writer(task: GlueTask, split: Split, folder: Path) -> Iterator[Callable[[Iterable[str]], None]]:
-    """A function that adds labels: to ``split.bin`` as [id, </s>], for regression to ``split.label`` as one float a line."""
+    """A function that adds labels to ``split.bin`` as [id, </s>], for regression to ``split.label`` as lines."""
     if task.regression:
         with open(folder / f"{split.name}.label", "w", encoding="utf-8") as file:
             yield lambda labels: file.writelines(f"{float(label)}\n" for label in labels)
@@ -123,7 +124,7 @@ def _label_writer(task: GlueTask, split: Split, folder: Path) -> Iterator[Callab
 
 
 def _write_rejected(path: Path, reports: list[SplitReport]) -> None:
-    """One line a row left out: split, file, line, reason, and the row itself, tabs and all. No file where there is none."""
+    """One line a row left out: split, file, line, reason, and the row itself, tabs and all. No rows, no file."""
     if not any(report.rejected for report in reports):
         return
     with open(path, "w", encoding="utf-8", newline="\n") as file:

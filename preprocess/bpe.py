@@ -35,7 +35,7 @@ class Vocabulary:
         self._fairseq_id = np.array([self.dictionary.index(str(piece)) for piece in range(size)])
 
     def encode(self, sentences: Sequence[str]) -> list[np.ndarray]:
-        """Dictionary ids of each sentence, ``</s>`` at the end and no ``<s>`` at the start. Outer white space is dropped."""
+        """Dictionary ids of each sentence, with ``</s>`` at the end and no ``<s>``. Outer white space is dropped."""
         encodings = self._tokenizer.encode_batch_fast([sentence.strip() for sentence in sentences])
         pieces = [encoding.ids for encoding in encodings]
         ids = self._fairseq_id[np.fromiter(chain.from_iterable(pieces), dtype=np.int64)]
@@ -53,8 +53,9 @@ def _find(folder: Path) -> Path:
         if (candidate / FILES[0]).is_file():
             break
     else:
-        raise UserError(f"no vocabulary in {folder}: --vocab (default $VOCAB_DIR) is the folder with {', '.join(FILES)}, or the one "
-                        f"above {NAME}/; `python -m preprocess.download --vocab --out {folder}` fetches RoBERTa's")
+        raise UserError(f"no vocabulary in {folder}: --vocab (default $VOCAB_DIR) is the folder of "
+                        f"{', '.join(FILES)}, or the one above {NAME}/; "
+                        f"`python -m preprocess.download --vocab --out {folder}` fetches RoBERTa's")
     for name in FILES:
         if not (candidate / name).is_file():
             raise UserError(f"{candidate / name} is missing: a vocabulary is the three files {', '.join(FILES)}")
@@ -74,7 +75,7 @@ def _tokenizer(encoder: Path, merges: Path) -> tuple[Tokenizer, int]:
         ids = json.loads(encoder.read_text(encoding="utf-8"))
         missing = [symbol for symbol in ByteLevel.alphabet() if symbol not in ids]
         if missing:
-            raise UserError(f"{encoder} has no piece for {len(missing)} of the 256 bytes (such as {missing[0]!r}): is it a byte-level BPE?")
+            raise UserError(f"{encoder} is no byte-level BPE: it has no piece for {len(missing)} of the 256 bytes")
         # the first line names the version and nothing follows the last line's end, as fairseq reads it
         pairs = [tuple(line.split()) for line in merges.read_text(encoding="utf-8").split("\n")[1:-1]]
         tokenizer = Tokenizer(BPE(vocab=ids, merges=pairs))

@@ -35,7 +35,7 @@ def download_task(task: GlueTask, raw: str | Path) -> Path:
 
 
 def download_vocabulary(folder: str | Path) -> Path:
-    """Put RoBERTa's ``encoder.json``, ``vocab.bpe`` and ``dict.txt`` into ``folder``/gpt2_bpe and return that folder."""
+    """Put RoBERTa's three vocabulary files into ``folder``/gpt2_bpe and return that folder."""
     target = Path(folder) / "gpt2_bpe"
     for source in VOCABULARY_SOURCES:
         download(source.url, target / source.file, source.size, source.sha256)
@@ -54,7 +54,7 @@ def extract(archive: Path, files: list[str], folder: Path) -> None:
             for file in files:
                 found = [info for info in members if info.filename.rsplit("/", 1)[-1] == file]
                 if len(found) != 1:
-                    raise UserError(f"{archive} holds {len(found)} files named {file} instead of one: remove it and try again")
+                    raise UserError(f"{archive} has {len(found)} files {file} instead of one: remove it and try again")
                 part = folder / (file + ".part")
                 try:
                     with opened.open(found[0]) as source, open(part, "wb") as target:
@@ -62,7 +62,8 @@ def extract(archive: Path, files: list[str], folder: Path) -> None:
                     os.replace(part, folder / file)
                 finally:
                     part.unlink(missing_ok=True)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:  # all that zipfile raises
+    # all that zipfile raises for a file that is broken, encrypted or compressed in a way it does not know
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise UserError(f"{archive} is no readable zip file ({error}): remove it and try again") from error
     except OSError as error:
         raise UserError(f"cannot extract {archive}: {error.strerror or error}") from error
@@ -71,12 +72,13 @@ def extract(archive: Path, files: list[str], folder: Path) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m preprocess.download",
-        description="Download raw GLUE tasks, RoBERTa's vocabulary, or one file of any address. What broke off goes on where "
-                    "it ended; sizes and SHA-256 are verified where they are known; a file appears only when it is complete.")
+        description="Download raw GLUE tasks, RoBERTa's vocabulary, or one file of any address. What broke off goes on "
+                    "where it ended, sizes and SHA-256 are verified where they are known, and a file appears only when "
+                    "it is complete.")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--task", action="append", metavar="NAME",
                       help=f"a GLUE task, to OUT/NAME; give it again for more: {', '.join(GLUE_SOURCES)}, or all")
-    what.add_argument("--vocab", action="store_true", help="RoBERTa's encoder.json, vocab.bpe and dict.txt, to OUT/gpt2_bpe")
+    what.add_argument("--vocab", action="store_true", help="RoBERTa's three vocabulary files, to OUT/gpt2_bpe")
     what.add_argument("--url", help="one file, to OUT")
     parser.add_argument("--out", required=True, metavar="PATH", help="folder (with --url: file) to write to")
     return parser

@@ -13,11 +13,11 @@ PROVENANCE_FILE = "glue.json"  # every folder that this package writes holds it
 
 
 def check_replaceable(target: Path, overwrite: bool) -> None:
-    """Raise UserError where ``target`` is there and may not be replaced: unasked, or because it is no output of ours."""
+    """Raise UserError where ``target`` is there and may not be replaced: unasked, or since it is no output of ours."""
     if not target.exists():
         return
     if not (target / PROVENANCE_FILE).is_file():
-        raise UserError(f"{target} exists and is no data that this command made (it has no {PROVENANCE_FILE}): choose another --out")
+        raise UserError(f"{target} exists and was not made here (no {PROVENANCE_FILE}): choose another --out")
     if not overwrite:
         raise UserError(f"{target} exists: give --overwrite to make it again, or another --out")
 

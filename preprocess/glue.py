@@ -20,24 +20,26 @@ NAMED_LINES = 5  # rejected lines that a warning names; rejected.tsv has all
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m preprocess.glue",
-        description="Turn raw GLUE files into fairseq binarized data, OUT/TASK for every task: input0/, input1/ (pairs) and label/, "
-                    "as fairseq's own GLUE script lays them out, and glue.json, which says what they were made from.",
+        description="Turn raw GLUE files into fairseq binarized data, OUT/TASK for every task: input0/, input1/ "
+                    "(pairs), label/, as fairseq's own GLUE script lays them out, and glue.json, which says "
+                    "what they come from.",
         epilog="Example: python -m preprocess.glue --task RTE --task CoLA --raw glue --vocab vocab --out data "
                "writes data/RTE and data/CoLA.")
     parser.add_argument("--task", action="append", required=True, metavar="NAME",
                         help=f"give it again for more tasks: {', '.join(TASKS)}, or all of GLUE's by `all`")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder in which each task gets its folder")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder in which each task gets its own")
     parser.add_argument("--vocab", type=Path, default=os.environ.get("VOCAB_DIR") or None, metavar="DIR",
-                        help="folder of encoder.json, vocab.bpe and dict.txt, or the one above its gpt2_bpe/ (default: $VOCAB_DIR)")
+                        help="folder of encoder.json, vocab.bpe and dict.txt, or the one above gpt2_bpe/ "
+                             "(default: $VOCAB_DIR)")
     parser.add_argument("--raw", type=Path, default=os.environ.get("GLUE_DIR") or None, metavar="DIR",
-                        help="folder of GLUE's task folders, RAW/RTE/train.tsv and so on (default: $GLUE_DIR; without either the "
-                             "tasks are downloaded to OUT/raw)")
+                        help="folder of GLUE's task folders, RAW/RTE/train.tsv and so on (default: $GLUE_DIR; without "
+                             "either the tasks are downloaded to OUT/raw)")
     parser.add_argument("--split", action="append", metavar="NAME",
                         help="train, valid, valid1, test or test1; give it again for more (default: all of the task)")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), metavar="K",
                         help="threads of the tokenizer (default: %(default)s, the CPUs at hand)")
     parser.add_argument("--keep-going", action="store_true",
-                        help="leave out malformed rows, listed with their reasons in OUT/TASK/rejected.tsv, instead of stopping")
+                        help="instead of stopping, list malformed rows and their reasons in OUT/TASK/rejected.tsv")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT/TASK where this command made it before")
     return parser
 

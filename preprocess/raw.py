@@ -25,7 +25,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that is no example. ``released`` marks those that GLUE's own release is known to hold, dropped everywhere."""
+    """A row that is no example. ``released`` marks those that a release of GLUE is known to hold."""
 
     file: str
     line: int
@@ -45,7 +45,7 @@ def raw_file(task: GlueTask, split: Split, raw: Path) -> Path:
         if path and path.is_file():
             return path
     raise UserError(f"{usual} is missing: --raw (default $GLUE_DIR) is the folder of GLUE's task folders; "
-                    f"`python -m preprocess.download --task {task.name} --out {raw}` fetches it, --split leaves splits out")
+                    f"`python -m preprocess.download --task {task.name} --out {raw}` fetches it, --split does without")
 
 
 def read_examples(task: GlueTask, split: Split, raw: Path) -> Iterator[Example | Rejected]:
@@ -73,7 +73,7 @@ def _records(task: GlueTask, split: Split, path: Path) -> Iterator[Record]:
 
 
 def _msr_records(split: Split, path: Path, needed: tuple[str, ...]) -> Iterator[Record]:
-    """GLUE's MRPC: the rows of MSR's training file whose pair of ids is in the list of dev ids are dev, the others train."""
+    """GLUE's MRPC: the rows of MSR's training file whose ids are in the list of dev ids are dev, the rest train."""
     dev_ids = _msr_dev_ids(path.parent)
     for record in read_records(path, needed + _MSR_IDS):
         if record.problem:

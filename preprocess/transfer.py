@@ -27,9 +27,9 @@ class _BrokenOff(Exception):
 def download(url: str, target: str | Path, size: int | None = None, sha256: str | None = None) -> Path:
     """Fetch ``url`` to the file ``target`` and return its path; a ``target`` that is there and right is left as it is.
 
-    What has arrived is kept in ``target`` + ``.part``, from where the next call goes on. ``size`` (bytes) and ``sha256``
-    (hex) are verified where they are given; without ``size`` the server's own figure counts. Raises UserError where the
-    server cannot be reached, breaks off for good, announces another size or sends other bytes.
+    What has arrived is kept in ``target`` + ``.part``, from where the next call goes on. ``size`` (bytes) and
+    ``sha256`` (hex) are verified where they are given; without ``size`` the server's own figure counts. Raises
+    UserError where the server cannot be reached, breaks off for good, announces another size or sends other bytes.
     """
     target = Path(target)
     try:
@@ -48,7 +48,7 @@ def download(url: str, target: str | Path, size: int | None = None, sha256: str 
                     part.unlink()
         if problem := _mismatch(part, size, sha256):
             part.unlink()
-            raise UserError(f"{url}: what the server sent {problem}; it was removed: try again, or put the right file at {target}")
+            raise UserError(f"{url}: what was sent {problem} and was removed: try again, or put the file at {target}")
         os.replace(part, target)
     except OSError as error:
         raise UserError(f"cannot write {target}: {error.strerror or error}") from error
@@ -84,28 +84,28 @@ def _fetch(url: str, file: BinaryIO, size: int | None) -> None:
         except _BrokenOff:
             failures = 0 if file.tell() > before else failures + 1
             time.sleep(PAUSE)
-    raise UserError(f"{url} broke off after {file.tell()} bytes, {ATTEMPTS} times in a row: run it again later, it goes on from there")
+    raise UserError(f"{url} broke off after {file.tell()} bytes {ATTEMPTS} times in a row: try again, it goes on there")
 
 
 def _receive(url: str, file: BinaryIO, size: int | None) -> None:
     """One request for what is missing of ``file``."""
     with _request(url, file.tell()) as response:
-        range_sent = response.headers.get("Content-Range", "")
-        if response.status_code == 416 and _announced(response) == file.tell():
+        status, piece = response.status_code, response.headers.get("Content-Range", "")
+        if status == 416 and _announced(response) == file.tell():
             return  # nothing is missing: the last call ended between the last byte and the renaming
-        if response.status_code == 416 or response.status_code == 206 and not range_sent.startswith(f"bytes {file.tell()}-"):
+        if status == 416 or status == 206 and not piece.startswith(f"bytes {file.tell()}-"):
             _empty(file)  # what is there is no beginning of this file, or the server sends another piece than asked for
             raise _BrokenOff
         if not response.ok:
-            raise UserError(f"{url}: the server answered {response.status_code} {response.reason}")
-        if file.tell() and response.status_code != 206:  # a server without ranges sends all of it again
+            raise UserError(f"{url}: the server answered {status} {response.reason}")
+        if file.tell() and status != 206:  # a server without ranges sends all of it again
             _empty(file)
         announced = _announced(response)
         if size is not None and announced not in (None, size):
-            raise UserError(f"{url}: the server announces {announced} bytes instead of {size}, so it is not the expected file")
+            raise UserError(f"{url}: the server announces {announced} bytes instead of {size}, so this is another file")
         total = size if size is not None else announced
         if total is None:
-            raise UserError(f"{url}: the server does not say how many bytes it sends, so a broken download could not be told")
+            raise UserError(f"{url}: the server states no size, so the end could not be told from a break")
         _copy(response, file, total, url)
 
 
@@ -144,7 +144,7 @@ def _copy(response: requests.Response, file: BinaryIO, total: int, url: str) -> 
                 progress.update(len(chunk))
                 if file.tell() > total:
                     _empty(file)
-                    raise UserError(f"{url}: the server sends more than {total} bytes, so it is not the expected file")
+                    raise UserError(f"{url}: the server sends more than {total} bytes, so this is another file")
         except requests.RequestException as error:
             raise _BrokenOff from error
     if file.tell() < total:

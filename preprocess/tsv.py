@@ -13,8 +13,8 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 class Record:
     """One row: the ``values`` of the columns asked for, or the ``problem`` that keeps it from having them.
 
-    ``line`` counts from 1 over the whole file, ``text`` is the row as it stands there. ``width_differs`` marks the problem
-    of a row with more or fewer fields than the header.
+    ``line`` counts from 1 over the whole file, ``text`` is the row as it stands there. ``width_differs`` marks a row
+    with more or fewer fields than the header.
     """
 
     line: int
@@ -27,8 +27,8 @@ class Record:
 def read_records(path: Path, needed: Sequence[str], columns: Sequence[str] = ()) -> Iterator[Record]:
     """The rows of ``path``, their columns named by its first line, or by ``columns`` for a file without a header.
 
-    Lines end in LF or CRLF; a byte order mark is skipped; quotes are plain characters. Raises UserError where the file is
-    missing or empty, or where its header has not each of the ``needed`` columns once.
+    Lines end in LF or CRLF; a byte order mark is skipped; quotes are plain characters. Raises UserError where the file
+    is missing or empty, or where its header has not each of the ``needed`` columns once.
     """
     try:
         with open(path, "rb") as file:

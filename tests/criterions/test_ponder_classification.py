@@ -1,3 +1,4 @@
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -42,20 +43,21 @@ SCORES = torch.tensor([0.0, 5, 2.5, 1, 3, 4], dtype=torch.float64)
 
 def expected_sums(model, targets, loss_of, beta, lambda_p, threshold):
     """Nested loops over the paper's formulas, in Python floats."""
-    total, exits = 0.0, []
+    total, depth, exits = 0.0, 0.0, []
     for i in range(BATCH):
         survived, cdf, left = 1.0, 0.0, None
         for n in range(1, DEPTH + 1):
             halting = 1.0 if n == DEPTH else torch.sigmoid(model.halting_logits[n - 1, i].double()).item()
             prior = (1 - lambda_p) ** (n - 1) * (1.0 if n == DEPTH else lambda_p)
             p = survived * halting
-            total += p * loss_of(model.logits[n - 1, i], targets[i]) + beta * p * (torch.tensor(p).log() - torch.tensor(prior).log()).item()
+            total += p * loss_of(model.logits[n - 1, i], targets[i]) + beta * p * math.log(p / prior)
+            depth += n * p
             survived *= 1 - halting
             cdf += p
             if left is None and (cdf > threshold or n == DEPTH):
                 left = n
         exits.append(left)
-    return total, exits
+    return total, depth, exits
 
 
 def cross_entropy(logits, target):
@@ -71,9 +73,10 @@ def test_loss_and_exits_equal_a_nested_loop(name, targets, loss_of):
     model = FixedModel(glue_task(name).outputs)
     criterion = make_criterion(name, beta=0.3, prior_lambda=0.2, q_exit_threshold=0.6)
     loss, sample_size, log = criterion(model, make_sample(targets))
-    expected, exits = expected_sums(model, targets, loss_of, 0.3, 0.2, 0.6)
+    expected, depth, exits = expected_sums(model, targets, loss_of, 0.3, 0.2, 0.6)
     assert loss.item() == pytest.approx(expected, rel=1e-5) and sample_size == BATCH
     assert log["q_exit_depth"] == sum(exits)
+    assert log["posterior_depth"] == pytest.approx(depth, rel=1e-5)
     assert log["p"].sum() == pytest.approx(BATCH, abs=1e-5)
 
 

@@ -25,47 +25,52 @@ class Recording:
 
 @dataclass(frozen=True)
 class Workload:
-    """Sentences (each [T_i], token ids) as they stand in the split, whose ids are their places, and how to run them."""
+    """Sentences (each [T_i], token ids), their ids in the split (by default their places), and how to run them."""
 
     sentences: list[Tensor]
     padding_id: int
     batch_size: int
     device: torch.device = torch.device("cpu")
+    ids: Tensor | None = None
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """(ids [B], tokens [B, T]) with sentences of similar length together, every sentence once."""
+        """(places [B], tokens [B, T]) with sentences of similar length together, every sentence once."""
         lengths = [len(sentence) for sentence in self.sentences]
-        for indices in length_sorted_batches(lengths, self.batch_size):
-            tokens = pad([self.sentences[i] for i in indices], self.padding_id)
-            yield torch.tensor(indices, device=self.device), tokens.to(self.device)
+        for places in length_sorted_batches(lengths, self.batch_size):
+            tokens = pad([self.sentences[i] for i in places], self.padding_id)
+            yield torch.tensor(places), tokens.to(self.device)
+
+    def ids_of(self, places: Tensor) -> Tensor:
+        return (places if self.ids is None else self.ids[places]).to(self.device)
 
 
 @torch.inference_mode()
 def decide(network: PonderingNetwork, rule: Rule, workload: Workload) -> Decisions:
-    """What the rule makes of every sentence, on the CPU in the order of the split, float32 at least.
+    """What the rule makes of every sentence, on the CPU in the order given, float32 at least.
 
     The network is in evaluation mode and on the workload's device.
     """
-    ids, outputs, exit_layers = [], [], []
-    for example_ids, tokens in workload.batches():
-        decided = decide_batch(network, rule, tokens, example_ids, workload.padding_id)
-        ids.append(example_ids)
-        outputs.append(decided.outputs)
-        exit_layers.append(decided.exit_layers)
-    order = torch.cat(ids).argsort()
-    return Decisions(torch.cat(outputs)[order].cpu(), torch.cat(exit_layers)[order].cpu())
+    places, outputs, exit_layers = [], [], []
+    for batch, tokens in workload.batches():
+        decided = decide_batch(network, rule, tokens, workload.ids_of(batch), workload.padding_id)
+        places.append(batch)
+        outputs.append(decided.outputs.cpu())
+        exit_layers.append(decided.exit_layers.cpu())
+    order = torch.cat(places).argsort()
+    return Decisions(torch.cat(outputs)[order], torch.cat(exit_layers)[order])
 
 
 @torch.inference_mode()
 def record(network: PonderingNetwork, workload: Workload) -> Recording:
-    """Every layer of every sentence, on the CPU in the order of the split, float32 at least."""
-    ids, recordings = [], []
-    for example_ids, tokens in workload.batches():
-        ids.append(example_ids)
-        recordings.append(record_batch(network, tokens))
-    order = torch.cat(ids).argsort()
-    return Recording(torch.cat([r.halting_logits for r in recordings], dim=1)[:, order].cpu(),
-                     torch.cat([r.logits for r in recordings], dim=1)[:, order].cpu())
+    """Every layer of every sentence, on the CPU in the order given, float32 at least."""
+    places, halting_logits, logits = [], [], []
+    for batch, tokens in workload.batches():
+        recorded = record_batch(network, tokens)
+        places.append(batch)
+        halting_logits.append(recorded.halting_logits.cpu())
+        logits.append(recorded.logits.cpu())
+    order = torch.cat(places).argsort()
+    return Recording(torch.cat(halting_logits, dim=1)[:, order], torch.cat(logits, dim=1)[:, order])
 
 
 def record_batch(network: PonderingNetwork, tokens: Tensor) -> Recording:

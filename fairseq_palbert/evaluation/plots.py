@@ -1,0 +1,66 @@
+"""Plots of a scoring run, as PNG."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..exits.base import Rule
+from .records import LayerReport
+
+# Okabe and Ito's palette, which colour-blind readers tell apart.
+BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#595959"
+STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
+         "axes.grid": True, "axes.grid.axis": "y", "grid.color": "#DDDDDD", "grid.linewidth": 0.6}
+DOTS_PER_INCH = 200
+PANEL_COLUMNS = 2
+
+
+def plot_exit_histogram(path: Path, title: str, rules: list[Rule], rows: list[dict]) -> None:
+    """The share of examples that leave at each layer, one panel a rule, the mean exit as a dashed line."""
+    columns = min(PANEL_COLUMNS, len(rules))
+    lines = -(-len(rules) // columns)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(3.6 * columns, 0.5 + 2.0 * lines), layout="constrained")
+        panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+        figure.suptitle(title)
+        for panel, rule, row in zip(panels.flat, rules, rows):
+            _exit_panel(panel, rule.spec, row)
+        for panel in panels.flat[len(rules):]:
+            panel.set_visible(False)
+        figure.supxlabel("exit layer (dashed: mean)", fontsize="medium")
+        figure.supylabel("share of examples", fontsize="medium")
+        figure.savefig(path, dpi=DOTS_PER_INCH)
+
+
+def plot_posterior(path: Path, title: str, layers: LayerReport) -> None:
+    """The mean posterior of the exit layer as bars, the prior of training as a line."""
+    numbers = np.arange(1, len(layers.posterior) + 1)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(5.4, 3.4), layout="constrained")
+        axes = figure.subplots()
+        axes.bar(numbers, layers.posterior, width=0.7, color=BLUE, label="posterior, mean over examples")
+        if layers.prior is not None:
+            axes.plot(numbers, layers.prior, color=VERMILLION, marker="o", markersize=5, label="prior")
+        axes.set(title=title, xlabel="layer", ylabel="probability of leaving", xlim=(0.4, len(numbers) + 0.6), ylim=(0, None))
+        axes.set_xticks(_ticks(len(numbers)))
+        axes.legend(frameon=False)
+        figure.savefig(path, dpi=DOTS_PER_INCH)
+
+
+def _exit_panel(panel, name: str, row: dict) -> None:
+    depth = len(row["exit_histogram"])
+    panel.bar(np.arange(1, depth + 1), np.array(row["exit_histogram"]) / row["examples"], width=0.8, color=BLUE)
+    panel.axvline(row["mean_exit"], color=VERMILLION, linestyle="--", linewidth=1.4)
+    score = f", score {row['metrics']['score']:.3f}" if row["metrics"] else ""
+    panel.set_title(f"{name}: mean exit {row['mean_exit']:.2f}{score}", fontsize="small", color=GREY)
+    panel.set_xlim(0.4, depth + 0.6)
+    panel.set_xticks(_ticks(depth))
+    panel.tick_params(labelbottom=True)
+
+
+def _ticks(depth: int) -> list[int]:
+    """Every layer, or every second, so that no more than 12 are labelled."""
+    step = -(-depth // 12)
+    return list(range(step, depth + 1, step))

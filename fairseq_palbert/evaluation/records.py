@@ -1,0 +1,89 @@
+"""What one pass over all depths of a split tells: posterior, every layer's own score, and sampling's score in expectation.
+
+Sizes: N layers, E examples, K outputs (classes, or 1 for regression).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from scipy.stats import rankdata
+from torch import Tensor
+
+from ..glue.metrics import GlueMetrics
+from ..inference.engine import Recording
+from ..ponder.halting import log_posterior
+from .loading import Split
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """Per layer 1..N: mean ``posterior`` over examples, ``prior`` (None where the training had none), and the official
+    ``scores`` if every example left there (None without labels)."""
+
+    posterior: list[float]
+    prior: list[float] | None
+    scores: list[float] | None
+
+    def score_at(self, mean_depth: float) -> float:
+        """The fixed exit's score at a depth between two layers, on the straight line between them."""
+        below = min(int(mean_depth), len(self.scores) - 1)
+        return self.scores[below - 1] + (mean_depth - below) * (self.scores[below] - self.scores[below - 1])
+
+
+def predictions(outputs: Tensor) -> Tensor:
+    """Class ids, or the values of a regression (K = 1). Shape: [..., K] -> [...]."""
+    return outputs.squeeze(-1) if outputs.shape[-1] == 1 else outputs.argmax(-1)
+
+
+def score(metrics: GlueMetrics, predicted: Tensor, split: Split) -> dict[str, float]:
+    """The task's metrics, with the official one as ``score``; empty where the split has no labels. Shape: [E]."""
+    if split.targets is None:
+        return {}
+    return metrics(metrics.statistics(predicted, split.targets, split.ids, split.rows))
+
+
+def posterior(recording: Recording) -> Tensor:
+    """p_n of every example, in float64. Shape: [N, E]."""
+    return log_posterior(recording.halting_logits.double()).exp()
+
+
+def layer_report(recording: Recording, split: Split, metrics: GlueMetrics, prior: Tensor | None) -> LayerReport:
+    scores = None
+    if split.targets is not None:
+        scores = [score(metrics, predicted, split)["score"] for predicted in predictions(recording.logits)]
+    return LayerReport(posterior(recording).mean(1).tolist(), None if prior is None else prior.tolist(), scores)
+
+
+def expected_score(recording: Recording, split: Split, metrics: GlueMetrics) -> float:
+    """The official score of sampling in expectation over its random numbers: every layer's answer counts with weight p_n.
+
+    Exact for accuracy, Σ_n p_n [ŷ_n right]. F1 and Matthews are taken of the expected confusion counts, Pearson of the
+    expected sums, Spearman likewise of the answers' ranks: that is the limit of the score over many samples pooled.
+    """
+    weights, answers = posterior(recording), predictions(recording.logits)
+    if metrics.task.regression:
+        return _expected_correlation(weights, answers.double(), split.targets.double())
+    classes = len(metrics.labels)
+    pairs = split.targets.long() * classes + answers  # [N, E]
+    confusion = torch.bincount(pairs.flatten(), weights.flatten(), minlength=classes * classes)
+    return metrics(confusion.view(classes, classes))["score"]
+
+
+def _expected_correlation(weights: Tensor, answers: Tensor, targets: Tensor) -> float:
+    """The mean of Pearson and Spearman over N·E answers with weights. Shape: [N, E], [N, E], [E]."""
+    weights, answers, targets = weights.flatten(), answers.flatten(), targets.expand_as(answers).flatten()
+    pearson = _weighted_pearson(weights, answers, targets)
+    return (pearson + _weighted_pearson(weights, _weighted_ranks(weights, answers), _weighted_ranks(weights, targets))) / 2
+
+
+def _weighted_pearson(weights: Tensor, x: Tensor, y: Tensor) -> float:
+    covariance = torch.cov(torch.stack([x, y]), aweights=weights, correction=0)
+    spread = (covariance[0, 0] * covariance[1, 1]).sqrt()
+    return float(covariance[0, 1] / spread) if spread > 0 else 0.0
+
+
+def _weighted_ranks(weights: Tensor, x: Tensor) -> Tensor:
+    """The weight below each value plus half the weight at it: the mean rank of ties at equal weights, up to a constant."""
+    place = torch.from_numpy(rankdata(x.numpy(), method="dense") - 1)
+    at = torch.bincount(place, weights)
+    return (at.cumsum(0) - at / 2)[place]

@@ -8,8 +8,8 @@
 # Stages: 1 preprocess, 2 pretrained encoder, 3 search (where a SEARCH_ list is set), 4 train, 5 score, 6 table
 #
 # Variables (all optional):
-#   GLUE_DIR        raw GLUE, one folder a task (unset: downloaded into RUN_DIR/raw)
-#   VOCAB_DIR       holds gpt2_bpe/ (unset: downloaded into RUN_DIR/vocab)
+#   GLUE_DIR        raw GLUE, one folder a task (unset: downloaded into RUN_DIR/data/raw)
+#   VOCAB_DIR       encoder.json, vocab.bpe and dict.txt, or a folder gpt2_bpe with them (unset: downloaded into RUN_DIR/vocab)
 #   DATA            binarized data to use instead of stage 1's
 #   RUN_DIR         where everything goes (default: runs/ARCH/TASK of the repository)
 #   ARCH            palbert_roberta_tiny (default), palbert_roberta_base, palbert_roberta_large
@@ -67,7 +67,6 @@ check_inputs() {
         [[ -z "${!variable:-}" || -d "${!variable}" ]] || die "$variable=${!variable} is no folder"
     done
     [[ -z "${GLUE_DIR:-}" || -d "$GLUE_DIR/$TASK" ]] || die "GLUE_DIR=$GLUE_DIR has no folder $TASK"
-    [[ -z "${VOCAB_DIR:-}" || -d "$VOCAB_DIR/gpt2_bpe" ]] || die "VOCAB_DIR=$VOCAB_DIR has no folder gpt2_bpe"
     [[ -z "$PRETRAINED" || "$PRETRAINED" = none || -f "$PRETRAINED" ]] || die "PRETRAINED=$PRETRAINED is no file"
     [[ " valid holdout " = *" $SELECT_ON "* ]] || die "SELECT_ON=$SELECT_ON: choose valid or holdout"
     [[ "$CPU_WORKERS" =~ ^[0-9]+$ ]] || die "CPU_WORKERS=$CPU_WORKERS is no whole number"
@@ -92,10 +91,9 @@ read_settings() {
 }
 
 preprocess() {
-    local raw="${GLUE_DIR:-$RUN_DIR/raw}" vocab="${VOCAB_DIR:-$RUN_DIR/vocab}"
-    [[ -n "${GLUE_DIR:-}" ]] || "$PYTHON" -m preprocess.download --task "$TASK" --out "$raw"
+    local vocab="${VOCAB_DIR:-$RUN_DIR/vocab}"
     [[ -n "${VOCAB_DIR:-}" ]] || "$PYTHON" -m preprocess.download --vocab --out "$vocab"
-    "$PYTHON" -m preprocess.glue --task "$TASK" --raw "$raw" --vocab "$vocab/gpt2_bpe" --out "$RUN_DIR/data"
+    "$PYTHON" -m preprocess.glue --task "$TASK" --vocab "$vocab" --out "$RUN_DIR/data" --overwrite
 }
 
 # The archive of fairseq's that goes with ARCH, unpacked once into PRETRAINED_DIR.
@@ -194,7 +192,7 @@ search() {
         done
     done
     mv "$results.part" "$results"
-    IFS=$'\t' read -r score LR LAMBDA_LR BETA < <(tail -n +2 "$results" | sort -t $'\t' -k 1,1gr)
+    IFS=$'\t' read -r score LR LAMBDA_LR BETA < <(tail -n +2 "$results" | sort -s -t $'\t' -k 1,1gr)
     log "search: score $score on $SELECT_ON with LR=$LR LAMBDA_LR=$LAMBDA_LR BETA=$BETA ($results)"
 }
 

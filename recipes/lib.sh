@@ -70,7 +70,7 @@ stage() {
     shift 3
     ((number >= FIRST_STAGE && number <= LAST_STAGE)) || return 0
     if [[ -e "$record.settings" && "$(<"$record.settings")" != "$settings" ]]; then
-        die "$RUN_DIR was begun with other settings ($record.settings): choose another RUN_DIR, or remove $record.*"
+        die "$RUN_DIR was begun with other settings ($record.settings): choose another RUN_DIR, or remove $record.* and what it left"
     fi
     if [[ -e "$record.done" ]]; then
         log "stage $number, $name: done before"

@@ -55,7 +55,8 @@ def main(arguments: list[str] | None = None) -> None:
                         "`python -m preprocess.download --vocab --out DIR` fetches RoBERTa's to DIR/gpt2_bpe")
     if args.workers < 1:
         raise UserError(f"--workers {args.workers}: give 1 or more")
-    os.environ["RAYON_NUM_THREADS"] = str(args.workers)  # read when the tokenizer first works
+    # read by the tokenizer when it first works
+    os.environ.update(TOKENIZERS_PARALLELISM="true", RAYON_NUM_THREADS=str(args.workers))
     vocabulary = Vocabulary(args.vocab)
     try:
         for task, chosen in zip(tasks, splits):

@@ -17,7 +17,7 @@ from fairseq_palbert.errors import UserError
 TIMEOUT = (15, 60)  # seconds to connect, and between two pieces of data
 ATTEMPTS = 3  # attempts in a row that may break off without bringing a byte
 PAUSE = 2.0  # seconds before the next attempt
-CHUNK = 1 << 16
+CHUNK = 1 << 14  # bytes; a break loses one of these at most
 
 
 class _BrokenOff(Exception):

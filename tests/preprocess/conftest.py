@@ -1,0 +1,113 @@
+"""A file server that can be told to misbehave, a small vocabulary, and raw tasks of a few rows."""
+
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from fairseq_palbert.glue.tasks import GlueTask, glue_task
+
+
+@dataclass
+class FileServer:
+    """Serves ``files`` (path to bytes) at ``url``. The other fields tell it how to misbehave; ``ranges`` are those asked for.
+
+    ``stop_after`` breaks off each answer after so many bytes; ``announce`` is the Content-Length it claims; ``no_length``
+    leaves that header out; ``ignore_ranges`` always sends the whole file; ``shift_ranges`` answers another range.
+    """
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    stop_after: list[int] = field(default_factory=list)
+    announce: int | None = None
+    no_length: bool = False
+    ignore_ranges: bool = False
+    shift_ranges: bool = False
+    status: int | None = None
+    ranges: list[str | None] = field(default_factory=list)
+    url: str = ""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    behaviour: FileServer
+
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        server, content = self.behaviour, self.behaviour.files.get(self.path.lstrip("/"))
+        asked = self.headers.get("Range")
+        server.ranges.append(asked)
+        if content is None or server.status:
+            self.send_error(server.status or 404)
+            return
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and not server.ignore_ranges else None
+        if start is not None and start >= len(content):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(content)}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        body = content[start or 0:]
+        self.send_response(200 if start is None else 206)
+        if start is not None:
+            self.send_header("Content-Range", f"bytes {start + server.shift_ranges}-{len(content) - 1}/{len(content)}")
+        if not server.no_length:
+            self.send_header("Content-Length", str(server.announce or len(body)))
+        self.end_headers()
+        self.wfile.write(body[:server.stop_after.pop(0)] if server.stop_after else body)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("preprocess.transfer.PAUSE", 0.0)
+    behaviour = FileServer()
+    handler = type("Handler", (_Handler,), {"behaviour": behaviour})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
+        behaviour.url = f"http://127.0.0.1:{http.server_port}/"
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield behaviour
+        http.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def small_vocabulary(tmp_path_factory) -> Path:
+    """Folder of a byte-level BPE of 300 pieces; its dict.txt lacks one that "zebra" needs, so that <unk> occurs."""
+    from preprocess.train_bpe import train_bpe
+
+    folder = tmp_path_factory.mktemp("vocabulary")
+    train_bpe(["the cat sat on the mat", "a dog, a zebra and the cat's hat", "it isn't the 12 or 345 dogs"] * 3, folder, 300)
+    lines = (folder / "dict.txt").read_text().splitlines()
+    (folder / "dict.txt").write_text("\n".join(lines[1:]) + "\n")
+    return folder
+
+
+@pytest.fixture
+def write_raw(tmp_path):
+    """write_raw(name, rows) writes ``rows`` well-formed rows to every file of that task under tmp_path/raw, returns its folder."""
+
+    def write(name: str, rows: int = 3) -> Path:
+        task = glue_task(name)
+        folder = tmp_path / "raw" / name
+        folder.mkdir(parents=True)
+        for split in task.splits:
+            (folder / split.file).write_bytes(raw_bytes(task, split, rows))
+        return folder
+
+    return write
+
+
+def raw_bytes(task: GlueTask, split, rows: int) -> bytes:
+    """A file in that split's format: an index, the sentences and, where there is one, the label."""
+    named = ("index", *task.sentences, *((task.label,) if split.labelled else ()))
+    columns = split.columns or named
+    lines = [] if split.columns else ["\t".join(columns)]
+    for row in range(rows):
+        values = {name: f"the cat {row} {name}" for name in task.sentences}
+        values[task.label] = task.labels[row % len(task.labels)] if task.labels else f"{row % 6}.250"[:5 - (row % 6 == 5)]
+        lines.append("\t".join(values.get(column, str(row)) for column in columns))
+    return ("\n".join(lines) + "\n").encode()

@@ -1,0 +1,106 @@
+import hashlib
+import io
+import zipfile
+
+import pytest
+
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.glue.tasks import TASKS, glue_task
+from preprocess import download as module
+from preprocess.download import download_task, download_vocabulary, extract, main
+from preprocess.sources import GLUE_SOURCES, VOCABULARY_SOURCES, Source
+
+RTE = glue_task("RTE")
+MEMBERS = {f"RTE/{split.file}": split.file.encode() for split in RTE.splits}
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def archive(tmp_path):
+    def write(content: bytes):
+        (tmp_path / "RTE.zip").write_bytes(content)
+        return tmp_path / "RTE.zip"
+
+    return write
+
+
+def serve(server, monkeypatch, task: str, **files: bytes) -> None:
+    """Let the sources of ``task`` be these files of the server."""
+    names = {name.replace("__", "."): content for name, content in files.items()}
+    server.files.update(names)
+    monkeypatch.setitem(module.GLUE_SOURCES, task, tuple(
+        Source(server.url + name, len(content), hashlib.sha256(content).hexdigest()) for name, content in names.items()))
+
+
+def test_a_task_is_fetched_unpacked_and_not_fetched_again(server, monkeypatch, tmp_path):
+    serve(server, monkeypatch, "RTE", RTE__zip=zipped(MEMBERS))
+    for _ in range(2):
+        folder = download_task(RTE, tmp_path)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {split.file: split.file.encode() for split in RTE.splits}
+    assert len(server.ranges) == 1
+
+
+def test_the_three_files_of_mrpc_are_fetched_as_they_are(server, monkeypatch, tmp_path):
+    serve(server, monkeypatch, "MRPC", mrpc_dev_ids__tsv=b"1\t2\n", msr_paraphrase_train__txt=b"a", msr_paraphrase_test__txt=b"b")
+    assert (download_task(glue_task("MRPC"), tmp_path) / "mrpc_dev_ids.tsv").read_bytes() == b"1\t2\n"
+
+
+def test_the_vocabulary_is_fetched(server, monkeypatch, tmp_path):
+    server.files = {source.file: source.file.encode() for source in VOCABULARY_SOURCES}
+    monkeypatch.setattr(module, "VOCABULARY_SOURCES", tuple(Source(server.url + name) for name in server.files))
+    folder = download_vocabulary(tmp_path)
+    assert sorted(path.name for path in folder.iterdir()) == ["dict.txt", "encoder.json", "vocab.bpe"]
+
+
+def test_the_command_fetches_one_address(server, tmp_path, capsys):
+    server.files["roberta.base.tar.gz"] = b"weights"
+    main(["--url", server.url + "roberta.base.tar.gz", "--out", str(tmp_path / "roberta.tar.gz")])
+    assert (tmp_path / "roberta.tar.gz").read_bytes() == b"weights"
+    assert capsys.readouterr().out.strip() == str(tmp_path / "roberta.tar.gz")
+
+
+def test_a_task_without_a_public_copy_is_refused(tmp_path):
+    with pytest.raises(UserError, match="Cues has no public download: choose from CoLA"):
+        download_task(glue_task("Cues"), tmp_path)
+
+
+def test_members_are_written_under_our_own_names_alone(archive, tmp_path):
+    members = {"../train.tsv": b"1", "/dev.tsv": b"2", "RTE/original/test.tsv": b"no", "RTE/test.tsv": b"3", "../../evil": b"no"}
+    folder = tmp_path / "out"
+    folder.mkdir()
+    before = set(tmp_path.iterdir())
+    extract(archive(zipped(members)), [split.file for split in RTE.splits], folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"train.tsv": b"1", "dev.tsv": b"2", "test.tsv": b"3"}
+    assert set(tmp_path.iterdir()) == before | {tmp_path / "RTE.zip"}
+
+
+def damaged(content: bytes, position: int) -> bytes:
+    return content[:position] + bytes([content[position] ^ 0xFF]) + content[position + 1:]
+
+
+@pytest.mark.parametrize("content, words", [
+    (b"<html>please log in</html>", "no readable zip"),
+    (zipped(MEMBERS)[:-30], "no readable zip"),
+    (damaged(zipped(MEMBERS), 45), "no readable zip"),
+    (zipped({"RTE/train.tsv": b""}), "has 0 files dev.tsv"),
+    (zipped(MEMBERS | {"copy/train.tsv": b""}), "has 2 files train.tsv"),
+])
+def test_a_bad_archive_is_named_and_leaves_no_half_file(archive, tmp_path, content, words):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    with pytest.raises(UserError, match=words):
+        extract(archive(content), [split.file for split in RTE.splits], folder)
+    assert all(path.suffix == ".tsv" for path in folder.iterdir())
+
+
+def test_the_table_covers_glue_with_figures_for_every_file():
+    assert set(GLUE_SOURCES) == set(TASKS) - {"Cues"}
+    for source in (source for sources in GLUE_SOURCES.values() for source in sources):
+        assert source.url.startswith("https://") and source.size > 0 and len(source.sha256) == 64

@@ -1,9 +1,9 @@
 """``--arch palbert_roberta``: RoBERTa with a pooler, a classifier and a lambda module that read every layer."""
 
+import logging
 from dataclasses import dataclass, field, fields
 from typing import Optional
 
-from fairseq.dataclass import FairseqDataclass
 from fairseq.models import ARCH_CONFIG_REGISTRY, BaseFairseqModel, register_model
 from torch import Tensor
 
@@ -13,6 +13,11 @@ from ..modules.pondering import HeadsShape, PonderingClassifier, PonderOutput
 from ..modules.roberta import RobertaEncoder, RobertaShape
 from ..modules.transformer import ACTIVATIONS
 from ..optim.parts import tag_parameters
+from .starting_weights import StartingPoint
+from .stock_checkpoint import allow_namespace, forbid_namespace
+from .training_start import StartConfig, check_device, starting_point
+
+logger = logging.getLogger(__name__)
 
 
 def _preset(meaning: str) -> dict[str, str]:
@@ -20,7 +25,7 @@ def _preset(meaning: str) -> dict[str, str]:
 
 
 @dataclass
-class PalbertConfig(FairseqDataclass):
+class PalbertConfig(StartConfig):
     encoder_layers: Optional[int] = field(default=None, metadata=_preset("layers N"))
     encoder_embed_dim: Optional[int] = field(default=None, metadata=_preset("hidden units C"))
     encoder_ffn_embed_dim: Optional[int] = field(default=None, metadata=_preset("units inside the feed-forward part"))
@@ -57,9 +62,11 @@ class PalbertConfig(FairseqDataclass):
 class PalbertModel(BaseFairseqModel):
     """fairseq's view of ``network``, a ``PonderingClassifier``."""
 
-    def __init__(self, network: PonderingClassifier):
+    def __init__(self, cfg: PalbertConfig, network: PonderingClassifier):
         super().__init__()
+        self.cfg = cfg
         self.network = network
+        self.starting_point = StartingPoint("the checkpoint")
 
     @classmethod
     def build_model(cls, cfg: PalbertConfig, task) -> "PalbertModel":
@@ -86,7 +93,7 @@ class PalbertModel(BaseFairseqModel):
         heads = {item.name: getattr(cfg, item.name) for item in fields(HeadsShape) if item.name != "outputs"}
         network = PonderingClassifier(encoder, HeadsShape(outputs=task.glue_task.outputs, **heads))
         tag_parameters(network)
-        return cls(network)
+        return cls(cfg, network)
 
     def forward(self, src_tokens: Tensor, src_lengths: Tensor | None = None, halt_at_last: bool = False) -> PonderOutput:
         """All depths; lengths follow from the padding. Shape: src_tokens [B, T] -> see ``PonderOutput``.
@@ -97,6 +104,26 @@ class PalbertModel(BaseFairseqModel):
             raise UserError("--posterior-remainder none (part of --as-released) reads the last layer's halting logit, which "
                             "--per-layer-lambda leaves out: drop one of the two")
         return self.network(src_tokens, halt_at_last)
+
+    def start_training(self) -> None:
+        """Called where the model is built to be trained, not to be read from a checkpoint.
+
+        Raises UserError for a precision that the device does not have, and for a file to start from that is missing or
+        does not fit.
+        """
+        check_device(self.cfg)
+        found = starting_point(self.cfg, self.state_dict())
+        if found:
+            self.starting_point = found
+            allow_namespace()
+
+    def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:
+        """Makes of what fairseq has read, in place, weights for this model: see ``models.starting_weights``."""
+        forbid_namespace()
+        starting = self.starting_point.weights(dict(state_dict), self.state_dict())
+        logger.info(f"{self.starting_point.name}: {starting}")
+        state_dict.clear()
+        state_dict.update(starting.weights)
 
     def max_positions(self) -> int:
         return self.network.encoder.shape.max_positions

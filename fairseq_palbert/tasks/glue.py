@@ -109,6 +109,8 @@ class GlueSentenceTask(FairseqTask):
         if self.cfg.max_positions > model.max_positions():
             raise UserError(f"--max-positions {self.cfg.max_positions} is more than the model has, {model.max_positions()}: "
                             f"lower it, or raise --encoder-max-positions")
+        if not from_checkpoint:
+            model.start_training()
         return model
 
     def reduce_metrics(self, logging_outputs, criterion):

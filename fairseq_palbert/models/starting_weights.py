@@ -1,0 +1,98 @@
+"""Which of a checkpoint's tensors a model takes over, and the refusal of those that do not fit.
+
+A checkpoint of the plugin itself is restored whole: every tensor must match. From a stock RoBERTa, or from a model of
+another task, the encoder is taken over whole, and heads as told; everything else keeps its fresh values.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..errors import UserError
+from .stock_checkpoint import encoder_from_stock, is_stock
+
+NETWORK = "network."
+ENCODER = NETWORK + "encoder."
+# The classifier of another task is never taken over: its outputs mean other labels, even where there are as many.
+TRANSFERABLE_HEADS = ("pooler", "lambda_module", "layer_embedding")
+_ADVICE = "use the --arch, flags and dictionary that it was made with"
+
+
+@dataclass(frozen=True)
+class StartingWeights:
+    """``weights`` has a tensor for every name of the model; the rest names modules, for the log."""
+
+    weights: dict[str, Tensor]
+    loaded: list[str]
+    dropped: list[str]
+    initialised: list[str]
+
+    def __str__(self) -> str:
+        parts = {"loaded": self.loaded, "dropped": self.dropped, "initialised afresh": self.initialised}
+        return "; ".join(f"{what}: {', '.join(names) or 'nothing'}" for what, names in parts.items())
+
+
+@dataclass(frozen=True)
+class StartingPoint:
+    """A checkpoint by ``name``, and the ``heads`` to take over from it, or None where all of it must match."""
+
+    name: str
+    heads: tuple[str, ...] | None = None
+
+    def weights(self, offered: dict[str, Tensor], fresh: dict[str, Tensor]) -> StartingWeights:
+        """From the checkpoint's tensors and the model's own. Raises UserError for the first tensor that does not fit."""
+        if is_stock(offered):
+            encoder, others = encoder_from_stock(offered)
+            return self._transferred({ENCODER + name: tensor for name, tensor in encoder.items()}, others, fresh, heads=())
+        if not _under(NETWORK, offered):
+            raise UserError(f"{self.name} holds neither a palbert_roberta nor fairseq's RoBERTa: its first tensor is "
+                            f"{next(iter(offered), 'missing')}")
+        if self.heads is not None:
+            return self._transferred(offered, [], fresh, self.heads)
+        self._check_fit(offered, fresh)
+        return StartingWeights(offered, loaded=_modules(offered), dropped=[], initialised=[])
+
+    def _transferred(self, offered: dict[str, Tensor], others: list[str], fresh: dict[str, Tensor],
+                     heads: tuple[str, ...]) -> StartingWeights:
+        taken = _under(ENCODER, offered)
+        self._check_fit(taken, _under(ENCODER, fresh))
+        for head in heads:
+            tensors = _under(f"{NETWORK}{head}.", offered)
+            if _shapes(tensors) == _shapes(_under(f"{NETWORK}{head}.", fresh)):
+                taken |= tensors
+        return StartingWeights(
+            weights={**fresh, **taken},
+            loaded=_modules(taken),
+            dropped=_modules([*others, *(name for name in offered if name not in taken)]),
+            initialised=_modules(name for name in fresh if name not in taken),
+        )
+
+    def _check_fit(self, offered: dict[str, Tensor], fresh: dict[str, Tensor]) -> None:
+        for name, tensor in fresh.items():
+            if name not in offered:
+                raise UserError(f"{self.name} does not fit the model: it has no {name} ({_size(tensor)}); {_ADVICE}")
+            if offered[name].shape != tensor.shape:
+                raise UserError(f"{self.name} does not fit the model: {name} is {_size(offered[name])} there and "
+                                f"{_size(tensor)} in the model; {_ADVICE}")
+        for name in offered:
+            if name not in fresh:
+                raise UserError(f"{self.name} does not fit the model, which has no {name}; {_ADVICE}")
+
+
+def _size(tensor: Tensor) -> str:
+    return " x ".join(map(str, tensor.shape))
+
+
+def _shapes(tensors: dict[str, Tensor]) -> dict[str, tuple]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _modules(names: Iterable[str]) -> list[str]:
+    """The modules that hold the tensors, each once: network.pooler.copies.0.bias -> pooler, encoder.lm_head.bias -> encoder.lm_head."""
+    modules = (name.split(".")[1] if name.startswith(NETWORK) else ".".join(name.split(".")[:2]) for name in names)
+    return list(dict.fromkeys(modules))

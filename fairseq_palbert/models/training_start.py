@@ -1,0 +1,131 @@
+"""What is looked at before training starts: the device against the precision asked for, and the file to start from.
+
+fairseq itself trains from scratch where ``--restore-file`` does not exist, ends in a traceback where a file does not fit,
+and says nothing where a precision has no effect.
+"""
+
+import logging
+import os
+from dataclasses import dataclass
+from typing import Any, Optional
+
+import torch
+from fairseq.dataclass import FairseqDataclass
+from fairseq.dataclass.configs import CheckpointConfig
+from fairseq.file_io import PathManager
+from omegaconf import II
+from torch import Tensor
+
+from ..errors import UserError
+from .starting_weights import TRANSFERABLE_HEADS, StartingPoint
+from .stock_checkpoint import is_stock, model_settings, read_checkpoint
+
+logger = logging.getLogger(__name__)
+LAST_CHECKPOINT = CheckpointConfig().restore_file
+FINETUNE = "--finetune-from-model"
+RESETS = ("reset_optimizer", "reset_dataloader", "reset_meters")
+# Settings that change what the weights compute, and not their shapes.
+ENCODER_SETTINGS = ("encoder_attention_heads", "activation_fn")
+LAMBDA_SETTINGS = ("lambda_module", "lambda_input", "lambda_lookback")
+
+
+@dataclass
+class StartConfig(FairseqDataclass):
+    """fairseq's own settings that bear on the start, borrowed: none of them is a new flag."""
+
+    cpu: bool = II("common.cpu")
+    fp16: bool = II("common.fp16")
+    fp16_no_flatten_grads: bool = II("common.fp16_no_flatten_grads")
+    memory_efficient_fp16: bool = II("common.memory_efficient_fp16")
+    bf16: bool = II("common.bf16")
+    amp: bool = II("common.amp")
+    ddp_backend: str = II("distributed_training.ddp_backend")
+    distributed_world_size: int = II("distributed_training.distributed_world_size")
+    save_dir: str = II("checkpoint.save_dir")
+    restore_file: str = II("checkpoint.restore_file")
+    continue_once: Optional[str] = II("checkpoint.continue_once")
+    finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
+    reset_optimizer: bool = II("checkpoint.reset_optimizer")
+    reset_dataloader: bool = II("checkpoint.reset_dataloader")
+    reset_meters: bool = II("checkpoint.reset_meters")
+    load_checkpoint_on_all_dp_ranks: bool = II("checkpoint.load_checkpoint_on_all_dp_ranks")
+
+
+def check_device(cfg: StartConfig) -> None:
+    """Raises UserError where ``--fp16``, ``--bf16`` and ``--amp`` contradict each other, and where the device cannot do what is
+    asked: for these three, and for several workers on the CPU."""
+    asked = [flag for flag in ("fp16", "bf16", "amp") if getattr(cfg, flag)]
+    if len(asked) > 1:
+        raise UserError(f"--{' and --'.join(asked)} contradict each other: choose one")
+    if torch.cuda.is_available() and not cfg.cpu:
+        return
+    if cfg.amp:
+        raise UserError("--amp does nothing on the CPU, where fairseq would train in float32: use --bf16 or leave it out")
+    if cfg.fp16 and not (cfg.fp16_no_flatten_grads or cfg.memory_efficient_fp16):
+        raise UserError("--fp16 joins all gradients into one tensor on a GPU: on the CPU use --bf16 or add "
+                        "--fp16-no-flatten-grads")
+    if cfg.distributed_world_size > 1 and cfg.ddp_backend in ("c10d", "pytorch_ddp"):
+        raise UserError(f"--ddp-backend {cfg.ddp_backend} is set up for GPUs by fairseq: several workers on the CPU need "
+                        f"--ddp-backend legacy_ddp")
+
+
+def starting_point(cfg: StartConfig, fresh: dict[str, Tensor]) -> StartingPoint | None:
+    """The checkpoint that fairseq will start from, read and checked against the model, whose weights are ``fresh``.
+
+    None where training starts from scratch. ``cfg`` has the model's settings too. Raises UserError for a file that is
+    missing, damaged or does not fit.
+    """
+    flag, path = _starting_file(cfg)
+    name = f"{flag} {path}".strip()
+    if not PathManager.isfile(path):
+        if flag:
+            raise UserError(f"{name}: there is no such file")
+        return None
+    if cfg.distributed_world_size > 1 and not cfg.load_checkpoint_on_all_dp_ranks:
+        raise UserError(f"to start from {path} several workers need --load-checkpoint-on-all-dp-ranks: by itself fairseq "
+                        f"sends the checkpoint in a form that torch 2.6 and later refuse")
+    try:
+        state = read_checkpoint(path)
+    except ValueError as error:
+        raise UserError(f"{name} {error}") from error
+    point = _point(flag, name, state, cfg)
+    point.weights(state["model"], fresh)
+    return point
+
+
+def _starting_file(cfg: StartConfig) -> tuple[str, str]:
+    """The flag that decides and its file, as fairseq chooses; no flag for the run's own last checkpoint."""
+    last = os.path.join(cfg.save_dir, LAST_CHECKPOINT)
+    resumes = PathManager.isfile(last)
+    if cfg.restore_file != LAST_CHECKPOINT:
+        if resumes:
+            logger.warning(f"{last} is left aside: --restore-file starts every launch over. {FINETUNE} resumes")
+        return "--restore-file", cfg.restore_file
+    if cfg.continue_once and not resumes:
+        return "--continue-once", cfg.continue_once
+    if cfg.finetune_from_model and not resumes:
+        return FINETUNE, cfg.finetune_from_model
+    return "", last
+
+
+def _point(flag: str, name: str, state: dict[str, Any], cfg: StartConfig) -> StartingPoint:
+    settings = model_settings(state)
+    _check_settings(name, settings, cfg, ENCODER_SETTINGS)
+    if is_stock(state["model"]):
+        if flag != FINETUNE and not all(getattr(cfg, reset) for reset in RESETS):
+            raise UserError(f"{name} is a stock RoBERTa: add {' '.join('--' + reset.replace('_', '-') for reset in RESETS)}, "
+                            f"or use {FINETUNE}")
+        return StartingPoint(name)
+    if flag != FINETUNE:
+        _check_settings(name, settings, cfg, LAMBDA_SETTINGS)
+        return StartingPoint(name)
+    same_lambda = all(settings.get(setting) == getattr(cfg, setting) for setting in LAMBDA_SETTINGS)
+    return StartingPoint(name, tuple(head for head in TRANSFERABLE_HEADS if same_lambda or head != "lambda_module"))
+
+
+def _check_settings(name: str, settings: dict[str, Any], cfg: StartConfig, names: tuple[str, ...]) -> None:
+    for setting in names:
+        theirs = settings.get(setting)
+        if theirs is not None and theirs != getattr(cfg, setting):
+            raise UserError(f"{name} was made with --{setting.replace('_', '-')} {theirs}, which this run sets to "
+                            f"{getattr(cfg, setting)}")

@@ -39,10 +39,10 @@ class Vocabulary:
         encodings = self._tokenizer.encode_batch_fast([sentence.strip() for sentence in sentences])
         pieces = [encoding.ids for encoding in encodings]
         ids = self._fairseq_id[np.fromiter(chain.from_iterable(pieces), dtype=np.int64)]
-        ends = np.cumsum([len(sentence) for sentence in pieces])
+        ends = np.cumsum([len(sentence) for sentence in pieces], dtype=np.int64)
         # each </s> goes behind its sentence's last piece: ids [a b c], ends [2 3] -> [a b </s> c </s>]
         with_eos = np.insert(ids, ends, self.dictionary.eos())
-        return np.split(with_eos, (ends + np.arange(1, len(pieces) + 1))[:-1])
+        return np.split(with_eos, ends + np.arange(1, len(pieces) + 1))[:-1]
 
     def sha256(self) -> dict[str, str]:
         return {name: hashlib.sha256((self.folder / name).read_bytes()).hexdigest() for name in FILES}

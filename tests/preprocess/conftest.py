@@ -111,3 +111,23 @@ def raw_bytes(task: GlueTask, split, rows: int) -> bytes:
         values[task.label] = task.labels[row % len(task.labels)] if task.labels else f"{row % 6}.250"[:5 - (row % 6 == 5)]
         lines.append("\t".join(values.get(column, str(row)) for column in columns))
     return ("\n".join(lines) + "\n").encode()
+
+
+@pytest.fixture(scope="session")
+def fairseq_ids():
+    """fairseq_ids(folder) is a function from a sentence to its ids as fairseq itself makes them of that vocabulary."""
+
+    def build(folder: Path):
+        from fairseq.data import Dictionary
+        from fairseq.data.encoders.gpt2_bpe_utils import get_encoder
+
+        encoder = get_encoder(str(folder / "encoder.json"), str(folder / "vocab.bpe"))
+        dictionary = Dictionary.load(str(folder / "dict.txt"))
+
+        def ids(sentence: str) -> list[int]:
+            line = " ".join(map(str, encoder.encode(sentence.strip())))
+            return dictionary.encode_line(line, add_if_not_exist=False).tolist()
+
+        return ids
+
+    return build

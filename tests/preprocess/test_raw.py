@@ -1,0 +1,125 @@
+import pytest
+
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.glue.tasks import TASKS, glue_task
+from preprocess.raw import Example, Rejected, read_examples
+
+MSR_HEADER = "\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\r\n"
+
+
+def examples(name: str, split: str, raw) -> list[Example | Rejected]:
+    task = glue_task(name)
+    return list(read_examples(task, task.split(split), raw))
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_split_of_every_task_is_read_from_its_own_columns(name, write_raw):
+    raw = write_raw(name, rows=4).parent
+    task = glue_task(name)
+    for split in task.splits:
+        rows = examples(name, split.name, raw)
+        assert [row.sentences for row in rows] == [tuple(f"the cat {i} {column}" for column in task.sentences) for i in range(4)]
+        if not split.labelled:
+            assert {row.label for row in rows} == {None}
+        elif task.regression:
+            assert [float(row.label) for row in rows] == [0.25, 1.25, 2.25, 3.25]
+        else:
+            assert [row.label for row in rows] == [task.labels[i % len(task.labels)] for i in range(4)]
+
+
+def replace_row(folder, row: str, file: str = "train.tsv", line: int = 2) -> None:
+    lines = (folder / file).read_text().splitlines()
+    lines[line - 1] = row
+    (folder / file).write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("name, row, reason", [
+    ("RTE", "0\ta\tb\tmaybe", "label 'maybe' is none of entailment, not_entailment"),
+    ("RTE", "0\ta\tb\t", "label '' is none of entailment, not_entailment"),
+    ("MNLI", "0\ta\tb\t-", "label '-' is none of entailment, neutral, contradiction"),
+    ("SST-2", "0\ta\t2", "label '2' is none of 0, 1"),
+    ("STS-B", "0\ta\tb\t5.001", "score 5.001 is outside 0 to 5"),
+    ("STS-B", "0\ta\tb\t-0.1", "score -0.1 is outside 0 to 5"),
+    ("STS-B", "0\ta\tb\tnan", "score nan is outside 0 to 5"),
+    ("STS-B", "0\ta\tb\thigh", "score 'high' is no number"),
+    ("CoLA", "gj04\t1\tsentence", "3 fields instead of 4 fields"),
+    ("QQP", "0\ta\tb", "3 fields instead of 4 fields"),
+])
+def test_a_row_that_is_no_example_is_named(name, row, reason, write_raw):
+    folder = write_raw(name)
+    replace_row(folder, row)
+    good, *others = sorted(examples(name, "train", folder.parent), key=lambda found: isinstance(found, Rejected))
+    assert isinstance(good, Example)
+    assert others[-1] == Rejected(str(folder / "train.tsv"), 2, reason, row, released=name == "QQP")
+
+
+def test_of_qqp_rows_of_other_widths_alone_are_known_to_the_release(write_raw):
+    folder = write_raw("QQP")
+    replace_row(folder, "0\ta\tb\tmaybe")
+    replace_row(folder, "0\ta", "test.tsv")
+    for split in ("train", "test"):
+        (rejected,) = [row for row in examples("QQP", split, folder.parent) if isinstance(row, Rejected)]
+        assert not rejected.released
+
+
+@pytest.fixture
+def msr(tmp_path):
+    """MRPC as the MSR originals: three training rows, of which the second is dev."""
+    folder = tmp_path / "MRPC"
+    folder.mkdir()
+    rows = [f"{i % 2}\t1{i}\t2{i}\tfirst {i}\tsecond {i}\r\n" for i in range(3)]
+    (folder / "msr_paraphrase_train.txt").write_text(MSR_HEADER + "".join(rows), newline="")
+    (folder / "msr_paraphrase_test.txt").write_text(MSR_HEADER + rows[2], newline="")
+    (folder / "mrpc_dev_ids.tsv").write_text("11\t21\n")
+    return folder
+
+
+def test_the_msr_originals_are_split_by_the_dev_ids(msr):
+    assert examples("MRPC", "train", msr.parent) == [Example(("first 0", "second 0"), "0"), Example(("first 2", "second 2"), "0")]
+    assert examples("MRPC", "valid", msr.parent) == [Example(("first 1", "second 1"), "1")]
+    assert examples("MRPC", "test", msr.parent) == [Example(("first 2", "second 2"), None)]
+
+
+def test_the_dev_ids_may_have_the_name_of_glues_own_script(msr):
+    (msr / "mrpc_dev_ids.tsv").rename(msr / "dev_ids.tsv")
+    assert len(examples("MRPC", "valid", msr.parent)) == 1
+
+
+def test_msr_originals_without_dev_ids_are_refused(msr):
+    (msr / "mrpc_dev_ids.tsv").unlink()
+    with pytest.raises(UserError, match="mrpc_dev_ids.tsv is missing"):
+        examples("MRPC", "train", msr.parent)
+
+
+def test_a_malformed_msr_row_is_named_once(msr):
+    replace_row(msr, "1\t10", "msr_paraphrase_train.txt")
+    counts = [sum(isinstance(row, Rejected) for row in examples("MRPC", split, msr.parent)) for split in ("train", "valid")]
+    assert counts == [1, 0]
+
+
+def test_the_released_mrpc_equals_the_msr_originals_it_was_made_of(glue_dir, tmp_path):
+    """Train and dev shuffled back into one MSR file, in CRLF and with its byte order mark, give the same rows again."""
+    released = glue_dir("MRPC")
+    folder = tmp_path / "MRPC"
+    folder.mkdir()
+    train, dev = ((released / file).read_text(encoding="utf-8-sig").split("\n")[1:-1] for file in ("train.tsv", "dev.tsv"))
+    merged = sorted([(i / len(train), row) for i, row in enumerate(train)] + [(i / len(dev), row) for i, row in enumerate(dev)],
+                    key=lambda item: item[0])
+    (folder / "msr_paraphrase_train.txt").write_text(MSR_HEADER + "".join(row + "\r\n" for _, row in merged), newline="")
+    (folder / "dev_ids.tsv").write_text("".join("\t".join(row.split("\t")[1:3]) + "\n" for row in dev))
+    for split in ("train", "valid"):
+        assert examples("MRPC", split, tmp_path) == examples("MRPC", split, released.parent)
+
+
+def test_ax_is_found_where_glues_own_script_saves_it(write_raw):
+    folder = write_raw("AX")
+    (folder.parent / "diagnostic").mkdir()
+    (folder / "AX.tsv").rename(folder.parent / "diagnostic" / "diagnostic.tsv")
+    assert len(examples("AX", "test", folder.parent)) == 3
+
+
+def test_a_missing_split_is_named_with_what_to_do(write_raw):
+    folder = write_raw("RTE")
+    (folder / "test.tsv").unlink()
+    with pytest.raises(UserError, match="RTE/test.tsv is missing: .*preprocess.download --task RTE"):
+        examples("RTE", "test", folder.parent)

@@ -1,0 +1,53 @@
+"""The event files of a scoring run, read back."""
+
+import json
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+RULES = ["q_exit:0.5", "expectation"]
+
+
+@pytest.fixture
+def scored(toy, evaluate, tmp_path):
+    """(event files, scores, evaluation.json) of a run."""
+
+    def run(*options):
+        out, scores = evaluate(*toy("MRPC"), *RULES, options=["--tensorboard-logdir", tmp_path / "tensorboard", *options])
+        events = EventAccumulator(str(tmp_path / "tensorboard" / "score_valid"), size_guidance={"images": 0, "histograms": 0})
+        return events.Reload(), scores, json.loads((out / "evaluation.json").read_text())
+
+    return run
+
+
+def test_the_exit_layers_are_a_histogram_of_one_bin_a_layer(scored):
+    events, scores, _ = scored()
+    for rule, score in zip(RULES, scores):
+        (event,) = events.Histograms(f"exit_layer/{rule}")
+        counts = {limit: count for limit, count in zip(event.histogram_value.bucket_limit, event.histogram_value.bucket)}
+        assert [counts.get(n + 0.5, 0) for n in range(1, 5)] == score["exit_histogram"]
+
+
+def test_posterior_and_prior_are_scalars_by_layer(scored):
+    events, _, told = scored()
+    for name, values in (("posterior", told["layers"]["posterior"]), ("prior", told["layers"]["prior"])):
+        written = [events.Scalars(f"{name}/p_{n}")[-1].value for n in range(1, 5)]
+        assert written == pytest.approx(values, abs=1e-6)
+
+
+def test_every_metric_of_a_rule_is_a_scalar(scored):
+    events, scores, _ = scored()
+    for rule, score in zip(RULES, scores):
+        for name, value in {**score["metrics"], "mean_exit": score["mean_exit"]}.items():
+            assert events.Scalars(f"{name}/{rule}")[-1].value == pytest.approx(value, abs=1e-6)
+
+
+def test_the_plots_are_images(scored):
+    events, _, _ = scored()
+    assert set(events.Tags()["images"]) == {"exit_histogram", "posterior"}
+    assert all(events.Images(tag)[0].width > 500 for tag in ("exit_histogram", "posterior"))
+
+
+def test_without_the_option_nothing_is_written(toy, evaluate, tmp_path):
+    evaluate(*toy("MRPC"), "fixed:1")
+    assert not (tmp_path / "tensorboard").exists()

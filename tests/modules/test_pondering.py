@@ -1,0 +1,100 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from fairseq_palbert.modules.pondering import HeadsShape
+from fairseq_palbert.ponder.objective import PonderObjective
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def stepwise(network, tokens, halt_at_last=False):
+    """forward() by one depth at a time, as an early-exit engine goes."""
+    hidden, attended = network.embed(tokens), network.attended(tokens)
+    memory, logits, halting_logits = None, [], []
+    for n in range(1, network.depth + 1):
+        hidden = network.step(n, hidden, attended)
+        pooled = network.pool(n, hidden)
+        logits.append(network.classify(n, pooled))
+        if n < network.depth or halt_at_last:
+            memory = network.initial_memory(pooled) if memory is None else memory
+            halting, memory = network.halt(n, pooled, memory)
+            halting_logits.append(halting)
+    return torch.stack(logits), torch.stack(halting_logits)
+
+
+def test_one_depth_at_a_time_equals_all_at_once_in_every_configuration(configurations, make_network, tokens):
+    for heads in configurations:
+        network = make_network(heads)
+        with torch.no_grad():
+            for at_last in {False, not heads.per_layer_lambda}:
+                output = network(tokens, at_last)
+                logits, halting_logits = stepwise(network, tokens, at_last)
+                assert output.halting_logits.shape == (3 if at_last else 2, 5)
+                torch.testing.assert_close(logits, output.logits, atol=1e-6, rtol=1e-5, msg=str(heads))
+                torch.testing.assert_close(halting_logits, output.halting_logits, atol=1e-6, rtol=1e-5, msg=str(heads))
+
+
+def test_rows_may_be_dropped_between_depths(configurations, make_network, tokens):
+    kept = torch.tensor([3, 0])
+    for heads in configurations[::7]:
+        network = make_network(heads)
+        with torch.no_grad():
+            expected = network(tokens)
+            hidden, attended = network.step(1, network.embed(tokens), network.attended(tokens)), network.attended(tokens)
+            pooled = network.pool(1, hidden)
+            _, memory = network.halt(1, pooled, network.initial_memory(pooled))
+            hidden, attended, memory = hidden[kept], attended[kept], memory[kept]
+            pooled = network.pool(2, network.step(2, hidden, attended))
+            halting_logits, _ = network.halt(2, pooled, memory)
+        torch.testing.assert_close(network.classify(2, pooled), expected.logits[1, kept], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(halting_logits, expected.halting_logits[1, kept], atol=1e-5, rtol=1e-5)
+
+
+def test_every_parameter_gets_a_gradient_in_every_configuration(configurations, make_network, tokens):
+    objective = PonderObjective(beta=0.5, lambda_p=0.2)
+    labels = torch.tensor([0, 1, 2, 1, 0])
+    for heads in configurations:
+        network = make_network(heads).train()
+        output = network(tokens)
+        losses = torch.stack([F.cross_entropy(logits, labels, reduction="none") for logits in output.logits])
+        objective(output.halting_logits, losses).loss.sum().backward()
+        without = [name for name, parameter in network.named_parameters() if parameter.grad is None]
+        assert not without, (heads, without)
+
+
+@pytest.mark.parametrize("detach", [False, True])
+def test_lambda_detach_stops_the_gradient_between_lambda_module_and_encoder(make_network, tokens, detach):
+    network = make_network(HeadsShape(outputs=3, lambda_detach=detach))
+    network(tokens).halting_logits.sum().backward()
+    reached = {name.split(".")[0] for name, parameter in network.named_parameters() if parameter.grad is not None}
+    assert reached == ({"lambda_module"} if detach else {"encoder", "pooler", "lambda_module"})
+
+
+def test_a_step_under_torch_ddp_runs(configurations, tmp_path):
+    """Every 11th configuration in two processes over gloo. DDP raises at the second forward where a gradient is missing."""
+    (tmp_path / "configurations.json").write_text(json.dumps([asdict(heads) for heads in configurations[::11]]))
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    worker = Path(__file__).with_name("ddp_worker.py")
+    processes = [subprocess.Popen([sys.executable, worker, str(rank), str(tmp_path)], env=environment, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for rank in (0, 1)]
+    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], "\n".join(outputs)
+
+
+def test_outputs_do_not_depend_on_padding(make_network, tokens):
+    network = make_network(HeadsShape(outputs=3))
+    lengths = tokens.ne(1).sum(1)
+    with torch.no_grad():
+        padded = network(tokens)
+        for i, length in enumerate(lengths):
+            alone = network(tokens[i:i + 1, :length])
+            torch.testing.assert_close(alone.logits[:, 0], padded.logits[:, i], atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(alone.halting_logits[:, 0], padded.halting_logits[:, i], atol=1e-5, rtol=1e-5)

@@ -1,5 +1,6 @@
 """A file server that can be told to misbehave, a small vocabulary, and raw tasks of a few rows."""
 
+import logging
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -108,7 +109,7 @@ def raw_bytes(task: GlueTask, split, rows: int) -> bytes:
     lines = [] if split.columns else ["\t".join(columns)]
     for row in range(rows):
         values = {name: f"the cat {row} {name}" for name in task.sentences}
-        values[task.label] = task.labels[row % len(task.labels)] if task.labels else f"{row % 6}.250"[:5 - (row % 6 == 5)]
+        values[task.label] = task.labels[row % len(task.labels)] if task.labels else f"{min(row % 6 + 0.25, 5.0):.3f}"
         lines.append("\t".join(values.get(column, str(row)) for column in columns))
     return ("\n".join(lines) + "\n").encode()
 
@@ -131,3 +132,55 @@ def fairseq_ids():
         return ids
 
     return build
+
+
+@pytest.fixture
+def run_fairseq_steps(monkeypatch, tmp_path):
+    """run_fairseq_steps(task, raw, vocabulary, out) does what fairseq's preprocess_GLUE_tasks.sh does, by its two programs."""
+
+    def bpe(vocabulary: Path, source: Path, target: Path) -> None:
+        from fairseq.examples.roberta.multiprocessing_bpe_encoder import main
+
+        monkeypatch.setattr("sys.argv", [
+            "multiprocessing_bpe_encoder", "--encoder-json", str(vocabulary / "encoder.json"),
+            "--vocab-bpe", str(vocabulary / "vocab.bpe"), "--inputs", str(source), "--outputs", str(target),
+            "--workers", "1", "--keep-empty"])
+        main()
+
+    def binarize(*arguments: str) -> None:
+        from fairseq import options
+        from fairseq_cli.preprocess import main
+
+        # it adds a handler for each call
+        monkeypatch.setattr(logging.getLogger("fairseq_cli.preprocess"), "handlers", [])
+        main(options.get_preprocessing_parser().parse_args(["--only-source", "--workers", "1", *arguments]))
+
+    def run(task: GlueTask, raw: Path, vocabulary: Path, out: Path) -> Path:
+        work = tmp_path / "processed"
+        work.mkdir()
+        fields = {}
+        for split in task.splits:
+            lines = (raw / split.file).read_text(encoding="utf-8-sig").split("\n")
+            columns = list(split.columns) or lines.pop(0).split("\t")
+            rows = [line.split("\t") for line in lines if line]
+            for name, column in [*zip(("input0", "input1"), task.sentences), *[("label", task.label)] * split.labelled]:
+                fields[split.name, name] = work / f"{split.name}.raw.{name}"
+                fields[split.name, name].write_text("".join(row[columns.index(column)] + "\n" for row in rows))
+        for (split, name), path in fields.items():
+            if name == "label":
+                path.rename(work / f"{split}.label")
+            else:
+                bpe(vocabulary, path, work / f"{split}.{name}")
+        for index in range(len(task.sentences)):
+            prefixes = [f"--{split.name}pref={work / split.name}.input{index}" for split in task.splits]
+            binarize(*prefixes, f"--destdir={out / f'input{index}'}", f"--srcdict={vocabulary / 'dict.txt'}")
+        if task.regression:
+            (out / "label").mkdir()
+            for split in ("train", "valid"):
+                scores = (work / f"{split}.label").read_text().split()
+                (out / "label" / f"{split}.label").write_text("".join(f"{float(score) / 5:g}\n" for score in scores))
+        else:
+            binarize(f"--trainpref={work / 'train'}.label", f"--validpref={work / 'valid'}.label", f"--destdir={out / 'label'}")
+        return out
+
+    return run

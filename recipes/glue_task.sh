@@ -48,7 +48,7 @@ ARCH="${ARCH:-palbert_roberta_tiny}"
 RUN_DIR="${RUN_DIR:-$ROOT/runs/$ARCH/$TASK}"
 PRETRAINED="${PRETRAINED:-}"
 PRETRAINED_DIR="${PRETRAINED_DIR:-$ROOT/runs/pretrained}"
-PRETRAINED_URL="https://dl.fbaipublicfiles.com/fairseq/models"
+PRETRAINED_URL="${PRETRAINED_URL:-https://dl.fbaipublicfiles.com/fairseq/models}"
 MNLI_RUN="${MNLI_RUN:-$(dirname "$RUN_DIR")/MNLI}"
 read -ra SEEDS <<<"${SEEDS:-1}"
 SELECT_ON="${SELECT_ON:-valid}"
@@ -67,10 +67,11 @@ check_inputs() {
         [[ -z "${!variable:-}" || -d "${!variable}" ]] || die "$variable=${!variable} is no folder"
     done
     [[ -z "${GLUE_DIR:-}" || -d "$GLUE_DIR/$TASK" ]] || die "GLUE_DIR=$GLUE_DIR has no folder $TASK"
-    [[ -z "$PRETRAINED" || "$PRETRAINED" = none || -f "$PRETRAINED" ]] || die "PRETRAINED=$PRETRAINED is no file"
+    [[ -z "$PRETRAINED" || "$PRETRAINED" = none || -f "$PRETRAINED" ]] || die "PRETRAINED=$PRETRAINED is no file (or none)"
     [[ " valid holdout " = *" $SELECT_ON "* ]] || die "SELECT_ON=$SELECT_ON: choose valid or holdout"
+    [[ ${#SEEDS[@]} -gt 0 ]] || die "SEEDS is empty"
     [[ "$CPU_WORKERS" =~ ^[0-9]+$ ]] || die "CPU_WORKERS=$CPU_WORKERS is no whole number"
-    positive UPDATE_FREQ
+    positive UPDATE_FREQ ${MAX_UPDATE:+MAX_UPDATE} ${MAX_EPOCH:+MAX_EPOCH}
 }
 
 read_settings() {
@@ -122,7 +123,6 @@ find_pretrained() {
 # The length of training: MAX_UPDATE, else MAX_EPOCH epochs of the data, else the table's.
 count_updates() {
     if [[ -z "${MAX_UPDATE:-}" && -n "${MAX_EPOCH:-}" ]]; then
-        positive MAX_EPOCH
         [[ -f "$DATA/glue.json" ]] || die "MAX_EPOCH alone needs $DATA/glue.json to count examples: give MAX_UPDATE"
         MAX_UPDATE="$("$PYTHON" -c '
 import json, math, sys
@@ -131,7 +131,6 @@ rows -= round(float(sys.argv[2]) * rows)
 print(int(sys.argv[3]) * math.ceil(rows / int(sys.argv[4])))' "$DATA/glue.json" "$HOLDOUT_FRACTION" "$MAX_EPOCH" "$BATCH")"
     fi
     MAX_UPDATE="${MAX_UPDATE:-${SETTING[updates]}}"
-    positive MAX_UPDATE
 }
 
 # model_flags SEED LR LAMBDA_LR BETA: what decides a run's result, in FLAGS.
@@ -148,10 +147,8 @@ model_flags() {
         --lr "$2" --lambda-lr "$3" --lr-scheduler polynomial_decay --total-num-update "$MAX_UPDATE"
         --warmup-updates "$(awk "BEGIN { print int($WARMUP * $MAX_UPDATE) }")"
         --max-update "$MAX_UPDATE" ${MAX_EPOCH:+--max-epoch "$MAX_EPOCH"} --seed "$1"
-        --best-checkpoint-metric score --maximize-best-checkpoint-metric --no-epoch-checkpoints
+        --best-checkpoint-metric score --maximize-best-checkpoint-metric --no-epoch-checkpoints "${BATCH_FLAGS[@]}"
     )
-    read -ra batch <<<"$(batch_flags "$BATCH")"
-    FLAGS+=("${batch[@]}")
     [[ -z "$PRETRAINED" ]] || FLAGS+=(--finetune-from-model "$PRETRAINED")
     FLAGS+=("${EXTRA_TRAIN_FLAGS[@]}")
 }
@@ -169,8 +166,7 @@ train_model() {
     updates="$("$PYTHON" "$ROOT/recipes/checkpoints.py" resume "$directory/checkpoints")"
     if ((updates < MAX_UPDATE)); then
         log "training from update $updates to $MAX_UPDATE; follow it with: tail -f $directory/train.log"
-        fairseq_train "$directory/train.log" "${command[@]}" ||
-            die "training failed: $(tail -n 1 "$directory/train.log") (the whole log: $directory/train.log)"
+        fairseq_train "$directory/train.log" "${command[@]}"
     fi
     "$PYTHON" "$ROOT/recipes/checkpoints.py" config "$directory/checkpoints/checkpoint_best.pt" >"$directory/config.yaml"
 }
@@ -218,6 +214,11 @@ score_seed() {
 }
 
 check_inputs
+if [[ "$TASK" != AX ]]; then
+    read_settings
+    choose_devices
+    split_batch
+fi
 require_environment
 claim_run_dir
 "$PYTHON" "$ROOT/recipes/invocation.py" "$(basename "$0")" "$@" >>"$RUN_DIR/invocations.jsonl"
@@ -233,8 +234,6 @@ if [[ "$TASK" = AX ]]; then
     done
     exit 0
 fi
-read_settings
-choose_devices
 find_pretrained
 count_updates
 if [[ -n "${SEARCH_LR:-}${SEARCH_LAMBDA_LR:-}${SEARCH_BETA:-}" ]]; then

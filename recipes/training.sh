@@ -46,11 +46,11 @@ choose_devices() {
     fi
 }
 
-# batch_flags BATCH: the table's sentences per update, divided among WORLD workers and UPDATE_FREQ steps.
-batch_flags() {
+# split_batch: BATCH_FLAGS from BATCH, the sentences of one update, divided among WORLD workers and UPDATE_FREQ steps.
+split_batch() {
     local parts=$((WORLD * UPDATE_FREQ))
-    (($1 % parts == 0)) || die "a batch of $1 sentences does not divide into $WORLD workers x UPDATE_FREQ=$UPDATE_FREQ: set BATCH"
-    echo --batch-size $(($1 / parts)) --update-freq "$UPDATE_FREQ"
+    ((BATCH % parts == 0)) || die "BATCH=$BATCH sentences do not divide into $WORLD workers x UPDATE_FREQ=$UPDATE_FREQ"
+    BATCH_FLAGS=(--batch-size $((BATCH / parts)) --update-freq "$UPDATE_FREQ")
 }
 
 free_port() {
@@ -67,36 +67,34 @@ trap end_children EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# wait_for_all COUNT: waits for so many background processes; ends the others where one fails.
-wait_for_all() {
-    local i
-    for ((i = 0; i < $1; i++)); do
-        if ! wait -n; then
-            end_children
-            wait
-            return 1
-        fi
-    done
-}
-
-# fairseq_train LOG FLAGS...: trains in one process, on the visible GPUs, or in CPU_WORKERS processes over gloo.
-# Output is appended to LOG, that of workers after the first to LOG.1, LOG.2, ...
+# fairseq_train LOG FLAGS...: trains in one process, on the visible GPUs, or in CPU_WORKERS processes over gloo, and stops
+# all of them where one fails. Output is appended to LOG, that of workers after the first to LOG.1, LOG.2, ...
 fairseq_train() {
-    local log="$1" rank
+    local first_log="$1" log="$1" rank finished
+    local -A logs
     shift
     if ((NUM_GPUS > 0 || WORLD == 1)); then
         "$VENV/bin/fairseq-train" "$@" >>"$log" 2>&1 &
-        wait_for_all 1
-        return
+        logs[$!]="$log"
+    else
+        local group=(
+            --distributed-backend gloo --ddp-backend legacy_ddp --distributed-world-size "$WORLD" --distributed-no-spawn
+            --distributed-init-method "tcp://127.0.0.1:$(free_port)"
+        )
+        local threads="${OMP_NUM_THREADS:-$(((($(nproc) - 1) / WORLD) + 1))}"
+        for ((rank = 0; rank < WORLD; rank++)); do
+            OMP_NUM_THREADS="$threads" "$VENV/bin/fairseq-train" "$@" "${group[@]}" --distributed-rank "$rank" >>"$log" 2>&1 &
+            logs[$!]="$log"
+            log="$first_log.$((rank + 1))"
+        done
     fi
-    local group=(
-        --distributed-backend gloo --ddp-backend legacy_ddp --distributed-world-size "$WORLD" --distributed-no-spawn
-        --distributed-init-method "tcp://127.0.0.1:$(free_port)"
-    )
-    local threads="${OMP_NUM_THREADS:-$(((($(nproc) - 1) / WORLD) + 1))}"
-    for ((rank = 0; rank < WORLD; rank++)); do
-        OMP_NUM_THREADS="$threads" "$VENV/bin/fairseq-train" "$@" "${group[@]}" --distributed-rank "$rank" \
-            >>"$log$( ((rank == 0)) || echo ".$rank")" 2>&1 &
+    while ((${#logs[@]} > 0)); do
+        if ! wait -n -p finished; then
+            log="${logs[$finished]}"
+            end_children
+            wait
+            die "training failed: $(tail -n 1 "$log") (the whole log: $log)"
+        fi
+        unset "logs[$finished]"
     done
-    wait_for_all "$WORLD"
 }

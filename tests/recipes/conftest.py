@@ -1,0 +1,103 @@
+"""Recipes run in seconds here: a stand-in for the environment does their heavy commands.
+
+The stand-in's ``fairseq-train`` saves a text for a checkpoint, "updates learning-rate"; its ``python`` reads that text,
+writes what preprocessing and scoring would, and is the real one otherwise. Each notes its call in CALLS; the call whose
+note contains KILL_AT ends the recipe by SIGKILL.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTE = """#!/usr/bin/env bash
+set -eu
+call="$(basename "$0") $*"
+echo "$call" >>"$CALLS"
+if [[ -n "${KILL_AT:-}" && "$call" == *"$KILL_AT"* ]]; then
+    kill -9 $PPID
+    exit 1
+fi
+value_of() {  # value_of FLAG ARGUMENTS...
+    local flag="$1"
+    while [[ $# -gt 1 && "$2" != "$flag" ]]; do shift; done
+    echo "$3"
+}
+"""
+PYTHON = NOTE + """
+case "$call" in
+    *"-m preprocess.glue"*)
+        folder="$(value_of --out "$@")/$(value_of --task "$@")"
+        mkdir -p "$folder"
+        echo '{"splits": {"train": {"rows": 100}}}' >"$folder/glue.json"
+        ;;
+    *"-m fairseq_palbert.evaluation"*)
+        out="$(value_of --out "$@")"
+        mkdir -p "$out"
+        echo '{"rule": "q_exit", "threshold": 0.5, "metrics": {"score": 0.5}, "mean_exit": 3, "layer_speedup": 2}' \\
+            >"$out/scores.jsonl"
+        ;;
+    *"-m preprocess.download"*) echo "preprocess: error: offline" >&2; exit 1 ;;
+    *"checkpoints.py resume"*) if [[ -e "$3/checkpoint_last.pt" ]]; then cut -d " " -f 1 "$3/checkpoint_last.pt"; else echo 0; fi ;;
+    *"checkpoints.py best"*) cut -d " " -f 2 "$3" ;;
+    *"checkpoints.py config"*) sed "s/.* /lr: /" "$3" ;;
+    *) exec REAL_PYTHON "$@" ;;
+esac
+"""
+TRAIN = NOTE + """
+[[ -z "${TRAIN_FAILS:-}" ]] || { echo "$TRAIN_FAILS" >&2; exit 1; }
+rank="$(value_of --distributed-rank "$@" --distributed-rank 0)"
+if [[ -n "${RANK_DIES:-}" ]]; then
+    [[ "$rank" = "$RANK_DIES" ]] || exec sleep 55
+    echo "rank $rank is lost"
+    exit 1
+fi
+[[ "$rank" = 0 ]] || exit 0
+folder="$(value_of --save-dir "$@")"
+mkdir -p "$folder"
+echo "$(value_of --max-update "$@") $(value_of --lr "$@")" | tee "$folder/checkpoint_best.pt" >"$folder/checkpoint_last.pt"
+"""
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """Variables for a recipe: the stand-in environment, RUN_DIR, raw data and vocabulary folders that are empty."""
+    binaries = tmp_path / "venv" / "bin"
+    binaries.mkdir(parents=True)
+    for name, script in {"python": PYTHON, "fairseq-train": TRAIN}.items():
+        path = binaries / name
+        path.write_text(script.replace("REAL_PYTHON", sys.executable))
+        path.chmod(0o755)
+    for folder in ("glue/RTE", "glue/CoLA", "glue/MNLI", "glue/AX", "vocab"):
+        (tmp_path / folder).mkdir(parents=True)
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return kept | {
+        "VENV": str(binaries.parent), "CALLS": str(tmp_path / "calls"), "RUN_DIR": str(tmp_path / "run"),
+        "GLUE_DIR": str(tmp_path / "glue"), "VOCAB_DIR": str(tmp_path / "vocab"), "NUM_GPUS": "0",
+        "PRETRAINED_DIR": str(tmp_path / "pretrained"),
+    }
+
+
+@pytest.fixture
+def run_recipe(environment, tmp_path):
+    """run_recipe(name, *arguments, **variables) runs recipes/NAME from another folder."""
+
+    def run(name: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
+        return subprocess.run([str(ROOT / "recipes" / name), *arguments], env=environment | variables, cwd=tmp_path,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+
+    return run
+
+
+@pytest.fixture
+def calls(environment):
+    """calls(word) lists the noted calls that contain the word."""
+
+    def find(word: str) -> list[str]:
+        path = Path(environment["CALLS"])
+        return [line for line in path.read_text().splitlines() if word in line] if path.exists() else []
+
+    return find

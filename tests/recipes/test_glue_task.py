@@ -1,0 +1,174 @@
+"""recipes/glue_task.sh and glue_all.sh: what they refuse, how they resume, which flags they pass."""
+
+import fcntl
+import json
+import shlex
+import time
+from pathlib import Path
+
+import pytest
+
+BAD_INPUTS = {
+    "no task": ([], {}, "name one GLUE task"),
+    "two tasks": (["RTE", "CoLA"], {}, "name one GLUE task"),
+    "unknown task": (["Nope"], {}, "unknown GLUE task 'Nope': choose from CoLA"),
+    "unknown flag": (["RTE", "--stages", "2"], {}, "unknown flag --stages"),
+    "stage without a number": (["RTE", "--stage", "train"], {}, "--stage needs the number of a stage, not 'train'"),
+    "no environment": (["RTE"], {"VENV": "nowhere"}, "run recipes/setup.sh first"),
+    "GLUE_DIR is no folder": (["RTE"], {"GLUE_DIR": "nowhere"}, "GLUE_DIR=nowhere is no folder"),
+    "GLUE_DIR without the task": (["QNLI"], {}, "has no folder QNLI"),
+    "VOCAB_DIR is no folder": (["RTE"], {"VOCAB_DIR": "nowhere"}, "VOCAB_DIR=nowhere is no folder"),
+    "DATA is no folder": (["RTE"], {"DATA": "nowhere"}, "DATA=nowhere is no folder"),
+    "PRETRAINED is no file": (["RTE"], {"PRETRAINED": "model.pt"}, "PRETRAINED=model.pt is no file"),
+    "unknown ARCH": (["RTE"], {"ARCH": "palbert_roberta_huge"}, "no row for ARCH=palbert_roberta_huge and RTE"),
+    "unknown SELECT_ON": (["RTE"], {"SELECT_ON": "test"}, "SELECT_ON=test: choose valid or holdout"),
+    "no seed": (["RTE"], {"SEEDS": " "}, "SEEDS is empty"),
+    "MAX_UPDATE is no number": (["RTE"], {"MAX_UPDATE": "many"}, "MAX_UPDATE=many is no whole number above 0"),
+    "MAX_EPOCH is no number": (["RTE"], {"MAX_EPOCH": "0"}, "MAX_EPOCH=0 is no whole number above 0"),
+    "UPDATE_FREQ is no number": (["RTE"], {"UPDATE_FREQ": "0"}, "UPDATE_FREQ=0 is no whole number above 0"),
+    "CPU_WORKERS is no number": (["RTE"], {"CPU_WORKERS": "two"}, "CPU_WORKERS=two is no whole number"),
+    "batch does not divide": (["RTE"], {"UPDATE_FREQ": "3"}, "do not divide into 1 workers x UPDATE_FREQ=3"),
+    "more GPUs than there are": (["RTE"], {"NUM_GPUS": "2", "CUDA_VISIBLE_DEVICES": "0"}, "this machine shows 1"),
+    "GPUs and CPU workers": (["RTE"], {"NUM_GPUS": "1", "CUDA_VISIBLE_DEVICES": "0", "CPU_WORKERS": "2"}, "choose one of"),
+    "AX before MNLI": (["AX"], {}, "run glue_task.sh MNLI first"),
+    "training fails": (["RTE"], {"TRAIN_FAILS": "out of luck"}, "training failed: out of luck (the whole log:"),
+}
+
+
+@pytest.mark.parametrize("arguments, variables, message", BAD_INPUTS.values(), ids=BAD_INPUTS)
+def test_bad_input_gives_one_line(run_recipe, arguments, variables, message):
+    run = run_recipe("glue_task.sh", *arguments, **variables)
+    errors = [line for line in run.stderr.splitlines() if "error" in line]
+    assert run.returncode == 1
+    assert len(errors) == 1 and errors[0].startswith("glue_task.sh: error: ") and message in errors[0], run.stderr
+    assert "Traceback" not in run.stderr and "line " not in errors[0]
+
+
+def test_leaves_a_whole_record(run_recipe, environment, calls):
+    run = run_recipe("glue_task.sh", "RTE", SEEDS="1 2", LR="0.25")
+    folder = Path(environment["RUN_DIR"])
+    assert run.returncode == 0, run.stderr
+    assert "q_exit:0.5  2      50.00 ± 0.00" in run.stdout
+    assert len(calls("fairseq-train")) == 2
+    for seed in (1, 2):
+        assert (folder / f"seed{seed}" / "config.yaml").read_text() == "lr: 0.25\n"
+        assert f"--seed {seed}" in (folder / f"seed{seed}" / "command").read_text()
+    record = json.loads((folder / "invocations.jsonl").read_text())
+    assert record["arguments"] == ["RTE"] and record["variables"]["LR"] == "0.25" and record["packages"]["torch"]
+
+
+@pytest.mark.parametrize("killed_at", ["preprocess.glue", "fairseq-train", "checkpoints.py config", "fairseq_palbert.evaluation"])
+def test_resumes_after_a_kill(run_recipe, calls, killed_at):
+    stages = ["preprocess.glue", "fairseq-train", "fairseq_palbert.evaluation"]
+    assert run_recipe("glue_task.sh", "RTE", KILL_AT=killed_at).returncode == -9
+    again = run_recipe("glue_task.sh", "RTE")
+    assert again.returncode == 0, again.stderr
+    assert {stage: len(calls(stage)) for stage in stages} == {stage: 1 + (stage == killed_at) for stage in stages}
+    assert run_recipe("glue_task.sh", "RTE").returncode == 0
+    assert {stage: len(calls(stage)) for stage in stages} == {stage: 1 + (stage == killed_at) for stage in stages}
+
+
+def test_stages_can_be_chosen(run_recipe, calls):
+    assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "1").returncode == 0
+    assert calls("preprocess.glue") and not calls("fairseq-train")
+    assert run_recipe("glue_task.sh", "RTE", "--stage", "4", "--stop-stage", "4").returncode == 0
+    assert calls("fairseq-train") and not calls("fairseq_palbert.evaluation")
+
+
+def test_other_settings_need_another_run_directory(run_recipe, calls):
+    assert run_recipe("glue_task.sh", "RTE").returncode == 0
+    refused = run_recipe("glue_task.sh", "RTE", LR="0.5")
+    assert refused.returncode == 1 and "was begun with other settings" in refused.stderr
+    assert len(calls("fairseq-train")) == 1
+
+
+def test_other_exit_rules_are_scored_again(run_recipe, calls):
+    for exits in ("q_exit:0.5", "q_exit:0.5 fixed:3"):
+        assert run_recipe("glue_task.sh", "RTE", EXITS=exits).returncode == 0
+    assert [call.count("--exit") for call in calls("fairseq_palbert.evaluation")] == [1, 2]
+    assert len(calls("fairseq-train")) == 1
+
+
+def test_search_takes_the_best(run_recipe, calls, environment):
+    """The stand-in's score is the learning rate."""
+    run = run_recipe("glue_task.sh", "RTE", SEARCH_LR="0.1 0.3 0.2", SEARCH_BETA="0.01 0.5", SELECT_ON="holdout", SEEDS="7 8")
+    assert run.returncode == 0, run.stderr
+    assert "score 0.3 on holdout with LR=0.3" in run.stderr
+    trained = calls("fairseq-train")
+    assert len(trained) == 6 + 2
+    assert all("--lr 0.3 " in call and "--beta 0.01 " in call for call in trained[6:])
+    assert all("--seed 7 " in call for call in trained[:6])
+    assert len((Path(environment["RUN_DIR"]) / "search" / "results.tsv").read_text().splitlines()) == 7
+
+
+def test_mnli_selects_on_matched_and_scores_both(run_recipe, calls):
+    assert run_recipe("glue_task.sh", "MNLI").returncode == 0
+    assert "--valid-subset valid,valid1 " in calls("fairseq-train")[0]
+    assert [call.split("--split ")[1].split()[0] for call in calls("fairseq_palbert.evaluation")] == ["valid", "valid1"]
+
+
+def test_epochs_set_the_length_of_training(run_recipe, calls):
+    """100 examples, 20 of them held out: 80 / 16 = 5 updates an epoch."""
+    assert run_recipe("glue_task.sh", "RTE", MAX_EPOCH="3", BATCH="16", SELECT_ON="holdout", HOLDOUT_FRACTION="0.2",
+                      WARMUP="0.2").returncode == 0
+    assert "--total-num-update 15 --warmup-updates 3 --max-update 15 --max-epoch 3 " in calls("fairseq-train")[0]
+
+
+def test_workers_share_the_batch(run_recipe, calls):
+    assert run_recipe("glue_task.sh", "RTE", CPU_WORKERS="2", UPDATE_FREQ="4", BATCH="32").returncode == 0
+    trained = sorted(calls("fairseq-train"))
+    assert len(trained) == 2 and all("--batch-size 4 --update-freq 4" in call for call in trained)
+    assert [call.split("--distributed-rank ")[1].split()[0] for call in trained] == ["0", "1"]
+
+
+def test_a_dead_worker_ends_the_others(run_recipe, environment):
+    """The first worker would sleep for 55 seconds."""
+    start = time.monotonic()
+    run = run_recipe("glue_task.sh", "RTE", CPU_WORKERS="2", RANK_DIES="1")
+    assert run.returncode == 1 and "training failed: rank 1 is lost" in run.stderr
+    assert time.monotonic() - start < 30
+    with open(Path(environment["RUN_DIR"]) / ".lock") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while a worker holds it
+
+
+def test_a_run_directory_in_use_is_refused(run_recipe, environment):
+    Path(environment["RUN_DIR"]).mkdir()
+    with open(Path(environment["RUN_DIR"]) / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        run = run_recipe("glue_task.sh", "RTE")
+    assert run.returncode == 1 and "another process is at work in" in run.stderr
+
+
+def test_offline_without_weights_gives_one_line(run_recipe, calls, environment):
+    run = run_recipe("glue_task.sh", "RTE", ARCH="palbert_roberta_base")
+    assert run.returncode == 1 and run.stderr.count("error") == 1
+    assert "/roberta.base.tar.gz" in calls("preprocess.download")[0] and not calls("fairseq-train")
+    assert not (Path(environment["RUN_DIR"]) / "stages" / "pretrained-roberta.base.done").exists()
+
+
+def test_all_goes_on_after_a_failure(run_recipe, environment):
+    run = run_recipe("glue_all.sh", "RTE", "QNLI", "MNLI", "AX")
+    assert run.returncode == 1
+    assert run.stderr.rstrip().endswith("glue_all.sh: error: failed: QNLI (see above)")
+    table = (Path(environment["RUN_DIR"]) / "results.tsv").read_text().splitlines()
+    assert [line.split("\t")[:2] for line in table[1:]] == [["RTE", "valid"], ["MNLI", "valid"], ["MNLI", "valid1"], ["AX", "test"]]
+
+
+VARIATIONS = {
+    "tiny": {}, "base": {"ARCH": "palbert_roberta_base", "PRETRAINED": __file__},
+    "large": {"ARCH": "palbert_roberta_large", "PRETRAINED": "none"}, "workers": {"CPU_WORKERS": "2", "MAX_EPOCH": "2"},
+    "extra": {"EXTRA_TRAIN_FLAGS": "--lambda-module rnn --as-released", "SELECT_ON": "holdout"},
+}
+
+
+@pytest.mark.parametrize("task", ["RTE", "MNLI"])
+@pytest.mark.parametrize("variables", VARIATIONS.values(), ids=VARIATIONS)
+def test_fairseq_parses_every_flag(run_recipe, environment, task, variables):
+    from fairseq import options
+
+    run = run_recipe("glue_task.sh", task, TRAIN_FAILS="enough", **variables)
+    assert "enough" in run.stderr
+    command = shlex.split((Path(environment["RUN_DIR"]) / "seed1" / "command").read_text())
+    parsed = options.parse_args_and_arch(options.get_training_parser(), command[1:])
+    assert parsed.glue_task == task and parsed.optimizer == "ponder_adam" and parsed.best_checkpoint_metric == "score"
+    assert parsed.finetune_from_model == (__file__ if variables.get("PRETRAINED") == __file__ else None)

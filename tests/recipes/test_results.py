@@ -1,0 +1,54 @@
+"""recipes/results.py: mean and standard deviation over seeds."""
+
+import json
+
+import pytest
+
+from recipes import results
+
+
+@pytest.fixture
+def scored(tmp_path):
+    """scored(run, seed, split, score, threshold) writes what scoring one rule leaves."""
+
+    def write(run: str, seed: int, split: str, score: float | None, threshold: float | None = 0.5):
+        folder = tmp_path / run / f"seed{seed}" / "scores" / split
+        folder.mkdir(parents=True, exist_ok=True)
+        metrics = {} if score is None else {"score": score}
+        record = {"rule": "q_exit", "threshold": threshold, "metrics": metrics, "mean_exit": 2 + seed, "layer_speedup": 1.5}
+        with open(folder / "scores.jsonl", "a") as file:
+            file.write(json.dumps(record) + "\n")
+        return tmp_path / run
+
+    return write
+
+
+def test_mean_and_sample_deviation(scored):
+    for seed, score in ((1, 0.5), (2, 0.7), (3, 0.9)):
+        run = scored("RTE", seed, "valid", score)
+    row, = results.summarise(results.collect([run]))
+    assert (row["run"], row["split"], row["rule"], row["seeds"]) == ("RTE", "valid", "q_exit:0.5", 3)
+    assert row["score"] == pytest.approx(0.7) and row["score_sd"] == pytest.approx(0.2)
+    assert row["mean_exit"] == 4 and row["mean_exit_sd"] == 1
+
+
+def test_rules_splits_and_runs_stay_apart(scored, capsys, tmp_path):
+    runs = [scored("RTE", 1, "valid", 0.5), scored("MNLI", 1, "valid", 0.6), scored("MNLI", 1, "valid1", 0.7)]
+    scored("RTE", 1, "valid", 0.8, threshold=None)
+    results.main([str(runs[0]), str(runs[1]), "--out", str(tmp_path / "results.tsv")])
+    lines = [line.split()[:5] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert lines == [["RTE", "valid", "q_exit:0.5", "1", "50.00"], ["RTE", "valid", "q_exit", "1", "80.00"],
+                     ["MNLI", "valid", "q_exit:0.5", "1", "60.00"], ["MNLI", "valid1", "q_exit:0.5", "1", "70.00"]]
+    header, first = (line.split("\t") for line in (tmp_path / "results.tsv").read_text().splitlines()[:2])
+    assert dict(zip(header, first, strict=True))["score"] == "0.5"
+
+
+def test_a_split_without_labels_has_no_score(scored):
+    row, = results.summarise(results.collect([scored("AX", 1, "test", None)]))
+    assert row["score"] is None and row["mean_exit"] == 3
+    assert "  -  " in results.as_table([row])
+
+
+def test_nothing_scored_gives_one_line(tmp_path):
+    with pytest.raises(SystemExit, match="nothing was scored there"):
+        results.main([str(tmp_path)])

@@ -113,6 +113,13 @@ class GlueSentenceTask(FairseqTask):
             model.start_training()
         return model
 
+    def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
+        """As fairseq's. A worker without a batch of its own, at the end of an epoch, gets one that may be from a validation
+        split; its sums count nothing, but must have the shapes of the training split's to be added to them."""
+        if ignore_grad:
+            sample = {**sample, "id": torch.zeros_like(sample["id"]), "examples": len(self.datasets["train"].split)}
+        return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+
     def reduce_metrics(self, logging_outputs, criterion):
         """Adds the task's GLUE metrics to what fairseq and the criterion log."""
         super().reduce_metrics(logging_outputs, criterion)

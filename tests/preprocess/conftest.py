@@ -13,10 +13,10 @@ from fairseq_palbert.glue.tasks import GlueTask, glue_task
 
 @dataclass
 class FileServer:
-    """Serves ``files`` (path to bytes) at ``url``. The other fields tell it how to misbehave; ``ranges`` are those asked for.
+    """Serves ``files`` (path to bytes) at ``url`` and notes the ``ranges`` asked for. Other fields make it misbehave.
 
-    ``stop_after`` breaks off each answer after so many bytes; ``announce`` is the Content-Length it claims; ``no_length``
-    leaves that header out; ``ignore_ranges`` always sends the whole file; ``shift_ranges`` answers another range.
+    ``stop_after`` breaks off each answer after so many bytes; ``announce`` is the Content-Length it claims;
+    ``no_length`` leaves that header out; ``ignore_ranges`` always sends the whole file; ``shift_ranges`` sends another.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -81,7 +81,8 @@ def small_vocabulary(tmp_path_factory) -> Path:
     from preprocess.train_bpe import train_bpe
 
     folder = tmp_path_factory.mktemp("vocabulary")
-    train_bpe(["the cat sat on the mat", "a dog, a zebra and the cat's hat", "it isn't the 12 or 345 dogs"] * 3, folder, 300)
+    text = ["the cat sat on the mat", "a dog, a zebra and the cat's hat", "it isn't the 12 or 345 dogs"]
+    train_bpe(text * 3, folder, 300)
     lines = (folder / "dict.txt").read_text().splitlines()
     (folder / "dict.txt").write_text("\n".join(lines[1:]) + "\n")
     return folder
@@ -89,7 +90,7 @@ def small_vocabulary(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def write_raw(tmp_path):
-    """write_raw(name, rows) writes ``rows`` well-formed rows to every file of that task under tmp_path/raw, returns its folder."""
+    """write_raw(name, rows) writes that many rows to every file of that task under tmp_path/raw; returns its folder."""
 
     def write(name: str, rows: int = 3) -> Path:
         task = glue_task(name)
@@ -136,7 +137,7 @@ def fairseq_ids():
 
 @pytest.fixture
 def run_fairseq_steps(monkeypatch, tmp_path):
-    """run_fairseq_steps(task, raw, vocabulary, out) does what fairseq's preprocess_GLUE_tasks.sh does, by its two programs."""
+    """run_fairseq_steps(task, raw, vocabulary, out) does what fairseq's GLUE script does, by its two programs."""
 
     def bpe(vocabulary: Path, source: Path, target: Path) -> None:
         from fairseq.examples.roberta.multiprocessing_bpe_encoder import main
@@ -180,7 +181,8 @@ def run_fairseq_steps(monkeypatch, tmp_path):
                 scores = (work / f"{split}.label").read_text().split()
                 (out / "label" / f"{split}.label").write_text("".join(f"{float(score) / 5:g}\n" for score in scores))
         else:
-            binarize(f"--trainpref={work / 'train'}.label", f"--validpref={work / 'valid'}.label", f"--destdir={out / 'label'}")
+            prefixes = [f"--trainpref={work / 'train'}.label", f"--validpref={work / 'valid'}.label"]
+            binarize(*prefixes, f"--destdir={out / 'label'}")
         return out
 
     return run

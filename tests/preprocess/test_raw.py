@@ -18,7 +18,8 @@ def test_every_split_of_every_task_is_read_from_its_own_columns(name, write_raw)
     task = glue_task(name)
     for split in task.splits:
         rows = examples(name, split.name, raw)
-        assert [row.sentences for row in rows] == [tuple(f"the cat {i} {column}" for column in task.sentences) for i in range(4)]
+        sentences = [tuple(f"the cat {i} {column}" for column in task.sentences) for i in range(4)]
+        assert [row.sentences for row in rows] == sentences
         if not split.labelled:
             assert {row.label for row in rows} == {None}
         elif task.regression:
@@ -75,9 +76,10 @@ def msr(tmp_path):
 
 
 def test_the_msr_originals_are_split_by_the_dev_ids(msr):
-    assert examples("MRPC", "train", msr.parent) == [Example(("first 0", "second 0"), "0"), Example(("first 2", "second 2"), "0")]
-    assert examples("MRPC", "valid", msr.parent) == [Example(("first 1", "second 1"), "1")]
-    assert examples("MRPC", "test", msr.parent) == [Example(("first 2", "second 2"), None)]
+    first, second, third = (Example((f"first {i}", f"second {i}"), str(i % 2)) for i in range(3))
+    assert examples("MRPC", "train", msr.parent) == [first, third]
+    assert examples("MRPC", "valid", msr.parent) == [second]
+    assert examples("MRPC", "test", msr.parent) == [Example(third.sentences, None)]
 
 
 def test_the_dev_ids_may_have_the_name_of_glues_own_script(msr):
@@ -93,8 +95,8 @@ def test_msr_originals_without_dev_ids_are_refused(msr):
 
 def test_a_malformed_msr_row_is_named_once(msr):
     replace_row(msr, "1\t10", "msr_paraphrase_train.txt")
-    counts = [sum(isinstance(row, Rejected) for row in examples("MRPC", split, msr.parent)) for split in ("train", "valid")]
-    assert counts == [1, 0]
+    for split, count in (("train", 1), ("valid", 0)):
+        assert sum(isinstance(row, Rejected) for row in examples("MRPC", split, msr.parent)) == count
 
 
 def test_the_released_mrpc_equals_the_msr_originals_it_was_made_of(glue_dir, tmp_path):
@@ -102,10 +104,10 @@ def test_the_released_mrpc_equals_the_msr_originals_it_was_made_of(glue_dir, tmp
     released = glue_dir("MRPC")
     folder = tmp_path / "MRPC"
     folder.mkdir()
-    train, dev = ((released / file).read_text(encoding="utf-8-sig").split("\n")[1:-1] for file in ("train.tsv", "dev.tsv"))
-    merged = sorted([(i / len(train), row) for i, row in enumerate(train)] + [(i / len(dev), row) for i, row in enumerate(dev)],
-                    key=lambda item: item[0])
-    (folder / "msr_paraphrase_train.txt").write_text(MSR_HEADER + "".join(row + "\r\n" for _, row in merged), newline="")
+    train, dev = ((released / file).read_text(encoding="utf-8").split("\n")[1:-1] for file in ("train.tsv", "dev.tsv"))
+    merged = sorted((i / len(rows), row) for rows in (train, dev) for i, row in enumerate(rows))
+    text = MSR_HEADER + "".join(row + "\r\n" for _, row in merged)
+    (folder / "msr_paraphrase_train.txt").write_text(text, newline="")
     (folder / "dev_ids.tsv").write_text("".join("\t".join(row.split("\t")[1:3]) + "\n" for row in dev))
     for split in ("train", "valid"):
         assert examples("MRPC", split, tmp_path) == examples("MRPC", split, released.parent)

@@ -29,7 +29,9 @@ def test_byte_order_mark_crlf_and_a_missing_last_line_end(tsv):
     assert [record.values for record in read_records(path, ("a", "b"), columns=("a", "b"))] == [("A1", "B1")]
 
 
-@pytest.mark.parametrize("sentence", ['one " quote', '"quoted"', "it''s", "a\rb", "a\x0bb\x0cc", "a\x1cb\x85c\u2028d", "\ufeff", " x "])
+@pytest.mark.parametrize("sentence", [
+    'one " quote', '"quoted"', "'it's'", "a\rb", "a\x0bb\x0cc", "a\x1cb\x85c\u2028d", "\ufeff", " x ",
+])
 def test_nothing_but_tab_and_line_feed_means_anything(tsv, sentence):
     path = tsv(f"a\tb\n{sentence}\tB\n".encode())
     assert [record.values for record in read_records(path, ("a",))] == [(sentence,)]

@@ -1,0 +1,85 @@
+"""Two CPU workers log what one process with --update-freq 2 logs: losses and metrics of training and validation."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TASKS = {"CoLA": "matthews", "MRPC": "f1", "STS-B": "spearman"}
+# 25 and 5 batches of 8: the second worker goes without one at the end, and the last one is not full.
+SIZES = {"train": 195, "valid": 35}
+EPOCHS = 2
+NOT_COMPARED = {"wps", "ups", "wall", "train_wall", "bsz", "wpb"}  # times, and the size of a validation batch over all workers
+# One process trains all tasks in turn, because importing fairseq takes longer than training.
+TRAIN_ALL = """
+import json, sys
+from fairseq_cli.train import cli_main
+
+for task, arguments in json.loads(sys.argv[1]).items():
+    print("TASK", task, flush=True)
+    sys.argv[1:] = arguments
+    cli_main()
+"""
+
+
+@pytest.fixture(scope="module")
+def logs(make_toy_data, tmp_path_factory):
+    """logs["one" or "two"][task] is a list of (split, {name: value}) in the order in which they were logged."""
+    folder = tmp_path_factory.mktemp("two_workers")
+    for task in TASKS:
+        make_toy_data(folder / task, task, SIZES)
+    workers = [start(folder, ["--distributed-world-size", "2", "--distributed-rank", str(rank),
+                              "--distributed-no-spawn", "--distributed-backend", "gloo",
+                              "--distributed-init-method", f"file://{folder}/rendezvous"]) for rank in (0, 1)]
+    master, _ = finish(workers)
+    single, = finish([start(folder, ["--update-freq", "2"])])
+    return {"one": read_logs(single), "two": read_logs(master)}
+
+
+def start(folder: Path, extra: list[str]) -> subprocess.Popen:
+    arguments = {task: [
+        str(folder / task), "--user-dir", "fairseq_palbert", "--cpu", "--task", "glue", "--glue-task", task,
+        "--arch", "palbert_roberta_tiny", "--criterion", "ponder_classification", "--dropout", "0",
+        "--attention-dropout", "0", "--classifier-dropout", "0", "--optimizer", "ponder_adam", "--lr", "1e-3",
+        "--lambda-lr", "5e-4", "--clip-norm", "1", "--batch-size", "8", "--max-epoch", str(EPOCHS), "--no-save",
+        "--ddp-backend", "legacy_ddp", "--log-format", "json", "--log-interval", "1", *extra,
+    ] for task in TASKS}
+    return subprocess.Popen([sys.executable, "-c", TRAIN_ALL, json.dumps(arguments)], cwd=ROOT, text=True,
+                            env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def finish(processes: list[subprocess.Popen]) -> list[str]:
+    outputs = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(processes), "\n".join(o[-3000:] for o in outputs)
+    return outputs
+
+
+def read_logs(output: str) -> dict[str, list[tuple[str, dict[str, float]]]]:
+    return {task: [(split, {name.removeprefix(f"{split}_"): float(value) for name, value in json.loads(values).items()})
+                   for split, values in re.findall(r"\| (train_inner|train|valid) \| (\{.*\})", log)]
+            for task, log in re.findall(r"^TASK (\S+)$(.*?)(?=^TASK|\Z)", output, re.MULTILINE | re.DOTALL)}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_losses_and_metrics_are_those_of_one_process(logs, task):
+    one, two = logs["one"][task], logs["two"][task]
+    updates = -(-25 // 2) * EPOCHS
+    splits = [split for split, _ in one]
+    assert splits == [split for split, _ in two]
+    assert {split: splits.count(split) for split in splits} == {"train_inner": updates, "train": EPOCHS, "valid": EPOCHS}
+    for (split, single), (_, double) in zip(one, two):
+        assert single.keys() == double.keys()
+        for name in single.keys() - NOT_COMPARED:
+            assert double[name] == pytest.approx(single[name], rel=1e-5, abs=1e-5), f"{name} of {split}"
+
+
+@pytest.mark.parametrize("task, metric", TASKS.items())
+def test_the_metrics_that_agree_are_defined(logs, task, metric):
+    values = [values for split, values in logs["two"][task] if split == "valid"][-1]
+    assert abs(values[metric]) > 0 and abs(values["score"]) > 0
+    assert {"loss", "task_loss", "kl", "p_1", "p_6", "q_exit_depth"} <= values.keys()

@@ -1,0 +1,105 @@
+"""The registered model as fairseq's command line builds it, and stock RoBERTa checkpoints."""
+
+import warnings
+from argparse import Namespace
+from collections import OrderedDict
+
+import pytest
+import torch
+
+ARCH = ("--arch", "palbert_roberta_tiny", "--encoder-layers", "3", "--encoder-embed-dim", "16", "--encoder-ffn-embed-dim", "24",
+        "--encoder-attention-heads", "2")
+STOCK = {"encoder_layers": 3, "encoder_embed_dim": 16, "encoder_ffn_embed_dim": 24, "encoder_attention_heads": 2}
+
+
+@pytest.fixture(scope="session")
+def data(make_toy_data, tmp_path_factory):
+    return make_toy_data(tmp_path_factory.mktemp("models") / "RTE", "RTE")
+
+
+@pytest.fixture(scope="session")
+def configure(data):
+    """configure(*flags) is the configuration that ``fairseq-train`` makes of the flags, on the CPU."""
+    from fairseq import options
+    from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+
+    import fairseq_palbert  # noqa: F401  registers
+
+    def configure(*flags, arch=ARCH):
+        args = options.parse_args_and_arch(options.get_training_parser(), [
+            str(data), "--task", "glue", "--glue-task", "RTE", "--criterion", "ponder_classification", "--cpu",
+            "--batch-size", "8", "--save-dir", str(data / "never-written"), *arch, *map(str, flags),
+        ])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # fairseq calls Hydra in an old way
+            return convert_namespace_to_omegaconf(args)
+
+    return configure
+
+
+@pytest.fixture(scope="session")
+def build(configure):
+    """build(*flags) is the model that ``fairseq-train`` builds, in evaluation mode; all of it from the same seed."""
+    from fairseq import tasks
+
+    def build(*flags, **options):
+        cfg = configure(*flags, **options)
+        torch.manual_seed(0)
+        return tasks.setup_task(cfg.task).build_model(cfg.model).eval()
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def make_stock(data):
+    """make_stock(**settings) is fairseq's own RoBERTa over the same dictionary, in evaluation mode, its weights not near zero."""
+    from fairseq.data import Dictionary
+    from fairseq.models.roberta import RobertaModel
+
+    dictionary = Dictionary.load(str(data / "input0" / "dict.txt"))
+    dictionary.add_symbol("<mask>")
+
+    def make(**settings):
+        args = Namespace(arch="roberta", task="masked_lm", criterion="masked_lm", data="data", max_positions=512,
+                         **{**STOCK, **settings})
+        torch.manual_seed(1)
+        model = RobertaModel.build_model(args, Namespace(source_dictionary=dictionary)).eval()
+        for parameter in model.parameters():
+            parameter.data += 0.1 * torch.randn_like(parameter)
+        return model
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def save_stock():
+    """save_stock(model, path, old=False) writes today's form of a checkpoint, or that of RoBERTa's public archives."""
+
+    def save(model, path, old=False):
+        weights, args = model.state_dict(), model.args
+        history = {"criterion_name": "MaskedLmLoss", "optimizer_name": "FairseqAdam", "lr_scheduler_state": {}, "num_updates": 9}
+        state = {
+            "args": args if old else None,
+            "cfg": None if old else {"model": args},
+            "model": in_old_form(weights) if old else weights,
+            "optimizer_history": [history],
+            "extra_state": {"train_iterator": {"epoch": 7, "iterations_in_epoch": 3}, "val_loss": 1.0},
+            "last_optimizer_state": {"state": {}, "param_groups": []},
+        }
+        torch.save(state, path, _use_new_zipfile_serialization=not old)
+        return path
+
+    return save
+
+
+def in_old_form(weights):
+    old = OrderedDict()
+    for name, tensor in weights.items():
+        if ".k_proj." in name or ".v_proj." in name:
+            continue
+        if ".q_proj." in name:
+            tensor = torch.cat([weights[name.replace(".q_proj.", f".{part}_proj.")] for part in "qkv"])
+            name = name.replace(".q_proj.", ".in_proj_")
+        name = name.replace("layernorm_embedding", "emb_layer_norm")
+        old["decoder" + name.removeprefix("encoder")] = tensor
+    return old

@@ -1,0 +1,175 @@
+"""What is refused before training starts, and what fairseq then reads."""
+
+import logging
+import os
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+import torch
+from fairseq import tasks
+from fairseq.checkpoint_utils import load_checkpoint_to_cpu
+from omegaconf import OmegaConf
+
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.models import stock_checkpoint
+
+RESETS = ("--reset-optimizer", "--reset-dataloader", "--reset-meters")
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def namespace_is_forbidden_again():
+    yield
+    stock_checkpoint.forbid_namespace()
+
+
+@pytest.fixture(scope="module")
+def stock_files(make_stock, save_stock, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stock")
+    return {form: save_stock(make_stock(), folder / f"{form}.pt", old=form == "old") for form in ("new", "old")}
+
+
+@pytest.fixture
+def save_own(configure, build, tmp_path):
+    """save_own(path, *flags) writes a checkpoint of the plugin's, as far as the start of a run looks at it."""
+
+    def save(path, *flags):
+        cfg = OmegaConf.to_container(configure(*flags), resolve=True, enum_to_str=True)
+        torch.save({"cfg": cfg, "model": build(*flags).state_dict()}, path)
+        return path
+
+    return save
+
+
+@pytest.mark.parametrize("form", ["new", "old"])
+@pytest.mark.parametrize("flags", [("--finetune-from-model",), (*RESETS, "--restore-file")])
+def test_fairseq_reads_stock_checkpoints_and_namespace_is_allowed_for_that_alone(build, stock_files, tmp_path, form, flags):
+    model = build(*flags, stock_files[form], "--save-dir", tmp_path)
+    assert Namespace in torch.serialization.get_safe_globals()
+    model.load_state_dict(load_checkpoint_to_cpu(str(stock_files[form]))["model"])
+    assert Namespace not in torch.serialization.get_safe_globals()
+
+
+@pytest.mark.parametrize("flag", ["--finetune-from-model", "--restore-file", "--continue-once"])
+def test_a_missing_file_is_refused(build, tmp_path, flag):
+    with pytest.raises(UserError, match=f"{flag} .*gone.pt: there is no such file"):
+        build(flag, tmp_path / "gone.pt", "--save-dir", tmp_path)
+
+
+def test_a_run_resumes_though_the_file_it_started_from_is_gone(build, save_own, tmp_path):
+    save_own(tmp_path / "checkpoint_last.pt")
+    model = build("--finetune-from-model", tmp_path / "gone.pt", "--save-dir", tmp_path)
+    assert model.starting_point.name == str(tmp_path / "checkpoint_last.pt") and model.starting_point.heads is None
+
+
+def test_restore_file_says_that_it_does_not_resume(build, stock_files, save_own, tmp_path, caplog):
+    save_own(tmp_path / "checkpoint_last.pt")
+    with caplog.at_level(logging.WARNING):
+        build(*RESETS, "--restore-file", stock_files["new"], "--save-dir", tmp_path)
+    assert "checkpoint_last.pt is left aside: --restore-file starts every launch over" in caplog.text
+
+
+@pytest.mark.parametrize("content, reason", [
+    (b"", "cannot be read as a checkpoint"),
+    (b"some text, no checkpoint at all", "cannot be read as a checkpoint"),
+    (b"PK\x03\x04 the head of an archive", "cannot be read as a checkpoint"),
+    ({"weights": 1}, "is not a fairseq checkpoint: it has no 'model'"),
+    ([1, 2], "is not a fairseq checkpoint: it has no 'model'"),
+])
+def test_a_file_that_is_no_checkpoint_is_refused(build, tmp_path, content, reason):
+    path = tmp_path / "bad.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    with pytest.raises(UserError, match=f"--finetune-from-model .*bad.pt {reason}"):
+        build("--finetune-from-model", path, "--save-dir", tmp_path)
+
+
+@pytest.mark.parametrize("form", ["new", "old"])
+@pytest.mark.parametrize("kept", [0.1, 0.9, 0.999])
+def test_a_truncated_checkpoint_is_refused(build, stock_files, tmp_path, form, kept):
+    content = stock_files[form].read_bytes()
+    (tmp_path / "cut.pt").write_bytes(content[:int(kept * len(content))])
+    with pytest.raises(UserError, match="cut.pt cannot be read as a checkpoint"):
+        build("--finetune-from-model", tmp_path / "cut.pt", "--save-dir", tmp_path)
+
+
+def test_a_checkpoint_of_another_shape_is_refused_before_anything_is_trained(build, stock_files, tmp_path):
+    with pytest.raises(UserError, match="--finetune-from-model .* network.encoder.embed_tokens.weight is 55 x 16"):
+        build("--finetune-from-model", stock_files["old"], "--encoder-embed-dim", 32, "--save-dir", tmp_path)
+
+
+@pytest.mark.parametrize("form", ["new", "old"])
+def test_settings_that_no_tensor_shows_must_match(build, stock_files, tmp_path, form):
+    start = ("--finetune-from-model", stock_files[form], "--save-dir", tmp_path)
+    with pytest.raises(UserError, match="--encoder-attention-heads 2, which this run sets to 4"):
+        build(*start, "--encoder-attention-heads", 4)
+    with pytest.raises(UserError, match="--activation-fn gelu, which this run sets to relu"):
+        build(*start, "--activation-fn", "relu")
+
+
+def test_a_stock_checkpoint_by_restore_file_needs_the_resets(build, stock_files, tmp_path):
+    with pytest.raises(UserError, match="is a stock RoBERTa: add --reset-optimizer --reset-dataloader --reset-meters"):
+        build("--restore-file", stock_files["new"], "--save-dir", tmp_path)
+
+
+def test_resuming_with_another_lambda_module_is_refused_and_finetuning_drops_it(build, save_own, tmp_path):
+    """Input ``diff`` over two layers back has the shapes of ``concat`` over one."""
+    other = ("--lambda-input", "diff", "--lambda-lookback", 2)
+    path = save_own(tmp_path / "checkpoint_last.pt", *other)
+    with pytest.raises(UserError, match="checkpoint_last.pt was made with --lambda-input diff, which this run sets to concat"):
+        build("--save-dir", tmp_path)
+    start = ("--finetune-from-model", path, "--save-dir", tmp_path / "new")
+    assert build(*start).starting_point.heads == ("pooler", "layer_embedding")
+    assert build(*start, *other).starting_point.heads == ("pooler", "lambda_module", "layer_embedding")
+
+
+def test_reading_a_checkpoint_to_evaluate_it_asks_nothing_of_the_start(configure, tmp_path):
+    cfg = configure("--finetune-from-model", tmp_path / "gone.pt", "--save-dir", tmp_path)
+    task = tasks.setup_task(cfg.task)
+    assert task.build_model(cfg.model, from_checkpoint=True).starting_point.heads is None
+
+
+@pytest.mark.parametrize("flags, reason", [
+    (("--amp",), "--amp does nothing on the CPU"),
+    (("--fp16",), "--fp16 joins all gradients .* on the CPU use --bf16 or add --fp16-no-flatten-grads"),
+    (("--fp16", "--amp"), "--fp16 and --amp contradict each other"),
+    (("--distributed-world-size", 2), "several workers on the CPU need --ddp-backend legacy_ddp"),
+])
+def test_what_the_device_cannot_do_is_refused(build, tmp_path, flags, reason):
+    with pytest.raises(UserError, match=reason):
+        build(*flags, "--save-dir", tmp_path)
+
+
+@pytest.mark.parametrize("flags", [("--bf16",), ("--memory-efficient-bf16",), ("--fp16", "--fp16-no-flatten-grads")])
+def test_what_the_device_can_do_is_accepted(build, tmp_path, flags):
+    build(*flags, "--save-dir", tmp_path)
+
+
+def test_several_workers_need_to_read_a_checkpoint_each(build, stock_files, tmp_path):
+    start = ("--finetune-from-model", stock_files["new"], "--save-dir", tmp_path, "--distributed-world-size", 2,
+             "--ddp-backend", "legacy_ddp")
+    with pytest.raises(UserError, match="several workers need --load-checkpoint-on-all-dp-ranks"):
+        build(*start)
+    build(*start, "--load-checkpoint-on-all-dp-ranks")
+
+
+def test_fairseqs_own_recipe_trains_from_an_old_archive(data, stock_files, tmp_path):
+    """--restore-file and the three resets through ``fairseq-train``, which also writes a checkpoint without code in it."""
+    run = subprocess.run(
+        [str(Path(sys.executable).with_name("fairseq-train")), str(data), "--user-dir", "fairseq_palbert", "--task", "glue",
+         "--glue-task", "RTE", "--cpu", "--arch", "palbert_roberta_tiny", "--encoder-layers", "3", "--encoder-embed-dim", "16",
+         "--encoder-ffn-embed-dim", "24", "--encoder-attention-heads", "2", "--criterion", "ponder_classification",
+         "--optimizer", "adam", "--lr", "0", "--batch-size", "32", "--max-update", "1", "--disable-validation",
+         "--restore-file", str(stock_files["old"]), *RESETS, "--save-dir", str(tmp_path)],
+        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert (run.stdout + run.stderr).count("loaded: encoder; dropped: decoder.lm_head; initialised afresh:") == 1
+    weights = torch.load(tmp_path / "checkpoint_last.pt", weights_only=True)["model"]
+    expected = torch.load(stock_files["new"], weights_only=False)["model"]
+    assert torch.equal(weights["network.encoder.embed_tokens.weight"], expected["encoder.sentence_encoder.embed_tokens.weight"])

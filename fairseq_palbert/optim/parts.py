@@ -1,21 +1,26 @@
 """Which part of a pondering classifier a parameter belongs to, for learning rates by part.
 
-Parts: ``encoder``, ``classifier`` (the pooler belongs to it) and ``lambda`` (the lambda module and its layer embedding). A
+Parts: ``encoder``, ``classifier`` (the pooler belongs to it), ``lambda`` (the lambda module and its layer embedding). A
 parameter of the encoder also has a depth: 0 in the embeddings, n in layer n of 1..N.
 """
 
 from torch import nn
 
 PARTS = ("encoder", "classifier", "lambda")
-_PART_OF_HEAD = {"pooler": "classifier", "classifier": "classifier", "lambda_module": "lambda", "layer_embedding": "lambda"}
+_PART_OF_HEAD = {
+    "pooler": "classifier",
+    "classifier": "classifier",
+    "lambda_module": "lambda",
+    "layer_embedding": "lambda",
+}
 
 
 def tag_parameters(network: nn.Module) -> None:
     """Writes on every parameter of a ``PonderingClassifier`` the part it belongs to.
 
     ``param_group`` names the optimizer's group: ``encoder_0`` (the embeddings) to ``encoder_N``, ``classifier`` or
-    ``lambda``. ``optim_overrides`` holds ``part``, and ``layers_above`` = N − depth, which is 0 for the heads. fairseq's
-    copies of the parameters for fp16 and bf16 keep these two attributes and no other.
+    ``lambda``. ``optim_overrides`` holds ``part``, and ``layers_above`` = N − depth, which is 0 for the heads.
+    fairseq's copies of the parameters for fp16 and bf16 keep these two attributes and no other.
 
     Raises ValueError for a parameter that belongs to no part.
     """

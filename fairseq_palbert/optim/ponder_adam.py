@@ -14,8 +14,8 @@ from torch import nn
 from ..errors import UserError
 from .parts import PARTS
 
-# A group without parameters, at the scheduled rate itself, where schedulers read it back. It stands last, because apex's
-# fused Adam takes an empty group only after one with parameters.
+# A group without parameters, at the scheduled rate itself, where schedulers read it back. It stands last, because
+# apex's fused Adam takes an empty group only after one with parameters.
 _BASE = "base"
 _UNTAGGED = "untagged"
 
@@ -33,8 +33,8 @@ class PonderAdamConfig(FairseqAdamConfig):
     )
     layer_lr_decay: float = field(
         default=1.0,
-        metadata={"help": "the learning rate of encoder layer n of N is multiplied by this to the power N - n, that of the "
-                          "embeddings by this to the power N; 1 is off"},
+        metadata={"help": "the learning rate of encoder layer n of N is multiplied by this to the power N - n, that of "
+                          "the embeddings by this to the power N; 1 is off"},
     )
     fp16: bool = II("common.fp16")
     bf16: bool = II("common.bf16")
@@ -45,8 +45,9 @@ class PonderAdam(FairseqAdam):
     """fairseq's Adam with a parameter group for each encoder layer, the classifier and the lambda module.
 
     A group's learning rate is the scheduled one times the group's ``lr_scale``, so every scheduler acts on all parts in
-    proportion: at the scheduler's peak, which is ``--lr``, each part is at its own rate. The groups are the same whatever
-    the flags, so that training can resume with other flags. With all rates equal it is ``--optimizer adam`` to the bit.
+    proportion: at the scheduler's peak, which is ``--lr``, each part is at its own rate. The groups are the same
+    whatever the flags, so that training can resume with other flags. With all rates equal it is ``--optimizer adam`` to
+    the bit.
     Parameters that name no part (``optim.parts``), as a criterion's own, train at ``--lr``.
 
     Raises UserError for rates and decays out of range, and where parts are given rates but no parameter names its part.
@@ -66,11 +67,12 @@ class PonderAdam(FairseqAdam):
         for group in self.param_groups:
             group["lr"] = lr * group["lr_scale"]
             if group["part"] in PARTS:
-                metrics.log_scalar(f"lr_{group['name'] if by_layer else group['part']}", group["lr"], weight=0, priority=301)
+                label = group["name"] if by_layer else group["part"]
+                metrics.log_scalar(f"lr_{label}", group["lr"], weight=0, priority=301)
 
     def state_dict(self) -> dict[str, Any]:
-        """As fairseq's, and with ``--fp16`` or ``--bf16`` the float32 weights as ``master_weights``: the model in fairseq's
-        checkpoints is in half precision, from which training would not go on where it was."""
+        """As fairseq's, and with ``--fp16`` or ``--bf16`` the float32 weights as ``master_weights``: the model in
+        fairseq's checkpoints is in half precision, from which training would not go on where it was."""
         state = super().state_dict()
         if self.cfg.fp16 or self.cfg.bf16:
             state["master_weights"] = [param.detach() for param in self.params]
@@ -96,7 +98,7 @@ def _check(cfg: PonderAdamConfig) -> None:
         if rate is not None and not (0 <= rate < math.inf):
             raise UserError(f"--{part}-lr {rate}: a learning rate is a number, 0 or more")
         if rate is not None and cfg.lr[0] <= 0:
-            raise UserError(f"--{part}-lr {rate} follows the schedule of --lr, which is {cfg.lr[0]}: give a positive --lr")
+            raise UserError(f"--{part}-lr {rate} follows the schedule of --lr {cfg.lr[0]}: give a positive --lr")
     if not 0 < cfg.layer_lr_decay <= 1:
         raise UserError(f"--layer-lr-decay {cfg.layer_lr_decay}: give a number above 0 and at most 1, which is off")
 
@@ -117,6 +119,6 @@ def _groups(cfg: PonderAdamConfig, params: list[nn.Parameter]) -> list[dict[str,
         groups[name]["params"].append(param)
     asked = any(rate is not None for rate in rates.values()) or cfg.layer_lr_decay != 1
     if asked and not any(group["part"] in PARTS for group in groups.values()):
-        raise UserError("--encoder-lr, --classifier-lr, --lambda-lr and --layer-lr-decay need parameters that name their part: "
-                        "with --fp16 add --fp16-no-flatten-grads, and use an --arch of this plugin")
+        raise UserError("--encoder-lr, --classifier-lr, --lambda-lr and --layer-lr-decay need parameters that name "
+                        "their part: with --fp16 add --fp16-no-flatten-grads, and use an --arch of this plugin")
     return [*groups.values(), {"params": [], "name": _BASE, "part": _BASE, "lr_scale": 1.0}]

@@ -26,7 +26,10 @@ def log_survival(halting_logits: Tensor) -> Tensor:
 
 
 def log_survival_after(log_survival_before: Tensor, halting_logits: Tensor) -> Tensor:
-    """One layer on: log survival_n = log survival_{n−1} + log σ(−l_n), in the precision of the first. Shape: [B] each."""
+    """One layer on: log survival_n = log survival_{n−1} + log σ(−l_n), in the precision of the first.
+
+    Shape: [B] and [B] -> [B], in nats.
+    """
     return log_survival_before + logsigmoid(-halting_logits.to(log_survival_before.dtype))
 
 

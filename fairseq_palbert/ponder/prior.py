@@ -15,10 +15,10 @@ PALBERT_LAMBDA, PALBERT_DEPTH = 0.1, 12  # github.com/tinkoff-ai/palbert, ALBERT
 
 
 def default_lambda(depth: int) -> float:
-    """λ_p = 1 − 0.9^(12/N): a geometric prior that is as far gone at any fraction of N layers as PALBERT's at that of 12.
+    """λ_p = 1 − 0.9^(12/N): the geometric prior that has spent at every fraction of N layers what PALBERT's has of 12.
 
-    Its survival (1 − λ_p)^n = 0.9^(12 n/N) depends on n/N alone. So the prior alone leaves, under q = 0.5, at layer 7 of
-    12 (λ_p = 0.1) and at layer 4 of 6 (λ_p = 0.19). Raises ValueError for fewer than one layer.
+    Its survival (1 − λ_p)^n = 0.9^(12 n/N) depends on n/N alone. So the prior alone leaves, under q = 0.5, at layer 7
+    of 12 (λ_p = 0.1) and at layer 4 of 6 (λ_p = 0.19). Raises ValueError for fewer than one layer.
     """
     if depth < 1:
         raise ValueError(f"a prior needs at least one layer, not {depth}")

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[2]
-# 203 examples make 26 batches of 8, which --update-freq 2 makes 13 updates. The process dies in the middle of the second
-# epoch, 3 updates after its last checkpoint.
+# 203 examples make 26 batches of 8, which --update-freq 2 makes 13 updates. The process dies in the middle of the
+# second epoch, 3 updates after its last checkpoint.
 MAX_UPDATE, KILL_AT, LAST_SAVED = 30, 23, 20
 TRAIN = """
 import os, signal, sys
@@ -41,13 +41,14 @@ def train(data: Path, save_dir: Path, kill_at: int = NEVER) -> int:
     """fairseq-train with everything on that could depend on what a checkpoint forgets; returns its exit status."""
     return subprocess.run([
         sys.executable, "-c", TRAIN, str(kill_at), str(data), "--user-dir", "fairseq_palbert", "--cpu", "--seed", "3",
-        "--task", "glue", "--glue-task", "MRPC", "--arch", "palbert_roberta_tiny", "--criterion", "ponder_classification",
+        "--task", "glue", "--glue-task", "MRPC", "--arch", "palbert_roberta_tiny",
+        "--criterion", "ponder_classification",
         "--dropout", "0.2", "--attention-dropout", "0.2", "--classifier-dropout", "0.2", "--lambda-dropout", "0.2",
         "--lambda-layer-embedding", "--optimizer", "ponder_adam", "--lr", "1e-3", "--encoder-lr", "5e-4",
         "--lambda-lr", "2e-3", "--layer-lr-decay", "0.8", "--weight-decay", "0.01", "--adam-betas", "(0.9, 0.98)",
         "--clip-norm", "1", "--lr-scheduler", "polynomial_decay", "--warmup-updates", "4",
-        "--total-num-update", str(MAX_UPDATE), "--batch-size", "8", "--update-freq", "2", "--max-update", str(MAX_UPDATE),
-        "--save-interval-updates", "5", "--keep-interval-updates", "2", "--best-checkpoint-metric", "score",
+        "--total-num-update", str(MAX_UPDATE), "--max-update", str(MAX_UPDATE), "--batch-size", "8",
+        "--update-freq", "2", "--save-interval-updates", "5", "--keep-interval-updates", "2", "--best-checkpoint-metric", "score",
         "--maximize-best-checkpoint-metric", "--save-dir", str(save_dir),
     ], cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True).returncode
 

@@ -14,7 +14,8 @@ TASKS = {"CoLA": "matthews", "MRPC": "f1", "STS-B": "spearman"}
 # 25 and 5 batches of 8: the second worker goes without one at the end, and the last one is not full.
 SIZES = {"train": 195, "valid": 35}
 EPOCHS = 2
-NOT_COMPARED = {"wps", "ups", "wall", "train_wall", "bsz", "wpb"}  # times, and the size of a validation batch over all workers
+# Times, and the size of a validation batch, which is that of all workers together.
+NOT_COMPARED = {"wps", "ups", "wall", "train_wall", "bsz", "wpb"}
 # One process trains all tasks in turn, because importing fairseq takes longer than training.
 TRAIN_ALL = """
 import json, sys
@@ -49,8 +50,10 @@ def start(folder: Path, extra: list[str]) -> subprocess.Popen:
         "--lambda-lr", "5e-4", "--clip-norm", "1", "--batch-size", "8", "--max-epoch", str(EPOCHS), "--no-save",
         "--ddp-backend", "legacy_ddp", "--log-format", "json", "--log-interval", "1", *extra,
     ] for task in TASKS}
-    return subprocess.Popen([sys.executable, "-c", TRAIN_ALL, json.dumps(arguments)], cwd=ROOT, text=True,
-                            env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        [sys.executable, "-c", TRAIN_ALL, json.dumps(arguments)], cwd=ROOT, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )
 
 
 def finish(processes: list[subprocess.Popen]) -> list[str]:
@@ -71,7 +74,8 @@ def test_losses_and_metrics_are_those_of_one_process(logs, task):
     updates = -(-25 // 2) * EPOCHS
     splits = [split for split, _ in one]
     assert splits == [split for split, _ in two]
-    assert {split: splits.count(split) for split in splits} == {"train_inner": updates, "train": EPOCHS, "valid": EPOCHS}
+    counts = {split: splits.count(split) for split in splits}
+    assert counts == {"train_inner": updates, "train": EPOCHS, "valid": EPOCHS}
     for (split, single), (_, double) in zip(one, two):
         assert single.keys() == double.keys()
         for name in single.keys() - NOT_COMPARED:

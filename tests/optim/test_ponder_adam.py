@@ -109,7 +109,8 @@ def test_schedulers_act_on_all_parts_in_proportion(network, schedule):
 
 
 def test_a_plateau_lowers_every_part(network):
-    schedule = {"_name": "reduce_lr_on_plateau", "lr_shrink": 0.1, "lr_patience": 0, "maximize_best_checkpoint_metric": False}
+    schedule = {"_name": "reduce_lr_on_plateau", "lr_shrink": 0.1, "lr_patience": 0,
+                "maximize_best_checkpoint_metric": False}
     cfg = config(schedule=schedule, **DECAYED)
     optimizer = build_optimizer(cfg.optimizer, list(network.parameters()))
     scheduler = lr_scheduler.build_lr_scheduler(cfg.lr_scheduler, optimizer)
@@ -187,7 +188,7 @@ def test_half_precision_copies_keep_their_groups(network):
 
 
 def test_resume_in_half_precision_is_exact():
-    """fairseq's checkpoints hold the model in half precision: the optimizer has to keep the float32 copies it updates."""
+    """fairseq's checkpoints hold the model in half precision: the optimizer keeps the float32 copies it updates."""
     cfg = config(**DECAYED)
     cfg.common.bf16 = True
     models = [make_network().to(torch.bfloat16) for _ in range(2)]

@@ -30,8 +30,8 @@ def slow_posterior():
 def slow_released_posterior():
     """slow_released_posterior(rows, epsilon) -> p of every sentence of a batch and the number of layers computed.
 
-    The published code of PALBERT: no remainder on layer N; ε/N in place of p_n where the running sum of p before layer n,
-    replaced values included, exceeds 1 − ε; it stops before the first layer at which all sentences are past that.
+    The published code of PALBERT: no remainder on layer N; ε/N in place of p_n where the running sum of p before layer
+    n, replaced values included, exceeds 1 − ε; it stops before the first layer at which all sentences are past that.
     """
 
     def posterior(rows: list[list[float]], epsilon: float) -> tuple[list[list[float]], int]:
@@ -59,7 +59,7 @@ def slow_released_posterior():
 
 @pytest.fixture(scope="session")
 def slow_geometric_prior():
-    """slow_geometric_prior(depth, lambda_p) -> λ_p (1 − λ_p)^{n−1}, with (1 − λ_p)^{N−1} at layer N (PonderNet, section 2)."""
+    """slow_geometric_prior(depth, lambda_p) -> λ_p (1 − λ_p)^{n−1}, with what is left, (1 − λ_p)^{N−1}, at layer N."""
 
     def prior(depth: int, lambda_p: float) -> list[float]:
         return [lambda_p * (1 - lambda_p) ** (n - 1) for n in range(1, depth)] + [(1 - lambda_p) ** (depth - 1)]

@@ -44,7 +44,8 @@ def test_the_papers_objective_equals_the_nested_loop(seed, size, slow_posterior,
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.05, 0.4])
 @pytest.mark.parametrize("seed, size", enumerate([(1, 1), (2, 3), (5, 2), (12, 7)]))
-def test_the_released_objective_equals_the_nested_loop(seed, size, epsilon, slow_released_posterior, slow_geometric_prior):
+def test_the_released_objective_equals_the_nested_loop(seed, size, epsilon, slow_released_posterior,
+                                                       slow_geometric_prior):
     logits, losses = draw(*size, seed)
     got = read(PonderObjective(beta=0.3, lambda_p=0.2, **{**RELEASED, "halting_epsilon": epsilon}), logits, losses)
     prior = slow_geometric_prior(size[0], 0.2)
@@ -60,7 +61,7 @@ def test_the_released_objective_equals_the_nested_loop(seed, size, epsilon, slow
 
 
 def test_three_layers_by_hand():
-    """λ = 1/2 everywhere: p = 1/2, 1/4, 1/4, the prior of λ_p = 1/2 itself; the published code leaves 1/8 for layer 3."""
+    """λ = 1/2 everywhere: p = 1/2, 1/4, 1/4, the prior of λ_p = 1/2 itself; the published code gives layer 3 1/8."""
     logits, losses = torch.zeros(3, 1, dtype=torch.float64), torch.tensor([[1.0], [2.0], [4.0]], dtype=torch.float64)
     paper = read(PonderObjective(beta=2.0, lambda_p=0.5), logits, losses)
     assert (paper.task_loss.item(), paper.kl.item(), paper.loss.item()) == pytest.approx((2.0, 0.0, 2.0), abs=1e-12)

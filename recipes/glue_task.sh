@@ -57,8 +57,6 @@ read -ra EXITS <<<"${EXITS:-q_exit:0.5 sampling:1 expectation}"
 CPU_WORKERS="${CPU_WORKERS:-0}"
 UPDATE_FREQ="${UPDATE_FREQ:-1}"
 read -ra EXTRA_TRAIN_FLAGS <<<"${EXTRA_TRAIN_FLAGS:-}"
-
-
 PYTHON="$VENV/bin/python"
 
 check_inputs() {
@@ -69,6 +67,10 @@ check_inputs() {
     [[ -z "${GLUE_DIR:-}" || -d "$GLUE_DIR/$TASK" ]] || die "GLUE_DIR=$GLUE_DIR has no folder $TASK"
     [[ -z "$PRETRAINED" || "$PRETRAINED" = none || -f "$PRETRAINED" ]] || die "PRETRAINED=$PRETRAINED is no file (or none)"
     [[ " valid holdout " = *" $SELECT_ON "* ]] || die "SELECT_ON=$SELECT_ON: choose valid or holdout"
+    for seed in "${SEEDS[@]}"; do
+        [[ "$TASK" != AX || -e "$MNLI_RUN/stages/train-seed$seed.done" ]] ||
+            die "AX is scored with MNLI's model, and MNLI_RUN=$MNLI_RUN has none of seed $seed: run glue_task.sh MNLI first"
+    done
     [[ ${#SEEDS[@]} -gt 0 ]] || die "SEEDS is empty"
     [[ "$CPU_WORKERS" =~ ^[0-9]+$ ]] || die "CPU_WORKERS=$CPU_WORKERS is no whole number"
     positive UPDATE_FREQ ${MAX_UPDATE:+MAX_UPDATE} ${MAX_EPOCH:+MAX_EPOCH}
@@ -116,7 +118,10 @@ find_pretrained() {
         PRETRAINED=""
     elif [[ -z "$PRETRAINED" ]]; then
         PRETRAINED="$PRETRAINED_DIR/$archive/model.pt"
-        [[ -f "$PRETRAINED" ]] || stage 2 "pretrained-$archive" "" fetch_pretrained "$archive"
+        if wanted 2 && [[ ! -f "$PRETRAINED" ]]; then
+            log "stage 2, fetching $archive"
+            fetch_pretrained "$archive"
+        fi
     fi
 }
 
@@ -213,6 +218,29 @@ score_seed() {
     done
 }
 
+train_seeds() {
+    find_pretrained
+    count_updates
+    if ((LAST_STAGE >= 3)) && [[ -n "${SEARCH_LR:-}${SEARCH_LAMBDA_LR:-}${SEARCH_BETA:-}" ]]; then
+        search
+    fi
+    for seed in "${SEEDS[@]}"; do
+        model_flags "$seed" "$LR" "$LAMBDA_LR" "$BETA"
+        stage 4 "train-seed$seed" "${FLAGS[*]}" train_model "$RUN_DIR/seed$seed"
+    done
+}
+
+score_seeds() {
+    local run="$RUN_DIR" splits=(valid)
+    case "$TASK" in
+        MNLI) splits=(valid valid1) ;;
+        AX) run="$MNLI_RUN" splits=(test) ;;
+    esac
+    for seed in "${SEEDS[@]}"; do
+        score_seed "$run" "$seed" "${splits[@]}"
+    done
+}
+
 check_inputs
 if [[ "$TASK" != AX ]]; then
     read_settings
@@ -224,30 +252,12 @@ claim_run_dir
 "$PYTHON" "$ROOT/recipes/invocation.py" "$(basename "$0")" "$@" >>"$RUN_DIR/invocations.jsonl"
 if [[ -z "${DATA:-}" ]]; then
     stage 1 preprocess "$TASK" preprocess
-    DATA="$RUN_DIR/data/$TASK"  # preprocess.glue makes a folder a task
+    DATA="$RUN_DIR/data/$TASK"
 fi
-if [[ "$TASK" = AX ]]; then
-    for seed in "${SEEDS[@]}"; do
-        [[ -e "$MNLI_RUN/stages/train-seed$seed.done" ]] ||
-            die "AX is scored with MNLI's model, and MNLI_RUN=$MNLI_RUN has none of seed $seed: run glue_task.sh MNLI first"
-        score_seed "$MNLI_RUN" "$seed" test
-    done
-    exit 0
+if [[ "$TASK" != AX ]]; then
+    train_seeds
 fi
-find_pretrained
-count_updates
-if [[ -n "${SEARCH_LR:-}${SEARCH_LAMBDA_LR:-}${SEARCH_BETA:-}" ]]; then
-    search
-fi
-for seed in "${SEEDS[@]}"; do
-    model_flags "$seed" "$LR" "$LAMBDA_LR" "$BETA"
-    stage 4 "train-seed$seed" "${FLAGS[*]}" train_model "$RUN_DIR/seed$seed"
-done
-for seed in "${SEEDS[@]}"; do
-    splits=(valid)
-    [[ "$TASK" != MNLI ]] || splits=(valid valid1)
-    score_seed "$RUN_DIR" "$seed" "${splits[@]}"
-done
-if ((FIRST_STAGE <= 6 && LAST_STAGE >= 6)); then
+score_seeds
+if wanted 6; then
     "$PYTHON" "$ROOT/recipes/results.py" "$RUN_DIR" --out "$RUN_DIR/results.tsv"
 fi

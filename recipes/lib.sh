@@ -62,13 +62,18 @@ claim_run_dir() {
     fi
 }
 
-# stage NUMBER NAME SETTINGS COMMAND...: runs COMMAND, unless --stage or --stop-stage leave its number out, or it is done.
+# wanted NUMBER: whether --stage and --stop-stage leave the stage in.
+wanted() {
+    (($1 >= FIRST_STAGE && $1 <= LAST_STAGE))
+}
+
+# stage NUMBER NAME SETTINGS COMMAND...: runs COMMAND, unless the stage is not wanted, or done.
 # RUN_DIR/stages/NAME.settings says what it was begun with, and a run with other settings is refused;
 # RUN_DIR/stages/NAME.done appears only after success.
 stage() {
     local number="$1" name="$2" settings="$3" record="$RUN_DIR/stages/$2"
     shift 3
-    ((number >= FIRST_STAGE && number <= LAST_STAGE)) || return 0
+    wanted "$number" || return 0
     if [[ -e "$record.settings" && "$(<"$record.settings")" != "$settings" ]]; then
         die "$RUN_DIR was begun with other settings ($record.settings): choose another RUN_DIR, or remove $record.* and what it left"
     fi

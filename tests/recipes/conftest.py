@@ -40,7 +40,11 @@ case "$call" in
         echo '{"rule": "q_exit", "threshold": 0.5, "metrics": {"score": 0.5}, "mean_exit": 3, "layer_speedup": 2}' \\
             >"$out/scores.jsonl"
         ;;
-    *"-m preprocess.download"*) echo "preprocess: error: offline" >&2; exit 1 ;;
+    *"-m preprocess.download"*)
+        if [[ -n "${ARCHIVE:-}" ]]; then tar -czf "$(value_of --out "$@")" "$ARCHIVE"; exit; fi
+        echo "preprocess: error: offline" >&2
+        exit 1
+        ;;
     *"checkpoints.py resume"*) if [[ -e "$3/checkpoint_last.pt" ]]; then cut -d " " -f 1 "$3/checkpoint_last.pt"; else echo 0; fi ;;
     *"checkpoints.py best"*) cut -d " " -f 2 "$3" ;;
     *"checkpoints.py config"*) sed "s/.* /lr: /" "$3" ;;

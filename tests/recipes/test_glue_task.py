@@ -75,6 +75,11 @@ def test_stages_can_be_chosen(run_recipe, calls):
     assert calls("fairseq-train") and not calls("fairseq_palbert.evaluation")
 
 
+def test_search_waits_for_its_stage(run_recipe, calls):
+    assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "2", SEARCH_LR="0.1 0.2").returncode == 0
+    assert not calls("fairseq-train")
+
+
 def test_other_settings_need_another_run_directory(run_recipe, calls):
     assert run_recipe("glue_task.sh", "RTE").returncode == 0
     refused = run_recipe("glue_task.sh", "RTE", LR="0.5")
@@ -139,11 +144,22 @@ def test_a_run_directory_in_use_is_refused(run_recipe, environment):
     assert run.returncode == 1 and "another process is at work in" in run.stderr
 
 
-def test_offline_without_weights_gives_one_line(run_recipe, calls, environment):
+def test_offline_without_weights_gives_one_line(run_recipe, calls):
     run = run_recipe("glue_task.sh", "RTE", ARCH="palbert_roberta_base")
     assert run.returncode == 1 and run.stderr.count("error") == 1
     assert "/roberta.base.tar.gz" in calls("preprocess.download")[0] and not calls("fairseq-train")
-    assert not (Path(environment["RUN_DIR"]) / "stages" / "pretrained-roberta.base.done").exists()
+
+
+def test_fetched_weights_are_unpacked_once(run_recipe, calls, environment, tmp_path):
+    (tmp_path / "roberta.base").mkdir()
+    (tmp_path / "roberta.base" / "model.pt").write_text("weights")
+    for run_dir in ("one", "two"):
+        run = run_recipe("glue_task.sh", "RTE", ARCH="palbert_roberta_base", RUN_DIR=run_dir, ARCHIVE="roberta.base")
+        assert run.returncode == 0, run.stderr
+    weights = Path(environment["PRETRAINED_DIR"]) / "roberta.base" / "model.pt"
+    assert weights.read_text() == "weights" and sorted(weights.parent.parent.iterdir()) == [weights.parent]
+    assert len(calls("preprocess.download")) == 1
+    assert all(f"--finetune-from-model {weights}" in call for call in calls("fairseq-train"))
 
 
 def test_all_goes_on_after_a_failure(run_recipe, environment):

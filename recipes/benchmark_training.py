@@ -1,0 +1,113 @@
+"""Times a training step of palbert_roberta_base against stock roberta_base: see benchmark_training.sh."""
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import torch
+from fairseq import optim, options, tasks
+from fairseq.data import Dictionary
+from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+
+import fairseq_palbert  # noqa: F401  registers
+
+VOCABULARY = 50265  # RoBERTa's, <mask> included
+STOCK = ("--arch", "roberta_base", "--task", "sentence_prediction", "--num-classes", "2", "--criterion", "sentence_prediction",
+         "--classification-head-name", "classification", "--max-positions", "512")
+OURS = ("--arch", "palbert_roberta_base", "--task", "glue", "--glue-task", "SST-2", "--criterion", "ponder_classification")
+
+
+class Training:
+    """A model with its task, criterion and Adam, as ``fairseq-train`` builds them from the flags."""
+
+    def __init__(self, data: Path, flags: tuple[str, ...]):
+        args = options.parse_args_and_arch(options.get_training_parser(), [
+            str(data), *flags, "--optimizer", "adam", "--lr", "1e-5", "--batch-size", "32", "--cpu",
+            "--save-dir", str(data / "never-written"),
+        ])
+        cfg = convert_namespace_to_omegaconf(args)
+        self.task = tasks.setup_task(cfg.task)
+        self.model = self.task.build_model(cfg.model)
+        self.criterion = self.task.build_criterion(cfg.criterion)
+        self.optimizer = optim.build_optimizer(cfg.optimizer, list(self.model.parameters()))
+
+    def step(self, sample: dict) -> float:
+        """Seconds of forward, loss, backward and update."""
+        start = time.perf_counter()
+        self.task.train_step(sample, self.model, self.criterion, self.optimizer, update_num=0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return time.perf_counter() - start
+
+    def parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+
+def write_dictionaries(folder: Path) -> None:
+    """A data folder without data: both tasks read their vocabulary and labels from it."""
+    words, labels = Dictionary(), Dictionary()
+    for i in range(VOCABULARY - words.nspecial - 1):
+        words.add_symbol(str(i))
+    for label in "01":
+        labels.add_symbol(label)
+    for part, dictionary in (("input0", words), ("label", labels)):
+        (folder / part).mkdir()
+        dictionary.save(str(folder / part / "dict.txt"))
+
+
+def make_sample(batch: int, tokens: int) -> dict:
+    return {
+        "id": torch.arange(batch),
+        "net_input": {"src_tokens": torch.randint(4, VOCABULARY, (batch, tokens)), "src_lengths": torch.full((batch,), tokens)},
+        "target": torch.randint(2, (batch,)),
+        "nsentences": batch,
+        "ntokens": batch * tokens,
+        "examples": batch,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=10, help="timed steps of each model")
+    parser.add_argument("--warm-up", type=int, default=2, help="steps of each before")
+    parser.add_argument("--batch", type=int, default=32, help="sentences a step")
+    parser.add_argument("--tokens", type=int, default=64, help="tokens a sentence")
+    parser.add_argument("--layers", type=int, default=12, help="layers of both encoders")
+    parser.add_argument("--seed", type=int, default=1)
+    flags = parser.parse_args()
+    torch.manual_seed(flags.seed)
+    layers = ("--encoder-layers", str(flags.layers))
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        write_dictionaries(Path(folder))
+        trainings = {"stock": Training(Path(folder), STOCK + layers), "palbert": Training(Path(folder), OURS + layers)}
+        sample = make_sample(flags.batch, flags.tokens)
+        seconds = {name: [] for name in trainings}
+        for round_ in range(flags.warm_up + flags.steps):
+            for name in sorted(trainings, reverse=round_ % 2 == 0):  # each goes first in half of the rounds
+                taken = trainings[name].step(sample)
+                print(f"round {round_ - flags.warm_up + 1:3d} {name:8s} {taken:.3f} s", file=sys.stderr)
+                if round_ >= flags.warm_up:
+                    seconds[name].append(round(taken, 4))
+    medians = {name: statistics.median(taken) for name, taken in seconds.items()}
+    print(json.dumps({
+        "median_seconds": medians,
+        "ratio": round(medians["palbert"] / medians["stock"], 4),
+        "seconds": seconds,
+        "parameters": {name: training.parameters() for name, training in trainings.items()},
+        **{name: getattr(flags, name) for name in ("batch", "tokens", "layers", "seed")},
+        "threads": torch.get_num_threads(),
+        "dtype": "float32",
+        "torch": torch.__version__,
+        "machine": platform.processor() or platform.machine(),
+    }, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -73,6 +73,8 @@ fairseq_train() {
     local first_log="$1" log="$1" rank finished
     local -A logs
     shift
+    # What fairseq sends to other workers instead is refused by torch 2.6 and later.
+    set -- "$@" --load-checkpoint-on-all-dp-ranks
     if ((NUM_GPUS > 0 || WORLD == 1)); then
         "$VENV/bin/fairseq-train" "$@" >>"$log" 2>&1 &
         logs[$!]="$log"

@@ -27,6 +27,7 @@ RESETS = ("reset_optimizer", "reset_dataloader", "reset_meters")
 # Settings that change what the weights compute, and not their shapes.
 ENCODER_SETTINGS = ("encoder_attention_heads", "activation_fn")
 LAMBDA_SETTINGS = ("lambda_module", "lambda_input", "lambda_lookback")
+PRECISIONS = ("fp16", "bf16", "amp")
 
 
 @dataclass
@@ -54,7 +55,7 @@ class StartConfig(FairseqDataclass):
 def check_device(cfg: StartConfig) -> None:
     """Raises UserError where ``--fp16``, ``--bf16`` and ``--amp`` contradict each other, and where the device cannot do what is
     asked: for these three, and for several workers on the CPU."""
-    asked = [flag for flag in ("fp16", "bf16", "amp") if getattr(cfg, flag)]
+    asked = [flag for flag in PRECISIONS if getattr(cfg, flag)]
     if len(asked) > 1:
         raise UserError(f"--{' and --'.join(asked)} contradict each other: choose one")
     if torch.cuda.is_available() and not cfg.cpu:
@@ -118,6 +119,8 @@ def _point(flag: str, name: str, state: dict[str, Any], cfg: StartConfig) -> Sta
         return StartingPoint(name)
     if flag != FINETUNE:
         _check_settings(name, settings, cfg, LAMBDA_SETTINGS)
+        if not cfg.reset_optimizer:  # its state is kept in another form for each precision
+            _check_settings(name, state["cfg"]["common"], cfg, PRECISIONS)
         return StartingPoint(name)
     same_lambda = all(settings.get(setting) == getattr(cfg, setting) for setting in LAMBDA_SETTINGS)
     return StartingPoint(name, tuple(head for head in TRANSFERABLE_HEADS if same_lambda or head != "lambda_module"))

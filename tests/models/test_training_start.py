@@ -128,6 +128,13 @@ def test_resuming_with_another_lambda_module_is_refused_and_finetuning_drops_it(
     assert build(*start, *other).starting_point.heads == ("pooler", "lambda_module", "layer_embedding")
 
 
+def test_resuming_in_another_precision_is_refused(build, save_own, tmp_path):
+    save_own(tmp_path / "checkpoint_last.pt")
+    with pytest.raises(UserError, match="checkpoint_last.pt was made with --bf16 False, which this run sets to True"):
+        build("--bf16", "--save-dir", tmp_path)
+    build("--bf16", "--reset-optimizer", "--save-dir", tmp_path)
+
+
 def test_reading_a_checkpoint_to_evaluate_it_asks_nothing_of_the_start(configure, tmp_path):
     cfg = configure("--finetune-from-model", tmp_path / "gone.pt", "--save-dir", tmp_path)
     task = tasks.setup_task(cfg.task)

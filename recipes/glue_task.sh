@@ -22,7 +22,7 @@
 #   NUM_GPUS        GPUs of this machine to train on (default: 1 where there is one, else 0)
 #   CPU_WORKERS     processes over gloo to train on instead (default 0: one, without gloo)
 #   UPDATE_FREQ     batches that make up one update (default 1), each that much smaller
-#   MAX_UPDATE MAX_EPOCH LR LAMBDA_LR BETA BATCH WARMUP WEIGHT_DECAY DROPOUT MAX_POSITIONS CLIP_NORM
+#   MAX_UPDATE MAX_EPOCH LR LAMBDA_LR BETA PRIOR_LAMBDA BATCH WARMUP WEIGHT_DECAY DROPOUT MAX_POSITIONS CLIP_NORM
 #                   in place of the row in recipes/hyperparameters.tsv; the learning rate decays over MAX_UPDATE, or over
 #                   MAX_EPOCH epochs where only that is given
 #   SEARCH_LR SEARCH_LAMBDA_LR SEARCH_BETA
@@ -81,6 +81,7 @@ read_settings() {
     LR="${LR:-${SETTING[lr]}}"
     LAMBDA_LR="${LAMBDA_LR:-${SETTING[lambda_lr]}}"
     BETA="${BETA:-${SETTING[beta]}}"
+    PRIOR_LAMBDA="${PRIOR_LAMBDA:-${SETTING[prior_lambda]}}"
     BATCH="${BATCH:-${SETTING[batch]}}"
     WARMUP="${WARMUP:-${SETTING[warmup]}}"
     WEIGHT_DECAY="${WEIGHT_DECAY:-${SETTING[weight_decay]}}"
@@ -147,7 +148,7 @@ model_flags() {
         --task glue --glue-task "$TASK" --max-positions "$MAX_POSITIONS"
         --holdout-fraction "$HOLDOUT_FRACTION" --valid-subset "$valid"
         --arch "$ARCH" --dropout "$DROPOUT" --attention-dropout "$DROPOUT"
-        --criterion ponder_classification --beta "$4"
+        --criterion ponder_classification --beta "$4" --prior-lambda "$PRIOR_LAMBDA"
         --optimizer ponder_adam --adam-betas "(0.9, 0.98)" --adam-eps 1e-06 --weight-decay "$WEIGHT_DECAY" --clip-norm "$CLIP_NORM"
         --lr "$2" --lambda-lr "$3" --lr-scheduler polynomial_decay --total-num-update "$MAX_UPDATE"
         --warmup-updates "$(awk "BEGIN { print int($WARMUP * $MAX_UPDATE) }")"

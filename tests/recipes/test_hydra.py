@@ -34,6 +34,7 @@ def test_composes_with_the_settings_of_the_table(name):
     assert list(config.optimization.lr) == [float(row["lr"])]
     assert config.optimizer.lambda_lr == float(row["lambda_lr"])
     assert config.criterion.beta == float(row["beta"])
+    assert config.criterion.prior_lambda == float(row["prior_lambda"])
     assert config.optimization.max_update == config.lr_scheduler.total_num_update == updates
     assert config.lr_scheduler.warmup_updates == int(float(row["warmup"]) * updates)
     assert config.optimizer.weight_decay == float(row["weight_decay"])

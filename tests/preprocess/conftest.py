@@ -50,10 +50,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
+        start = start + 1 if start is not None and server.shift_ranges else start
         body = content[start or 0:]
         self.send_response(200 if start is None else 206)
         if start is not None:
-            self.send_header("Content-Range", f"bytes {start + server.shift_ranges}-{len(content) - 1}/{len(content)}")
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         if not server.no_length:
             self.send_header("Content-Length", str(server.announce or len(body)))
         self.end_headers()

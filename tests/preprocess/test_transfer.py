@@ -78,6 +78,7 @@ def test_a_part_that_is_complete_is_only_renamed(server, target, size, sha256):
     part(target).write_bytes(CONTENT)
     download(server.url + "data.zip", target, size, sha256)
     assert target.read_bytes() == CONTENT
+    assert server.ranges == [f"bytes={SIZE}-"]
 
 
 @pytest.mark.parametrize("behaviour", ["ignore_ranges", "shift_ranges"])

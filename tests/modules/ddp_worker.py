@@ -11,9 +11,11 @@ from torch import distributed
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
-from fairseq_palbert.modules.roberta import RobertaEncoder, RobertaShape
-from fairseq_palbert.ponder.objective import PonderObjective
+sys.modules["fairseq"] = None  # as if it were not installed: these modules do without, and importing it takes seconds
+
+from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier  # noqa: E402
+from fairseq_palbert.modules.roberta import RobertaEncoder, RobertaShape  # noqa: E402
+from fairseq_palbert.ponder.objective import PonderObjective  # noqa: E402
 
 SHAPE = RobertaShape(vocabulary=17, padding_id=1, max_positions=9, layers=3, hidden=8, ffn_hidden=12, heads=2)
 

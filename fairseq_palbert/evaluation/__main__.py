@@ -1,4 +1,4 @@
-"""The process around ``cli.main``. Importing fairseq lets every library's debug lines through: they are stopped first."""
+"""The process around ``cli.main``. Importing fairseq lets every library's debug lines through: they are stopped."""
 
 import logging
 

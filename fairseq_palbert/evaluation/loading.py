@@ -9,6 +9,7 @@ from fairseq import checkpoint_utils
 from fairseq import tasks as fairseq_tasks
 from torch import Tensor
 
+from ..criterions.ponder_classification import PonderClassification
 from ..errors import UserError
 from ..glue.tasks import TASKS as GLUE_TASKS
 from ..modules.pondering import PonderingClassifier
@@ -57,7 +58,7 @@ def load_model(checkpoint: Path, data: str, glue_task: str | None) -> Model:
     _check_dictionary(checkpoint, state["model"], task)
     (model,), cfg, _ = checkpoint_utils.load_model_ensemble_and_task([str(checkpoint)], task=task, state=state)
     criterion = task.build_criterion(cfg.criterion)
-    prior = _prior(criterion.objective(model.network.depth), model.network.depth) if hasattr(criterion, "objective") else None
+    prior = _prior(criterion, model.network.depth) if isinstance(criterion, PonderClassification) else None
     history = state.get("optimizer_history") or [{}]
     return Model(model.network.float().eval(), task, prior, history[-1].get("num_updates", 0))
 
@@ -87,7 +88,7 @@ def _check(checkpoint: Path) -> dict:
     if not isinstance(task, dict) or "model" not in state:
         raise UserError(f"{checkpoint}: not a checkpoint of fairseq_palbert (it has no task configuration or no model)")
     if task.get("_name") != "glue":
-        raise UserError(f"{checkpoint}: trained with --task {task.get('_name')}; only models of --task glue can be scored")
+        raise UserError(f"{checkpoint}: trained with --task {task.get('_name')}: only --task glue can be scored")
     return task
 
 
@@ -96,17 +97,20 @@ def _check_labels(checkpoint: Path, trained_with: dict, task: GlueSentenceTask) 
     order = trained_with.get("label_order")
     trained = tuple(order.split(",")) if order else GLUE_TASKS[trained_with["glue_task"]].labels
     if trained != task.labels:
-        raise UserError(f"{checkpoint}: trained for {trained_with['glue_task']} ({', '.join(trained) or 'scores'}), which does not "
-                        f"fit {task.glue_task.name} ({', '.join(task.labels) or 'scores'}): check --glue-task")
+        raise UserError(f"{checkpoint}: trained for {trained_with['glue_task']} ({', '.join(trained) or 'scores'}), "
+                        f"which does not fit {task.glue_task.name} ({', '.join(task.labels) or 'scores'}): "
+                        f"check --glue-task")
 
 
 def _check_dictionary(checkpoint: Path, weights: dict[str, Tensor], task: GlueSentenceTask) -> None:
     """Told here because the model can only say that its embedding does not fit."""
     embedded = next((len(tensor) for name, tensor in weights.items() if name.endswith("embed_tokens.weight")), None)
     if embedded not in (None, len(task.source_dictionary)):
-        raise UserError(f"{task.folder.inputs[0] / 'dict.txt'}: makes a dictionary of {len(task.source_dictionary)} entries, but "
-                        f"{checkpoint} was trained with {embedded}: preprocess the data with the vocabulary of training")
+        raise UserError(f"{task.folder.inputs[0] / 'dict.txt'}: makes a dictionary of {len(task.source_dictionary)} "
+                        f"entries, but {checkpoint} was trained with {embedded}: preprocess the data with the "
+                        f"vocabulary of training")
 
 
-def _prior(objective, depth: int) -> Tensor:
+def _prior(criterion: PonderClassification, depth: int) -> Tensor:
+    objective = criterion.objective(depth)
     return log_prior(objective.prior, depth, objective.lambda_p, objective.prior_remainder).exp()

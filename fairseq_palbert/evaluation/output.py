@@ -42,6 +42,7 @@ def write_json_lines(path: Path, rows: list[dict]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def write_tsv(path: Path, header: list[str], columns: list[list]) -> None:
-    rows = [header, *zip(*columns, strict=True)]
+def write_tsv(path: Path, columns: dict[str, list]) -> None:
+    """A line of the names, then the rows."""
+    rows = [columns, *zip(*columns.values(), strict=True)]
     path.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))

@@ -6,8 +6,8 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..exits.base import Rule
 from .records import LayerReport
+from .scoring import Scored
 
 # Okabe and Ito's palette, which colour-blind readers tell apart.
 BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#595959"
@@ -17,17 +17,17 @@ DOTS_PER_INCH = 200
 PANEL_COLUMNS = 2
 
 
-def plot_exit_histogram(path: Path, title: str, rules: list[Rule], rows: list[dict]) -> None:
+def plot_exit_histogram(path: Path, title: str, scored: list[Scored]) -> None:
     """The share of examples that leave at each layer, one panel a rule, the mean exit as a dashed line."""
-    columns = min(PANEL_COLUMNS, len(rules))
-    lines = -(-len(rules) // columns)
+    columns = min(PANEL_COLUMNS, len(scored))
+    lines = -(-len(scored) // columns)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(3.6 * columns, 0.5 + 2.0 * lines), layout="constrained")
         panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
         figure.suptitle(title)
-        for panel, rule, row in zip(panels.flat, rules, rows):
-            _exit_panel(panel, rule.spec, row)
-        for panel in panels.flat[len(rules):]:
+        for panel, one in zip(panels.flat, scored):
+            _exit_panel(panel, one.rule.spec, one.row)
+        for panel in panels.flat[len(scored):]:
             panel.set_visible(False)
         figure.supxlabel("exit layer (dashed: mean)", fontsize="medium")
         figure.supylabel("share of examples", fontsize="medium")
@@ -43,7 +43,8 @@ def plot_posterior(path: Path, title: str, layers: LayerReport) -> None:
         axes.bar(numbers, layers.posterior, width=0.7, color=BLUE, label="posterior, mean over examples")
         if layers.prior is not None:
             axes.plot(numbers, layers.prior, color=VERMILLION, marker="o", markersize=5, label="prior")
-        axes.set(title=title, xlabel="layer", ylabel="probability of leaving", xlim=(0.4, len(numbers) + 0.6), ylim=(0, None))
+        axes.set(title=title, xlabel="layer", ylabel="probability of leaving", xlim=(0.4, len(numbers) + 0.6))
+        axes.set_ylim(bottom=0)
         axes.set_xticks(_ticks(len(numbers)))
         axes.legend(frameon=False)
         figure.savefig(path, dpi=DOTS_PER_INCH)

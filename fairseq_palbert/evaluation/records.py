@@ -1,4 +1,4 @@
-"""What one pass over all depths of a split tells: posterior, every layer's own score, and sampling's score in expectation.
+"""What one pass over all depths of a split tells: posterior, each layer's own score, sampling's score in expectation.
 
 Sizes: N layers, E examples, K outputs (classes, or 1 for regression).
 """
@@ -55,10 +55,10 @@ def layer_report(recording: Recording, split: Split, metrics: GlueMetrics, prior
 
 
 def expected_score(recording: Recording, split: Split, metrics: GlueMetrics) -> float:
-    """The official score of sampling in expectation over its random numbers: every layer's answer counts with weight p_n.
+    """The official score of sampling in expectation over its random numbers: each layer's answer has weight p_n.
 
-    Exact for accuracy, Σ_n p_n [ŷ_n right]. F1 and Matthews are taken of the expected confusion counts, Pearson of the
-    expected sums, Spearman likewise of the answers' ranks: that is the limit of the score over many samples pooled.
+    Exact for accuracy, Σ_n p_n [ŷ_n right]. F1 and Matthews are taken of the expected confusion counts, Pearson of
+    the expected sums, Spearman likewise of the answers' ranks: the limit of the score over many samples pooled.
     """
     weights, answers = posterior(recording), predictions(recording.logits)
     if metrics.task.regression:
@@ -73,7 +73,8 @@ def _expected_correlation(weights: Tensor, answers: Tensor, targets: Tensor) -> 
     """The mean of Pearson and Spearman over N·E answers with weights. Shape: [N, E], [N, E], [E]."""
     weights, answers, targets = weights.flatten(), answers.flatten(), targets.expand_as(answers).flatten()
     pearson = _weighted_pearson(weights, answers, targets)
-    return (pearson + _weighted_pearson(weights, _weighted_ranks(weights, answers), _weighted_ranks(weights, targets))) / 2
+    spearman = _weighted_pearson(weights, _weighted_ranks(weights, answers), _weighted_ranks(weights, targets))
+    return (pearson + spearman) / 2
 
 
 def _weighted_pearson(weights: Tensor, x: Tensor, y: Tensor) -> float:
@@ -83,7 +84,7 @@ def _weighted_pearson(weights: Tensor, x: Tensor, y: Tensor) -> float:
 
 
 def _weighted_ranks(weights: Tensor, x: Tensor) -> Tensor:
-    """The weight below each value plus half the weight at it: the mean rank of ties at equal weights, up to a constant."""
+    """The weight below each value plus half the weight at it: at equal weights the mean rank of ties, less a half."""
     place = torch.from_numpy(rankdata(x.numpy(), method="dense") - 1)
     at = torch.bincount(place, weights)
     return (at.cumsum(0) - at / 2)[place]

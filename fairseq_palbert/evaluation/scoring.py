@@ -1,63 +1,82 @@
 """One exit rule on one split: what it decides, how well, how deep, how fast."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from ..exits.base import Decisions, Rule
+from ..exits.sampling import Sampling
 from ..glue.metrics import GlueMetrics
-from ..inference.engine import Workload, decide
+from ..inference.engine import Recording, Workload, decide
 from ..inference.network import PonderingNetwork
 from .loading import Split
-from .records import predictions, score
+from .records import expected_score, predictions, score
 
 WARM_UP_BATCHES = 2
 
 
 @dataclass(frozen=True)
-class Timed:
-    """The engine's decisions for all sentences, and the seconds it took, padding and sorting included."""
+class Scored:
+    """A rule, what it decided for every example, and its line of ``scores.jsonl``."""
 
+    rule: Rule
     decisions: Decisions
-    seconds: float
+    row: dict
 
 
-def timed_decisions(network: PonderingNetwork, rule: Rule, workload: Workload) -> Timed:
-    """Runs the engine once over everything, after a warm-up on its first batches."""
-    _warm_up(network, rule, workload)
-    _synchronise(workload.device)
-    start = time.perf_counter()
-    decisions = decide(network, rule, workload)
-    _synchronise(workload.device)
-    return Timed(decisions, time.perf_counter() - start)
+@dataclass(frozen=True)
+class Scorer:
+    """What all rules of a run share. ``recording`` has every layer of the split; ``dtype`` names the precision."""
 
+    network: PonderingNetwork
+    workload: Workload
+    split: Split
+    metrics: GlueMetrics
+    recording: Recording
+    dtype: str
 
-def score_row(rule: Rule, timed: Timed, depth: int, split: Split, metrics: GlueMetrics, run: dict) -> dict:
-    """One line of ``scores.jsonl``. Depths are in layers; the percentile is the first layer by which 95 % have left, the
-    deviation that of the split itself (not of a sample); ``run`` (batch size, device, dtype) is appended."""
-    layers = timed.decisions.exit_layers.numpy()
-    return {
-        "rule": rule.name,
-        "threshold": rule.parameter,
-        "metrics": score(metrics, predictions(timed.decisions.outputs), split),
-        "examples": len(layers),
-        "mean_exit": float(layers.mean()),
-        "median_exit": float(np.median(layers)),
-        "p95_exit": int(np.percentile(layers, 95, method="inverted_cdf")),
-        "sd_exit": float(layers.std()),
-        "exit_histogram": np.bincount(layers - 1, minlength=depth).tolist(),
-        "layer_speedup": depth / float(layers.mean()),
-        "seconds": timed.seconds,
-        "sentences_per_second": len(layers) / timed.seconds,
-        **run,
-    }
+    def __call__(self, rule: Rule) -> Scored:
+        """Runs the engine and scores what it decides.
 
+        Depths are in layers: the percentile is the first layer by which 95 % have left, the deviation that of the split
+        itself (not of a sample). ``seconds`` is one run over the split, padding and sorting included, after a warm-up.
+        """
+        decisions, seconds = self._timed(rule)
+        layers = decisions.exit_layers.numpy()
+        return Scored(rule, decisions, {
+            "rule": rule.name,
+            "threshold": rule.parameter,
+            "metrics": self._metrics(rule, decisions),
+            "examples": len(layers),
+            "mean_exit": float(layers.mean()),
+            "median_exit": float(np.median(layers)),
+            "p95_exit": int(np.percentile(layers, 95, method="inverted_cdf")),
+            "sd_exit": float(layers.std()),
+            "exit_histogram": np.bincount(layers - 1, minlength=self.network.depth).tolist(),
+            "layer_speedup": self.network.depth / float(layers.mean()),
+            "seconds": seconds,
+            "sentences_per_second": len(layers) / seconds,
+            "batch_size": self.workload.batch_size,
+            "device": self.workload.device.type,
+            "dtype": self.dtype,
+        })
 
-def _warm_up(network: PonderingNetwork, rule: Rule, workload: Workload) -> None:
-    first = sorted(workload.sentences, key=len, reverse=True)[:WARM_UP_BATCHES * workload.batch_size]
-    decide(network, rule, Workload(first, workload.padding_id, workload.batch_size, workload.device))
+    def _timed(self, rule: Rule) -> tuple[Decisions, float]:
+        longest = sorted(self.workload.sentences, key=len, reverse=True)[:WARM_UP_BATCHES * self.workload.batch_size]
+        decide(self.network, rule, replace(self.workload, sentences=longest, ids=None))
+        _synchronise(self.workload.device)
+        start = time.perf_counter()
+        decisions = decide(self.network, rule, self.workload)
+        _synchronise(self.workload.device)
+        return decisions, time.perf_counter() - start
+
+    def _metrics(self, rule: Rule, decisions: Decisions) -> dict[str, float]:
+        metrics = score(self.metrics, predictions(decisions.outputs), self.split)
+        if isinstance(rule, Sampling) and metrics:
+            metrics["expected_score"] = expected_score(self.recording, self.split, self.metrics)
+        return metrics
 
 
 def _synchronise(device: torch.device) -> None:

@@ -7,12 +7,11 @@ import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
 from ..errors import UserError
-from ..exits.base import Decisions, Rule
 from .records import LayerReport
+from .scoring import Scored
 
 
-def write_summary(folder: Path, step: int, layers: LayerReport, rules: list[Rule], rows: list[dict], decided: list[Decisions],
-                  images: list[Path]) -> None:
+def write_summary(folder: Path, step: int, layers: LayerReport, scored: list[Scored], images: list[Path]) -> None:
     """At ``step`` (the updates of the training): ``posterior/p_1``.. and ``prior/p_1``.. by layer, the histogram
     ``exit_layer/RULE`` and the scalars ``METRIC/RULE`` and ``mean_exit/RULE`` of each rule, and the plots.
 
@@ -21,15 +20,15 @@ def write_summary(folder: Path, step: int, layers: LayerReport, rules: list[Rule
     try:
         writer = SummaryWriter(str(folder))
     except OSError as error:
-        raise UserError(f"--tensorboard-logdir {folder}: cannot be written ({error.strerror}): choose another folder") from error
+        raise UserError(f"--tensorboard-logdir {folder}: cannot be written ({error.strerror})") from error
     with writer:
         for name, values in (("posterior", layers.posterior), ("prior", layers.prior or [])):
             for n, value in enumerate(values, start=1):
                 writer.add_scalar(f"{name}/p_{n}", value, step)
         edges = np.arange(len(layers.posterior) + 1) + 0.5  # one bin a layer
-        for rule, row, decisions in zip(rules, rows, decided):
-            writer.add_histogram(f"exit_layer/{rule.spec}", decisions.exit_layers, step, bins=edges)
-            for name, value in {**row["metrics"], "mean_exit": row["mean_exit"]}.items():
-                writer.add_scalar(f"{name}/{rule.spec}", value, step)
+        for one in scored:
+            writer.add_histogram(f"exit_layer/{one.rule.spec}", one.decisions.exit_layers, step, bins=edges)
+            for name, value in {**one.row["metrics"], "mean_exit": one.row["mean_exit"]}.items():
+                writer.add_scalar(f"{name}/{one.rule.spec}", value, step)
         for image in images:
             writer.add_image(image.stem, matplotlib.image.imread(image), step, dataformats="HWC")

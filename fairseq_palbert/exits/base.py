@@ -2,9 +2,9 @@
 
 Sizes: N layers, B sentences still in the batch, K outputs (classes, or 1 for regression). Layers are counted from 1.
 
-A rule is a pure function of what has been seen so far, so that the engine, which drops the sentences that have left, and
-a replay over recorded numbers give the same answer. What it remembers from layer to layer is one tensor with a row per
-sentence. Nobody asks a rule at layer N: there every sentence leaves.
+A rule is a pure function of what has been seen so far, so that the engine, which drops the sentences that have left,
+and a replay over recorded numbers give the same answer. What it remembers from layer to layer is one tensor with a row
+per sentence. Nobody asks a rule at layer N: there every sentence leaves.
 """
 
 from abc import ABC, abstractmethod
@@ -18,7 +18,7 @@ from ..errors import UserError
 
 @dataclass(frozen=True)
 class Seen:
-    """What a rule is shown after layer ``n``: ``halting_logits`` [B] and ``logits`` [B, K], each only where it reads them."""
+    """What a rule is shown after layer ``n``: ``halting_logits`` [B] and ``logits`` [B, K], where it reads them."""
 
     n: int
     halting_logits: Tensor | None = None
@@ -27,7 +27,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Decisions:
-    """One row per sentence: ``outputs`` [B, K], logits at the exit or a rule's own mixture, and ``exit_layers`` [B] of 1..N."""
+    """One row per sentence: ``outputs`` [B, K], logits at the exit or a rule's mixture; ``exit_layers`` [B] of 1..N."""
 
     outputs: Tensor
     exit_layers: Tensor

@@ -23,7 +23,7 @@ def parse_rule(spec: str) -> Rule:
 
 
 def parse_rules(specs: list[str]) -> list[Rule]:
-    """At least one rule, in the order given. Raises UserError for a bad one, and for one given twice in any spelling."""
+    """At least one rule, in the order given. Raises UserError for a bad one, and for one given twice however spelt."""
     if not specs:
         raise UserError(f"no exit rule given: choose from {'; '.join(rule.form for rule in RULES.values())}")
     rules = [parse_rule(spec) for spec in specs]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .cdf import CdfRule
 
-# SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014), as signed 64-bit numbers.
+# SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014), as signed numbers.
 _GAMMA = 0x9E3779B97F4A7C15 - 2**64
 _MIX_1 = 0xBF58476D1CE4E5B9 - 2**64
 _MIX_2 = 0x94D049BB133111EB - 2**64
@@ -17,8 +17,9 @@ _MIX_2 = 0x94D049BB133111EB - 2**64
 class Sampling(CdfRule):
     """Exit at the first n with CDF_n > u, with u uniform in [0, 1): exactly Bernoulli(λ_n) layer by layer.
 
-    u is a pure function of (seed, example id): the top 53 bits of the SplitMix64 stream's output number id, counted from
-    0, from the state ``seed``. So it depends neither on the batching nor on the order. Source: PonderNet (arXiv 2107.05407).
+    u is a pure function of (seed, example id): the top 53 bits of the SplitMix64 stream's output number id, counted
+    from 0, from the state ``seed``. So it depends neither on the batching nor on the order.
+    Source: PonderNet (arXiv 2107.05407).
     """
 
     parameter: int
@@ -37,7 +38,7 @@ class Sampling(CdfRule):
 
 
 def splitmix64(seed: int, index: Tensor) -> Tensor:
-    """Output number ``index`` (from 0) of SplitMix64 started at ``seed``, as the bits of a signed number. int64, shape kept."""
+    """Output number ``index`` (from 0) of SplitMix64 started at ``seed``, its bits read as int64. Shape is kept."""
     z = (index + 1) * _GAMMA + seed  # integer tensors wrap around modulo 2^64
     z = (z ^ _shift_right(z, 30)) * _MIX_1
     z = (z ^ _shift_right(z, 27)) * _MIX_2

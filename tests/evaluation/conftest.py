@@ -11,7 +11,8 @@ from torch import nn
 from fairseq_palbert.evaluation.cli import main
 
 FLAGS = ["--cpu", "--arch", "palbert_roberta_tiny", "--encoder-layers", "4", "--criterion", "ponder_classification",
-         "--optimizer", "ponder_adam", "--lr", "0.001", "--batch-size", "16", "--prior-lambda", "0.3", "--task", "glue", "--no-save-optimizer-state"]
+         "--optimizer", "ponder_adam", "--lr", "0.001", "--batch-size", "16", "--prior-lambda", "0.3", "--task", "glue",
+         "--no-save-optimizer-state"]
 
 
 def save_checkpoint(path, data, glue_task: str, *flags: str) -> None:
@@ -19,7 +20,8 @@ def save_checkpoint(path, data, glue_task: str, *flags: str) -> None:
     from fairseq.dataclass.utils import convert_namespace_to_omegaconf
     from fairseq.trainer import Trainer
 
-    arguments = options.parse_args_and_arch(options.get_training_parser(), [str(data), *FLAGS, "--glue-task", glue_task, *flags])
+    given = [str(data), *FLAGS, "--glue-task", glue_task, *flags]
+    arguments = options.parse_args_and_arch(options.get_training_parser(), given)
     with warnings.catch_warnings(action="ignore"):  # Hydra's, of fairseq's schemas
         cfg = convert_namespace_to_omegaconf(arguments)
     task = tasks.setup_task(cfg.task)
@@ -30,6 +32,11 @@ def save_checkpoint(path, data, glue_task: str, *flags: str) -> None:
             nn.init.normal_(parameter, std=(2 if "lambda_module" in name else 1) * parameter.shape[1] ** -0.5)
     nn.init.constant_(model.network.lambda_module.readout.copies[0][-1].bias, -1.5)
     Trainer(cfg, task, model, task.build_criterion(cfg.criterion)).save_checkpoint(str(path), {"epoch": 1})
+
+
+@pytest.fixture
+def make_checkpoint():
+    return save_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -50,8 +57,7 @@ def toy(make_toy_data, tmp_path_factory):
         if glue_task not in made:
             folder = tmp_path_factory.mktemp(glue_task)
             data = make_toy_data(folder / "data", glue_task)
-            flags = ["--valid-subset", "valid,valid1"] if glue_task == "MNLI" else []
-            save_checkpoint(folder / "checkpoint.pt", data, glue_task, *flags)
+            save_checkpoint(folder / "checkpoint.pt", data, glue_task)
             made[glue_task] = folder / "checkpoint.pt", data
         return made[glue_task]
 
@@ -60,11 +66,12 @@ def toy(make_toy_data, tmp_path_factory):
 
 @pytest.fixture
 def evaluate(tmp_path):
-    """evaluate(checkpoint, data, *rules, options...) runs the command and returns (out folder, objects of scores.jsonl)."""
+    """evaluate(checkpoint, data, *rules, options...) runs the command -> (out folder, objects of scores.jsonl)."""
 
     def run(checkpoint, data, *rules: str, options=()):
         out = tmp_path / "out"
-        main([str(checkpoint), "--data", str(data), *(f"--exit={rule}" for rule in rules), "--out", str(out), *map(str, options)])
+        rules = [f"--exit={rule}" for rule in rules]
+        main([str(checkpoint), "--data", str(data), *rules, "--out", str(out), *map(str, options)])
         return out, [json.loads(line) for line in (out / "scores.jsonl").read_text().splitlines()]
 
     return run

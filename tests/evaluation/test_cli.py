@@ -1,7 +1,11 @@
 """The command's files: complete, consistent with each other, and right."""
 
 import csv
+import hashlib
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -31,7 +35,8 @@ def column(rows, name, convert=str):
 def test_scores_and_predictions_tell_the_same(toy, evaluate, capsys):
     out, scores = evaluate(*toy("MRPC"), *RULES)
     assert {path.name for path in out.iterdir()} == FILES
-    assert [(row["rule"], row["threshold"]) for row in scores] == [("q_exit", 0.5), ("sampling", 7), ("expectation", None), ("fixed", 4)]
+    assert column(scores, "rule") == ["q_exit", "sampling", "expectation", "fixed"]
+    assert [row["threshold"] for row in scores] == [0.5, 7, None, 4]
     rows = table(out)
     assert column(rows, "index", int) == list(range(51))
     labels = column(rows, "label")
@@ -78,7 +83,8 @@ def test_the_score_of_q_exit_is_the_one_that_training_logs(toy, evaluate):
     (model,), cfg, task = checkpoint_utils.load_model_ensemble_and_task([str(checkpoint)], {"data": str(data)})
     dataset = task.load_dataset("valid")
     with torch.no_grad():
-        _, _, log = task.build_criterion(cfg.criterion)(model.eval(), dataset.collater([dataset[i] for i in range(len(dataset))]))
+        batch = dataset.collater([dataset[i] for i in range(len(dataset))])
+        _, _, log = task.build_criterion(cfg.criterion)(model.eval(), batch)
     assert task.metrics(log["statistics"]) == pytest.approx(row["metrics"])
     assert log["q_exit_depth"].item() / 51 == pytest.approx(row["mean_exit"])
 
@@ -99,20 +105,19 @@ def test_regression_predicts_scores(toy, evaluate):
     targets = torch.tensor(column(rows, "label", float))
     for rule, row in zip(RULES, scores):
         predicted = torch.tensor(column(rows, f"{rule}.prediction", float))
-        assert row["metrics"]["pearson"] == pytest.approx(torch.corrcoef(torch.stack([predicted, targets]))[0, 1].item(), abs=1e-5)
+        pearson = torch.corrcoef(torch.stack([predicted, targets]))[0, 1].item()
+        assert row["metrics"]["pearson"] == pytest.approx(pearson, abs=1e-5)
         assert row["metrics"]["score"] == pytest.approx((row["metrics"]["pearson"] + row["metrics"]["spearman"]) / 2)
 
 
-def test_a_held_out_part_of_train_keeps_the_rows_of_the_file(make_toy_data, evaluate, tmp_path):
-    from .conftest import save_checkpoint
-
+def test_a_held_out_part_of_train_keeps_the_rows_of_the_file(make_toy_data, make_checkpoint, evaluate, tmp_path):
     data = make_toy_data(tmp_path / "data", "RTE")
-    save_checkpoint(tmp_path / "checkpoint.pt", data, "RTE", "--holdout-fraction", "0.1", "--valid-subset", "holdout")
-    out, (score,) = evaluate(tmp_path / "checkpoint.pt", data, "sampling:3", options=["--split", "holdout"])
-    whole = tmp_path / "whole"
-    cli.main([str(tmp_path / "checkpoint.pt"), "--data", str(data), "--split", "train", "--exit", "sampling:3", "--out", str(whole)])
-    held, rest = table(out), table(whole)
-    assert score["examples"] == len(held) == 20
+    make_checkpoint(tmp_path / "checkpoint.pt", data, "RTE", "--holdout-fraction", "0.1", "--valid-subset", "holdout")
+    out, _ = evaluate(tmp_path / "checkpoint.pt", data, "sampling:3", options=["--split", "holdout"])
+    held = table(out)
+    out, _ = evaluate(tmp_path / "checkpoint.pt", data, "sampling:3", options=["--split", "train"])
+    rest = table(out)
+    assert len(held) == 20
     assert sorted(column(held, "index", int) + column(rest, "index", int)) == list(range(203))
 
 
@@ -130,8 +135,6 @@ def test_half_precision(toy, evaluate, dtype):
 
 
 def test_the_provenance_says_how_to_run_it_again(toy, evaluate):
-    import hashlib
-
     checkpoint, data = toy("RTE")
     out, _ = evaluate(checkpoint, data, "fixed:1")
     told = json.loads((out / "evaluation.json").read_text())
@@ -160,3 +163,13 @@ def test_a_first_run_that_fails_leaves_no_folder(toy, evaluate, monkeypatch, tmp
     with pytest.raises(ZeroDivisionError):
         evaluate(*toy("RTE"), "fixed:2")
     assert not (tmp_path / "out").exists()
+
+
+def test_as_a_process_a_mistake_is_one_line_and_status_1(toy, tmp_path):
+    checkpoint, data = toy("RTE")
+    command = [sys.executable, "-m", "fairseq_palbert.evaluation", str(checkpoint), "--data", str(data), "--exit",
+               "nope", "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("fairseq_palbert: error: unknown exit rule 'nope'")
+    assert "Traceback" not in done.stderr

@@ -13,14 +13,14 @@ from fairseq_palbert.evaluation.cli import main
 
 @pytest.fixture
 def refused(toy, tmp_path):
-    """refused(part of the message, arguments to change...) runs a sound command with these changes and expects one line."""
+    """refused(part of the message, arguments to change...) runs a sound command so changed and expects one line."""
 
     def run(message: str, checkpoint=None, data=None, rules=("q_exit:0.5",), out=None, options=()):
         sound_checkpoint, sound_data = toy("RTE")
         out = out or tmp_path / "out"
         with pytest.raises(UserError) as error:
-            main([str(checkpoint or sound_checkpoint), "--data", str(data or sound_data), *(f"--exit={rule}" for rule in rules),
-                  "--out", str(out), *options])
+            main([str(checkpoint or sound_checkpoint), "--data", str(data or sound_data), "--out", str(out),
+                  *(f"--exit={rule}" for rule in rules), *options])
         line = str(error.value.code)
         assert message in line and "\n" not in line, line
         assert not (tmp_path / "out").exists()
@@ -74,7 +74,7 @@ def test_a_file_that_is_no_checkpoint(refused, tmp_path):
 
 
 def test_a_checkpoint_that_holds_code(refused, altered):
-    refused("not a checkpoint", checkpoint=altered(lambda state: {"args": Namespace(arch="roberta_base"), "model": state["model"]}))
+    refused("not a checkpoint", checkpoint=altered(lambda state: {**state, "args": Namespace(arch="roberta_base")}))
 
 
 def test_tensors_that_are_no_fairseq_checkpoint(refused, altered):
@@ -82,7 +82,8 @@ def test_tensors_that_are_no_fairseq_checkpoint(refused, altered):
 
 
 def test_a_checkpoint_of_another_task(refused, altered):
-    refused("--task sentence_prediction", checkpoint=altered(lambda state: state["cfg"]["task"].update(_name="sentence_prediction")))
+    checkpoint = altered(lambda state: state["cfg"]["task"].update(_name="sentence_prediction"))
+    refused("--task sentence_prediction", checkpoint=checkpoint)
 
 
 def test_a_checkpoint_whose_tensors_do_not_fit(refused, altered):
@@ -163,6 +164,6 @@ def test_a_tensorboard_folder_that_is_a_file(refused, tmp_path):
 def test_an_option_that_is_no_choice_is_argparse_s_error(toy, tmp_path, capsys):
     checkpoint, data = toy("RTE")
     with pytest.raises(SystemExit) as error:
-        main([str(checkpoint), "--data", str(data), "--exit", "fixed:1", "--out", str(tmp_path / "out"), "--dtype", "int8"])
+        main([str(checkpoint), "--data", str(data), "--out", str(tmp_path / "out"), "--dtype", "int8"])
     assert error.value.code == 2
     assert "invalid choice: 'int8'" in capsys.readouterr().err

@@ -3,6 +3,7 @@ import pytest
 
 from fairseq_palbert.evaluation.plots import plot_exit_histogram, plot_posterior
 from fairseq_palbert.evaluation.records import LayerReport
+from fairseq_palbert.evaluation.scoring import Scored
 from fairseq_palbert.exits.registry import parse_rule
 
 ROW = {"exit_histogram": [1, 2, 0, 3], "examples": 6, "mean_exit": 2.8, "metrics": {}}
@@ -10,8 +11,8 @@ ROW = {"exit_histogram": [1, 2, 0, 3], "examples": 6, "mean_exit": 2.8, "metrics
 
 @pytest.mark.parametrize("count, panel_rows", [(1, 1), (2, 1), (3, 2), (5, 3)])
 def test_the_histogram_has_a_panel_a_rule(tmp_path, count, panel_rows):
-    rules = [parse_rule(f"q_exit:0.{i}") for i in range(1, count + 1)]
-    plot_exit_histogram(tmp_path / "plot.png", "title", rules, [ROW] * count)
+    scored = [Scored(parse_rule(f"q_exit:0.{i}"), None, ROW) for i in range(1, count + 1)]
+    plot_exit_histogram(tmp_path / "plot.png", "title", scored)
     height, width, _ = matplotlib.image.imread(tmp_path / "plot.png").shape
     assert (width, height) == (720 * min(count, 2), 100 + 400 * panel_rows)
 

@@ -12,9 +12,10 @@ RULES = ["q_exit:0.5", "expectation"]
 def scored(toy, evaluate, tmp_path):
     """(event files, scores, evaluation.json) of a run."""
 
-    def run(*options):
-        out, scores = evaluate(*toy("MRPC"), *RULES, options=["--tensorboard-logdir", tmp_path / "tensorboard", *options])
-        events = EventAccumulator(str(tmp_path / "tensorboard" / "score_valid"), size_guidance={"images": 0, "histograms": 0})
+    def run():
+        folder = tmp_path / "tensorboard"
+        out, scores = evaluate(*toy("MRPC"), *RULES, options=["--tensorboard-logdir", folder])
+        events = EventAccumulator(str(folder / "score_valid"), size_guidance={"images": 0, "histograms": 0})
         return events.Reload(), scores, json.loads((out / "evaluation.json").read_text())
 
     return run
@@ -24,7 +25,7 @@ def test_the_exit_layers_are_a_histogram_of_one_bin_a_layer(scored):
     events, scores, _ = scored()
     for rule, score in zip(RULES, scores):
         (event,) = events.Histograms(f"exit_layer/{rule}")
-        counts = {limit: count for limit, count in zip(event.histogram_value.bucket_limit, event.histogram_value.bucket)}
+        counts = dict(zip(event.histogram_value.bucket_limit, event.histogram_value.bucket))
         assert [counts.get(n + 0.5, 0) for n in range(1, 5)] == score["exit_histogram"]
 
 

@@ -16,8 +16,10 @@ def test_the_file_of_a_rule_bears_its_name():
         assert rule.__module__ == f"fairseq_palbert.exits.{name}"
 
 
-BAD_SPECS = ["q_exit:2", "q_exit:-0.1", "q_exit:nan", "q_exit:x", "q_exit:", "q_exit", "fixed:x", "fixed:0", "fixed:-1", "fixed:1.5",
-             "fixed", "sampling", "sampling:-1", "sampling:0.5", f"sampling:{2**63}", "expectation:1", "expectation:", "nope", ""]
+BAD_SPECS = ["q_exit:2", "q_exit:-0.1", "q_exit:nan", "q_exit:x", "q_exit:", "q_exit", "fixed:x", "fixed:0", "fixed:-1",
+             "fixed:1.5", "fixed", "sampling", "sampling:-1", "sampling:0.5", f"sampling:{2**63}", "expectation:1",
+             "expectation:", "nope", ""]
+TWICE = [["q_exit:0.5", "q_exit:0.50"], ["expectation", "fixed:1", "expectation"], ["q_exit:-0", "q_exit:0"]]
 
 
 @pytest.mark.parametrize("spec", BAD_SPECS)
@@ -29,14 +31,15 @@ def test_a_bad_spec_is_one_line_that_names_it_and_the_choices(spec):
     assert all(rule.form in message for rule in RULES.values())
 
 
-@pytest.mark.parametrize("specs", [["q_exit:0.5", "q_exit:0.50"], ["expectation", "fixed:1", "expectation"], ["q_exit:-0", "q_exit:0"]])
+@pytest.mark.parametrize("specs", TWICE)
 def test_a_rule_given_twice_is_refused(specs):
     with pytest.raises(UserError, match="twice"):
         parse_rules(specs)
 
 
 def test_rules_come_in_the_order_given_and_may_share_a_name():
-    assert [rule.spec for rule in parse_rules(["q_exit:0.9", "fixed:2", "q_exit:0.1"])] == ["q_exit:0.9", "fixed:2", "q_exit:0.1"]
+    specs = ["q_exit:0.9", "fixed:2", "q_exit:0.1"]
+    assert [rule.spec for rule in parse_rules(specs)] == specs
 
 
 def test_no_rule_is_refused():

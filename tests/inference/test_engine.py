@@ -12,7 +12,8 @@ from fairseq_palbert.inference.reference import decide_alone
 from fairseq_palbert.modules.lambda_module import LAMBDA_INPUTS, LAMBDA_MODULES
 
 PADDING = 1
-SPECS = ["q_exit:0", "q_exit:0.3", "q_exit:0.5", "q_exit:0.9", "q_exit:1", "sampling:7", "expectation", "fixed:1", "fixed:3", "fixed:5"]
+SPECS = ["q_exit:0", "q_exit:0.3", "q_exit:0.5", "q_exit:0.9", "q_exit:1", "sampling:7", "expectation", "fixed:1",
+         "fixed:3", "fixed:5"]
 
 
 def check_against_alone(network, rule, sentences, decided):

@@ -1,8 +1,8 @@
 """Recipes run in seconds here: a stand-in for the environment does their heavy commands.
 
 The stand-in's ``fairseq-train`` saves a text for a checkpoint, "updates learning-rate"; its ``python`` reads that text,
-writes what preprocessing and scoring would, and is the real one otherwise. Each notes its call in CALLS; the call whose
-note contains KILL_AT ends the recipe by SIGKILL.
+writes what preprocessing and scoring would, and is the real one otherwise. Each notes its call in CALLS; the call that
+contains KILL_AT ends the recipe by SIGKILL. Where RANK_DIES is set, that worker fails and the others hang.
 """
 
 import os
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTE = """#!/usr/bin/env bash
 set -eu
 call="$(basename "$0") $*"
-echo "$call" >>"$CALLS"
+echo "$call CUDA_VISIBLE_DEVICES=${CUDA_VISIBLE_DEVICES:-}" >>"$CALLS"
 if [[ -n "${KILL_AT:-}" && "$call" == *"$KILL_AT"* ]]; then
     kill -9 $PPID
     exit 1

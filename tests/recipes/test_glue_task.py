@@ -3,11 +3,13 @@
 import fcntl
 import json
 import shlex
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 BAD_INPUTS = {
     "no task": ([], {}, "name one GLUE task"),
     "two tasks": (["RTE", "CoLA"], {}, "name one GLUE task"),
@@ -126,14 +128,41 @@ def test_workers_share_the_batch(run_recipe, calls):
     assert [call.split("--distributed-rank ")[1].split()[0] for call in trained] == ["0", "1"]
 
 
+def test_gpus_share_the_batch(run_recipe, calls):
+    run_recipe("glue_task.sh", "RTE", NUM_GPUS="2", CUDA_VISIBLE_DEVICES="3,5,7", BATCH="32", UPDATE_FREQ="2")
+    trained, = calls("fairseq-train")
+    assert "--batch-size 8 --update-freq 2" in trained and "--cpu" not in trained
+    assert trained.endswith(" CUDA_VISIBLE_DEVICES=3,5")
+
+
+def lock_is_free(run_dir: str) -> bool:
+    """Whether the recipe and all it started have ended."""
+    with open(Path(run_dir) / ".lock") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def test_sigterm_ends_training_too(environment, calls):
+    recipe = subprocess.Popen([ROOT / "recipes" / "glue_task.sh", "RTE"], env=environment | {"RANK_DIES": "none"},
+                              stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not calls("fairseq-train"):
+        assert recipe.poll() is None
+        time.sleep(0.05)
+    recipe.terminate()
+    assert recipe.wait(30) == 143
+    assert lock_is_free(environment["RUN_DIR"])
+
+
 def test_a_dead_worker_ends_the_others(run_recipe, environment):
     """The first worker would sleep for 55 seconds."""
     start = time.monotonic()
     run = run_recipe("glue_task.sh", "RTE", CPU_WORKERS="2", RANK_DIES="1")
     assert run.returncode == 1 and "training failed: rank 1 is lost" in run.stderr
     assert time.monotonic() - start < 30
-    with open(Path(environment["RUN_DIR"]) / ".lock") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while a worker holds it
+    assert lock_is_free(environment["RUN_DIR"])
 
 
 def test_a_run_directory_in_use_is_refused(run_recipe, environment):

@@ -1,0 +1,137 @@
+"""recipes/quickstart.sh around a stand-in for glue_task.sh, and recipes/by_degree.py."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fairseq_palbert.errors import UserError
+from recipes import by_degree
+
+ROOT = Path(__file__).resolve().parents[2]
+EXITS = {1: 2, 2: 3, 3: 4}
+GLUE_TASK = """#!/usr/bin/env bash
+set -eu
+echo "$* $GLUE_DIR $VOCAB_DIR $SEEDS" >>"$RUN_DIR/calls"
+[[ -f "$VOCAB_DIR/gpt2_bpe/dict.txt" ]]
+scores="$RUN_DIR/seed$SEEDS/scores/valid"
+mkdir -p "$scores"
+cp "$STAND_IN"/* "$scores"
+"""
+
+
+@pytest.fixture
+def write_scores(tmp_path):
+    """write_scores(folder, degrees, exits, wrong, depth) writes what scoring leaves: each degree leaves at its layer, and the
+    first ``wrong`` answers are wrong."""
+
+    def write(folder: Path, degrees: list[int], exits: dict[int, int] = EXITS, wrong: int = 0, depth: int = 6) -> Path:
+        folder.mkdir(parents=True)
+        (folder / "scores.jsonl").write_text(json.dumps({"rule": "q_exit", "exit_histogram": [0] * depth}) + "\n")
+        rows = ["index\tlabel\tq_exit:0.5.prediction\tq_exit:0.5.exit_layer"]
+        rows += [f"{i}\t1\t{int(i >= wrong)}\t{exits[degree]}" for i, degree in reversed(list(enumerate(degrees)))]
+        (folder / "predictions.tsv").write_text("".join(row + "\n" for row in rows))
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def raw(tmp_path):
+    path = tmp_path / "dev.tsv"
+    path.write_text("sentence\tlabel\tdegree\n" + "".join(f"s\t1\t{degree}\n" for degree in DEGREES))
+    return path
+
+
+DEGREES = [1, 3, 2, 1, 2, 3, 1, 1, 1, 1] * 4
+
+
+def test_the_table_and_the_claim(raw, write_scores, tmp_path, capsys):
+    by_degree.main([str(raw), str(write_scores(tmp_path / "scores", DEGREES, wrong=1))])
+    table, claim = capsys.readouterr().out.rsplit("\n", 2)[:2]
+    assert [line.split() for line in table.splitlines()[1:]] == [
+        ["1", "24", "95.8%", "2.00"], ["2", "8", "100.0%", "3.00"], ["3", "8", "100.0%", "4.00"], ["all", "40", "97.5%", "2.60"],
+    ]
+    assert claim.startswith("As claimed")
+
+
+@pytest.mark.parametrize("scores, message", [
+    ({"wrong": 3}, "accuracy 92.5% is below 95%"),
+    ({"exits": {1: 2, 2: 4, 3: 3}}, "degree 3 leaves before degree 2"),
+    ({"exits": {1: 3, 2: 3, 3: 3}}, "the hardest degree leaves 0.00 layers after the easiest, not 0.3"),
+    ({"exits": {1: 5, 2: 5, 3: 6}}, "the mean exit layer 5.20 is above 4.50 of 6"),
+])
+def test_a_broken_claim_is_one_line(raw, write_scores, tmp_path, scores, message):
+    with pytest.raises(UserError, match=message):
+        by_degree.main([str(raw), str(write_scores(tmp_path / "scores", DEGREES, **scores))])
+
+
+@pytest.mark.parametrize("change, flags, message", [
+    (lambda scores: (scores / "predictions.tsv").unlink(), [], "predictions.tsv: No such file"),
+    (lambda scores: None, ["--rule", "fixed:6"], "no rule 'fixed:6': score it with --exit fixed:6"),
+    (lambda scores: (scores / "predictions.tsv").write_text("index\n0\n"), [], "has not one row for each of the 40 rows"),
+])
+def test_files_that_do_not_fit_are_one_line(raw, write_scores, tmp_path, change, flags, message):
+    scores = write_scores(tmp_path / "scores", DEGREES)
+    change(scores)
+    with pytest.raises(UserError, match=message):
+        by_degree.main([str(raw), str(scores), *flags])
+
+
+class TestRecipe:
+    @pytest.fixture
+    def quickstart(self, tmp_path):
+        """quickstart(*arguments, **variables) runs the recipe in a copy of the recipes whose set-up does nothing and whose
+        glue_task.sh gives the scores in tmp_path/scores."""
+        root = tmp_path / "copy"
+        shutil.copytree(ROOT / "recipes", root / "recipes")
+        for package in ("fairseq_palbert", "preprocess"):
+            (root / package).symlink_to(ROOT / package)
+        (root / "recipes" / "setup.sh").write_text("#!/usr/bin/env bash\n")
+        (root / "recipes" / "glue_task.sh").write_text(GLUE_TASK)
+        environment = {
+            "PATH": os.environ["PATH"], "VENV": sys.prefix, "RUN_DIR": str(tmp_path / "run"), "STAND_IN": str(tmp_path / "scores"),
+        }
+
+        def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess:
+            return subprocess.run([str(root / "recipes" / "quickstart.sh"), *arguments], env=environment | variables, cwd=tmp_path,
+                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+
+        return run
+
+    def degrees(self, run_dir: Path) -> list[int]:
+        lines = (run_dir / "raw" / "Cues" / "dev.tsv").read_text().splitlines()[1:]
+        return [int(line.split("\t")[2]) for line in lines]
+
+    def test_generates_once_and_tells_whether_the_claim_holds(self, quickstart, write_scores, tmp_path):
+        run_dir = tmp_path / "run"
+        first = quickstart(STAND_IN=str(tmp_path))  # holds no scores
+        assert first.returncode == 1 and "predictions.tsv" in first.stderr and "Traceback" not in first.stderr
+        degrees = self.degrees(run_dir)
+        (run_dir / "raw" / "Cues" / "test.tsv").write_text("not generated again")
+
+        write_scores(tmp_path / "scores", degrees)
+        held = quickstart()
+        assert held.returncode == 0, held.stderr
+        assert "As claimed" in held.stdout
+        assert (run_dir / "raw" / "Cues" / "test.tsv").read_text() == "not generated again"
+
+        write_scores(tmp_path / "other", degrees, exits={1: 4, 2: 3, 3: 2})
+        broken = quickstart(SEED="2", STAND_IN=str(tmp_path / "other"))
+        assert broken.returncode == 1
+        assert len([line for line in broken.stderr.splitlines() if "error" in line]) == 1
+        assert (run_dir / "calls").read_text().splitlines() == [
+            f"Cues {run_dir}/raw {run_dir}/vocab {seed}" for seed in (1, 1, 2)
+        ]
+
+    def test_takes_no_argument(self, quickstart):
+        run = quickstart("RTE")
+        assert run.returncode == 1 and run.stderr.startswith("quickstart.sh: error: takes no argument")
+
+    def test_help(self, quickstart):
+        run = quickstart("--help")
+        assert run.returncode == 0 and "RUN_DIR" in run.stdout

@@ -80,16 +80,16 @@ def _splits(task: GlueTask, names: list[str] | None) -> list[Split]:
 def _print(task: GlueTask, report: SplitReport) -> None:
     """One line on the split's size, and a warning line for all that its user should know of."""
     name = f"{task.name} {report.split.name}"
-    print(f"{name}: {report.rows} rows")
+    print(f"{name}: {report.rows} rows (official: {report.split.rows})")
     warnings = []
     if report.rows != report.split.rows:
-        warnings.append(f"{report.rows} rows, but GLUE's own file has {report.split.rows}")
+        warnings.append(f"{report.rows} rows, but the official file has {report.split.rows}")
     if report.rejected:
         lines = ", ".join(str(row.line) for row in report.rejected[:NAMED_LINES])
         more = ", ..." * (len(report.rejected) > NAMED_LINES)
-        warnings.append(f"{len(report.rejected)} malformed rows left out (lines {lines}{more}), see {REJECTED_FILE}")
+        warnings.append(f"malformed rows left out: {len(report.rejected)} (lines {lines}{more}), see {REJECTED_FILE}")
     if report.empty:
-        warnings.append(f"{report.empty} rows have an empty sentence; they are kept")
+        warnings.append(f"rows kept although a sentence is empty: {report.empty}")
     for warning in warnings:
         print(f"warning: {name}: {warning}", file=sys.stderr)
 

@@ -86,7 +86,11 @@ def _msr_records(split: Split, path: Path, needed: tuple[str, ...]) -> Iterator[
 def _msr_dev_ids(folder: Path) -> set[tuple[str, ...]]:
     for name in _MSR_DEV_IDS:
         if (folder / name).is_file():
-            return {record.values for record in read_records(folder / name, _MSR_IDS, columns=_MSR_IDS)}
+            records = list(read_records(folder / name, _MSR_IDS, columns=_MSR_IDS))
+            for record in records:
+                if record.problem:
+                    raise UserError(f"{folder / name}, line {record.line}: {record.problem}: give GLUE's own file")
+            return {record.values for record in records}
     raise UserError(f"{folder / _MSR_DEV_IDS[0]} is missing: it tells MRPC's dev from its train; "
                     f"`python -m preprocess.download --task MRPC --out {folder.parent}` fetches it")
 

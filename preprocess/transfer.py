@@ -43,9 +43,10 @@ def download(url: str, target: str | Path, size: int | None = None, sha256: str 
             _lock(file, part)
             try:
                 _fetch(url, file, size)
-            finally:
+            except UserError:
                 if not file.tell():
                     part.unlink()
+                raise
         if problem := _mismatch(part, size, sha256):
             part.unlink()
             raise UserError(f"{url}: what was sent {problem} and was removed: try again, or put the file at {target}")
@@ -76,13 +77,13 @@ def _lock(file: BinaryIO, part: Path) -> None:
 
 def _fetch(url: str, file: BinaryIO, size: int | None) -> None:
     """Bring ``file`` to its full length, going on after every break as long as something still arrives."""
-    failures = 0
+    failures, longest = 0, file.tell()
     while failures < ATTEMPTS:
-        before = file.tell()
         try:
             return _receive(url, file, size)
         except _BrokenOff:
-            failures = 0 if file.tell() > before else failures + 1
+            failures = 0 if file.tell() > longest else failures + 1
+            longest = max(longest, file.tell())
             time.sleep(PAUSE)
     raise UserError(f"{url} broke off after {file.tell()} bytes {ATTEMPTS} times in a row: try again, it goes on there")
 

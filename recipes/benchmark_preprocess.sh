@@ -5,9 +5,10 @@
 #
 # Inputs:    GLUE_DIR/TASK and VOCAB_DIR/gpt2_bpe.
 # Variables: WORKERS (default: the number of cores), for both; REPEATS (default: 3).
-# Outputs:   the seconds of every run, both medians and their ratio on stdout. It fails where the two make
-#            other .bin or .idx files of the sentences. fairseq's script is the installed one, its line ends made LF, its 60 workers
-#            made WORKERS, and its downloads left out; it runs in a temporary folder.
+# Outputs:   the seconds of every run, both medians and their ratio on stdout. It fails where the two make other .bin or
+#            .idx files of the sentences.
+# fairseq's script is the installed one, its line ends made LF, its 60 workers made WORKERS, its downloads left out. It
+# runs in a temporary folder.
 # Duration:  2 to 3 minutes a repeat on 2 busy cores. Expected ratio: above 2 (measured: RTE 7.5, SST-2 3.6).
 
 set -euo pipefail

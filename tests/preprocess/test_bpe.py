@@ -80,6 +80,8 @@ def replace(folder, name: str, content: bytes | None) -> None:
     ("vocab.bpe", b"#version\nQQ WW\n", "no byte-level BPE: .*QQ"),
     ("vocab.bpe", b"#version\na b c\n", "no byte-level BPE"),
     ("vocab.bpe", b"\xff\n", "no byte-level BPE"),
+    ("dict.txt", b"", "dict.txt names no piece of encoder.json"),
+    ("dict.txt", b"the 5\n", "dict.txt names no piece of encoder.json"),
     ("dict.txt", b"12 x\n", "dict.txt is no fairseq dictionary"),
     ("dict.txt", b"12 1\n12 1\n", "dict.txt is no fairseq dictionary: Duplicate word"),
     ("dict.txt", b"\xff 1\n", "dict.txt is no fairseq dictionary: Incorrect encoding"),

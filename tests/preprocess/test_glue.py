@@ -100,14 +100,14 @@ def test_sizes_other_than_glues_are_said(run, out, write_raw, capsys):
     write_raw("RTE")
     run("--task", "RTE", "--split", "train")
     output = capsys.readouterr()
-    assert "RTE train: 3 rows" in output.out
-    assert "warning: RTE train: 3 rows, but GLUE's own file has 2490" in output.err
+    assert "RTE train: 3 rows (official: 2490)" in output.out
+    assert "warning: RTE train: 3 rows, but the official file has 2490" in output.err
 
 
 def test_an_empty_sentence_is_kept_and_said(run, out, write_raw, capsys):
     set_row(write_raw("RTE"), b"0\t \tb\tentailment")
     run("--task", "RTE", "--split", "train")
-    assert "RTE train: 1 rows have an empty sentence; they are kept" in capsys.readouterr().err
+    assert "RTE train: rows kept although a sentence is empty: 1" in capsys.readouterr().err
     assert json.loads((out / "RTE" / "glue.json").read_text())["splits"]["train"]["rows"] == 3
 
 
@@ -141,7 +141,7 @@ def test_keep_going_lists_the_row_beside_the_output(name, row, words, run, out, 
     assert rejected == f"train\t{folder / 'train.tsv'}\t2\t{reason}\t{row.decode('utf-8', 'backslashreplace')}"
     split = json.loads((out / name / "glue.json").read_text())["splits"]["train"]
     assert (split["rows"], split["rejected"]) == (2, 1)
-    assert f"{name} train: 1 malformed rows left out (lines 2), see rejected.tsv" in capsys.readouterr().err
+    assert f"{name} train: malformed rows left out: 1 (lines 2), see rejected.tsv" in capsys.readouterr().err
 
 
 def test_rows_of_other_widths_in_qqp_are_dropped_counted_and_named(run, out, write_raw, capsys):
@@ -149,7 +149,7 @@ def test_rows_of_other_widths_in_qqp_are_dropped_counted_and_named(run, out, wri
     for line in range(2, 9):
         set_row(folder, b"0\ta", line=line)
     run("--task", "QQP")
-    assert "QQP train: 7 malformed rows left out (lines 2, 3, 4, 5, 6, ...), see" in capsys.readouterr().err
+    assert "QQP train: malformed rows left out: 7 (lines 2, 3, 4, 5, 6, ...), see" in capsys.readouterr().err
     assert len((out / "QQP" / "rejected.tsv").read_text().splitlines()) == 8
 
 

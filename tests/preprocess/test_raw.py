@@ -93,6 +93,12 @@ def test_msr_originals_without_dev_ids_are_refused(msr):
         examples("MRPC", "train", msr.parent)
 
 
+def test_malformed_dev_ids_are_refused(msr):
+    (msr / "mrpc_dev_ids.tsv").write_text("11\t21\n12 22\n")
+    with pytest.raises(UserError, match="mrpc_dev_ids.tsv, line 2: 1 field instead of 2 fields"):
+        examples("MRPC", "valid", msr.parent)
+
+
 def test_a_malformed_msr_row_is_named_once(msr):
     replace_row(msr, "1\t10", "msr_paraphrase_train.txt")
     for split, count in (("train", 1), ("valid", 0)):

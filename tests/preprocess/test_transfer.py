@@ -89,6 +89,18 @@ def test_a_server_without_right_ranges_sends_it_all_again(server, target, behavi
     assert target.read_bytes() == CONTENT
 
 
+def test_a_server_that_never_gets_further_is_given_up(server, target):
+    server.shift_ranges = True
+    server.stop_after = [2 * CHUNK] * 100
+    assert "broke off" in refusal(server.url + "data.zip", target)
+    assert len(server.ranges) < 10
+
+
+def test_an_empty_file_may_be_what_there_is(server, target):
+    server.files["data.zip"] = b""
+    assert download(server.url + "data.zip", target).read_bytes() == b""
+
+
 def test_a_part_longer_than_the_file_is_begun_again(server, target):
     target.parent.mkdir()
     part(target).write_bytes(CONTENT + b"more")

@@ -122,7 +122,7 @@ class PonderClassification(FairseqCriterion):
         targets = sample["target"]
         depth = len(output.logits)
         predictions = output.logits.squeeze(-1) if self.regression else output.logits.argmax(-1)  # [N, B]
-        exits = exit_layer(cdf(output.halting_logits[:depth - 1]), self.threshold)
+        exits = exit_layer(cdf(output.halting_logits[:depth - 1].double()), self.threshold)  # as the exit rules
         at_exit = predictions.gather(0, exits[None] - 1)[0]
         if self.regression:
             by_layer = {"squared_error": ((predictions.float() - targets.float()) ** 2).sum(1)}

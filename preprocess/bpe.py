@@ -34,7 +34,7 @@ class Vocabulary:
         # dict.txt names a BPE piece by its number in encoder.json; a piece that it lacks becomes <unk>, as in fairseq
         self._fairseq_id = np.array([self.dictionary.index(str(piece)) for piece in range(size)])
         if (self._fairseq_id == self.dictionary.unk()).all():
-            raise UserError(f"{self.folder / 'dict.txt'} names no piece of encoder.json: give the one that goes with it")
+            raise UserError(f"{self.folder / 'dict.txt'} names no piece of encoder.json: give the one that goes along")
 
     def encode(self, sentences: Sequence[str]) -> list[np.ndarray]:
         """Dictionary ids of each sentence, with ``</s>`` at the end and no ``<s>``. Outer white space is dropped."""

@@ -18,9 +18,10 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 import fairseq_palbert  # noqa: F401  registers
 
 VOCABULARY = 50265  # RoBERTa's, <mask> included
-STOCK = ("--arch", "roberta_base", "--task", "sentence_prediction", "--num-classes", "2", "--criterion", "sentence_prediction",
-         "--classification-head-name", "classification", "--max-positions", "512")
-OURS = ("--arch", "palbert_roberta_base", "--task", "glue", "--glue-task", "SST-2", "--criterion", "ponder_classification")
+STOCK = ("--arch", "roberta_base", "--task", "sentence_prediction", "--num-classes", "2", "--max-positions", "512",
+         "--criterion", "sentence_prediction", "--classification-head-name", "classification")
+OURS = ("--arch", "palbert_roberta_base", "--task", "glue", "--glue-task", "SST-2",
+        "--criterion", "ponder_classification")
 
 
 class Training:
@@ -62,9 +63,10 @@ def write_dictionaries(folder: Path) -> None:
 
 
 def make_sample(batch: int, tokens: int) -> dict:
+    src_tokens = torch.randint(4, VOCABULARY, (batch, tokens))
     return {
         "id": torch.arange(batch),
-        "net_input": {"src_tokens": torch.randint(4, VOCABULARY, (batch, tokens)), "src_lengths": torch.full((batch,), tokens)},
+        "net_input": {"src_tokens": src_tokens, "src_lengths": torch.full((batch,), tokens)},
         "target": torch.randint(2, (batch,)),
         "nsentences": batch,
         "ntokens": batch * tokens,

@@ -20,42 +20,41 @@ from .training_start import StartConfig, check_device, starting_point
 logger = logging.getLogger(__name__)
 
 
-def _preset(meaning: str) -> dict[str, str]:
-    return {"help": f"{meaning} (default: the architecture's)"}
+def _flag(default, meaning: str):
+    return field(default=default, metadata={"help": meaning})
+
+
+def _preset(meaning: str):
+    return _flag(None, f"{meaning} (default: the architecture's)")
 
 
 @dataclass
 class PalbertConfig(StartConfig):
-    encoder_layers: Optional[int] = field(default=None, metadata=_preset("layers N"))
-    encoder_embed_dim: Optional[int] = field(default=None, metadata=_preset("hidden units C"))
-    encoder_ffn_embed_dim: Optional[int] = field(default=None, metadata=_preset("units inside the feed-forward part"))
-    encoder_attention_heads: Optional[int] = field(default=None, metadata=_preset("attention heads"))
-    encoder_max_positions: int = field(default=512, metadata={"help": "most tokens of an example that have a position"})
-    activation_fn: str = field(
-        default="gelu", metadata={"help": f"activation inside the feed-forward part: {', '.join(ACTIVATIONS)}"}
+    encoder_layers: Optional[int] = _preset("layers N")
+    encoder_embed_dim: Optional[int] = _preset("hidden units C")
+    encoder_ffn_embed_dim: Optional[int] = _preset("units inside the feed-forward part")
+    encoder_attention_heads: Optional[int] = _preset("attention heads")
+    encoder_max_positions: int = _flag(512, "most tokens of an example that have a position")
+    activation_fn: str = _flag("gelu", f"activation inside the feed-forward part: {', '.join(ACTIVATIONS)}")
+    dropout: float = _flag(0.1, "dropout after embeddings, attention and feed-forward part")
+    attention_dropout: float = _flag(0.1, "dropout of attention weights")
+    activation_dropout: float = _flag(0.0, "dropout after the activation")
+    per_layer_pooler: bool = _flag(False, "one pooler a layer instead of one for all")
+    per_layer_classifier: bool = _flag(False, "one classifier a layer instead of one for all")
+    per_layer_lambda: bool = _flag(
+        False, "one lambda module for each layer but the last instead of one for all (of an rnn, one readout)"
     )
-    dropout: float = field(default=0.1, metadata={"help": "dropout after embeddings, attention and feed-forward part"})
-    attention_dropout: float = field(default=0.1, metadata={"help": "dropout of attention weights"})
-    activation_dropout: float = field(default=0.0, metadata={"help": "dropout after the activation"})
-    per_layer_pooler: bool = field(default=False, metadata={"help": "one pooler a layer instead of one for all"})
-    per_layer_classifier: bool = field(default=False, metadata={"help": "one classifier a layer instead of one for all"})
-    per_layer_lambda: bool = field(
-        default=False, metadata={"help": "one lambda module for each layer but the last instead of one for all (of an rnn: the readout)"}
+    classifier_dropout: float = _flag(0.1, "dropout of the classifier's input (PALBERT: 0.1)")
+    lambda_module: str = _flag("mlp", f"lambda module (PALBERT: mlp, PonderNet: linear): {', '.join(LAMBDA_MODULES)}")
+    lambda_depth: int = _flag(3, "Linear + Tanh layers of the mlp before its readout (PALBERT: 3)")
+    lambda_input: str = _flag(
+        "concat", "how the mlp takes in the pooled vectors of earlier layers: side by side, subtracted, or both ways "
+                  f"(PALBERT: concat): {', '.join(LAMBDA_INPUTS)}"
     )
-    classifier_dropout: float = field(default=0.1, metadata={"help": "dropout of the classifier's input (PALBERT: 0.1)"})
-    lambda_module: str = field(
-        default="mlp", metadata={"help": f"lambda module (PALBERT: mlp, PonderNet: linear): {', '.join(LAMBDA_MODULES)}"}
-    )
-    lambda_depth: int = field(default=3, metadata={"help": "Linear + Tanh layers of the mlp before its readout (PALBERT: 3)"})
-    lambda_input: str = field(
-        default="concat",
-        metadata={"help": "how the mlp takes in earlier layers' pooled vectors, side by side, subtracted or both "
-                          f"(PALBERT: concat): {', '.join(LAMBDA_INPUTS)}"},
-    )
-    lambda_lookback: int = field(default=1, metadata={"help": "how many layers the mlp looks back (PALBERT: 1)"})
-    lambda_layer_embedding: bool = field(default=False, metadata={"help": "add a learned vector per layer to the lambda module's input"})
-    lambda_detach: bool = field(default=False, metadata={"help": "let no gradient of the halting logits into pooler and encoder"})
-    lambda_dropout: float = field(default=0.0, metadata={"help": "dropout of the lambda module's input (published code: 0.1)"})
+    lambda_lookback: int = _flag(1, "how many layers the mlp looks back (PALBERT: 1)")
+    lambda_layer_embedding: bool = _flag(False, "add a learned vector per layer to the lambda module's input")
+    lambda_detach: bool = _flag(False, "let no gradient of the halting logits into pooler and encoder")
+    lambda_dropout: float = _flag(0.0, "dropout of the lambda module's input (published code: 0.1)")
 
 
 @register_model("palbert_roberta", dataclass=PalbertConfig)
@@ -95,14 +94,15 @@ class PalbertModel(BaseFairseqModel):
         tag_parameters(network)
         return cls(cfg, network)
 
-    def forward(self, src_tokens: Tensor, src_lengths: Tensor | None = None, halt_at_last: bool = False) -> PonderOutput:
+    def forward(self, src_tokens: Tensor, src_lengths: Tensor | None = None,
+                halt_at_last: bool = False) -> PonderOutput:
         """All depths; lengths follow from the padding. Shape: src_tokens [B, T] -> see ``PonderOutput``.
 
         Raises UserError where ``halt_at_last`` asks for a halting logit that the model does not have.
         """
         if halt_at_last and self.network.heads_shape.per_layer_lambda:
-            raise UserError("--posterior-remainder none (part of --as-released) reads the last layer's halting logit, which "
-                            "--per-layer-lambda leaves out: drop one of the two")
+            raise UserError("--posterior-remainder none (part of --as-released) reads the last layer's halting logit, "
+                            "which --per-layer-lambda leaves out: drop one of the two")
         return self.network(src_tokens, halt_at_last)
 
     def start_training(self) -> None:
@@ -133,19 +133,19 @@ def _check_config(cfg: PalbertConfig) -> None:
     choices = {"activation_fn": ACTIVATIONS, "lambda_module": LAMBDA_MODULES, "lambda_input": LAMBDA_INPUTS}
     for name, allowed in choices.items():
         if getattr(cfg, name) not in allowed:
-            raise UserError(f"{_flag(name)} {getattr(cfg, name)}: choose from {', '.join(allowed)}")
+            raise UserError(f"{_as_flag(name)} {getattr(cfg, name)}: choose from {', '.join(allowed)}")
     least = {"encoder_layers": 2, "encoder_embed_dim": 1, "encoder_ffn_embed_dim": 1, "encoder_attention_heads": 1,
              "encoder_max_positions": 1, "lambda_depth": 1, "lambda_lookback": 1}
     for name, bound in least.items():
         if getattr(cfg, name) < bound:
-            raise UserError(f"{_flag(name)} {getattr(cfg, name)}: at least {bound}")
+            raise UserError(f"{_as_flag(name)} {getattr(cfg, name)}: at least {bound}")
     for name in (item.name for item in fields(PalbertConfig) if item.name.endswith("dropout")):
         if not 0 <= getattr(cfg, name) < 1:
-            raise UserError(f"{_flag(name)} {getattr(cfg, name)}: choose a value from 0 up to, not including, 1")
+            raise UserError(f"{_as_flag(name)} {getattr(cfg, name)}: choose a value from 0 up to, not including, 1")
     if cfg.encoder_embed_dim % cfg.encoder_attention_heads:
         raise UserError(f"--encoder-embed-dim {cfg.encoder_embed_dim} is not divisible by --encoder-attention-heads "
                         f"{cfg.encoder_attention_heads}")
 
 
-def _flag(field_name: str) -> str:
+def _as_flag(field_name: str) -> str:
     return "--" + field_name.replace("_", "-")

@@ -41,13 +41,14 @@ class StartingPoint:
     heads: tuple[str, ...] | None = None
 
     def weights(self, offered: dict[str, Tensor], fresh: dict[str, Tensor]) -> StartingWeights:
-        """From the checkpoint's tensors and the model's own. Raises UserError for the first tensor that does not fit."""
+        """From the checkpoint's tensors and the model's own. Raises UserError by the first that does not fit."""
         if is_stock(offered):
             encoder, others = encoder_from_stock(offered)
-            return self._transferred({ENCODER + name: tensor for name, tensor in encoder.items()}, others, fresh, heads=())
+            encoder = {ENCODER + name: tensor for name, tensor in encoder.items()}
+            return self._transferred(encoder, others, fresh, heads=())
         if not _under(NETWORK, offered):
-            raise UserError(f"{self.name} holds neither a palbert_roberta nor fairseq's RoBERTa: its first tensor is "
-                            f"{next(iter(offered), 'missing')}")
+            raise UserError(f"{self.name} holds neither a palbert_roberta nor fairseq's RoBERTa: its first tensor "
+                            f"is {next(iter(offered), 'missing')}")
         if self.heads is not None:
             return self._transferred(offered, [], fresh, self.heads)
         self._check_fit(offered, fresh)
@@ -93,6 +94,9 @@ def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _modules(names: Iterable[str]) -> list[str]:
-    """The modules that hold the tensors, each once: network.pooler.copies.0.bias -> pooler, encoder.lm_head.bias -> encoder.lm_head."""
+    """The modules that hold the tensors, each once.
+
+    network.pooler.copies.0.bias -> pooler, encoder.lm_head.bias -> encoder.lm_head.
+    """
     modules = (name.split(".")[1] if name.startswith(NETWORK) else ".".join(name.split(".")[:2]) for name in names)
     return list(dict.fromkeys(modules))

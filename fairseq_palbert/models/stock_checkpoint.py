@@ -1,7 +1,7 @@
 """Stock fairseq RoBERTa checkpoints: reading the file, and its tensors under this plugin's names.
 
-Two forms are known: today's, and that of RoBERTa's public archives, which is written by torch's legacy serialization and
-calls the encoder ``decoder``, its first LayerNorm ``emb_layer_norm``, and the joined query, key and value ``in_proj``.
+Two forms are known: today's, and that of RoBERTa's public archives, which is written by torch's legacy serialization
+and calls the encoder ``decoder``, its first LayerNorm ``emb_layer_norm``, and query, key and value, joined, ``in_proj``.
 """
 
 import pickle
@@ -28,7 +28,7 @@ _namespace_allowed = ExitStack()
 
 
 def allow_namespace() -> None:
-    """Lets torch read ``argparse.Namespace`` from a file, as fairseq's argparse models write it, until ``forbid_namespace``.
+    """Lets torch read ``argparse.Namespace``, which fairseq's own models write, until ``forbid_namespace``.
 
     fairseq reads a checkpoint between two hooks of the model, so this spans more than one call.
     """

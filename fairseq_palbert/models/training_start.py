@@ -1,7 +1,7 @@
 """What is looked at before training starts: the device against the precision asked for, and the file to start from.
 
-fairseq itself trains from scratch where ``--restore-file`` does not exist, ends in a traceback where a file does not fit,
-and says nothing where a precision has no effect.
+fairseq itself trains from scratch where ``--restore-file`` does not exist, ends in a traceback where a file does not
+fit, and says nothing where a precision has no effect.
 """
 
 import logging
@@ -53,21 +53,22 @@ class StartConfig(FairseqDataclass):
 
 
 def check_device(cfg: StartConfig) -> None:
-    """Raises UserError where ``--fp16``, ``--bf16`` and ``--amp`` contradict each other, and where the device cannot do what is
-    asked: for these three, and for several workers on the CPU."""
+    """Raises UserError where ``--fp16``, ``--bf16`` and ``--amp`` contradict each other, and where the device cannot do
+    what is asked: for these three, and for several workers on the CPU."""
     asked = [flag for flag in PRECISIONS if getattr(cfg, flag)]
     if len(asked) > 1:
         raise UserError(f"--{' and --'.join(asked)} contradict each other: choose one")
     if torch.cuda.is_available() and not cfg.cpu:
         return
     if cfg.amp:
-        raise UserError("--amp does nothing on the CPU, where fairseq would train in float32: use --bf16 or leave it out")
+        raise UserError("--amp does nothing on the CPU, where fairseq would train in float32: use --bf16 or leave it "
+                        "out")
     if cfg.fp16 and not (cfg.fp16_no_flatten_grads or cfg.memory_efficient_fp16):
         raise UserError("--fp16 joins all gradients into one tensor on a GPU: on the CPU use --bf16 or add "
                         "--fp16-no-flatten-grads")
     if cfg.distributed_world_size > 1 and cfg.ddp_backend in ("c10d", "pytorch_ddp"):
-        raise UserError(f"--ddp-backend {cfg.ddp_backend} is set up for GPUs by fairseq: several workers on the CPU need "
-                        f"--ddp-backend legacy_ddp")
+        raise UserError(f"--ddp-backend {cfg.ddp_backend} is set up for GPUs by fairseq: several workers on the CPU "
+                        f"need --ddp-backend legacy_ddp")
 
 
 def starting_point(cfg: StartConfig, fresh: dict[str, Tensor]) -> StartingPoint | None:
@@ -83,8 +84,8 @@ def starting_point(cfg: StartConfig, fresh: dict[str, Tensor]) -> StartingPoint 
             raise UserError(f"{name}: there is no such file")
         return None
     if cfg.distributed_world_size > 1 and not cfg.load_checkpoint_on_all_dp_ranks:
-        raise UserError(f"to start from {path} several workers need --load-checkpoint-on-all-dp-ranks: by itself fairseq "
-                        f"sends the checkpoint in a form that torch 2.6 and later refuse")
+        raise UserError(f"to start from {path} several workers need --load-checkpoint-on-all-dp-ranks: by itself "
+                        f"fairseq sends the checkpoint in a form that torch 2.6 and later refuse")
     try:
         state = read_checkpoint(path)
     except ValueError as error:
@@ -114,8 +115,8 @@ def _point(flag: str, name: str, state: dict[str, Any], cfg: StartConfig) -> Sta
     _check_settings(name, settings, cfg, ENCODER_SETTINGS)
     if is_stock(state["model"]):
         if flag != FINETUNE and not all(getattr(cfg, reset) for reset in RESETS):
-            raise UserError(f"{name} is a stock RoBERTa: add {' '.join('--' + reset.replace('_', '-') for reset in RESETS)}, "
-                            f"or use {FINETUNE}")
+            flags = " ".join("--" + reset.replace("_", "-") for reset in RESETS)
+            raise UserError(f"{name} is a stock RoBERTa: add {flags}, or use {FINETUNE}")
         return StartingPoint(name)
     if flag != FINETUNE:
         _check_settings(name, settings, cfg, LAMBDA_SETTINGS)

@@ -1,8 +1,8 @@
 """Lambda modules: from the pooled vectors z of this layer and those before it to this layer's halting logit l.
 
-Sizes: L consecutive layers, B sentences, C hidden units, k previous layers looked back at. What a module has to remember
-of the layers before is one tensor with a row per sentence, so that rows can be dropped as sentences exit. Each ends in a
-readout that is shared by all depths or has one copy a layer.
+Sizes: L consecutive layers, B sentences, C hidden units, k previous layers looked back at. What a module has to
+remember of the layers before is one tensor with a row per sentence, so that rows can be dropped as sentences exit. Each
+ends in a readout that is shared by all depths or has one copy a layer.
 """
 
 import torch
@@ -55,7 +55,8 @@ class MlpLambda(nn.Module):
         return pooled.new_zeros(pooled.shape[-2], self.lookback, pooled.shape[-1])
 
     def forward(self, first: int, pooled: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """Shape: pooled [L, B, C] from layer ``first`` on, memory [B, k, C], oldest first -> halting logits [L, B], memory."""
+        """Shape: pooled [L, B, C] from layer ``first`` on, memory [B, k, C], oldest first -> halting logits [L, B],
+        memory."""
         history = torch.cat([memory.transpose(0, 1), pooled])  # [k + L, B, C]
         # With k = 2, L = 3 and first = 1 the rows of history are the layers −1 0 1 2 3: j back starts at row k − j.
         layers = pooled.shape[0]

@@ -33,7 +33,7 @@ class HeadsShape:
 
 @dataclass(frozen=True)
 class PonderOutput:
-    """``logits`` [N, B, K] of every layer; ``halting_logits`` [N − 1, B], or [N, B] where the last one was asked for."""
+    """``logits`` [N, B, K] of every layer; ``halting_logits`` [N − 1, B], or [N, B] where the last was asked for."""
 
     logits: Tensor
     halting_logits: Tensor
@@ -64,16 +64,14 @@ class PonderingClassifier(nn.Module):
 
     def _make_lambda_module(self, hidden: int, heads: HeadsShape) -> nn.Module:
         copies = self.depth - 1 if heads.per_layer_lambda else 1
-        if heads.lambda_module == "linear":
-            return LinearLambda(hidden, copies, heads.lambda_dropout)
-        if heads.lambda_module == "rnn":
-            return RnnLambda(hidden, copies, heads.lambda_dropout)
-        return MlpLambda(hidden, copies, heads.lambda_dropout, heads.lambda_depth, heads.lambda_input,
-                         heads.lambda_lookback)
+        if heads.lambda_module == "mlp":
+            return MlpLambda(hidden, copies, heads.lambda_dropout, heads.lambda_depth, heads.lambda_input,
+                             heads.lambda_lookback)
+        return {"linear": LinearLambda, "rnn": RnnLambda}[heads.lambda_module](hidden, copies, heads.lambda_dropout)
 
     def forward(self, tokens: Tensor, halt_at_last: bool = False) -> PonderOutput:
-        """All depths. ``halt_at_last`` asks for the last layer's halting logit too, which one lambda module a layer does
-        not have. Shape: tokens [B, T] -> see ``PonderOutput``."""
+        """All depths. ``halt_at_last`` asks for the last layer's halting logit too, which one lambda module a layer
+        does not have. Shape: tokens [B, T] -> see ``PonderOutput``."""
         attended = self.attended(tokens)
         hidden = self.embed(tokens)
         first_tokens = []

@@ -31,7 +31,10 @@ class TransformerLayer(nn.Module):
         self.output_norm = nn.LayerNorm(hidden)
 
     def forward(self, hidden: Tensor, attended: Tensor | None) -> Tensor:
-        """``attended`` [B, 1, 1, T] is true where a token may be looked at, or None where all may. [B, T, C] -> [B, T, C]."""
+        """``attended`` [B, 1, 1, T] is true where a token may be looked at, or None where all may.
+
+        Shape: [B, T, C] -> [B, T, C].
+        """
         hidden = self.attention_norm(hidden + self._dropped(self._attend(hidden, attended)))
         inner = F.dropout(self.activation(self.fc1(hidden)), self.activation_dropout, self.training)
         return self.output_norm(hidden + self._dropped(self.fc2(inner)))

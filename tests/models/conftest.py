@@ -7,9 +7,8 @@ from collections import OrderedDict
 import pytest
 import torch
 
-ARCH = ("--arch", "palbert_roberta_tiny", "--encoder-layers", "3", "--encoder-embed-dim", "16", "--encoder-ffn-embed-dim", "24",
-        "--encoder-attention-heads", "2")
 STOCK = {"encoder_layers": 3, "encoder_embed_dim": 16, "encoder_ffn_embed_dim": 24, "encoder_attention_heads": 2}
+ARCH = ("--arch", "palbert_roberta_tiny", *(f"--{name.replace('_', '-')}={value}" for name, value in STOCK.items()))
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +51,8 @@ def build(configure):
 
 @pytest.fixture(scope="session")
 def make_stock(data):
-    """make_stock(**settings) is fairseq's own RoBERTa over the same dictionary, in evaluation mode, its weights not near zero."""
+    """make_stock(**settings) is fairseq's own RoBERTa over the same dictionary, in evaluation mode, with weights not
+    near zero."""
     from fairseq.data import Dictionary
     from fairseq.models.roberta import RobertaModel
 
@@ -77,7 +77,8 @@ def save_stock():
 
     def save(model, path, old=False):
         weights, args = model.state_dict(), model.args
-        history = {"criterion_name": "MaskedLmLoss", "optimizer_name": "FairseqAdam", "lr_scheduler_state": {}, "num_updates": 9}
+        history = {"criterion_name": "MaskedLmLoss", "optimizer_name": "FairseqAdam", "lr_scheduler_state": {},
+                   "num_updates": 9}
         state = {
             "args": args if old else None,
             "cfg": None if old else {"model": args},

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from fairseq_palbert.models.architectures import BASE
 from fairseq_palbert.modules.roberta import RobertaEncoder, RobertaShape
 
 TOLERANCE = 1e-5
@@ -54,8 +55,7 @@ def test_agrees_with_fairseq_at_every_layer_padded_and_alone(build, make_stock, 
 
 
 def test_agrees_with_fairseq_at_the_size_of_roberta_base(build, make_stock, tokens):
-    sizes = {"encoder_layers": 12, "encoder_embed_dim": 768, "encoder_ffn_embed_dim": 3072, "encoder_attention_heads": 12}
-    stock = make_stock(**sizes)
+    stock = make_stock(**BASE)
     model = build(arch=("--arch", "palbert_roberta_base", "--lambda-module", "linear"))
     for parameter in stock.parameters():
         parameter.data *= 0.25  # back to about the spread of pretrained weights
@@ -67,7 +67,8 @@ def test_agrees_with_fairseq_at_the_size_of_roberta_base(build, make_stock, toke
 TRANSFORMERS_NAMES = {
     "embeddings.word_embeddings": "embed_tokens", "embeddings.position_embeddings": "embed_positions",
     "embeddings.LayerNorm": "embedding_norm", "encoder.layer.": "layers.", "attention.output.dense": "out_proj",
-    "attention.output.LayerNorm": "attention_norm", "intermediate.dense": "fc1", "output.dense": "fc2", "output.LayerNorm": "output_norm",
+    "attention.output.LayerNorm": "attention_norm", "intermediate.dense": "fc1", "output.dense": "fc2",
+    "output.LayerNorm": "output_norm",
 }
 
 
@@ -85,7 +86,7 @@ def from_transformers(weights):
 
 
 def test_agrees_with_transformers_at_every_layer(tokens):
-    transformers = pytest.importorskip("transformers", reason="compares with transformers: see recipes/requirements-benchmark.txt")
+    transformers = pytest.importorskip("transformers", reason="needs recipes/requirements-benchmark.txt")
     torch.manual_seed(4)
     theirs = transformers.RobertaModel(transformers.RobertaConfig(
         vocab_size=55, hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=24,
@@ -94,8 +95,8 @@ def test_agrees_with_transformers_at_every_layer(tokens):
     for parameter in theirs.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     theirs.embeddings.token_type_embeddings.weight.data.zero_()  # RoBERTa has none in effect, fairseq's none at all
-    encoder = RobertaEncoder(RobertaShape(vocabulary=55, padding_id=1, max_positions=32, layers=3, hidden=16, ffn_hidden=24,
-                                          heads=2)).eval()
+    encoder = RobertaEncoder(RobertaShape(vocabulary=55, padding_id=1, max_positions=32, layers=3, hidden=16,
+                                          ffn_hidden=24, heads=2)).eval()
     encoder.load_state_dict(from_transformers(theirs.state_dict()))
     with torch.no_grad():
         expected = theirs(tokens, attention_mask=tokens.ne(1).long(), output_hidden_states=True).hidden_states

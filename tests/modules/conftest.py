@@ -21,7 +21,8 @@ SHAPE = RobertaShape(vocabulary=17, padding_id=1, max_positions=9, layers=3, hid
 def _configurations():
     for lambda_module in LAMBDA_MODULES:
         for values in itertools.product((False, True), repeat=len(SWITCHES)):
-            yield HeadsShape(outputs=3, classifier_dropout=0.0, **lambda_module, **dict(zip(SWITCHES, values, strict=True)))
+            switches = dict(zip(SWITCHES, values, strict=True))
+            yield HeadsShape(outputs=3, classifier_dropout=0.0, **lambda_module, **switches)
 
 
 @pytest.fixture(scope="session")

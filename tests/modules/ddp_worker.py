@@ -1,5 +1,5 @@
-"""Run by test_pondering.py: ``ddp_worker.py RANK FOLDER`` trains each configuration in FOLDER/configurations.json for two
-steps under torch's DistributedDataParallel, over gloo, with one more process."""
+"""Run by test_pondering.py: ``ddp_worker.py RANK FOLDER`` trains each configuration in FOLDER/configurations.json for
+two steps under torch's DistributedDataParallel, over gloo, with one more process."""
 
 import json
 import sys

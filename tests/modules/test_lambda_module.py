@@ -28,7 +28,7 @@ def test_the_mlp_sees_the_layers_before_by_a_nested_loop(joined, lookback):
     for n in range(layers):
         for b in range(sentences):
             now = pooled[n, b]
-            before = [pooled[n - j, b] if n >= j else torch.zeros(hidden, dtype=torch.float64) for j in range(1, lookback + 1)]
+            before = [pooled[n - j, b] if n >= j else torch.zeros_like(now) for j in range(1, lookback + 1)]
             parts = {
                 "concat": [now, *before],
                 "diff": [now - z for z in before],
@@ -57,7 +57,7 @@ def test_the_rnn_is_a_gru_over_depth():
     layers=st.integers(2, 6), sentences=st.integers(1, 3), shared=st.booleans(), data=st.data(),
 )
 def test_any_cut_in_depth_gives_the_same_halting_logits(name, joined, lookback, layers, sentences, shared, data):
-    """A module run over layers 1..c, then from its memory over c + 1..N, equals one run; rows left after the cut likewise."""
+    """A run over layers 1..c, then from its memory over c + 1..N, equals one run; so for rows left after the cut."""
     module = make(name, copies=1 if shared else layers, joined=joined, lookback=lookback)
     pooled = torch.randn(layers, sentences, 4, generator=torch.Generator().manual_seed(layers))
     cut = data.draw(st.integers(1, layers - 1))

@@ -48,7 +48,8 @@ def test_rows_may_be_dropped_between_depths(configurations, make_network, tokens
         network = make_network(heads)
         with torch.no_grad():
             expected = network(tokens)
-            hidden, attended = network.step(1, network.embed(tokens), network.attended(tokens)), network.attended(tokens)
+            attended = network.attended(tokens)
+            hidden = network.step(1, network.embed(tokens), attended)
             pooled = network.pool(1, hidden)
             _, memory = network.halt(1, pooled, network.initial_memory(pooled))
             hidden, attended, memory = hidden[kept], attended[kept], memory[kept]
@@ -79,7 +80,7 @@ def test_lambda_detach_stops_the_gradient_between_lambda_module_and_encoder(make
 
 
 def test_a_step_under_torch_ddp_runs(configurations, tmp_path):
-    """Every 11th configuration in two processes over gloo. DDP raises at the second forward where a gradient is missing."""
+    """Every 11th configuration in two processes over gloo. DDP raises at the second step where a gradient lacks."""
     (tmp_path / "configurations.json").write_text(json.dumps([asdict(heads) for heads in configurations[::11]]))
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     worker = Path(__file__).with_name("ddp_worker.py")

@@ -42,14 +42,14 @@ class PalbertConfig(StartConfig):
     per_layer_pooler: bool = _flag(False, "one pooler a layer instead of one for all")
     per_layer_classifier: bool = _flag(False, "one classifier a layer instead of one for all")
     per_layer_lambda: bool = _flag(
-        False, "one lambda module for each layer but the last instead of one for all (of an rnn, one readout)"
+        False, "one lambda module for each layer but the last instead of one for all (of an rnn: the readout)"
     )
     classifier_dropout: float = _flag(0.1, "dropout of the classifier's input (PALBERT: 0.1)")
     lambda_module: str = _flag("mlp", f"lambda module (PALBERT: mlp, PonderNet: linear): {', '.join(LAMBDA_MODULES)}")
     lambda_depth: int = _flag(3, "Linear + Tanh layers of the mlp before its readout (PALBERT: 3)")
     lambda_input: str = _flag(
-        "concat", "how the mlp takes in the pooled vectors of earlier layers: side by side, subtracted, or both ways "
-                  f"(PALBERT: concat): {', '.join(LAMBDA_INPUTS)}"
+        "concat", "how the mlp takes in earlier layers' pooled vectors, side by side, subtracted or both (PALBERT: concat): "
+                  f"{', '.join(LAMBDA_INPUTS)}"
     )
     lambda_lookback: int = _flag(1, "how many layers the mlp looks back (PALBERT: 1)")
     lambda_layer_embedding: bool = _flag(False, "add a learned vector per layer to the lambda module's input")

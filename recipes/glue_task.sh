@@ -3,7 +3,8 @@
 #
 #   GLUE_DIR=raw VOCAB_DIR=vocab recipes/glue_task.sh TASK [--stage N] [--stop-stage N]
 #
-# TASK: CoLA SST-2 MRPC STS-B QQP MNLI QNLI RTE WNLI, or AX (predictions of MNLI's model: train MNLI first)
+# TASK: CoLA SST-2 MRPC STS-B QQP MNLI QNLI RTE WNLI, or AX (predictions of MNLI's model: train MNLI first);
+# Cues, the generated task of recipes/quickstart.sh, goes the same way
 #
 # Stages: 1 preprocess, 2 pretrained encoder, 3 search (where a SEARCH_ list is set), 4 train, 5 score, 6 table
 #
@@ -41,8 +42,8 @@ source "$ROOT/recipes/training.sh"
 parse_stages "$@"
 [[ ${#ARGUMENTS[@]} -eq 1 ]] || die "name one GLUE task: see $(basename "$0") --help"
 TASK="${ARGUMENTS[0]}"
-[[ " CoLA SST-2 MRPC STS-B QQP MNLI QNLI RTE WNLI AX " = *" $TASK "* ]] ||
-    die "unknown GLUE task '$TASK': choose from CoLA SST-2 MRPC STS-B QQP MNLI QNLI RTE WNLI AX"
+KNOWN_TASKS="$(known_tasks) AX"
+[[ " $KNOWN_TASKS " = *" $TASK "* ]] || die "unknown GLUE task '$TASK': choose from $KNOWN_TASKS"
 
 ARCH="${ARCH:-palbert_roberta_tiny}"
 RUN_DIR="${RUN_DIR:-$ROOT/runs/$ARCH/$TASK}"

@@ -1,12 +1,19 @@
 # Sourced by recipes that train: settings from the table, fairseq's flags, processes.
 
+HYPERPARAMETERS="$ROOT/recipes/hyperparameters.tsv"
+
+# known_tasks: every task of the table, once.
+known_tasks() {
+    awk -F '\t' '/^palbert/ && !seen[$2]++ { print $2 }' "$HYPERPARAMETERS" | paste -s -d ' '
+}
+
 # read_hyperparameters ARCH TASK: the table's row as the associative array SETTING.
 declare -A SETTING
 read_hyperparameters() {
-    local table="$ROOT/recipes/hyperparameters.tsv" names values row
-    row="$(awk -F '\t' -v arch="$1" -v task="$2" '$1 == arch && $2 == task' "$table")"
-    [[ -n "$row" ]] || die "$table has no row for ARCH=$1 and $2: add one"
-    IFS=$'\t' read -ra names <<<"$(grep -m 1 '^arch' "$table")"
+    local names values row
+    row="$(awk -F '\t' -v arch="$1" -v task="$2" '$1 == arch && $2 == task' "$HYPERPARAMETERS")"
+    [[ -n "$row" ]] || die "$HYPERPARAMETERS has no row for ARCH=$1 and $2: add one"
+    IFS=$'\t' read -ra names <<<"$(grep -m 1 '^arch' "$HYPERPARAMETERS")"
     IFS=$'\t' read -ra values <<<"$row"
     for i in "${!names[@]}"; do
         SETTING["${names[i]}"]="${values[i]}"

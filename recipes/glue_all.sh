@@ -18,20 +18,24 @@ export ARCH="${ARCH:-palbert_roberta_tiny}"
 RUN_DIR="${RUN_DIR:-$ROOT/runs/$ARCH}"
 require_environment
 
-failed=()
-for task in "${TASKS[@]}"; do
-    log "$task"
-    RUN_DIR="$RUN_DIR/$task" "$ROOT/recipes/glue_task.sh" "$task" --stage "$FIRST_STAGE" --stop-stage "$LAST_STAGE" ||
-        failed+=("$task")
-done
+# As one command, so that a change of this file does not reach a run that is under way.
+main() {
+    local task failed=() scored=()
+    for task in "${TASKS[@]}"; do
+        log "$task"
+        RUN_DIR="$RUN_DIR/$task" "$ROOT/recipes/glue_task.sh" "$task" --stage "$FIRST_STAGE" --stop-stage "$LAST_STAGE" ||
+            failed+=("$task")
+    done
 
-scored=()
-for task in "${TASKS[@]}"; do
-    if compgen -G "$RUN_DIR/$task/seed*/scores/*/scores.jsonl" >/dev/null; then
-        scored+=("$RUN_DIR/$task")
+    for task in "${TASKS[@]}"; do
+        if compgen -G "$RUN_DIR/$task/seed*/scores/*/scores.jsonl" >/dev/null; then
+            scored+=("$RUN_DIR/$task")
+        fi
+    done
+    if [[ ${#scored[@]} -gt 0 ]]; then
+        "$VENV/bin/python" "$ROOT/recipes/results.py" "${scored[@]}" --out "$RUN_DIR/results.tsv"
     fi
-done
-if [[ ${#scored[@]} -gt 0 ]]; then
-    "$VENV/bin/python" "$ROOT/recipes/results.py" "${scored[@]}" --out "$RUN_DIR/results.tsv"
-fi
-[[ ${#failed[@]} -eq 0 ]] || die "failed: ${failed[*]} (see above)"
+    [[ ${#failed[@]} -eq 0 ]] || die "failed: ${failed[*]} (see above)"
+}
+
+main; exit

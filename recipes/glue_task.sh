@@ -243,23 +243,28 @@ score_seeds() {
     done
 }
 
-check_inputs
-if [[ "$TASK" != AX ]]; then
-    read_settings
-    choose_devices
-    split_batch
-fi
-require_environment
-claim_run_dir
-"$PYTHON" "$ROOT/recipes/invocation.py" "$(basename "$0")" "$@" >>"$RUN_DIR/invocations.jsonl"
-if [[ -z "${DATA:-}" ]]; then
-    stage 1 preprocess "$TASK" preprocess
-    DATA="$RUN_DIR/data/$TASK"
-fi
-if [[ "$TASK" != AX ]]; then
-    train_seeds
-fi
-score_seeds
-if wanted 6; then
-    "$PYTHON" "$ROOT/recipes/results.py" "$RUN_DIR" --out "$RUN_DIR/results.tsv"
-fi
+# As one command, so that a change of this file does not reach a run that is under way.
+main() {
+    check_inputs
+    if [[ "$TASK" != AX ]]; then
+        read_settings
+        choose_devices
+        split_batch
+    fi
+    require_environment
+    claim_run_dir
+    "$PYTHON" "$ROOT/recipes/invocation.py" "$(basename "$0")" "$@" >>"$RUN_DIR/invocations.jsonl"
+    if [[ -z "${DATA:-}" ]]; then
+        stage 1 preprocess "$TASK" preprocess
+        DATA="$RUN_DIR/data/$TASK"
+    fi
+    if [[ "$TASK" != AX ]]; then
+        train_seeds
+    fi
+    score_seeds
+    if wanted 6; then
+        "$PYTHON" "$ROOT/recipes/results.py" "$RUN_DIR" --out "$RUN_DIR/results.tsv"
+    fi
+}
+
+main "$@"; exit

@@ -167,6 +167,7 @@ train_model() {
     command=(
         "$DATA" --user-dir "$ROOT/fairseq_palbert" --save-dir "$directory/checkpoints"
         --tensorboard-logdir "$directory/tensorboard" --log-format simple --log-interval 50
+        --save-interval-updates 2000 --keep-interval-updates 1  # validates and saves within long epochs
         "${DEVICE_FLAGS[@]}" "${FLAGS[@]}"
     )
     printf '%q ' fairseq-train "${command[@]}" >"$directory/command"

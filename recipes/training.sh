@@ -64,11 +64,14 @@ free_port() {
     "$VENV/bin/python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-# end_children: what is still running in the background ends with the recipe.
+# end_children: what is still running in the background ends with the recipe, and before it.
 end_children() {
     local children
     children="$(jobs -p)"
-    [[ -z "$children" ]] || kill $children 2>/dev/null || true
+    if [[ -n "$children" ]]; then
+        kill $children 2>/dev/null || true
+        wait || true
+    fi
 }
 trap end_children EXIT
 trap 'exit 130' INT
@@ -101,7 +104,6 @@ fairseq_train() {
         if ! wait -n -p finished; then
             log="${logs[$finished]}"
             end_children
-            wait
             die "training failed: $(tail -n 1 "$log") (the whole log: $log)"
         fi
         unset "logs[$finished]"

@@ -10,6 +10,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ..glue.assembly import kept_lengths, roberta_example
 
+POOL = 50  # batches of training examples that are sorted by length together
+
 
 @dataclass(frozen=True)
 class TokenizedSplit:
@@ -75,6 +77,15 @@ class GlueDataset(FairseqDataset):
         if self.shuffle:
             return np.random.permutation(len(self))
         return np.argsort(self.sizes, kind="stable")
+
+    def batch_by_size(self, indices, max_tokens=None, max_sentences=None, required_batch_size_multiple=1):
+        """As fairseq's, after sorting shuffled examples by length within pools of ``POOL`` batches: what meets in a batch
+        stays random, and little of it is padding (fairseq shuffles the batches themselves afterwards)."""
+        if self.shuffle:
+            pool = POOL * (max_sentences or max(1, max_tokens // max(1, int(self.sizes.mean()))))
+            pools = np.arange(len(indices)) // pool
+            indices = indices[np.lexsort((self.sizes[indices], pools))]
+        return super().batch_by_size(indices, max_tokens, max_sentences, required_batch_size_multiple)
 
     @property
     def can_reuse_epoch_itr_across_epochs(self) -> bool:

@@ -64,6 +64,15 @@ def test_training_order_changes_by_epoch_and_repeats_by_seed(folders):
     assert order(1) != order(1, seed=5)
 
 
+def test_training_batches_hold_examples_of_similar_length(make_toy_data, tmp_path):
+    folder = make_toy_data(tmp_path / "data", "MRPC", {"train": 2000})
+    train = batches(make_task(folder, "MRPC"), "train")
+    tokens = sum(batch["ntokens"] for batch in train)
+    padded = sum(batch["net_input"]["src_tokens"].numel() for batch in train)
+    assert padded < 1.1 * tokens
+    assert sorted(i for batch in train for i in batch["id"].tolist()) == list(range(2000))
+
+
 def test_holdout_and_train_share_the_training_set(folders):
     task = make_task(folders["STS-B"], "STS-B", holdout_fraction=0.1, valid_subset="holdout")
     train, holdout = task.load_dataset("train"), task.load_dataset("holdout")

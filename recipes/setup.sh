@@ -90,6 +90,12 @@ check_compiler() {
     [[ -f "$include/Python.h" ]] || die "no Python.h in $include: install the headers of Python 3.11 (python3.11-dev)"
 }
 
+# Only what this recipe made is ever cleared.
+check_folder() {
+    [[ -e "$VENV/pyvenv.cfg" || -e "$UNFINISHED" || ! -e "$VENV" || -z "$(ls -A "$VENV")" ]] ||
+        die "VENV=$VENV holds other things: name a new folder"
+}
+
 # An installation that was cut off may hold half a package, which pip takes for a whole one: it is made anew.
 make_environment() {
     if [[ -e "$UNFINISHED" ]]; then
@@ -159,6 +165,7 @@ if [[ -x "$VENV/bin/python" ]]; then
     check_python "$VENV/bin/python" "remove $VENV, or name another folder in VENV"
 fi
 check_compiler
+check_folder
 make_environment
 install
 check_imports

@@ -20,6 +20,7 @@ case "$*" in
         [[ "$*" != *--clear* ]] || rm -rf "$folder"
         mkdir -p "$folder/bin"
         cp "$0" "$folder/bin/python"
+        touch "$folder/pyvenv.cfg"
         echo "$*" >>"$CALLS"
         ;;
     "-m pip"*)
@@ -119,6 +120,7 @@ REFUSED = {
     "old Python": ([], {"VERSION": "3.9"}, "Python 3.11 is needed, and"),
     "no Python": ([], {"PYTHON": "no-such-python"}, "no-such-python is no Python that runs"),
     "no compiler": ([], {"CXX": "no-such-compiler"}, "'no-such-compiler' does not take C++17"),
+    "a folder of other things": ([], {"VENV": str(ROOT / "tests")}, "holds other things: name a new folder"),
     "unknown flag": (["--gpu"], {}, "unknown argument --gpu"),
 }
 

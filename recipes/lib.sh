@@ -19,6 +19,8 @@ die() {
     exit 1
 }
 
+((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 501)) || die "bash 5.1 or newer is needed, and this is $BASH_VERSION"
+
 # usage: the header comment of the recipe.
 usage() {
     sed -n '2,/^$/s/^# \{0,1\}//p' "$0"

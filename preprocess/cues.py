@@ -1,20 +1,20 @@
 """Cues: a generated task in GLUE's TSV format whose sentences come in stated degrees of difficulty.
 
-A sentence is 3 to 5 clauses of one form, "the NOUN is MODIFIER ADJECTIVE". An adjective praises, blames or is neutral;
-a modifier negates or only emphasises. The label is 1 where the sentence, on the whole, praises:
+A sentence lists 3 to 5 phrases of one form, "MODIFIER ADJECTIVE NOUN". An adjective praises, blames or is neutral; a
+modifier negates it or only emphasises. The label is 1 where the sentence, on the whole, praises:
 
-1. one adjective judges, with no negation in the sentence: that word decides ("the plot is quite old and the cast is very
-   good and ...");
-2. one adjective judges, and is negated: the negation flips it, while other negations touch neutral adjectives alone or
-   nothing;
-3. three adjectives judge, each negated or not: the majority decides, and one of the three is always of the other mind.
+1. one adjective judges, and nothing is negated: that word decides
+   ("very loud music , quite good plot and very new hero ." praises);
+2. one adjective judges, and it alone is negated: the negation flips it
+   ("very loud music , never good plot and very new hero ." blames);
+3. three adjectives judge, one of them is negated, and so may the neutral ones be: the majority decides
+   ("very dull music , not bad plot and quite funny hero , never long ending ." praises).
 
-Labels and degrees are balanced in every split, and the number of words says nothing of either. No sentence occurs
-twice, in one split or in two. The column ``degree`` is for the reader of the results: models see ``sentence`` alone.
+The labels of a degree are even, and the number of words says nothing of label or degree. No sentence occurs twice, in one
+split or in two. The column ``degree`` is for the reader of the results: models see ``sentence`` alone.
 """
 
 import argparse
-import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,21 +23,23 @@ from pathlib import Path
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.glue.tasks import Split, glue_task
 
-DEGREES = (1, 2, 3)
-CLAUSES = (3, 4, 5)
-MAJORITY_OF = 3
+from .folder import written_folder
+from .train_bpe import train_bpe
 
-NOUNS = ("plot", "cast", "story", "ending", "music", "script", "scene", "pace", "camera", "dialogue", "hero", "villain",
-         "title", "sound", "setting", "opening")
-PRAISE = ("good", "great", "lovely", "brilliant", "charming", "funny", "clever", "moving", "fresh", "superb", "warm",
-          "witty", "gripping", "elegant", "honest", "bright")
-BLAME = ("bad", "awful", "dull", "boring", "clumsy", "stale", "tedious", "ugly", "bland", "weak", "silly", "sloppy",
-         "shallow", "hollow", "lifeless", "messy")
-NEUTRAL = ("long", "short", "early", "late", "loud", "quiet", "new", "old", "red", "blue", "foreign", "local", "usual",
-           "modern", "rural", "urban")
-NEGATIONS = ("not", "never", "hardly")
-EMPHASES = ("very", "quite", "really")
-JOINTS = (" and ", " , ", " while ")
+# The parts of the degrees. Were they even, a word of praise would stand about as often for blame: no single word would
+# tell anything, and training would hardly get off the ground.
+SHARES = (1, 1, 1, 1, 2, 2, 3, 3)
+PHRASES = (3, 4, 5)
+MAJORITY_OF = 3
+VOCABULARY = 512  # tokens: every word becomes one or few
+
+NOUNS = ("plot", "cast", "story", "ending", "music", "script", "hero", "sound")
+PRAISE = ("good", "great", "lovely", "brilliant", "charming", "funny", "clever", "moving")
+BLAME = ("bad", "awful", "dull", "boring", "clumsy", "stale", "tedious", "ugly")
+NEUTRAL = ("long", "short", "loud", "quiet", "new", "old", "foreign", "local")
+NEGATIONS = ("not", "never")
+EMPHASES = ("very", "quite")
+JOINTS = (" and ", " , ")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Example:
 def examples(rows: int, rng: random.Random, seen: set[str]) -> list[Example]:
     """``rows`` sentences that are not in ``seen``, which they join, in random order; every pair of degree and label has its
     share, the first pairs one more where the shares do not come out even."""
-    kinds = [(degree, label) for degree in DEGREES for label in (0, 1)]
+    kinds = [(degree, label) for degree in SHARES for label in (0, 1)]
     drawn = []
     for row in range(rows):
         degree, label = kinds[row % len(kinds)]
@@ -63,39 +65,36 @@ def examples(rows: int, rng: random.Random, seen: set[str]) -> list[Example]:
 
 def _sentences(degree: int, label: int, rng: random.Random) -> Iterator[str]:
     while True:
-        clauses = rng.choice(CLAUSES)
-        judging = _judging_clauses(degree, label, rng)
-        modifiers = EMPHASES if degree == 1 else NEGATIONS + EMPHASES
-        neutral = [(rng.choice(modifiers), rng.choice(NEUTRAL)) for _ in range(clauses - len(judging))]
-        said = judging + neutral
+        count = rng.choice(PHRASES)
+        said = _judging_phrases(degree, label, rng)
+        modifiers = NEGATIONS + EMPHASES if degree == 3 else EMPHASES
+        said += [(rng.choice(modifiers), rng.choice(NEUTRAL)) for _ in range(count - len(said))]
         rng.shuffle(said)
-        nouns = rng.sample(NOUNS, clauses)
         sentence = ""
-        for noun, (modifier, adjective) in zip(nouns, said):
-            sentence += (rng.choice(JOINTS) if sentence else "") + f"the {noun} is {modifier} {adjective}"
+        for noun, (modifier, adjective) in zip(rng.sample(NOUNS, count), said):
+            sentence += (rng.choice(JOINTS) if sentence else "") + f"{modifier} {adjective} {noun}"
         yield sentence + " ."
 
 
-def _judging_clauses(degree: int, label: int, rng: random.Random) -> list[tuple[str, str]]:
-    """(modifier, adjective) of the clauses that make the label."""
-    if degree == 1:
-        return [_judgement(label, False, rng)]
-    if degree == 2:
-        return [_judgement(label, True, rng)]
-    majority = MAJORITY_OF // 2 + 1
-    minds = [label] * majority + [1 - label] * (MAJORITY_OF - majority)
-    return [_judgement(mind, rng.random() < 0.5, rng) for mind in minds]
+def _judging_phrases(degree: int, label: int, rng: random.Random) -> list[tuple[str, str]]:
+    """(modifier, adjective) of the phrases that judge; together they praise where ``label`` is 1."""
+    if degree < 3:
+        return [_judgement(label, degree == 2, rng)]
+    minds = [1 - label] * rng.choice((0, 1))
+    minds += [label] * (MAJORITY_OF - len(minds))
+    negated = [True] + [False] * (MAJORITY_OF - 1)
+    rng.shuffle(negated)
+    return [_judgement(*judgement, rng) for judgement in zip(minds, negated)]
 
 
 def _judgement(mind: int, negated: bool, rng: random.Random) -> tuple[str, str]:
-    """A clause that praises where ``mind`` is 1: an adjective of praise, or one of blame with a negation."""
+    """A phrase that praises where ``mind`` is 1: an adjective of praise, or one of blame with a negation."""
     return (rng.choice(NEGATIONS if negated else EMPHASES), rng.choice(PRAISE if mind != negated else BLAME))
 
 
 def write_task(folder: Path, seed: int) -> None:
     """train.tsv, dev.tsv and test.tsv, as many rows as the table of tasks says. The same seed gives the same bytes."""
     rng, seen = random.Random(seed), set()
-    folder.mkdir(parents=True, exist_ok=True)
     for split in glue_task("Cues").splits:
         _write_split(folder / split.file, split, examples(split.rows, rng, seen))
 
@@ -106,21 +105,25 @@ def _write_split(path: Path, split: Split, rows: list[Example]) -> None:
         lines = ["sentence\tlabel\tdegree"] + [f"{row.sentence}\t{row.label}\t{row.degree}" for row in rows]
     else:
         lines = ["index\tsentence\tdegree"] + [f"{i}\t{row.sentence}\t{row.degree}" for i, row in enumerate(rows)]
-    partial = path.with_name(path.name + ".part")
-    partial.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    os.replace(partial, path)
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m preprocess.cues", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="folder for train.tsv, dev.tsv and test.tsv")
+    parser.add_argument("--out", type=Path, required=True,
+                        help="folder for raw/Cues (train.tsv, dev.tsv, test.tsv) and vocab/gpt2_bpe (a BPE of train.tsv)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same files (default: %(default)s)")
-    arguments = parser.parse_args()
+    options = parser.parse_args(argv)
+    raw, vocabulary = options.out / "raw" / "Cues", options.out / "vocab" / "gpt2_bpe"
     try:
-        write_task(arguments.out, arguments.seed)
+        with written_folder(raw) as folder:
+            write_task(folder, options.seed)
+        with written_folder(vocabulary) as folder:
+            sentences = [row.split("\t")[0] for row in (raw / "train.tsv").read_text().splitlines()[1:]]
+            train_bpe(sentences, folder, VOCABULARY)
     except OSError as error:
-        raise UserError(f"cannot write the task to {arguments.out}: {error.strerror}") from error
+        raise UserError(f"cannot write to {options.out}: {error.strerror}") from error
 
 
 if __name__ == "__main__":

@@ -11,12 +11,11 @@ and never the other way, at 95 % accuracy or better over all and a mean exit lay
 import argparse
 import csv
 import json
+import sys
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
-
-from fairseq_palbert.errors import UserError
 
 LATER_BY = 0.3  # layers, from the easiest to the hardest degree
 ACCURACY = 0.95
@@ -65,13 +64,13 @@ def broken_claims(degrees: dict[int, Summary], overall: Summary, depth: int) -> 
 
 
 def read_answers(raw: Path, scores: Path, rule: str) -> list[Answer]:
-    """Raises UserError where the files do not belong together or the rule was not scored."""
+    """Exits with one line where the files do not belong together or the rule was not scored."""
     degrees = [int(row["degree"]) for row in _rows(raw)]
     predictions = _rows(scores / "predictions.tsv")
     if sorted(int(row["index"]) for row in predictions) != list(range(len(degrees))):
-        raise UserError(f"{scores / 'predictions.tsv'} has not one row for each of the {len(degrees)} rows of {raw}: score its data")
+        sys.exit(f"by_degree.py: error: {scores / 'predictions.tsv'} has not one row for each of the {len(degrees)} rows of {raw}: score its data")
     if f"{rule}.prediction" not in predictions[0]:
-        raise UserError(f"{scores / 'predictions.tsv'} has no rule {rule!r}: score it with --exit {rule}")
+        sys.exit(f"by_degree.py: error: {scores / 'predictions.tsv'} has no rule {rule!r}: score it with --exit {rule}")
     return [
         Answer(degrees[int(row["index"])], row[f"{rule}.prediction"] == row["label"], int(row[f"{rule}.exit_layer"]))
         for row in predictions
@@ -106,11 +105,11 @@ def main(argv: list[str] | None = None) -> None:
     try:
         answers, depth = read_answers(options.raw, options.scores, options.rule), read_depth(options.scores)
     except OSError as error:
-        raise UserError(f"{error.filename}: {error.strerror}") from error
+        sys.exit(f"by_degree.py: error: {error.filename}: {error.strerror}")
     degrees, overall = by_degree(answers), summarise(answers)
     print(table(degrees, overall))
     if broken := broken_claims(degrees, overall, depth):
-        raise UserError(f"the claim does not hold ({'; '.join(broken)}): please report it with {options.scores.resolve()}")
+        sys.exit(f"by_degree.py: error: the claim does not hold ({'; '.join(broken)}): please report it with {options.scores.resolve()}")
     print(f"As claimed: harder sentences leave later, by {LATER_BY} layers or more from the easiest to the hardest; "
           f"accuracy is {ACCURACY:.0%} or better, and the mean exit layer at most {DEPTH} of {depth} layers.")
 

@@ -27,28 +27,25 @@ RUN_DIR="${RUN_DIR:-$ROOT/runs/quickstart}"
 SEED="${SEED:-1}"
 PYTHON="$VENV/bin/python"
 SEED_DIR="$RUN_DIR/seed$SEED"
-VOCABULARY="$RUN_DIR/vocab/gpt2_bpe"
 
-# dict.txt is the last file to appear, when all the others are whole.
-generate() {
-    [[ ! -f "$VOCABULARY/dict.txt" ]] || return 0
-    log "generating sentences in three degrees of difficulty"
-    "$PYTHON" -m preprocess.cues --out "$RUN_DIR/raw/Cues"
-    "$PYTHON" -m preprocess.train_bpe --text "$RUN_DIR/raw/Cues/train.tsv" --out "$VOCABULARY"
-}
-
-# Training's progress, until this recipe ends.
+# follow_training: shows training's progress until this recipe ends.
 follow_training() {
-    tail -n 0 -F --pid $$ "$SEED_DIR/train.log" 2>/dev/null |
-        sed -un 's/.* train_inner | epoch [0-9]*: .* loss=\([^,]*\),.* q_exit_depth=\([^,]*\),.* accuracy=\([^,]*\),.* num_updates=\([0-9]*\),.*/update \4: loss \1, accuracy \3, mean exit layer \2/p' >&2 &
+    local show='s/.* train_inner | .* loss=\([^,]*\),.* q_exit_depth=\([^,]*\),.* accuracy=\([^,]*\),.* num_updates=\([0-9]*\),.*/'
+    show+='update \4: loss \1, accuracy \3, mean exit layer \2/p'
+    tail -n 0 -F "$SEED_DIR/train.log" 2>/dev/null > >(sed -un "$show" >&2) &
+    trap "kill $! 2>/dev/null || true" EXIT
 }
 
 "$ROOT/recipes/setup.sh"
-generate
+# vocab/ is the last that the generator makes, and appears when it is whole
+if [[ ! -d "$RUN_DIR/vocab/gpt2_bpe" ]]; then
+    log "generating sentences in three degrees of difficulty"
+    "$PYTHON" -m preprocess.cues --out "$RUN_DIR"
+fi
 follow_training
 env GLUE_DIR="$RUN_DIR/raw" VOCAB_DIR="$RUN_DIR/vocab" RUN_DIR="$RUN_DIR" SEEDS="$SEED" \
     ARCH=palbert_roberta_tiny NUM_GPUS=0 EXITS="q_exit:0.5 sampling:1 expectation fixed:6" \
-    EXTRA_TRAIN_FLAGS="--prior-lambda 0.3 --classifier-dropout 0" "$ROOT/recipes/glue_task.sh" Cues
+    "$ROOT/recipes/glue_task.sh" Cues
 echo
 "$PYTHON" "$ROOT/recipes/by_degree.py" "$RUN_DIR/raw/Cues/dev.tsv" "$SEED_DIR/scores/valid"
 log "plots: $SEED_DIR/scores/valid/*.png; TensorBoard: $VENV/bin/tensorboard --logdir $SEED_DIR/tensorboard"

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from fairseq_palbert.errors import UserError
 from recipes import by_degree
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,7 +19,7 @@ echo "$* $GLUE_DIR $VOCAB_DIR $SEEDS" >>"$RUN_DIR/calls"
 [[ -f "$VOCAB_DIR/gpt2_bpe/dict.txt" ]]
 scores="$RUN_DIR/seed$SEEDS/scores/valid"
 mkdir -p "$scores"
-cp "$STAND_IN"/* "$scores"
+cp -r "$STAND_IN/." "$scores"
 """
 
 
@@ -66,7 +65,7 @@ def test_the_table_and_the_claim(raw, write_scores, tmp_path, capsys):
     ({"exits": {1: 5, 2: 5, 3: 6}}, "the mean exit layer 5.20 is above 4.50 of 6"),
 ])
 def test_a_broken_claim_is_one_line(raw, write_scores, tmp_path, scores, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(SystemExit, match=message):
         by_degree.main([str(raw), str(write_scores(tmp_path / "scores", DEGREES, **scores))])
 
 
@@ -78,7 +77,7 @@ def test_a_broken_claim_is_one_line(raw, write_scores, tmp_path, scores, message
 def test_files_that_do_not_fit_are_one_line(raw, write_scores, tmp_path, change, flags, message):
     scores = write_scores(tmp_path / "scores", DEGREES)
     change(scores)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(SystemExit, match=message):
         by_degree.main([str(raw), str(scores), *flags])
 
 
@@ -109,7 +108,8 @@ class TestRecipe:
 
     def test_generates_once_and_tells_whether_the_claim_holds(self, quickstart, write_scores, tmp_path):
         run_dir = tmp_path / "run"
-        first = quickstart(STAND_IN=str(tmp_path))  # holds no scores
+        (tmp_path / "empty").mkdir()
+        first = quickstart(STAND_IN=str(tmp_path / "empty"))
         assert first.returncode == 1 and "predictions.tsv" in first.stderr and "Traceback" not in first.stderr
         degrees = self.degrees(run_dir)
         (run_dir / "raw" / "Cues" / "test.tsv").write_text("not generated again")

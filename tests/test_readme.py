@@ -1,0 +1,45 @@
+"""The README names every flag that the plugin adds, with its default, and every file of the package."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from fairseq.optim.adam import FairseqAdamConfig
+
+from fairseq_palbert.criterions.ponder_classification import PonderClassificationConfig
+from fairseq_palbert.models.palbert import PalbertConfig
+from fairseq_palbert.optim.ponder_adam import PonderAdamConfig
+from fairseq_palbert.tasks.glue import GlueConfig
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+INHERITED = {item.name for item in fields(FairseqAdamConfig)} | {"_name"}
+
+
+def flags(config):
+    """Flag -> default as the README writes it, of the fields that the plugin adds and does not borrow from fairseq."""
+    own = [item for item in fields(config) if item.name not in INHERITED and not str(item.default).startswith("${")]
+    return {"--" + item.name.replace("_", "-"): item for item in own if item.name != "data"}
+
+
+def written(default):
+    if default is None:
+        return None
+    return "off" if default is False else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
+@pytest.mark.parametrize("config", [GlueConfig, PalbertConfig, PonderClassificationConfig, PonderAdamConfig])
+def test_every_flag_stands_in_the_readme_with_its_default(config):
+    rows = dict(re.findall(r"^\| `(--[a-z-]+)` \| ([^|]*?) \|", README, flags=re.M))
+    for flag, item in flags(config).items():
+        assert flag in rows, f"the README does not list {flag}"
+        if written(item.default) is not None:
+            assert rows[flag] == written(item.default), flag
+
+
+def test_every_source_file_stands_in_the_readme():
+    sources = [path for folder in ("fairseq_palbert", "preprocess", "recipes") for path in (ROOT / folder).rglob("*")
+               if path.suffix in (".py", ".sh", ".yaml", ".tsv") and path.name != "__init__.py" and "results" not in path.parts]
+    missing = [str(path.relative_to(ROOT)) for path in sources if not re.search(rf"(?<![\w.]){re.escape(path.name)}\b", README)]
+    assert not missing

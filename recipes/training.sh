@@ -80,7 +80,7 @@ trap 'exit 143' TERM
 # fairseq_train LOG FLAGS...: trains in one process, on the visible GPUs, or in CPU_WORKERS processes over gloo, and stops
 # all of them where one fails. Output is appended to LOG, that of workers after the first to LOG.1, LOG.2, ...
 fairseq_train() {
-    local first_log="$1" log="$1" rank finished
+    local first_log="$1" log="$1" rank finished status
     local -A logs
     shift
     # What fairseq sends to other workers instead is refused by torch 2.6 and later.
@@ -101,11 +101,13 @@ fairseq_train() {
         done
     fi
     while ((${#logs[@]} > 0)); do
-        if ! wait -n -p finished; then
-            log="${logs[$finished]}"
-            end_children
-            die "training failed: $(tail -n 1 "$log") (the whole log: $log)"
-        fi
+        status=0
+        wait -n -p finished || status=$?
+        log="${logs[$finished]}"
         unset "logs[$finished]"
+        ((status != 0)) || continue
+        end_children
+        ((status <= 128)) || die "training was ended by signal $((status - 128)) (its log: $log)"
+        die "training failed: $(tail -n 1 "$log") (the whole log: $log)"
     done
 }

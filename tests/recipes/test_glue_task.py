@@ -165,6 +165,13 @@ def test_a_dead_worker_ends_the_others(run_recipe, environment):
     assert lock_is_free(environment["RUN_DIR"])
 
 
+def test_training_that_is_killed_gives_one_line(environment, run_recipe):
+    trainer = Path(environment["VENV"]) / "bin" / "fairseq-train"
+    trainer.write_text("#!/usr/bin/env bash\nkill -9 $$\n")
+    run = run_recipe("glue_task.sh", "RTE")
+    assert run.returncode == 1 and "error: training was ended by signal 9 (its log: " in run.stderr
+
+
 def test_a_run_directory_in_use_is_refused(run_recipe, environment):
     Path(environment["RUN_DIR"]).mkdir()
     with open(Path(environment["RUN_DIR"]) / ".lock", "w") as lock:

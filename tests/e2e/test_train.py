@@ -73,6 +73,6 @@ def test_the_checkpoint_holds_data_alone_and_the_best_one_is_the_best(trained):
 
 def test_fairseq_validate_repeats_the_validation_score(trained):
     output = fairseq("validate", trained / "data", "--user-dir", "fairseq_palbert", "--task", "glue", "--glue-task", "STS-B",
-                     "--path", trained / "checkpoint_best.pt", "--batch-size", "7", "--cpu", "--log-format", "json")
+                     "--path", trained / "checkpoint_best.pt", "--batch-size", "32", "--cpu", "--log-format", "json")
     best = torch.load(trained / "checkpoint_best.pt", weights_only=True)["extra_state"]["best"]
     assert float(last_log(output, "valid")["valid_score"]) == pytest.approx(best, abs=1e-5)

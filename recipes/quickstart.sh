@@ -32,7 +32,9 @@ SEED_DIR="$RUN_DIR/seed$SEED"
 follow_training() {
     local show='s/.* train_inner | .* loss=\([^,]*\),.* q_exit_depth=\([^,]*\),.* accuracy=\([^,]*\),.* num_updates=\([0-9]*\),.*/'
     show+='update \4: loss \1, accuracy \3, mean exit layer \2/p'
-    tail -n 0 -F "$SEED_DIR/train.log" 2>/dev/null > >(sed -un "$show" >&2) &
+    mkdir -p "$SEED_DIR"
+    touch "$SEED_DIR/train.log"
+    tail -n 0 -f "$SEED_DIR/train.log" > >(sed -un "$show" >&2) &
     trap "kill $! 2>/dev/null || true" EXIT
 }
 

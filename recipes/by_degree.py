@@ -68,7 +68,8 @@ def read_answers(raw: Path, scores: Path, rule: str) -> list[Answer]:
     degrees = [int(row["degree"]) for row in _rows(raw)]
     predictions = _rows(scores / "predictions.tsv")
     if sorted(int(row["index"]) for row in predictions) != list(range(len(degrees))):
-        sys.exit(f"by_degree.py: error: {scores / 'predictions.tsv'} has not one row for each of the {len(degrees)} rows of {raw}: score its data")
+        sys.exit(f"by_degree.py: error: {scores / 'predictions.tsv'} has not one row for each of the {len(degrees)} rows of "
+                 f"{raw}: score its data")
     if f"{rule}.prediction" not in predictions[0]:
         sys.exit(f"by_degree.py: error: {scores / 'predictions.tsv'} has no rule {rule!r}: score it with --exit {rule}")
     return [
@@ -109,7 +110,8 @@ def main(argv: list[str] | None = None) -> None:
     degrees, overall = by_degree(answers), summarise(answers)
     print(table(degrees, overall))
     if broken := broken_claims(degrees, overall, depth):
-        sys.exit(f"by_degree.py: error: the claim does not hold ({'; '.join(broken)}): please report it with {options.scores.resolve()}")
+        sys.exit(f"by_degree.py: error: the claim does not hold ({'; '.join(broken)}): please report it with "
+                 f"{options.scores.resolve()}")
     print(f"As claimed: harder sentences leave later, by {LATER_BY} layers or more from the easiest to the hardest; "
           f"accuracy is {ACCURACY:.0%} or better, and the mean exit layer at most {DEPTH} of {depth} layers.")
 

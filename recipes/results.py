@@ -82,7 +82,8 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     rows = summarise(collect(args.runs))
     if not rows:
-        sys.exit(f"results.py: error: no seed*/scores/*/scores.jsonl in {', '.join(map(str, args.runs))}: nothing was scored there")
+        sys.exit(f"results.py: error: no seed*/scores/*/scores.jsonl in {', '.join(map(str, args.runs))}: "
+                 "nothing was scored there")
     if args.out:
         part = args.out.with_name(args.out.name + ".part")
         part.write_text(as_tsv(rows))

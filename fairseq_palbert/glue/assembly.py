@@ -17,7 +17,10 @@ def kept_lengths(first: np.ndarray, second: np.ndarray, budget: int) -> tuple[np
 
 
 def roberta_example(begin: int, end: int, sentences: list[Tensor]) -> Tensor:
-    """``<s> a </s>``, or ``<s> a </s> </s> b </s>`` for a pair. Shape: sentences [A] and [B], without ``</s>`` -> [A + B + 4]."""
+    """``<s> a </s>``, or ``<s> a </s> </s> b </s>`` for a pair.
+
+    Shape: sentences [A] and [B], without ``</s>`` -> [A + B + 4].
+    """
     marks = sentences[0].new_tensor([begin, end])
     parts = [marks[:1], sentences[0], marks[1:]]
     for sentence in sentences[1:]:

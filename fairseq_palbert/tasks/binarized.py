@@ -65,7 +65,8 @@ class BinarizedFolder:
             raise UserError(f"{self.folder / 'label'}: no labels of split {split!r}, which needs them; {REMEDY}")
         for part in (*sentences[1:], *([] if targets is None else [targets])):
             if len(part) != len(sentences[0]):
-                raise UserError(f"{self.folder}: the files of split {split!r} have {len(sentences[0])} and {len(part)} rows; {REMEDY}")
+                raise UserError(f"{self.folder}: the files of split {split!r} have {len(sentences[0])} and {len(part)} "
+                                f"rows; {REMEDY}")
         return TokenizedSplit(sentences, targets)
 
     def _load_indexed(self, path: Path):

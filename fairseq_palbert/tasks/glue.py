@@ -143,5 +143,6 @@ def _check_config(cfg: GlueConfig, task) -> None:
         raise UserError(f"--max-positions {cfg.max_positions}: at least 8 tokens are needed for a pair and its marks")
     missing = [split for split in task.valid_splits if split not in cfg.valid_subset.split(",")]
     if "valid" in cfg.valid_subset.split(",") and missing and not cfg.ignore_unused_valid_subsets:
-        raise UserError(f"{task.name} has the validation splits {','.join(task.valid_splits)}: pass --valid-subset "
-                        f"{','.join(task.valid_splits)} (checkpoints are selected on the first), or --ignore-unused-valid-subsets")
+        splits = ",".join(task.valid_splits)
+        raise UserError(f"{task.name} has the validation splits {splits}: pass --valid-subset {splits} (checkpoints are "
+                        "selected on the first), or --ignore-unused-valid-subsets")

@@ -66,7 +66,8 @@ def test_the_learning_rates_by_part_are_logged(trained):
 
 def test_the_checkpoint_holds_data_alone_and_the_best_one_is_the_best(trained):
     best = torch.load(trained / "checkpoint_best.pt", weights_only=True)
-    scores = [json.loads(line)["valid_score"] for line in re.findall(r"\| valid \| (\{.*\})", (trained / "train.log").read_text())]
+    log = (trained / "train.log").read_text()
+    scores = [json.loads(line)["valid_score"] for line in re.findall(r"\| valid \| (\{.*\})", log)]
     assert best["extra_state"]["best"] == pytest.approx(max(map(float, scores)), abs=1e-5)
     assert best["extra_state"]["best"] != pytest.approx(round(best["extra_state"]["best"], 3), abs=1e-9), "rounded"
 

@@ -1,6 +1,7 @@
 import numpy as np
 import torch
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fairseq_palbert.glue.assembly import kept_lengths, roberta_example
 

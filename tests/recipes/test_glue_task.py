@@ -59,7 +59,9 @@ def test_leaves_a_whole_record(run_recipe, environment, calls):
     assert record["arguments"] == ["RTE"] and record["variables"]["LR"] == "0.25" and record["packages"]["torch"]
 
 
-@pytest.mark.parametrize("killed_at", ["preprocess.glue", "fairseq-train", "checkpoints.py config", "fairseq_palbert.evaluation"])
+@pytest.mark.parametrize(
+    "killed_at", ["preprocess.glue", "fairseq-train", "checkpoints.py config", "fairseq_palbert.evaluation"]
+)
 def test_resumes_after_a_kill(run_recipe, calls, killed_at):
     stages = ["preprocess.glue", "fairseq-train", "fairseq_palbert.evaluation"]
     assert run_recipe("glue_task.sh", "RTE", KILL_AT=killed_at).returncode == -9
@@ -203,7 +205,8 @@ def test_all_goes_on_after_a_failure(run_recipe, environment):
     assert run.returncode == 1
     assert run.stderr.rstrip().endswith("glue_all.sh: error: failed: QNLI (see above)")
     table = (Path(environment["RUN_DIR"]) / "results.tsv").read_text().splitlines()
-    assert [line.split("\t")[:2] for line in table[1:]] == [["RTE", "valid"], ["MNLI", "valid"], ["MNLI", "valid1"], ["AX", "test"]]
+    rows = [line.split("\t")[:2] for line in table[1:]]
+    assert rows == [["RTE", "valid"], ["MNLI", "valid"], ["MNLI", "valid1"], ["AX", "test"]]
 
 
 VARIATIONS = {

@@ -53,7 +53,8 @@ def test_the_table_and_the_claim(raw, write_scores, tmp_path, capsys):
     by_degree.main([str(raw), str(write_scores(tmp_path / "scores", DEGREES, wrong=1))])
     table, claim = capsys.readouterr().out.rsplit("\n", 2)[:2]
     assert [line.split() for line in table.splitlines()[1:]] == [
-        ["1", "24", "95.8%", "2.00"], ["2", "8", "100.0%", "3.00"], ["3", "8", "100.0%", "4.00"], ["all", "40", "97.5%", "2.60"],
+        ["1", "24", "95.8%", "2.00"], ["2", "8", "100.0%", "3.00"], ["3", "8", "100.0%", "4.00"],
+        ["all", "40", "97.5%", "2.60"],
     ]
     assert claim.startswith("As claimed")
 
@@ -93,12 +94,13 @@ class TestRecipe:
         (root / "recipes" / "setup.sh").write_text("#!/usr/bin/env bash\n")
         (root / "recipes" / "glue_task.sh").write_text(GLUE_TASK)
         environment = {
-            "PATH": os.environ["PATH"], "VENV": sys.prefix, "RUN_DIR": str(tmp_path / "run"), "STAND_IN": str(tmp_path / "scores"),
+            "PATH": os.environ["PATH"], "VENV": sys.prefix, "RUN_DIR": str(tmp_path / "run"),
+            "STAND_IN": str(tmp_path / "scores"),
         }
 
         def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess:
-            return subprocess.run([str(root / "recipes" / "quickstart.sh"), *arguments], env=environment | variables, cwd=tmp_path,
-                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+            return subprocess.run([str(root / "recipes" / "quickstart.sh"), *arguments], env=environment | variables,
+                                  cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
 
         return run
 

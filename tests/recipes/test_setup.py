@@ -135,5 +135,6 @@ def test_what_does_not_fit_gives_one_line(setup, calls, arguments, variables, me
 
 
 def test_every_package_is_pinned_once():
-    names = [pin.split("==")[0].lower() for name in ("requirements.txt", "recipes/requirements-benchmark.txt") for pin in pins(name)]
+    files = ("requirements.txt", "recipes/requirements-benchmark.txt")
+    names = [pin.split("==")[0].lower() for name in files for pin in pins(name)]
     assert len(set(names)) == len(names) and all("==" in pin for pin in pins("requirements.txt"))

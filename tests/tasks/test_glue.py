@@ -134,7 +134,8 @@ DAMAGE = {
     "not readable": lambda folder: (folder / "glue.json").write_text("{"),
     "holds RTE, not SST-2": lambda folder: (folder / "glue.json").write_text('{"task": "RTE"}'),
     "holds sentence pairs": lambda folder: (folder / "input1").mkdir(),
-    "rows": lambda folder: [(folder / "label" / f"train{end}").replace(folder / "label" / f"valid{end}") for end in (".bin", ".idx")],
+    "rows": lambda folder: [(folder / "label" / f"train.{end}").replace(folder / "label" / f"valid.{end}")
+                            for end in ("bin", "idx")],
 }
 
 

@@ -200,13 +200,14 @@ search() {
     log "search: score $score on $SELECT_ON with LR=$LR LAMBDA_LR=$LAMBDA_LR BETA=$BETA ($results)"
 }
 
-# score_model CHECKPOINT SPLIT OUT
+# score_model CHECKPOINT SPLIT DIRECTORY: scores go to DIRECTORY/scores/SPLIT, and beside the curves of training.
 score_model() {
-    local exits=() rule
+    local flags=(--split "$2" --out "$3/scores/$2" --tensorboard-logdir "$3/tensorboard") rule
     for rule in "${EXITS[@]}"; do
-        exits+=(--exit "$rule")
+        flags+=(--exit "$rule")
     done
-    "$ROOT/recipes/evaluate.sh" "$1" --data "$DATA" --split "$2" "${exits[@]}" --out "$3"
+    ((NUM_GPUS == 0)) || flags+=(--device cuda)
+    "$ROOT/recipes/evaluate.sh" "$1" --data "$DATA" "${flags[@]}"
 }
 
 # Scores SEED's checkpoint in RUN on the splits; again where the rules or the model have changed since.
@@ -217,7 +218,7 @@ score_seed() {
         name="score-seed$seed-$split"
         forget_if_changed "$name" "${EXITS[*]}" "$run/stages/train-seed$seed.done"
         stage 5 "$name" "${EXITS[*]}" \
-            score_model "$run/seed$seed/checkpoints/checkpoint_best.pt" "$split" "$RUN_DIR/seed$seed/scores/$split"
+            score_model "$run/seed$seed/checkpoints/checkpoint_best.pt" "$split" "$RUN_DIR/seed$seed"
     done
 }
 
@@ -247,9 +248,9 @@ score_seeds() {
 # As one command, so that a change of this file does not reach a run that is under way.
 main() {
     check_inputs
+    choose_devices
     if [[ "$TASK" != AX ]]; then
         read_settings
-        choose_devices
         split_batch
     fi
     require_environment

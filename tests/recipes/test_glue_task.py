@@ -55,6 +55,8 @@ def test_leaves_a_whole_record(run_recipe, environment, calls):
     for seed in (1, 2):
         assert (folder / f"seed{seed}" / "config.yaml").read_text() == "lr: 0.25\n"
         assert f"--seed {seed}" in (folder / f"seed{seed}" / "command").read_text()
+        scored = calls("fairseq_palbert.evaluation")[seed - 1]
+        assert f"--tensorboard-logdir {folder}/seed{seed}/tensorboard " in scored and "--device" not in scored
     record = json.loads((folder / "invocations.jsonl").read_text())
     assert record["arguments"] == ["RTE"] and record["variables"]["LR"] == "0.25" and record["packages"]["torch"]
 
@@ -135,6 +137,8 @@ def test_gpus_share_the_batch(run_recipe, calls):
     trained, = calls("fairseq-train")
     assert "--batch-size 8 --update-freq 2" in trained and "--cpu" not in trained
     assert trained.endswith(" CUDA_VISIBLE_DEVICES=3,5")
+    scored, = calls("fairseq_palbert.evaluation")
+    assert "--device cuda" in scored
 
 
 def lock_is_free(run_dir: str) -> bool:

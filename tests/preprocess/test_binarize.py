@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fairseq_palbert.glue.tasks import GlueTask, glue_task
+from fairseq_palbert.tasks.binarized import BinarizedFolder
 from preprocess.binarize import binarize
 from preprocess.bpe import Vocabulary
 from preprocess.raw import Example, read_examples
@@ -119,6 +120,13 @@ def test_the_steps_of_fairseqs_own_script_give_the_same_files(name, glue_dir, vo
         assert read_labels(ours, task, split) == pytest.approx(read_labels(theirs, task, split, scale=5.0), abs=1e-5)
         labels = [row.label for row in read_examples(task, task.split(split), raw.parent) if isinstance(row, Example)]
         assert read_labels(ours, task, split) == [float(x) if task.regression else task.labels.index(x) for x in labels]
+    for split in ("train", "valid", "test"):  # and --task glue takes either folder for the same data
+        mine, fairseqs = (BinarizedFolder(folder, task, task.labels).load(split) for folder in (ours, theirs))
+        for one, other in zip(mine.sentences, fairseqs.sentences, strict=True):
+            assert [row.tolist() for row in one] == [row.tolist() for row in other]
+        assert (mine.targets is None) == (fairseqs.targets is None) == (split == "test")
+        if split != "test":
+            assert mine.targets.tolist() == pytest.approx(fairseqs.targets.tolist(), abs=1e-5)
 
 
 def read_labels(data: Path, task: GlueTask, split: str, scale: float = 1.0) -> list[float]:

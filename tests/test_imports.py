@@ -11,17 +11,18 @@ ALLOWED = {
     "glue": set(),
     "ponder": set(),
     "modules": {"ponder"},
+    "families": set(),
     "exits": {"glue", "ponder"},
     "inference": {"exits", "glue", "ponder"},
     "optim": set(),
     "tasks": {"glue"},
-    "models": {"modules", "optim", "ponder"},
+    "models": {"families", "modules", "optim", "ponder"},
     "criterions": {"exits", "glue", "modules", "ponder"},
     "evaluation": {"criterions", "exits", "glue", "inference", "modules", "ponder", "tasks"},
     "errors": set(),
     "__init__": {"criterions", "models", "optim", "tasks"},
 }
-WITHOUT_FAIRSEQ = {"glue", "ponder", "exits", "modules", "inference", "errors"}
+WITHOUT_FAIRSEQ = {"families", "glue", "ponder", "exits", "modules", "inference", "errors"}
 EVALUATION_ONLY = {"matplotlib", "tensorboard", "torch.utils.tensorboard"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -1,18 +1,19 @@
-"""The presets of ``palbert_roberta``: what ``--arch`` sets where the user does not."""
+"""The presets: what ``--arch palbert_FAMILY_PRESET`` sets where the user does not. The values stand in ``families``."""
 
 from argparse import Namespace
+from collections.abc import Mapping
+from typing import Any
 
 from fairseq.models import ARCH_CONFIG_REGISTRY, register_model_architecture
 from omegaconf import open_dict
 
-from .palbert import PalbertModel  # noqa: F401  presets are registered after their model
+from ..families import FAMILIES
+from . import palbert  # noqa: F401  presets are registered after their models
 
-BASE = {"encoder_layers": 12, "encoder_embed_dim": 768, "encoder_ffn_embed_dim": 3072, "encoder_attention_heads": 12}
-LARGE = {"encoder_layers": 24, "encoder_embed_dim": 1024, "encoder_ffn_embed_dim": 4096, "encoder_attention_heads": 16}
-TINY = {"encoder_layers": 6, "encoder_embed_dim": 64, "encoder_ffn_embed_dim": 256, "encoder_attention_heads": 4}
+BARE = "base"  # the preset that a bare palbert_FAMILY stands for
 
 
-def _preset(values: dict[str, int]):
+def _preset(values: Mapping[str, Any]):
     def fill_in(cfg) -> None:
         """``cfg``: the command line's Namespace, or the model's part of a Hydra configuration or of a checkpoint."""
         if isinstance(cfg, Namespace):
@@ -25,13 +26,14 @@ def _preset(values: dict[str, int]):
     return fill_in
 
 
-def _set_missing(cfg, values: dict[str, int]) -> None:
+def _set_missing(cfg, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         if getattr(cfg, name, None) is None:
             setattr(cfg, name, value)
 
 
-register_model_architecture("palbert_roberta", "palbert_roberta_tiny")(_preset(TINY))
-register_model_architecture("palbert_roberta", "palbert_roberta_base")(_preset(BASE))
-register_model_architecture("palbert_roberta", "palbert_roberta_large")(_preset(LARGE))
-ARCH_CONFIG_REGISTRY["palbert_roberta"] = _preset(BASE)  # register_model has put a function there that does nothing
+for family in FAMILIES.values():
+    model = f"palbert_{family.name}"
+    for preset, values in family.presets.items():
+        register_model_architecture(model, f"{model}_{preset}")(_preset(values))
+    ARCH_CONFIG_REGISTRY[model] = _preset(family.presets[BARE])  # register_model has put a function there that does nothing

@@ -1,4 +1,4 @@
-"""``--arch palbert_roberta``: RoBERTa with a pooler, a classifier and a lambda module that read every layer."""
+"""``--arch palbert_FAMILY``: an encoder with a pooler, a classifier and a lambda module that read every layer."""
 
 import logging
 from dataclasses import dataclass, field, fields
@@ -8,9 +8,10 @@ from fairseq.models import ARCH_CONFIG_REGISTRY, BaseFairseqModel, register_mode
 from torch import Tensor
 
 from ..errors import UserError
+from ..families import FAMILIES, Family
+from ..modules.encoder import Encoder, EncoderShape
 from ..modules.lambda_module import LAMBDA_INPUTS, LAMBDA_MODULES
 from ..modules.pondering import HeadsShape, PonderingClassifier, PonderOutput
-from ..modules.roberta import RobertaEncoder, RobertaShape
 from ..modules.transformer import ACTIVATIONS
 from ..optim.parts import tag_parameters
 from .starting_weights import StartingPoint
@@ -35,9 +36,14 @@ class PalbertConfig(StartConfig):
     encoder_ffn_embed_dim: Optional[int] = _preset("units inside the feed-forward part")
     encoder_attention_heads: Optional[int] = _preset("attention heads")
     encoder_max_positions: int = _flag(512, "most tokens of an example that have a position")
-    activation_fn: str = _flag("gelu", f"activation inside the feed-forward part: {', '.join(ACTIVATIONS)}")
-    dropout: float = _flag(0.1, "dropout after embeddings, attention and feed-forward part")
-    attention_dropout: float = _flag(0.1, "dropout of attention weights")
+    encoder_embedding_dim: Optional[int] = _preset("embedding units E, projected to C (ALBERT)")
+    encoder_groups: Optional[int] = _preset("groups of weights that the layers share evenly (ALBERT: 1, others: a group a layer)")
+    encoder_inner_layers: Optional[int] = _preset("Transformer layers of a group, all applied as one layer")
+    encoder_segments: Optional[int] = _preset("segments that have an embedding, 0 for none")
+    encoder_norm_eps: Optional[float] = _preset("epsilon of LayerNorm")
+    activation_fn: Optional[str] = _preset(f"activation inside the feed-forward part, {', '.join(ACTIVATIONS)}")
+    dropout: Optional[float] = _preset("dropout after embeddings, attention and feed-forward part")
+    attention_dropout: Optional[float] = _preset("dropout of attention weights")
     activation_dropout: float = _flag(0.0, "dropout after the activation")
     per_layer_pooler: bool = _flag(False, "one pooler a layer instead of one for all")
     per_layer_classifier: bool = _flag(False, "one classifier a layer instead of one for all")
@@ -55,11 +61,32 @@ class PalbertConfig(StartConfig):
     lambda_layer_embedding: bool = _flag(False, "add a learned vector per layer to the lambda module's input")
     lambda_detach: bool = _flag(False, "let no gradient of the halting logits into pooler and encoder")
     lambda_dropout: float = _flag(0.0, "dropout of the lambda module's input (published code: 0.1)")
+    fresh_heads: bool = _flag(False, "take no pooler and no lambda module over from the model that training starts from")
 
 
-@register_model("palbert_roberta", dataclass=PalbertConfig)
+# the shape's name of each setting that fixes the encoder
+ENCODER_FIELDS = {
+    "layers": "encoder_layers",
+    "hidden": "encoder_embed_dim",
+    "ffn_hidden": "encoder_ffn_embed_dim",
+    "heads": "encoder_attention_heads",
+    "max_positions": "encoder_max_positions",
+    "embedding": "encoder_embedding_dim",
+    "groups": "encoder_groups",
+    "inner_layers": "encoder_inner_layers",
+    "segments": "encoder_segments",
+    "norm_eps": "encoder_norm_eps",
+    "activation": "activation_fn",
+    "dropout": "dropout",
+    "attention_dropout": "attention_dropout",
+    "activation_dropout": "activation_dropout",
+}
+
+
 class PalbertModel(BaseFairseqModel):
-    """fairseq's view of ``network``, a ``PonderingClassifier``."""
+    """fairseq's view of ``network``, a ``PonderingClassifier``. A registered class a family sets ``family``."""
+
+    family: Family
 
     def __init__(self, cfg: PalbertConfig, network: PonderingClassifier):
         super().__init__()
@@ -73,22 +100,9 @@ class PalbertModel(BaseFairseqModel):
 
         Raises UserError for a contradiction in the flags.
         """
-        ARCH_CONFIG_REGISTRY["palbert_roberta"](cfg)  # fairseq applies a preset, but nothing for the bare name
+        ARCH_CONFIG_REGISTRY[f"palbert_{cls.family.name}"](cfg)  # fairseq applies a preset, but nothing for the bare name
         _check_config(cfg)
-        dictionary = task.source_dictionary
-        encoder = RobertaEncoder(RobertaShape(
-            vocabulary=len(dictionary),
-            padding_id=dictionary.pad(),
-            max_positions=cfg.encoder_max_positions,
-            layers=cfg.encoder_layers,
-            hidden=cfg.encoder_embed_dim,
-            ffn_hidden=cfg.encoder_ffn_embed_dim,
-            heads=cfg.encoder_attention_heads,
-            activation=cfg.activation_fn,
-            dropout=cfg.dropout,
-            attention_dropout=cfg.attention_dropout,
-            activation_dropout=cfg.activation_dropout,
-        ))
+        encoder = Encoder(encoder_shape(cfg, cls.family, task.source_dictionary))
         heads = {item.name: getattr(cfg, item.name) for item in fields(HeadsShape) if item.name != "outputs"}
         network = PonderingClassifier(encoder, HeadsShape(outputs=task.glue_task.outputs, **heads))
         tag_parameters(network)
@@ -105,14 +119,14 @@ class PalbertModel(BaseFairseqModel):
                             "which --per-layer-lambda leaves out: drop one of the two")
         return self.network(src_tokens, halt_at_last)
 
-    def start_training(self) -> None:
+    def start_training(self, task) -> None:
         """Called where the model is built to be trained, not to be read from a checkpoint.
 
         Raises UserError for a precision that the device does not have, and for a file to start from that is missing or
         does not fit.
         """
         check_device(self.cfg)
-        found = starting_point(self.cfg, self.state_dict())
+        found = starting_point(self.cfg, self.family, task, self.state_dict())
         if found:
             self.starting_point = found
             allow_namespace()
@@ -129,19 +143,36 @@ class PalbertModel(BaseFairseqModel):
         return self.network.encoder.shape.max_positions
 
 
+for _family in FAMILIES.values():
+    register_model(f"palbert_{_family.name}", dataclass=PalbertConfig)(
+        type(f"Palbert{_family.name.capitalize()}", (PalbertModel,), {"family": _family})
+    )
+
+
+def encoder_shape(cfg: PalbertConfig, family: Family, dictionary) -> EncoderShape:
+    """The shape of the encoder that the settings, presets filled in, ask for over fairseq's ``dictionary``."""
+    settings = {ours: getattr(cfg, setting) for ours, setting in ENCODER_FIELDS.items()}
+    return EncoderShape(vocabulary=len(dictionary), padding_id=dictionary.pad(), separator_id=dictionary.eos(),
+                        first_position=family.first_position,
+                        **{name: value for name, value in settings.items() if value is not None})
+
+
 def _check_config(cfg: PalbertConfig) -> None:
     choices = {"activation_fn": ACTIVATIONS, "lambda_module": LAMBDA_MODULES, "lambda_input": LAMBDA_INPUTS}
     for name, allowed in choices.items():
         if getattr(cfg, name) not in allowed:
             raise UserError(f"{_as_flag(name)} {getattr(cfg, name)}: choose from {', '.join(allowed)}")
     least = {"encoder_layers": 2, "encoder_embed_dim": 1, "encoder_ffn_embed_dim": 1, "encoder_attention_heads": 1,
-             "encoder_max_positions": 1, "lambda_depth": 1, "lambda_lookback": 1}
+             "encoder_max_positions": 1, "encoder_embedding_dim": 1, "encoder_groups": 1, "encoder_inner_layers": 1,
+             "encoder_segments": 0, "encoder_norm_eps": 0, "lambda_depth": 1, "lambda_lookback": 1}
     for name, bound in least.items():
-        if getattr(cfg, name) < bound:
+        if getattr(cfg, name) is not None and getattr(cfg, name) < bound:
             raise UserError(f"{_as_flag(name)} {getattr(cfg, name)}: at least {bound}")
     for name in (item.name for item in fields(PalbertConfig) if item.name.endswith("dropout")):
         if not 0 <= getattr(cfg, name) < 1:
             raise UserError(f"{_as_flag(name)} {getattr(cfg, name)}: choose a value from 0 up to, not including, 1")
+    if (cfg.encoder_groups or 1) > cfg.encoder_layers:
+        raise UserError(f"--encoder-groups {cfg.encoder_groups}: at most --encoder-layers {cfg.encoder_layers}")
     if cfg.encoder_embed_dim % cfg.encoder_attention_heads:
         raise UserError(f"--encoder-embed-dim {cfg.encoder_embed_dim} is not divisible by --encoder-attention-heads "
                         f"{cfg.encoder_attention_heads}")

@@ -1,7 +1,7 @@
 """Which of a checkpoint's tensors a model takes over, and the refusal of those that do not fit.
 
-A checkpoint of the plugin itself is restored whole: every tensor must match. From a stock RoBERTa, or from a model of
-another task, the encoder is taken over whole, and heads as told; everything else keeps its fresh values.
+A checkpoint of the plugin itself is restored whole: every tensor must match. From a stock RoBERTa, a converted encoder, or
+a model of another task, the encoder is taken over whole, and heads as told; everything else keeps its fresh values.
 """
 
 from collections.abc import Iterable
@@ -47,7 +47,7 @@ class StartingPoint:
             encoder = {ENCODER + name: tensor for name, tensor in encoder.items()}
             return self._transferred(encoder, others, fresh, heads=())
         if not _under(NETWORK, offered):
-            raise UserError(f"{self.name} holds neither a palbert_roberta nor fairseq's RoBERTa: its first tensor "
+            raise UserError(f"{self.name} holds neither a model of this plugin nor fairseq's RoBERTa: its first tensor "
                             f"is {next(iter(offered), 'missing')}")
         if self.heads is not None:
             return self._transferred(offered, [], fresh, self.heads)
@@ -79,6 +79,11 @@ class StartingPoint:
         for name in offered:
             if name not in fresh:
                 raise UserError(f"{self.name} does not fit the model, which has no {name}; {_ADVICE}")
+
+
+def has_classifier(weights: dict[str, Tensor]) -> bool:
+    """Whether these are the weights of a model that was trained for a task, not of an encoder alone."""
+    return bool(_under(f"{NETWORK}classifier.", weights))
 
 
 def _size(tensor: Tensor) -> str:

@@ -67,7 +67,7 @@ def is_stock(weights: dict[str, Tensor]) -> bool:
 
 
 def encoder_from_stock(weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """The encoder's tensors under the names of ``modules.roberta.RobertaEncoder``, and the names of all other weights.
+    """The encoder's tensors under the names of ``modules.encoder.Encoder``, and the names of all other weights.
 
     Query, key and value become one tensor, in this order. A tensor of the encoder that has no counterpart keeps its
     name, so that it is found to be one too many.

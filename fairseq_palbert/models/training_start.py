@@ -17,7 +17,8 @@ from omegaconf import II
 from torch import Tensor
 
 from ..errors import UserError
-from .starting_weights import TRANSFERABLE_HEADS, StartingPoint
+from ..families import Family, family_of
+from .starting_weights import TRANSFERABLE_HEADS, StartingPoint, has_classifier
 from .stock_checkpoint import is_stock, model_settings, read_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,8 @@ LAST_CHECKPOINT = CheckpointConfig().restore_file
 FINETUNE = "--finetune-from-model"
 RESETS = ("reset_optimizer", "reset_dataloader", "reset_meters")
 # Settings that change what the weights compute, and not their shapes.
-ENCODER_SETTINGS = ("encoder_attention_heads", "activation_fn")
+ENCODER_SETTINGS = ("encoder_layers", "encoder_attention_heads", "encoder_groups", "encoder_inner_layers", "encoder_norm_eps",
+                    "activation_fn")
 LAMBDA_SETTINGS = ("lambda_module", "lambda_input", "lambda_lookback")
 PRECISIONS = ("fp16", "bf16", "amp")
 
@@ -71,8 +73,9 @@ def check_device(cfg: StartConfig) -> None:
                         f"need --ddp-backend legacy_ddp")
 
 
-def starting_point(cfg: StartConfig, fresh: dict[str, Tensor]) -> StartingPoint | None:
-    """The checkpoint that fairseq will start from, read and checked against the model, whose weights are ``fresh``.
+def starting_point(cfg: StartConfig, family: Family, task, fresh: dict[str, Tensor]) -> StartingPoint | None:
+    """The checkpoint that fairseq will start from, read and checked against the model, whose weights are ``fresh``, and
+    against the task's tokenizer.
 
     None where training starts from scratch. ``cfg`` has the model's settings too. Raises UserError for a file that is
     missing, damaged or does not fit.
@@ -90,6 +93,8 @@ def starting_point(cfg: StartConfig, fresh: dict[str, Tensor]) -> StartingPoint 
         state = read_checkpoint(path)
     except ValueError as error:
         raise UserError(f"{name} {error}") from error
+    _check_family(name, state, family)
+    task.check_checkpoint(name, state)
     point = _point(flag, name, state, cfg)
     point.weights(state["model"], fresh)
     return point
@@ -110,19 +115,28 @@ def _starting_file(cfg: StartConfig) -> tuple[str, str]:
     return "", last
 
 
+def _check_family(name: str, state: dict[str, Any], family: Family) -> None:
+    arch = model_settings(state).get("_name") or ""
+    theirs = "roberta" if is_stock(state["model"]) else family_of(arch).name if arch.startswith("palbert_") else None
+    if theirs not in (None, family.name):
+        raise UserError(f"{name} is of the family {theirs}, and this run's --arch of {family.name}: choose a palbert_{theirs}")
+
+
 def _point(flag: str, name: str, state: dict[str, Any], cfg: StartConfig) -> StartingPoint:
-    settings = model_settings(state)
+    settings, weights = model_settings(state), state["model"]
     _check_settings(name, settings, cfg, ENCODER_SETTINGS)
-    if is_stock(state["model"]):
-        if flag != FINETUNE and not all(getattr(cfg, reset) for reset in RESETS):
+    if flag != FINETUNE and (is_stock(weights) or not has_classifier(weights)):
+        if not all(getattr(cfg, reset) for reset in RESETS):
             flags = " ".join("--" + reset.replace("_", "-") for reset in RESETS)
-            raise UserError(f"{name} is a stock RoBERTa: add {flags}, or use {FINETUNE}")
-        return StartingPoint(name)
+            raise UserError(f"{name} is an encoder without a classifier: add {flags}, or use {FINETUNE}")
+        flag = FINETUNE
     if flag != FINETUNE:
         _check_settings(name, settings, cfg, LAMBDA_SETTINGS)
         if not cfg.reset_optimizer:  # its state is kept in another form for each precision
             _check_settings(name, state["cfg"]["common"], cfg, PRECISIONS)
         return StartingPoint(name)
+    if cfg.fresh_heads:
+        return StartingPoint(name, heads=())
     same_lambda = all(settings.get(setting) == getattr(cfg, setting) for setting in LAMBDA_SETTINGS)
     return StartingPoint(name, tuple(head for head in TRANSFERABLE_HEADS if same_lambda or head != "lambda_module"))
 

@@ -1,12 +1,16 @@
-"""One post-norm Transformer layer, the block that RoBERTa repeats.
+"""One post-norm Transformer layer, the block that every encoder here repeats.
 
 Sizes: B sentences, T tokens (padding included), C hidden units, H attention heads.
 """
 
+from functools import partial
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu, "tanh": F.tanh}
+ACTIVATIONS = {
+    "gelu": F.gelu, "gelu_tanh": partial(F.gelu, approximate="tanh"), "relu": F.relu, "silu": F.silu, "tanh": F.tanh,
+}
 
 
 class TransformerLayer(nn.Module):
@@ -16,7 +20,7 @@ class TransformerLayer(nn.Module):
     """
 
     def __init__(self, hidden: int, ffn_hidden: int, heads: int, activation: str, dropout: float,
-                 attention_dropout: float, activation_dropout: float):
+                 attention_dropout: float, activation_dropout: float, norm_eps: float):
         super().__init__()
         self.heads = heads
         self.activation = ACTIVATIONS[activation]
@@ -25,10 +29,10 @@ class TransformerLayer(nn.Module):
         self.activation_dropout = activation_dropout
         self.qkv_proj = nn.Linear(hidden, 3 * hidden)
         self.out_proj = nn.Linear(hidden, hidden)
-        self.attention_norm = nn.LayerNorm(hidden)
+        self.attention_norm = nn.LayerNorm(hidden, eps=norm_eps)
         self.fc1 = nn.Linear(hidden, ffn_hidden)
         self.fc2 = nn.Linear(ffn_hidden, hidden)
-        self.output_norm = nn.LayerNorm(hidden)
+        self.output_norm = nn.LayerNorm(hidden, eps=norm_eps)
 
     def forward(self, hidden: Tensor, attended: Tensor | None) -> Tensor:
         """``attended`` [B, 1, 1, T] is true where a token may be looked at, or None where all may.

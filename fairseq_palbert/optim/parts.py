@@ -1,7 +1,7 @@
 """Which part of a pondering classifier a parameter belongs to, for learning rates by part.
 
 Parts: ``encoder``, ``classifier`` (the pooler belongs to it), ``lambda`` (the lambda module and its layer embedding). A
-parameter of the encoder also has a depth: 0 in the embeddings, n in layer n of 1..N.
+parameter of the encoder also has a depth: 0 in the embeddings, n in layer n of 1..N, the last of them where layers share it.
 """
 
 from torch import nn
@@ -25,19 +25,19 @@ def tag_parameters(network: nn.Module) -> None:
     Raises ValueError for a parameter that belongs to no part.
     """
     for name, parameter in network.named_parameters():
-        part, depth = _part_and_depth(name)
+        part, depth = _part_and_depth(name, network)
         in_encoder = part == "encoder"
         parameter.param_group = f"encoder_{depth}" if in_encoder else part
         parameter.optim_overrides = {"part": part, "layers_above": network.depth - depth if in_encoder else 0}
 
 
-def _part_and_depth(name: str) -> tuple[str, int]:
+def _part_and_depth(name: str, network: nn.Module) -> tuple[str, int]:
     """The depth is 0 outside the encoder. ``encoder.layers.0.fc1.weight`` -> ("encoder", 1)."""
     module, *inner = name.split(".")
     if module in _PART_OF_HEAD:
         return _PART_OF_HEAD[module], 0
     if module == "encoder" and inner[0] == "layers":
-        return "encoder", int(inner[1]) + 1
+        return "encoder", network.encoder.shape.deepest(int(inner[1]))
     if module == "encoder" and inner[0].startswith("embed"):
         return "encoder", 0
     raise ValueError(f"parameter {name!r} belongs to no part ({', '.join(PARTS)}) of the model")

@@ -5,6 +5,7 @@ from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_REGISTRY
 from omegaconf import OmegaConf
 
 from fairseq_palbert.errors import UserError
+from fairseq_palbert.families import FAMILIES
 from fairseq_palbert.models.palbert import PalbertConfig, PalbertModel
 from fairseq_palbert.models.training_start import StartConfig
 
@@ -17,10 +18,12 @@ def shape(model_cfg):
     return tuple(getattr(model_cfg, name) for name in SHAPE)
 
 
-def test_every_name_leads_to_this_very_class():
-    assert MODEL_REGISTRY["palbert_roberta"] is PalbertModel
-    for arch in ("palbert_roberta", *(f"palbert_roberta_{size}" for size in SHAPES)):
-        assert ARCH_MODEL_REGISTRY[arch] is PalbertModel
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_every_name_leads_to_the_familys_class(family):
+    model = MODEL_REGISTRY[f"palbert_{family.name}"]
+    assert issubclass(model, PalbertModel) and model.family is family
+    for arch in (f"palbert_{family.name}", *(f"palbert_{family.name}_{preset}" for preset in family.presets)):
+        assert ARCH_MODEL_REGISTRY[arch] is model
 
 
 def test_every_flag_has_help():
@@ -56,7 +59,7 @@ def test_bf16_is_not_taken_for_a_tpu(configure, arch):
 
 @pytest.mark.parametrize("flags, expected", [
     (("--encoder-embed-dim", 18, "--encoder-attention-heads", 4), "--encoder-embed-dim 18 is not divisible .*-heads 4"),
-    (("--activation-fn", "swish"), "--activation-fn swish: choose from gelu, relu, tanh"),
+    (("--activation-fn", "swish"), "--activation-fn swish: choose from gelu, gelu_tanh, relu, silu, tanh"),
     (("--lambda-module", "lstm"), "--lambda-module lstm: choose from linear, mlp, rnn"),
     (("--lambda-input", "sum"), "--lambda-input sum: choose from concat, diff, both"),
     (("--lambda-lookback", 0), "--lambda-lookback 0: at least 1"),

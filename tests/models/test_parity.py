@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from fairseq_palbert.models.architectures import BASE
-from fairseq_palbert.modules.roberta import RobertaEncoder, RobertaShape
+from fairseq_palbert.families import FAMILIES
+from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 
 TOLERANCE = 1e-5
 LENGTHS = (12, 1, 5, 2, 9)
@@ -55,7 +55,7 @@ def test_agrees_with_fairseq_at_every_layer_padded_and_alone(build, make_stock, 
 
 
 def test_agrees_with_fairseq_at_the_size_of_roberta_base(build, make_stock, tokens):
-    stock = make_stock(**BASE)
+    stock = make_stock(**FAMILIES["roberta"].presets["base"])
     model = build(arch=("--arch", "palbert_roberta_base", "--lambda-module", "linear"))
     for parameter in stock.parameters():
         parameter.data *= 0.25  # back to about the spread of pretrained weights
@@ -95,8 +95,8 @@ def test_agrees_with_transformers_at_every_layer(tokens):
     for parameter in theirs.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
     theirs.embeddings.token_type_embeddings.weight.data.zero_()  # RoBERTa has none in effect, fairseq's none at all
-    encoder = RobertaEncoder(RobertaShape(vocabulary=55, padding_id=1, max_positions=32, layers=3, hidden=16,
-                                          ffn_hidden=24, heads=2)).eval()
+    encoder = Encoder(EncoderShape(vocabulary=55, padding_id=1, separator_id=2, max_positions=32, layers=3, hidden=16,
+                                   ffn_hidden=24, heads=2, first_position=2)).eval()
     encoder.load_state_dict(from_transformers(theirs.state_dict()))
     with torch.no_grad():
         expected = theirs(tokens, attention_mask=tokens.ne(1).long(), output_hidden_states=True).hidden_states

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
-from fairseq_palbert.modules.roberta import RobertaEncoder, RobertaShape
+from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 
 LAMBDA_MODULES = [
     {"lambda_module": "linear"},
@@ -15,7 +15,7 @@ LAMBDA_MODULES = [
       for joined in ("concat", "diff", "both") for lookback in (1, 2)),
 ]
 SWITCHES = ("per_layer_pooler", "per_layer_classifier", "per_layer_lambda", "lambda_layer_embedding", "lambda_detach")
-SHAPE = RobertaShape(vocabulary=17, padding_id=1, max_positions=9, layers=3, hidden=8, ffn_hidden=12, heads=2)
+SHAPE = EncoderShape(vocabulary=17, padding_id=1, separator_id=2, max_positions=9, layers=3, hidden=8, ffn_hidden=12, heads=2)
 
 
 def _configurations():
@@ -35,9 +35,9 @@ def configurations() -> list[HeadsShape]:
 def make_network():
     """make_network(heads) is the same tiny network at every call, in evaluation mode, its weights not near zero."""
 
-    def make(heads: HeadsShape, shape: RobertaShape = SHAPE) -> PonderingClassifier:
+    def make(heads: HeadsShape, shape: EncoderShape = SHAPE) -> PonderingClassifier:
         torch.manual_seed(0)
-        network = PonderingClassifier(RobertaEncoder(shape), heads).eval()
+        network = PonderingClassifier(Encoder(shape), heads).eval()
         for parameter in network.parameters():
             parameter.data += 0.3 * torch.randn_like(parameter)
         return network

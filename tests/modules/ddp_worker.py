@@ -14,15 +14,15 @@ from torch.nn.parallel import DistributedDataParallel
 sys.modules["fairseq"] = None  # as if it were not installed: these modules do without, and importing it takes seconds
 
 from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier  # noqa: E402
-from fairseq_palbert.modules.roberta import RobertaEncoder, RobertaShape  # noqa: E402
+from fairseq_palbert.modules.encoder import Encoder, EncoderShape  # noqa: E402
 from fairseq_palbert.ponder.objective import PonderObjective  # noqa: E402
 
-SHAPE = RobertaShape(vocabulary=17, padding_id=1, max_positions=9, layers=3, hidden=8, ffn_hidden=12, heads=2)
+SHAPE = EncoderShape(vocabulary=17, padding_id=1, separator_id=2, max_positions=9, layers=3, hidden=8, ffn_hidden=12, heads=2)
 
 
 def train(heads: HeadsShape, rank: int) -> None:
     torch.manual_seed(0)
-    model = DistributedDataParallel(PonderingClassifier(RobertaEncoder(SHAPE), heads))
+    model = DistributedDataParallel(PonderingClassifier(Encoder(SHAPE), heads))
     optimizer = torch.optim.Adam(model.parameters())
     torch.manual_seed(rank)
     for _ in range(2):

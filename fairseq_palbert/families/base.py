@@ -1,0 +1,24 @@
+"""What tells one family of encoders from another: a table of facts, no code."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Family:
+    """``--arch palbert_NAME``, and what its checkpoints on the Hugging Face Hub look like.
+
+    ``model_type``: what their ``config.json`` calls the family.
+    ``first_position``: the row of the position table that the first token takes.
+    ``presets``: by preset, the model settings that it fills in (fields of ``models.palbert.PalbertConfig``).
+    ``tensors``: our module, and theirs; three of theirs are query, key and value, which we keep as one, in this order.
+    Weight and bias go by the same names. {layer} counts our layers from 0; {group} and {inner} are ALBERT's: the layer's
+    group and its place there. The pooler stands among them as ``pooler``, all others are the encoder's.
+    """
+
+    name: str
+    model_type: str
+    first_position: int
+    presets: Mapping[str, Mapping[str, Any]]
+    tensors: Mapping[str, str | tuple[str, str, str]]

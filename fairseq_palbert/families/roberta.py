@@ -1,0 +1,24 @@
+"""RoBERTa (arXiv 1907.11692): BERT's encoder without segments, positions counted from 2 (fairseq's padding id, plus 1)."""
+
+from . import bert
+from .base import Family
+
+# fairseq's own has no segment table; that of the Hub has one of one row, which is zero in fairseq's converted weights
+COMMON = {"encoder_segments": 0, "encoder_norm_eps": 1e-5}
+
+
+def preset(layers: int, hidden: int, heads: int) -> dict:
+    return bert.preset(layers, hidden, heads) | COMMON
+
+
+FAMILY = Family(
+    name="roberta",
+    model_type="roberta",
+    first_position=2,
+    presets={
+        "base": preset(12, 768, 12),
+        "large": preset(24, 1024, 16),
+        "tiny": preset(6, 64, 4),
+    },
+    tensors=bert.TENSORS,
+)

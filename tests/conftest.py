@@ -1,5 +1,6 @@
 """Shared fixtures: toy data, and the real data that a machine may have, found through GLUE_DIR and VOCAB_DIR alone."""
 
+import json
 import os
 import random
 from pathlib import Path
@@ -48,10 +49,12 @@ def vocab_dir():
 
 @pytest.fixture(scope="session")
 def make_toy_data():
-    """make_toy_data(folder, task, sizes, seed) writes a binarized data folder of a GLUE task with generated sentences of 1
-    to 12 tokens, whose label says how many of the first sentence's tokens have an odd id. The test split has no labels."""
+    """make_toy_data(folder, task, sizes, seed, tokenizer) writes a binarized data folder of a GLUE task with generated
+    sentences of 1 to 12 tokens, whose label says how many of the first sentence's tokens have an odd id. The test split has
+    no labels. A ``tokenizer`` record makes it a folder of our preprocessing, with glue.json; else it is as fairseq's own."""
 
-    def make(folder: Path, task_name: str, sizes: dict[str, int] = TOY_SIZES, seed: int = 0) -> Path:
+    def make(folder: Path, task_name: str, sizes: dict[str, int] = TOY_SIZES, seed: int = 0,
+             tokenizer: dict | None = None) -> Path:
         from fairseq.data import Dictionary
 
         from fairseq_palbert.glue.tasks import glue_task
@@ -66,6 +69,8 @@ def make_toy_data():
         for part, dictionary in parts.items():
             (folder / part).mkdir(parents=True)
             dictionary.save(str(folder / part / "dict.txt"))
+        if tokenizer is not None:
+            (folder / "glue.json").write_text(json.dumps({"task": task_name, "tokenizer": tokenizer}))
         rng = random.Random(seed)
         for split, rows in sizes.items():
             sentences = {

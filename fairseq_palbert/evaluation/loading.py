@@ -55,7 +55,7 @@ def load_model(checkpoint: Path, data: str, glue_task: str | None) -> Model:
     state = checkpoint_utils.load_checkpoint_to_cpu(str(checkpoint), overrides)
     task = fairseq_tasks.setup_task(state["cfg"].task)
     _check_labels(checkpoint, trained_with, task)
-    _check_dictionary(checkpoint, state["model"], task)
+    task.check_checkpoint(str(checkpoint), state)
     (model,), cfg, _ = checkpoint_utils.load_model_ensemble_and_task([str(checkpoint)], task=task, state=state)
     criterion = task.build_criterion(cfg.criterion)
     prior = _prior(criterion, model.network.depth) if isinstance(criterion, PonderClassification) else None
@@ -100,15 +100,6 @@ def _check_labels(checkpoint: Path, trained_with: dict, task: GlueSentenceTask) 
         raise UserError(f"{checkpoint}: trained for {trained_with['glue_task']} ({', '.join(trained) or 'scores'}), "
                         f"which does not fit {task.glue_task.name} ({', '.join(task.labels) or 'scores'}): "
                         f"check --glue-task")
-
-
-def _check_dictionary(checkpoint: Path, weights: dict[str, Tensor], task: GlueSentenceTask) -> None:
-    """Told here because the model can only say that its embedding does not fit."""
-    embedded = next((len(tensor) for name, tensor in weights.items() if name.endswith("embed_tokens.weight")), None)
-    if embedded not in (None, len(task.source_dictionary)):
-        raise UserError(f"{task.folder.inputs[0] / 'dict.txt'}: makes a dictionary of {len(task.source_dictionary)} "
-                        f"entries, but {checkpoint} was trained with {embedded}: preprocess the data with the "
-                        f"vocabulary of training")
 
 
 def _prior(criterion: PonderClassification, depth: int) -> Tensor:

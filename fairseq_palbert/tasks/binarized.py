@@ -16,10 +16,16 @@ from .dataset import TokenizedSplit
 
 logger = logging.getLogger(__name__)
 REMEDY = "make the data with python -m preprocess.glue"
+RECORD = ["name", "separators", "sha256"]
+ROBERTA_SEPARATORS = 2  # fairseq's own script writes no glue.json, and data for RoBERTa only
 
 
 class BinarizedFolder:
-    """``DATA/{input0,input1,label}`` of one task, with or without the ``glue.json`` that our preprocessing adds."""
+    """``DATA/{input0,input1,label}`` of one task, with or without the ``glue.json`` that our preprocessing adds.
+
+    ``tokenizer`` is the record of the tokenizer that made it (``name``, ``separators``, ``sha256``), None without
+    ``glue.json``; ``dictionary`` has ``<mask>`` as its last entry.
+    """
 
     def __init__(self, folder: str | Path, task: GlueTask, labels: Sequence[str]):
         """``labels`` is the order of the class ids. Raises UserError where the folder is not one of this task's."""
@@ -28,24 +34,32 @@ class BinarizedFolder:
         self.labels = tuple(labels)
         if not self.folder.is_dir():
             raise UserError(f"{self.folder}: no such data folder; {REMEDY}")
-        self.ours = self._check_provenance()
+        self.tokenizer = self._read_provenance()
         self.inputs = [self.folder / f"input{i}" for i in range(len(task.sentences))]
         if len(self.inputs) == 1 and (self.folder / "input1").is_dir():
             raise UserError(f"{self.folder}: holds sentence pairs, but {task.name} has single sentences; check --glue-task")
         self.dictionary = self._load_dictionary(self.inputs[0])
         self.dictionary.add_symbol("<mask>")
 
-    def _check_provenance(self) -> bool:
+    @property
+    def separators(self) -> int:
+        """The number of ``</s>`` between the two sentences of a pair."""
+        return self.tokenizer["separators"] if self.tokenizer else ROBERTA_SEPARATORS
+
+    def _read_provenance(self) -> dict | None:
         path = self.folder / "glue.json"
         if not path.exists():
-            return False
+            return None
         try:
-            made_for = json.loads(path.read_text())["task"]
+            provenance = json.loads(path.read_text())
+            made_for, tokenizer = provenance["task"], provenance.get("tokenizer")
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}: not readable ({error}); {REMEDY}") from None
         if made_for != self.task.name:
             raise UserError(f"{self.folder}: holds {made_for}, not {self.task.name}; change --glue-task or the data folder")
-        return True
+        if not isinstance(tokenizer, dict) or sorted(tokenizer) != RECORD:
+            raise UserError(f"{path}: its tokenizer is not recorded as this version does; {REMEDY} --overwrite")
+        return tokenizer
 
     def _load_dictionary(self, folder: Path) -> Dictionary:
         path = folder / "dict.txt"
@@ -67,7 +81,7 @@ class BinarizedFolder:
             if len(part) != len(sentences[0]):
                 raise UserError(f"{self.folder}: the files of split {split!r} have {len(sentences[0])} and {len(part)} "
                                 f"rows; {REMEDY}")
-        return TokenizedSplit(sentences, targets)
+        return TokenizedSplit(sentences, targets, self.separators)
 
     def _load_indexed(self, path: Path):
         dataset = data_utils.load_indexed_dataset(str(path), self.dictionary) if _both_files(path) else None
@@ -101,7 +115,7 @@ class BinarizedFolder:
 
     def _score_scale(self) -> float:
         """fairseq's own script divides scores by their maximum: 1 for our folders, 5 for STS-B folders of that script."""
-        if self.ours or max(_read_scores(path).max() for path in self.folder.glob("label/*.label")) > 1:
+        if self.tokenizer or max(_read_scores(path).max() for path in self.folder.glob("label/*.label")) > 1:
             return 1.0
         scale = self.task.score_range[1]
         logger.info(f"{self.folder}: scores within 0..1, as fairseq's own script leaves them: multiplied by {scale:g}")

@@ -8,17 +8,21 @@ from fairseq.data import Dictionary, FairseqDataset
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from ..glue.assembly import kept_lengths, roberta_example
+from ..glue.assembly import example, kept_lengths, mark_count
 
 POOL = 50  # batches of training examples that are sorted by length together
 
 
 @dataclass(frozen=True)
 class TokenizedSplit:
-    """One or two indexed datasets of sentences that end in ``</s>``, and float64 or int64 targets [S] where known."""
+    """One or two indexed datasets of sentences that end in ``</s>``, and float64 or int64 targets [S] where known.
+
+    ``separators`` is the number of ``</s>`` between the two sentences of a pair.
+    """
 
     sentences: list[FairseqDataset]
     targets: Tensor | None
+    separators: int
 
     def __len__(self) -> int:
         return len(self.sentences[0])
@@ -36,7 +40,7 @@ class GlueDataset(FairseqDataset):
         self.ids = ids
         self.dictionary = dictionary
         self.shuffle = shuffle
-        marks = 2 * len(split.sentences)
+        marks = mark_count(len(split.sentences), split.separators)
         lengths = [np.asarray(sentences.sizes)[ids] - 1 for sentences in split.sentences]  # the </s> counts as a mark
         if len(lengths) == 1:
             self.kept = [np.minimum(lengths[0], max_positions - marks)]
@@ -51,10 +55,11 @@ class GlueDataset(FairseqDataset):
     def __getitem__(self, index: int) -> dict:
         row = int(self.ids[index])
         sentences = [tokens[row][:kept[index]].long() for tokens, kept in zip(self.split.sentences, self.kept)]
-        example = {"id": row, "tokens": roberta_example(self.dictionary.bos(), self.dictionary.eos(), sentences)}
+        tokens = example(self.dictionary.bos(), self.dictionary.eos(), sentences, self.split.separators)
+        sample = {"id": row, "tokens": tokens}
         if self.split.targets is not None:
-            example["target"] = self.split.targets[row]
-        return example
+            sample["target"] = self.split.targets[row]
+        return sample
 
     def collater(self, samples: list[dict]) -> dict:
         if not samples:

@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 import torch
@@ -16,10 +16,11 @@ from ..glue.metrics import GlueMetrics
 from ..glue.tasks import TASKS, glue_task
 from .binarized import BinarizedFolder
 from .dataset import GlueDataset
+from .same_tokenizer import check_same_tokenizer, tokenizer_state
 
 logger = logging.getLogger(__name__)
 HOLDOUT = "holdout"
-HOLDOUT_SEED = 0  # not --seed, so that runs of several seeds are selected on the same examples
+SHUFFLE_SEED = 0  # not --seed, so that runs of several seeds train and are selected on the same examples
 
 
 @dataclass
@@ -39,6 +40,10 @@ class GlueConfig(FairseqDataclass):
     holdout_fraction: float = field(
         default=0.0,
         metadata={"help": "part of train that becomes the split 'holdout' instead, to select on (--valid-subset holdout)"},
+    )
+    train_examples: Optional[int] = field(
+        default=None,
+        metadata={"help": "train on this many rows of a seeded shuffle of train, the same for every --seed (default: all)"},
     )
     seed: int = II("common.seed")
     valid_subset: str = II("dataset.valid_subset")
@@ -78,23 +83,32 @@ class GlueSentenceTask(FairseqTask):
         return self.cfg.max_positions
 
     def load_dataset(self, split: str, **_) -> GlueDataset:
-        """Loads a split of the folder, or ``holdout``, the part of train that ``--holdout-fraction`` sets aside."""
+        """Loads a split of the folder, or ``holdout``, the part of train that ``--holdout-fraction`` sets aside.
+
+        Raises UserError for a split that is missing, damaged or empty, and for more ``--train-examples`` than there are.
+        """
         loaded = self.folder.load("train" if split == HOLDOUT else split)
-        ids = np.arange(len(loaded))
-        if split in ("train", HOLDOUT):
-            ids = self._in_holdout(len(loaded), split == HOLDOUT)
+        ids = self._ids(split, len(loaded))
         dataset = GlueDataset(loaded, ids, self.source_dictionary, self.cfg.max_positions, shuffle=split == "train")
-        logger.info(f"{self.glue_task.name} {split}: {len(dataset)} examples, {dataset.truncated} of them truncated to "
-                    f"{self.cfg.max_positions} tokens")
+        part = "" if len(ids) == len(loaded) else f" of the {len(loaded)} rows of train, by a seeded shuffle"
+        logger.info(f"{self.glue_task.name} {split}: {len(dataset)} examples{part}, {dataset.truncated} of them truncated "
+                    f"to {self.cfg.max_positions} tokens")
         self.datasets[split] = dataset
         return dataset
 
-    def _in_holdout(self, examples: int, held_out: bool) -> np.ndarray:
-        order = np.random.RandomState(HOLDOUT_SEED).permutation(examples)
-        size = round(self.cfg.holdout_fraction * examples)
-        if held_out and size == 0:
+    def _ids(self, split: str, rows: int) -> np.ndarray:
+        """The rows of a split's examples. Of one shuffle of train, the holdout is the beginning, and training goes on there."""
+        if split not in ("train", HOLDOUT):
+            return np.arange(rows)
+        order = np.random.RandomState(SHUFFLE_SEED).permutation(rows)
+        held_out = round(self.cfg.holdout_fraction * rows)
+        if split == HOLDOUT and held_out == 0:
             raise UserError(f"the split {HOLDOUT!r} is empty: set --holdout-fraction, such as 0.1")
-        return np.sort(order[:size] if held_out else order[size:])
+        left, wanted = rows - held_out, self.cfg.train_examples
+        if split == "train" and wanted is not None and wanted > left:
+            raise UserError(f"--train-examples {wanted}: {self.folder.folder} has {left} rows to train on: lower it, or leave "
+                            f"it out to train on all")
+        return np.sort(order[:held_out] if split == HOLDOUT else order[held_out:][:wanted])
 
     def get_batch_iterator(self, dataset, max_tokens=None, required_batch_size_multiple=None, **options):
         """As fairseq's, but any batch size will do: a multiple above 1 makes fairseq drop the last batch (trap of its
@@ -110,8 +124,20 @@ class GlueSentenceTask(FairseqTask):
             raise UserError(f"--max-positions {self.cfg.max_positions} is more than the model has, {model.max_positions()}: "
                             f"lower it, or raise --encoder-max-positions")
         if not from_checkpoint:
-            model.start_training()
+            model.start_training(self)
         return model
+
+    def state_dict(self) -> dict[str, Any]:
+        """What fairseq keeps in every checkpoint as ``task_state``: see ``tokenizer_state``."""
+        return tokenizer_state(self.folder)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """fairseq's commands call this with a checkpoint's ``task_state``, which must fit the data; nothing is taken over."""
+        self.check_checkpoint("the checkpoint", {"task_state": state_dict})
+
+    def check_checkpoint(self, name: str, state: dict[str, Any]) -> None:
+        """Raises UserError where the checkpoint ``state`` was trained on another tokenizer or dictionary than the data's."""
+        check_same_tokenizer(name, state, self.folder)
 
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
         """As fairseq's. A worker without a batch of its own, at the end of an epoch, gets one that may be from a validation
@@ -139,6 +165,8 @@ def _label_order(order: str | None, task) -> tuple[str, ...]:
 def _check_config(cfg: GlueConfig, task) -> None:
     if not 0 <= cfg.holdout_fraction < 1:
         raise UserError(f"--holdout-fraction {cfg.holdout_fraction}: choose a part of train from 0 up to, not including, 1")
+    if cfg.train_examples is not None and cfg.train_examples < 1:
+        raise UserError(f"--train-examples {cfg.train_examples}: at least 1, or leave it out to train on all")
     if cfg.max_positions < 8:
         raise UserError(f"--max-positions {cfg.max_positions}: at least 8 tokens are needed for a pair and its marks")
     missing = [split for split in task.valid_splits if split not in cfg.valid_subset.split(",")]

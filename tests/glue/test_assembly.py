@@ -1,27 +1,63 @@
+from itertools import product
+
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
+from tokenizers.processors import TemplateProcessing
 
-from fairseq_palbert.glue.assembly import kept_lengths, roberta_example
+from fairseq_palbert.glue.assembly import example, kept_lengths, mark_count
 
-
-def one_by_one(first: int, second: int, budget: int) -> tuple[int, int]:
-    while first + second > budget:
-        if first > second:
-            first -= 1
-        else:
-            second -= 1
-    return first, second
+LONGEST = 8
 
 
-@given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 40))
-def test_kept_lengths_take_tokens_one_by_one_from_the_longer(first, second, budget):
-    kept = kept_lengths(np.array([first]), np.array([second]), budget)
-    assert tuple(int(part[0]) for part in kept) == one_by_one(first, second, budget)
+@pytest.fixture(scope="module")
+def reference():
+    """reference(first, second, separators, limit) -> ids by the tokenizers library: <s> 0, </s> 2, words 7 and 9."""
+    tokenizer = Tokenizer(WordLevel({"<s>": 0, "</s>": 2, "a": 7, "b": 9}, unk_token="a"))
+    tokenizer.pre_tokenizer = WhitespaceSplit()
+
+    def encode(first: int, second: int | None, separators: int, limit: int) -> list[int]:
+        pair = f"<s> $A {'</s> ' * separators}$B </s>"
+        tokenizer.post_processor = TemplateProcessing(single="<s> $A </s>", pair=pair, special_tokens=[("<s>", 0), ("</s>", 2)])
+        tokenizer.enable_truncation(limit, strategy="longest_first")
+        sentences = ["a " * first] if second is None else ["a " * first, "b " * second]
+        return tokenizer.encode(*sentences).ids
+
+    return encode
 
 
-def test_roberta_example_marks_one_and_two_sentences():
+@pytest.mark.parametrize("separators", [1, 2])
+def test_pairs_are_truncated_and_marked_as_the_tokenizers_library_does(reference, separators):
+    marks = mark_count(2, separators)
+    for first, second, budget in product(range(LONGEST), range(LONGEST), range(2 * LONGEST)):
+        kept = [int(part[0]) for part in kept_lengths(np.array([first]), np.array([second]), budget)]
+        sentences = [torch.full((kept[0],), 7), torch.full((kept[1],), 9)]
+        ours = example(0, 2, sentences, separators).tolist()
+        assert ours == reference(first, second, separators, budget + marks), (first, second, budget)
+        assert len(ours) == sum(kept) + marks
+
+
+def test_single_sentences_are_truncated_and_marked_as_the_tokenizers_library_does(reference):
+    for length, budget in product(range(LONGEST), range(1, LONGEST + 2)):
+        ours = example(0, 2, [torch.full((min(length, budget),), 7)], 1).tolist()
+        assert ours == reference(length, None, 1, budget + mark_count(1, 1)), (length, budget)
+
+
+@given(st.integers(0, 600), st.integers(0, 600), st.integers(0, 600))
+def test_a_budget_is_used_up_and_lengths_of_several_examples_do_not_meet(first, second, budget):
+    kept = kept_lengths(np.array([first, second, 0]), np.array([second, first, 0]), budget)
+    assert (sum(kept) == [min(budget, first + second), min(budget, first + second), 0]).all()
+    assert (kept[0][:2] <= [first, second]).all() and (kept[1][:2] <= [second, first]).all()
+    assert abs(kept[0][0] - kept[1][0]) <= max(1, abs(first - second))
+
+
+def test_examples_of_one_and_two_sentences_are_marked():
     first, second = torch.tensor([7, 8]), torch.tensor([9])
-    assert roberta_example(0, 2, [first]).tolist() == [0, 7, 8, 2]
-    assert roberta_example(0, 2, [first, second]).tolist() == [0, 7, 8, 2, 2, 9, 2]
+    assert example(0, 2, [first], 2).tolist() == example(0, 2, [first], 1).tolist() == [0, 7, 8, 2]
+    assert example(0, 2, [first, second], 2).tolist() == [0, 7, 8, 2, 2, 9, 2]
+    assert example(0, 2, [first, second], 1).tolist() == [0, 7, 8, 2, 9, 2]

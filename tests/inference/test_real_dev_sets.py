@@ -12,7 +12,7 @@ import torch
 from fairseq_palbert.exits.cdf import CdfRule
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.exits.replay import replay
-from fairseq_palbert.glue.assembly import roberta_example
+from fairseq_palbert.glue.assembly import example
 from fairseq_palbert.glue.tasks import TASKS
 from fairseq_palbert.inference.engine import Workload, decide, decide_batch, record
 from fairseq_palbert.ponder.halting import cdf
@@ -30,9 +30,9 @@ def dev_set(glue_dir, vocab_dir):
 
     def load(task_name: str) -> list[torch.Tensor]:
         task, raw, vocabulary = TASKS[task_name], glue_dir(task_name).parent, Vocabulary(vocab_dir("gpt2_bpe"))
-        examples = [example.sentences for example in read_examples(task, task.split("valid"), raw)]
+        examples = [row.sentences for row in read_examples(task, task.split("valid"), raw)]
         encoded = [[torch.from_numpy(ids)[:-1] for ids in vocabulary.encode(column)] for column in zip(*examples)]
-        return [roberta_example(BEGIN, END, list(sentences)) for sentences in zip(*encoded)]
+        return [example(BEGIN, END, list(sentences), separators=2) for sentences in zip(*encoded)]
 
     return load
 

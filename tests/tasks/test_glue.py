@@ -16,6 +16,9 @@ def folders(make_toy_data, tmp_path_factory):
     return {name: make_toy_data(base / name, name) for name in ("SST-2", "MRPC", "STS-B", "MNLI")}
 
 
+RECORD = {"name": "wordpiece", "separators": 1, "sha256": "91bc" * 16}
+
+
 def make_task(folder, name, **options):
     options = {"valid_subset": "valid", "ignore_unused_valid_subsets": False, "seed": 1, **options}
     return GlueSentenceTask.setup_task(OmegaConf.structured(GlueConfig(data=str(folder), glue_task=name, **options)))
@@ -41,6 +44,15 @@ def test_a_pair_is_marked_as_roberta_has_it_and_padded_on_the_right(folders):
         assert tokens[0] == begin and tokens[length - 1] == end and (tokens[length:] == pad).all()
         first_end = tokens.tolist().index(end)
         assert tokens[first_end + 1] == end and (tokens[:length] == end).sum() == 3
+
+
+@pytest.mark.parametrize("name, marks", [("MRPC", 3), ("SST-2", 2)])
+def test_the_tokenizer_of_the_data_says_how_a_pair_is_marked(make_toy_data, tmp_path, name, marks):
+    task = make_task(make_toy_data(tmp_path / "data", name, tokenizer=RECORD), name, max_positions=12)
+    dataset = task.load_dataset("valid")
+    tokens = [dataset[i]["tokens"] for i in range(len(dataset))]
+    assert all((row < 4).sum() == marks and row[0] == 0 and row[-1] == 2 for row in tokens)
+    assert [len(row) for row in tokens] == dataset.sizes.tolist() and dataset.sizes.max() == 12
 
 
 def test_long_examples_are_truncated_and_counted(folders):
@@ -81,6 +93,28 @@ def test_holdout_and_train_share_the_training_set(folders):
     assert (other_seed.load_dataset("holdout").ids == holdout.ids).all()
 
 
+def test_training_on_some_rows_takes_them_by_a_shuffle_that_no_seed_changes(folders, caplog):
+    options = {"holdout_fraction": 0.1, "valid_subset": "holdout"}
+    with caplog.at_level("INFO"):
+        task = make_task(folders["SST-2"], "SST-2", train_examples=40, **options)
+        some, holdout = (task.load_dataset(split).ids for split in ("train", "holdout"))
+    assert "SST-2 train: 40 examples of the 203 rows of train, by a seeded shuffle" in caplog.text
+    assert len(some) == 40 and not set(some) & set(holdout) and len(holdout) == 20 and some.max() > 100
+    other_seed = make_task(folders["SST-2"], "SST-2", train_examples=40, seed=9, **options)
+    assert (other_seed.load_dataset("train").ids == some).all()
+    assert set(some) < set(make_task(folders["SST-2"], "SST-2", train_examples=41, **options).load_dataset("train").ids)
+    batch_ids = torch.cat([batch["id"] for batch in batches(task, "train")])
+    assert sorted(batch_ids.tolist()) == some.tolist()
+    assert len(make_task(folders["SST-2"], "SST-2", train_examples=40).load_dataset("valid")) == 51
+
+
+def test_more_training_examples_than_there_are_is_refused(folders):
+    options = {"holdout_fraction": 0.1, "valid_subset": "holdout"}
+    assert len(make_task(folders["SST-2"], "SST-2", train_examples=183, **options).load_dataset("train")) == 183
+    with pytest.raises(UserError, match="--train-examples 184: .* has 183 rows to train on"):
+        make_task(folders["SST-2"], "SST-2", train_examples=184, **options).load_dataset("train")
+
+
 def test_targets_are_class_ids_of_the_label_order(folders):
     splits = ("valid", "valid1")
     usual = make_task(folders["MNLI"], "MNLI", ignore_unused_valid_subsets=True).load_dataset("valid")
@@ -110,7 +144,7 @@ def test_scores_of_fairseqs_own_script_are_brought_to_the_scale_of_glue(make_toy
     with caplog.at_level("INFO"):
         assert torch.allclose(make_task(folder, "STS-B").load_dataset("valid").split.targets, usual, atol=1e-12)
     assert "multiplied by 5" in caplog.text
-    (folder / "glue.json").write_text(json.dumps({"task": "STS-B"}))
+    (folder / "glue.json").write_text(json.dumps({"task": "STS-B", "tokenizer": RECORD}))
     assert make_task(folder, "STS-B").load_dataset("valid").split.targets.max() <= 1
 
 
@@ -133,6 +167,10 @@ DAMAGE = {
     "has label '2'": break_label,
     "not readable": lambda folder: (folder / "glue.json").write_text("{"),
     "holds RTE, not SST-2": lambda folder: (folder / "glue.json").write_text('{"task": "RTE"}'),
+    "not recorded as this version does": lambda folder: (folder / "glue.json").write_text(
+        '{"task": "SST-2", "tokenizer": {"name": "gpt2_bpe", "sha256": {"dict.txt": "00"}}}'),
+    "not readable (": lambda folder: (folder / "glue.json").write_text("[]"),
+    "its tokenizer is not": lambda folder: (folder / "glue.json").write_text('{"task": "SST-2"}'),
     "holds sentence pairs": lambda folder: (folder / "input1").mkdir(),
     "rows": lambda folder: [(folder / "label" / f"train.{end}").replace(folder / "label" / f"valid.{end}")
                             for end in ("bin", "idx")],
@@ -165,6 +203,7 @@ OPTIONS = {
     "no such data folder": {"folder": "nowhere"},
     "--label-order 0,2": {"label_order": "0,2"},
     "--holdout-fraction 1.5": {"holdout_fraction": 1.5},
+    "--train-examples 0": {"train_examples": 0},
     "--max-positions 4": {"max_positions": 4},
     "pass --valid-subset valid,valid1": {"name": "MNLI"},
 }

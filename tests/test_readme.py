@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fairseq.optim.adam import FairseqAdamConfig
 
+from fairseq_palbert.criterions.multi_exit_classification import MultiExitClassificationConfig
 from fairseq_palbert.criterions.ponder_classification import PonderClassificationConfig
 from fairseq_palbert.models.palbert import PalbertConfig
 from fairseq_palbert.optim.ponder_adam import PonderAdamConfig
@@ -29,7 +30,8 @@ def written(default):
     return "off" if default is False else f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
 
 
-@pytest.mark.parametrize("config", [GlueConfig, PalbertConfig, PonderClassificationConfig, PonderAdamConfig])
+@pytest.mark.parametrize("config", [GlueConfig, PalbertConfig, PonderClassificationConfig, MultiExitClassificationConfig,
+                                    PonderAdamConfig])
 def test_every_flag_stands_in_the_readme_with_its_default(config):
     rows = dict(re.findall(r"^\| `(--[a-z-]+)` \| ([^|]*?) \|", README, flags=re.M))
     for flag, item in flags(config).items():

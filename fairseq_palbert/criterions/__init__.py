@@ -1,3 +1,3 @@
 """What ``--criterion`` names."""
 
-from . import ponder_classification  # noqa: F401
+from . import multi_exit_classification, ponder_classification  # noqa: F401

@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
     _check_run(options)
     model = load_model(options.checkpoint, options.data, options.glue_task)
     for rule in rules:
-        rule.check(model.network.depth)
+        rule.check(model.network.depth, model.network.halts)
     split = load_split(model.task, options.split)
     title = f"{model.task.glue_task.name}, {split.name}: {len(split.sentences)} examples"
     with staged(options.out) as folder:
@@ -67,8 +67,10 @@ def main(argv: list[str] | None = None) -> None:
         plot_posterior(plots[1], title, layers)
         if options.tensorboard_logdir:
             write_summary(options.tensorboard_logdir / f"score_{split.name}", model.updates, layers, scored, plots)
-    no_labels = [] if layers.scores else ["This split has no labels: predictions only, no metrics."]
-    print(title, *no_labels, layer_table(layers), score_table(scored, layers), f"Written to {options.out}", sep="\n\n")
+    remarks = [] if layers.scores else ["This split has no labels: predictions only, no metrics."]
+    if not model.network.halts:
+        remarks.append("This model has no halting logits (--lambda-module none): no posterior, and fixed exits alone.")
+    print(title, *remarks, layer_table(layers), score_table(scored, layers), f"Written to {options.out}", sep="\n\n")
 
 
 def _check_run(options: argparse.Namespace) -> None:

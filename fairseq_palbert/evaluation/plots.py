@@ -35,18 +35,22 @@ def plot_exit_histogram(path: Path, title: str, scored: list[Scored]) -> None:
 
 
 def plot_posterior(path: Path, title: str, layers: LayerReport) -> None:
-    """The mean posterior of the exit layer as bars, the prior of training as a line."""
-    numbers = np.arange(1, len(layers.posterior) + 1)
+    """The mean posterior of the exit layer as bars, the prior of training as a line; a word where there is no posterior."""
+    numbers = np.arange(1, layers.depth + 1)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.4, 3.4), layout="constrained")
         axes = figure.subplots()
-        axes.bar(numbers, layers.posterior, width=0.7, color=BLUE, label="posterior, mean over examples")
+        if layers.posterior is None:
+            axes.text(0.5, 0.5, "no halting logits, so no posterior", transform=axes.transAxes, ha="center", color=GREY)
+        else:
+            axes.bar(numbers, layers.posterior, width=0.7, color=BLUE, label="posterior, mean over examples")
         if layers.prior is not None:
             axes.plot(numbers, layers.prior, color=VERMILLION, marker="o", markersize=5, label="prior")
         axes.set(title=title, xlabel="layer", ylabel="probability of leaving", xlim=(0.4, len(numbers) + 0.6))
         axes.set_ylim(bottom=0)
         axes.set_xticks(_ticks(len(numbers)))
-        axes.legend(frameon=False)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False)
         figure.savefig(path, dpi=DOTS_PER_INCH)
 
 

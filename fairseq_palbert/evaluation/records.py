@@ -17,10 +17,11 @@ from .loading import Split
 
 @dataclass(frozen=True)
 class LayerReport:
-    """Per layer 1..N: mean ``posterior`` over examples, ``prior`` (None where the training had none), and the official
-    ``scores`` if every example left there (None without labels)."""
+    """Per layer 1..``depth``: mean ``posterior`` over examples (None where the model has no halting logits), ``prior``
+    (None where the training had none), and the official ``scores`` if every example left there (None without labels)."""
 
-    posterior: list[float]
+    depth: int
+    posterior: list[float] | None
     prior: list[float] | None
     scores: list[float] | None
 
@@ -43,7 +44,7 @@ def score(metrics: GlueMetrics, predicted: Tensor, split: Split) -> dict[str, fl
 
 
 def posterior(recording: Recording) -> Tensor:
-    """p_n of every example, in float64. Shape: [N, E]."""
+    """p_n of every example, in float64, where there are halting logits. Shape: [N, E]."""
     return log_posterior(recording.halting_logits.double()).exp()
 
 
@@ -51,7 +52,12 @@ def layer_report(recording: Recording, split: Split, metrics: GlueMetrics, prior
     scores = None
     if split.targets is not None:
         scores = [score(metrics, predicted, split)["score"] for predicted in predictions(recording.logits)]
-    return LayerReport(posterior(recording).mean(1).tolist(), None if prior is None else prior.tolist(), scores)
+    return LayerReport(
+        depth=len(recording.logits),
+        posterior=None if recording.halting_logits is None else posterior(recording).mean(1).tolist(),
+        prior=None if prior is None else prior.tolist(),
+        scores=scores,
+    )
 
 
 def expected_score(recording: Recording, split: Split, metrics: GlueMetrics) -> float:

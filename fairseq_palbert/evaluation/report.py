@@ -27,10 +27,10 @@ def score_table(scored: list[Scored], layers: LayerReport) -> str:
 
 
 def layer_table(layers: LayerReport) -> str:
-    """One line a layer: prior, mean posterior, and the score if every example left there."""
+    """One line a layer: prior, mean posterior, and the score if every example left there, as far as there are any."""
     columns = {"prior": layers.prior, "posterior": layers.posterior, "score": layers.scores}
     present = {name: [f"{value:.4f}" for value in values] for name, values in columns.items() if values is not None}
-    numbers = map(str, range(1, len(layers.posterior) + 1))
+    numbers = map(str, range(1, layers.depth + 1))
     return _aligned([["layer", *present], *map(list, zip(numbers, *present.values()))])
 
 

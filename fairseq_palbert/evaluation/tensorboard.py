@@ -12,7 +12,7 @@ from .scoring import Scored
 
 
 def write_summary(folder: Path, step: int, layers: LayerReport, scored: list[Scored], images: list[Path]) -> None:
-    """At ``step`` (the updates of the training): ``posterior/p_1``.. and ``prior/p_1``.. by layer, the histogram
+    """At ``step`` (the updates of the training): ``posterior/p_1``.. and ``prior/p_1``.. by layer where known, the histogram
     ``exit_layer/RULE`` and the scalars ``METRIC/RULE`` and ``mean_exit/RULE`` of each rule, and the plots.
 
     Raises UserError where the folder cannot be written.
@@ -22,10 +22,10 @@ def write_summary(folder: Path, step: int, layers: LayerReport, scored: list[Sco
     except OSError as error:
         raise UserError(f"--tensorboard-logdir {folder}: cannot be written ({error.strerror})") from error
     with writer:
-        for name, values in (("posterior", layers.posterior), ("prior", layers.prior or [])):
+        for name, values in (("posterior", layers.posterior or []), ("prior", layers.prior or [])):
             for n, value in enumerate(values, start=1):
                 writer.add_scalar(f"{name}/p_{n}", value, step)
-        edges = np.arange(len(layers.posterior) + 1) + 0.5  # one bin a layer
+        edges = np.arange(layers.depth + 1) + 0.5  # one bin a layer
         for one in scored:
             writer.add_histogram(f"exit_layer/{one.rule.spec}", one.decisions.exit_layers, step, bins=edges)
             for name, value in {**one.row["metrics"], "mean_exit": one.row["mean_exit"]}.items():

@@ -36,11 +36,13 @@ class Decisions:
 class Rule(ABC):
     """What every rule has: its name, its form on the command line, and at most one number as its parameter.
 
-    ``form`` is what a user types; ``parameter`` is None where the rule takes none.
+    ``form`` is what a user types; ``parameter`` is None where the rule takes none; ``reads_halting`` says whether it is
+    shown halting logits.
     """
 
     name: ClassVar[str]
     form: ClassVar[str]
+    reads_halting: ClassVar[bool] = False
     parameter: float | int | None = None
 
     @classmethod
@@ -48,8 +50,11 @@ class Rule(ABC):
     def parse(cls, parameter: str | None) -> Self:
         """The rule with the text behind the colon, None where there is no colon. Raises ValueError with the reason."""
 
-    def check(self, depth: int) -> None:
-        """Raises UserError where the rule does not fit a model of ``depth`` layers."""
+    def check(self, depth: int, halts: bool) -> None:
+        """Raises UserError where the rule does not fit a model of ``depth`` layers, with halting logits or without."""
+        if self.reads_halting and not halts:
+            raise self.refuse("it reads halting logits, and a model of --lambda-module none has none: choose fixed:K with "
+                              f"1 <= K <= {depth}")
 
     @property
     def spec(self) -> str:
@@ -63,7 +68,6 @@ class Rule(ABC):
 class ExitRule(Rule):
     """Decides layer by layer who leaves; the answer is the classifier's at that layer."""
 
-    reads_halting: ClassVar[bool] = False
     reads_logits: ClassVar[bool] = False
 
     @abstractmethod

@@ -15,6 +15,7 @@ class Expectation(AllDepthsRule):
 
     name: ClassVar[str] = "expectation"
     form: ClassVar[str] = "expectation"
+    reads_halting: ClassVar[bool] = True
 
     @classmethod
     def parse(cls, parameter: str | None) -> Self:

@@ -24,7 +24,8 @@ class Fixed(ExitRule):
             raise ValueError("layers are counted from 1")
         return cls(k)
 
-    def check(self, depth: int) -> None:
+    def check(self, depth: int, halts: bool) -> None:
+        super().check(depth, halts)
         if self.parameter > depth:
             raise self.refuse(f"the model has {depth} layers, choose fixed:1 to fixed:{depth}")
 

@@ -6,10 +6,10 @@ from torch import Tensor
 from .base import AllDepthsRule, Decisions, Rule, Seen
 
 
-def replay(rule: Rule, halting_logits: Tensor, logits: Tensor, example_ids: Tensor) -> Decisions:
+def replay(rule: Rule, halting_logits: Tensor | None, logits: Tensor, example_ids: Tensor) -> Decisions:
     """What the engine decides on these numbers, exactly.
 
-    Shape: halting logits [N − 1, E], logits [N, E, K], ids [E] -> E decisions.
+    Shape: halting logits [N − 1, E], or None where the model has none, logits [N, E, K], ids [E] -> E decisions.
     """
     depth, examples = logits.shape[:2]
     exit_layers = torch.full((examples,), depth, device=logits.device)
@@ -18,7 +18,8 @@ def replay(rule: Rule, halting_logits: Tensor, logits: Tensor, example_ids: Tens
     state = rule.start(example_ids)
     inside = torch.ones_like(exit_layers, dtype=torch.bool)
     for n in range(1, depth):
-        leaves, state = rule.leaves(Seen(n, halting_logits[n - 1], logits[n - 1]), state)
+        halting = None if halting_logits is None else halting_logits[n - 1]
+        leaves, state = rule.leaves(Seen(n, halting, logits[n - 1]), state)
         exit_layers[inside & leaves] = n
         inside &= ~leaves
     rows = torch.arange(examples, device=logits.device)

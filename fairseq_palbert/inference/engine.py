@@ -17,9 +17,10 @@ from .network import PonderingNetwork
 
 @dataclass(frozen=True)
 class Recording:
-    """Every layer of every example: ``halting_logits`` [N − 1, E] and ``logits`` [N, E, K]."""
+    """Every layer of every example: ``halting_logits`` [N − 1, E], None where the network has none, and ``logits``
+    [N, E, K]."""
 
-    halting_logits: Tensor
+    halting_logits: Tensor | None
     logits: Tensor
 
 
@@ -48,8 +49,9 @@ class Workload:
 def decide(network: PonderingNetwork, rule: Rule, workload: Workload) -> Decisions:
     """What the rule makes of every sentence, on the CPU in the order given, float32 at least.
 
-    The network is in evaluation mode and on the workload's device.
+    The network is in evaluation mode and on the workload's device. Raises UserError for a rule that does not fit it.
     """
+    rule.check(network.depth, network.halts)
     places, outputs, exit_layers = [], [], []
     for batch, tokens in workload.batches():
         decided = decide_batch(network, rule, tokens, workload.ids_of(batch), workload.padding_id)
@@ -67,14 +69,16 @@ def record(network: PonderingNetwork, workload: Workload) -> Recording:
     for batch, tokens in workload.batches():
         recorded = record_batch(network, tokens)
         places.append(batch)
-        halting_logits.append(recorded.halting_logits.cpu())
+        if network.halts:
+            halting_logits.append(recorded.halting_logits.cpu())
         logits.append(recorded.logits.cpu())
     order = torch.cat(places).argsort()
-    return Recording(torch.cat(halting_logits, dim=1)[:, order], torch.cat(logits, dim=1)[:, order])
+    halting = torch.cat(halting_logits, dim=1)[:, order] if network.halts else None
+    return Recording(halting, torch.cat(logits, dim=1)[:, order])
 
 
 def record_batch(network: PonderingNetwork, tokens: Tensor) -> Recording:
-    """All depths of one batch. Shape: [B, T] -> halting logits [N − 1, B], logits [N, B, K]."""
+    """All depths of one batch. Shape: [B, T] -> halting logits [N − 1, B] or None, logits [N, B, K]."""
     hidden, attended = network.embed(tokens), network.attended(tokens)
     memory = None
     halting_logits, logits = [], []
@@ -82,10 +86,11 @@ def record_batch(network: PonderingNetwork, tokens: Tensor) -> Recording:
         hidden = network.step(n, hidden, attended)
         pooled = network.pool(n, hidden)
         logits.append(network.classify(n, pooled))
-        if n < network.depth:
+        if network.halts and n < network.depth:
             halting_logit, memory = _halt(network, n, pooled, memory)
             halting_logits.append(halting_logit)
-    return Recording(at_least_float32(torch.stack(halting_logits)), at_least_float32(torch.stack(logits)))
+    halting = at_least_float32(torch.stack(halting_logits)) if network.halts else None
+    return Recording(halting, at_least_float32(torch.stack(logits)))
 
 
 def decide_batch(network: PonderingNetwork, rule: Rule, tokens: Tensor, example_ids: Tensor,

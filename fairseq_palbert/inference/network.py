@@ -9,9 +9,10 @@ from torch import Tensor
 
 
 class PonderingNetwork(Protocol):
-    """One depth at a time. The layers are 1..``depth``."""
+    """One depth at a time. The layers are 1..``depth``; ``initial_memory`` and ``halt`` are there where it ``halts``."""
 
     depth: int
+    halts: bool
 
     def embed(self, tokens: Tensor) -> Tensor:
         """[B, T] -> hidden states [B, T, C]."""

@@ -20,9 +20,11 @@ def decide_alone(network: PonderingNetwork, rule: Rule, sentence: Tensor, exampl
         logits.append(network.classify(n, pooled))
         if n == network.depth:
             break
-        memory = network.initial_memory(pooled) if memory is None else memory
-        halting_logit, memory = network.halt(n, pooled, memory)
-        halting_logits.append(halting_logit)
+        halting_logit = None
+        if network.halts:
+            memory = network.initial_memory(pooled) if memory is None else memory
+            halting_logit, memory = network.halt(n, pooled, memory)
+            halting_logits.append(halting_logit)
         if isinstance(rule, AllDepthsRule):
             continue
         state = rule.start(torch.tensor([example_id])) if state is None else state

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..errors import UserError
 from ..families import FAMILIES, Family
 from ..modules.encoder import Encoder, EncoderShape
-from ..modules.lambda_module import LAMBDA_INPUTS, LAMBDA_MODULES
+from ..modules.lambda_module import LAMBDA_INPUTS, LAMBDA_MODULES, NO_LAMBDA
 from ..modules.pondering import HeadsShape, PonderingClassifier, PonderOutput
 from ..modules.transformer import ACTIVATIONS
 from ..optim.parts import tag_parameters
@@ -51,7 +51,9 @@ class PalbertConfig(StartConfig):
         False, "one lambda module for each layer but the last instead of one for all (of an rnn: the readout)"
     )
     classifier_dropout: float = _flag(0.1, "dropout of the classifier's input (PALBERT: 0.1)")
-    lambda_module: str = _flag("mlp", f"lambda module (PALBERT: mlp, PonderNet: linear): {', '.join(LAMBDA_MODULES)}")
+    lambda_module: str = _flag(
+        "mlp", f"lambda module (PALBERT: mlp, PonderNet: linear; none: no halting): {', '.join(LAMBDA_MODULES)}"
+    )
     lambda_depth: int = _flag(3, "Linear + Tanh layers of the mlp before its readout (PALBERT: 3)")
     lambda_input: str = _flag(
         "concat", "how the mlp takes in earlier layers' pooled vectors, side by side, subtracted or both (PALBERT: concat): "
@@ -162,6 +164,10 @@ def _check_config(cfg: PalbertConfig) -> None:
     for name, allowed in choices.items():
         if getattr(cfg, name) not in allowed:
             raise UserError(f"{_as_flag(name)} {getattr(cfg, name)}: choose from {', '.join(allowed)}")
+    for name in ("per_layer_lambda", "lambda_layer_embedding", "lambda_detach"):
+        if cfg.lambda_module == NO_LAMBDA and getattr(cfg, name):
+            raise UserError(f"{_as_flag(name)} changes a lambda module, and --lambda-module {NO_LAMBDA} has none: drop one "
+                            "of the two")
     least = {"encoder_layers": 2, "encoder_embed_dim": 1, "encoder_ffn_embed_dim": 1, "encoder_attention_heads": 1,
              "encoder_max_positions": 1, "encoder_embedding_dim": 1, "encoder_groups": 1, "encoder_inner_layers": 1,
              "encoder_segments": 0, "encoder_norm_eps": 0, "lambda_depth": 1, "lambda_lookback": 1}

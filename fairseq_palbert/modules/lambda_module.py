@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from .depthwise import DepthWise
 
-LAMBDA_MODULES = ("linear", "mlp", "rnn")
+NO_LAMBDA = "none"  # a network that halts nowhere of itself: the plain fine-tuned encoder
+LAMBDA_MODULES = ("linear", "mlp", "rnn", NO_LAMBDA)
 LAMBDA_INPUTS = ("concat", "diff", "both")
 
 

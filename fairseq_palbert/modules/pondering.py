@@ -10,12 +10,15 @@ from torch import Tensor, nn
 
 from .depthwise import DepthWise
 from .initialise import initialise
-from .lambda_module import LinearLambda, MlpLambda, RnnLambda
+from .lambda_module import NO_LAMBDA, LinearLambda, MlpLambda, RnnLambda
 
 
 @dataclass(frozen=True)
 class HeadsShape:
-    """Everything that fixes the heads' tensors and arithmetic. The defaults are PALBERT's (arXiv 2204.03276)."""
+    """Everything that fixes the heads' tensors and arithmetic. The defaults are PALBERT's (arXiv 2204.03276).
+
+    ``lambda_module="none"`` leaves the lambda module out, and with it whatever the other fields say of it.
+    """
 
     outputs: int
     per_layer_pooler: bool = False
@@ -30,20 +33,27 @@ class HeadsShape:
     lambda_detach: bool = False
     lambda_dropout: float = 0.0
 
+    @property
+    def halts(self) -> bool:
+        """Whether there is a lambda module, and with it halting logits."""
+        return self.lambda_module != NO_LAMBDA
+
 
 @dataclass(frozen=True)
 class PonderOutput:
-    """``logits`` [N, B, K] of every layer; ``halting_logits`` [N − 1, B], or [N, B] where the last was asked for."""
+    """``logits`` [N, B, K] of every layer; ``halting_logits`` [N − 1, B], or [N, B] where the last was asked for, or None
+    without a lambda module."""
 
     logits: Tensor
-    halting_logits: Tensor
+    halting_logits: Tensor | None
 
 
 class PonderingClassifier(nn.Module):
     """z_n = tanh(W c_n + b) of the first token c_n after layer n; ŷ_n = classifier(z_n); l_n = lambda module(z_1..z_n).
 
     ``forward`` gives all depths at once, for training. ``embed``, ``attended``, ``step``, ``pool``, ``classify`` and
-    ``halt`` give one depth at a time, for early exit; they run the same code on one layer.
+    ``halt`` give one depth at a time, for early exit; they run the same code on one layer. Without a lambda module
+    (``halts`` is false) there is no ``initial_memory`` and no ``halt``.
     Source: PALBERT (arXiv 2204.03276, section 3).
     """
 
@@ -52,6 +62,7 @@ class PonderingClassifier(nn.Module):
         self.encoder = encoder
         self.depth = encoder.depth
         self.heads_shape = heads
+        self.halts = heads.halts
         hidden = encoder.hidden_size
         self.pooler = DepthWise(lambda: nn.Linear(hidden, hidden), self.depth if heads.per_layer_pooler else 1)
         self.classifier = DepthWise(
@@ -59,10 +70,13 @@ class PonderingClassifier(nn.Module):
             self.depth if heads.per_layer_classifier else 1,
         )
         self.lambda_module = self._make_lambda_module(hidden, heads)
-        self.layer_embedding = nn.Embedding(self.depth, hidden) if heads.lambda_layer_embedding else None
+        embeds_layers = heads.halts and heads.lambda_layer_embedding
+        self.layer_embedding = nn.Embedding(self.depth, hidden) if embeds_layers else None
         initialise(self)
 
-    def _make_lambda_module(self, hidden: int, heads: HeadsShape) -> nn.Module:
+    def _make_lambda_module(self, hidden: int, heads: HeadsShape) -> nn.Module | None:
+        if not heads.halts:
+            return None
         copies = self.depth - 1 if heads.per_layer_lambda else 1
         if heads.lambda_module == "mlp":
             return MlpLambda(hidden, copies, heads.lambda_dropout, heads.lambda_depth, heads.lambda_input,
@@ -79,8 +93,10 @@ class PonderingClassifier(nn.Module):
             hidden = self.step(n, hidden, attended)
             first_tokens.append(hidden[:, 0])
         pooled = torch.tanh(self.pooler(1, torch.stack(first_tokens)))
-        halting = pooled if halt_at_last else pooled[:-1]
-        halting_logits, _ = self._halt(1, halting, self.initial_memory(pooled))
+        halting_logits = None
+        if self.halts:
+            halting = pooled if halt_at_last else pooled[:-1]
+            halting_logits, _ = self._halt(1, halting, self.initial_memory(pooled))
         return PonderOutput(self.classifier(1, pooled), halting_logits)
 
     def attended(self, tokens: Tensor) -> Tensor | None:

@@ -3,38 +3,21 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from fairseq import metrics
 from omegaconf import OmegaConf
 
 from fairseq_palbert.criterions.ponder_classification import PonderClassification, PonderClassificationConfig
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.metrics import GlueMetrics
 from fairseq_palbert.glue.tasks import glue_task
-from fairseq_palbert.modules.pondering import PonderOutput
 
 DEPTH, BATCH = 5, 6
 
 
-def make_criterion(name="SST-2", **options):
-    task = SimpleNamespace(glue_task=glue_task(name), metrics=GlueMetrics(glue_task(name)))
-    return PonderClassification(OmegaConf.structured(PonderClassificationConfig(**options)), task)
+@pytest.fixture
+def make_criterion(make_task):
+    def make(name="SST-2", **options):
+        return PonderClassification(OmegaConf.structured(PonderClassificationConfig(**options)), make_task(name))
 
-
-class FixedModel(torch.nn.Module):
-    """Gives the same output whatever it is asked."""
-
-    def __init__(self, outputs, seed=0):
-        super().__init__()
-        generator = torch.Generator().manual_seed(seed)
-        self.logits = torch.nn.Parameter(torch.randn(DEPTH, BATCH, outputs, generator=generator))
-        self.halting_logits = torch.nn.Parameter(torch.randn(DEPTH, BATCH, generator=generator))
-
-    def forward(self, halt_at_last):
-        return PonderOutput(self.logits, self.halting_logits if halt_at_last else self.halting_logits[:-1])
-
-
-def make_sample(targets):
-    return {"net_input": {}, "target": targets, "id": torch.arange(BATCH), "examples": BATCH, "nsentences": BATCH, "ntokens": 9}
+    return make
 
 
 CLASSES = torch.tensor([0, 1, 1, 0, 1, 0])
@@ -69,8 +52,8 @@ def squared_error(output, target):
 
 
 @pytest.mark.parametrize("name, targets, loss_of", [("SST-2", CLASSES, cross_entropy), ("STS-B", SCORES, squared_error)])
-def test_loss_and_exits_equal_a_nested_loop(name, targets, loss_of):
-    model = FixedModel(glue_task(name).outputs)
+def test_loss_and_exits_equal_a_nested_loop(make_criterion, make_model, make_sample, name, targets, loss_of):
+    model = make_model(glue_task(name).outputs)
     criterion = make_criterion(name, beta=0.3, prior_lambda=0.2, q_exit_threshold=0.6)
     loss, sample_size, log = criterion(model, make_sample(targets))
     expected, depth, exits = expected_sums(model, targets, loss_of, 0.3, 0.2, 0.6)
@@ -80,31 +63,25 @@ def test_loss_and_exits_equal_a_nested_loop(name, targets, loss_of):
     assert log["p"].sum() == pytest.approx(BATCH, abs=1e-5)
 
 
-def test_the_default_prior_parameter_follows_the_depth():
+def test_the_default_prior_parameter_follows_the_depth(make_criterion):
     assert make_criterion().objective(12).lambda_p == pytest.approx(0.1)
     assert 0.159 < make_criterion().objective(6).lambda_p <= 0.206
     assert make_criterion(prior_lambda=0.3).objective(6).lambda_p == 0.3
 
 
-def test_as_released_sets_the_three_departures_of_the_published_code():
+def test_as_released_sets_the_three_departures_of_the_published_code(make_criterion, make_model, make_sample):
     by_one_flag = make_criterion(as_released=True).objective(DEPTH)
     one_by_one = make_criterion(kl_direction="prior_posterior", posterior_remainder="none", halting_epsilon=0.05)
     assert by_one_flag == one_by_one.objective(DEPTH) != make_criterion().objective(DEPTH)
-    model = FixedModel(2)
+    model = make_model(2)
     make_criterion(as_released=True)(model, make_sample(CLASSES))[0].backward()
     assert model.halting_logits.grad[-1].abs().sum() > 0, "the published code reads the last halting logit"
 
 
-def logged(criterion, logs):
-    with metrics.aggregate() as aggregate:
-        criterion.reduce_metrics(logs)
-    return aggregate.get_smoothed_values()
-
-
 @pytest.mark.parametrize("name, targets, by_layer", [("SST-2", CLASSES, "accuracy"), ("STS-B", SCORES, "squared_error")])
-def test_logs_of_two_batches_are_those_of_both_together(name, targets, by_layer):
+def test_logs_of_two_batches_are_those_of_both_together(make_criterion, make_model, make_sample, logged, name, targets, by_layer):
     criterion = make_criterion(name)
-    logs = [criterion(FixedModel(glue_task(name).outputs, seed), make_sample(targets))[2] for seed in (1, 2)]
+    logs = [criterion(make_model(glue_task(name).outputs, seed), make_sample(targets))[2] for seed in (1, 2)]
     singly = [logged(criterion, [log]) for log in logs]
     together = logged(criterion, logs)
     names = {"loss", "task_loss", "kl", "posterior_depth", "q_exit_depth"}
@@ -113,9 +90,9 @@ def test_logs_of_two_batches_are_those_of_both_together(name, targets, by_layer)
     assert all(type(value) is float for value in together.values())
 
 
-def test_half_precision_outputs_give_a_float32_loss():
-    model = FixedModel(2).bfloat16()
-    exact = FixedModel(2)
+def test_half_precision_outputs_give_a_float32_loss(make_criterion, make_model, make_sample):
+    model = make_model(2).bfloat16()
+    exact = make_model(2)
     exact.load_state_dict({name: value.float() for name, value in model.state_dict().items()})
     losses = [make_criterion()(each, make_sample(CLASSES))[0] for each in (model, exact)]
     assert losses[0].dtype == torch.float32 and torch.equal(*losses)
@@ -131,15 +108,20 @@ WRONG = {
 
 
 @pytest.mark.parametrize("reason", WRONG)
-def test_contradictory_options_are_refused(reason):
+def test_contradictory_options_are_refused(make_criterion, reason):
     with pytest.raises(UserError, match=reason):
         make_criterion(**WRONG[reason])
 
 
-def test_another_task_and_unlabelled_data_are_refused():
+def test_a_model_without_a_lambda_module_is_refused(make_criterion, make_model, make_sample):
+    with pytest.raises(UserError, match="--lambda-module none has none: choose another, or --criterion multi_exit"):
+        make_criterion()(make_model(2, lambda_module="none"), make_sample(CLASSES))
+
+
+def test_another_task_and_unlabelled_data_are_refused(make_criterion, make_model, make_sample):
     with pytest.raises(UserError, match="needs --task glue"):
         PonderClassification(OmegaConf.structured(PonderClassificationConfig()), SimpleNamespace())
     sample = make_sample(CLASSES)
     del sample["target"]
     with pytest.raises(UserError, match="no labels"):
-        make_criterion()(FixedModel(2), sample)
+        make_criterion()(make_model(2), sample)

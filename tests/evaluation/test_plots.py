@@ -19,11 +19,11 @@ def test_the_histogram_has_a_panel_a_rule(tmp_path, count, panel_rows):
 
 @pytest.mark.parametrize("prior", [None, [0.5, 0.25, 0.25]])
 def test_a_training_without_a_prior_has_a_posterior_all_the_same(tmp_path, prior):
-    plot_posterior(tmp_path / "plot.png", "title", LayerReport([0.2, 0.3, 0.5], prior, None))
+    plot_posterior(tmp_path / "plot.png", "title", LayerReport(3, [0.2, 0.3, 0.5], prior, None))
     assert (tmp_path / "plot.png").stat().st_size > 5000
 
 
 def test_plots_leave_matplotlib_s_settings_alone(tmp_path):
     before = dict(matplotlib.rcParams)
-    plot_posterior(tmp_path / "plot.png", "title", LayerReport([0.5, 0.5], None, None))
+    plot_posterior(tmp_path / "plot.png", "title", LayerReport(2, [0.5, 0.5], None, None))
     assert dict(matplotlib.rcParams) == before

@@ -72,5 +72,5 @@ def test_a_layer_s_score_is_that_of_the_fixed_exit():
 
 
 def test_the_score_at_a_depth_between_two_layers_is_on_the_line_between_them():
-    report = LayerReport([], None, [0.1, 0.5, 0.6])
+    report = LayerReport(3, None, None, [0.1, 0.5, 0.6])
     assert [report.score_at(depth) for depth in (1, 1.5, 2, 2.25, 3)] == pytest.approx([0.1, 0.3, 0.5, 0.525, 0.6])

@@ -48,6 +48,6 @@ def test_no_rule_is_refused():
 
 
 def test_a_fixed_exit_beyond_the_last_layer_is_refused():
-    parse_rule("fixed:6").check(6)
+    parse_rule("fixed:6").check(6, halts=True)
     with pytest.raises(UserError, match="fixed:7: the model has 6 layers"):
-        parse_rule("fixed:7").check(6)
+        parse_rule("fixed:7").check(6, halts=True)

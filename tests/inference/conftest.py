@@ -23,7 +23,7 @@ def varied_network(vocabulary: int = 60, layers: int = 5, hidden: int = 16, max_
         if parameter.dim() == 2:
             nn.init.normal_(parameter, std=(2 if "lambda_module" in name else 1) * parameter.shape[1] ** -0.5)
     with torch.no_grad():
-        for readout in network.lambda_module.readout.copies:
+        for readout in network.lambda_module.readout.copies if network.halts else ():
             last = readout if isinstance(readout, nn.Linear) else readout[-1]
             last.bias += halting_bias
     return network

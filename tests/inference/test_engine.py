@@ -5,11 +5,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fairseq_palbert.errors import UserError
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.exits.replay import replay
 from fairseq_palbert.inference.engine import Workload, decide, decide_batch, record
 from fairseq_palbert.inference.reference import decide_alone
-from fairseq_palbert.modules.lambda_module import LAMBDA_INPUTS, LAMBDA_MODULES
+from fairseq_palbert.modules.lambda_module import LAMBDA_INPUTS, LAMBDA_MODULES, NO_LAMBDA
 
 PADDING = 1
 SPECS = ["q_exit:0", "q_exit:0.3", "q_exit:0.5", "q_exit:0.9", "q_exit:1", "sampling:7", "expectation", "fixed:1",
@@ -49,7 +50,7 @@ def test_any_order_and_any_company_give_the_same(make_network, make_sentences, o
 
 @pytest.mark.parametrize("per_layer", [False, True])
 @pytest.mark.parametrize("heads", [
-    *({"lambda_module": module} for module in LAMBDA_MODULES),
+    *({"lambda_module": module} for module in LAMBDA_MODULES if module != NO_LAMBDA),
     *({"lambda_input": joined, "lambda_lookback": 2, "lambda_depth": 1} for joined in LAMBDA_INPUTS),
     {"lambda_layer_embedding": True},
 ])
@@ -91,6 +92,26 @@ def test_a_replay_of_the_record_decides_as_the_engine_does(make_network, make_se
     decided = decide(network, rule, workload)
     assert decided.exit_layers.equal(replayed.exit_layers)
     assert decided.outputs.equal(replayed.outputs)
+
+
+def test_a_network_without_halting_logits_leaves_at_fixed_layers(make_network, make_sentences):
+    network, sentences = make_network(lambda_module=NO_LAMBDA), make_sentences(20)
+    workload = Workload(sentences, PADDING, 8)
+    recording = record(network, workload)
+    assert recording.halting_logits is None and recording.logits.shape == (5, 20, 2)
+    for k in (1, 3, 5):
+        rule = parse_rule(f"fixed:{k}")
+        decided = decide(network, rule, workload)
+        check_against_alone(network, rule, sentences, decided)
+        replayed = replay(rule, None, recording.logits, torch.arange(20))
+        assert decided.exit_layers.equal(replayed.exit_layers) and decided.exit_layers.eq(k).all()
+        torch.testing.assert_close(decided.outputs, replayed.outputs, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("spec", ["q_exit:0.5", "sampling:1", "expectation"])
+def test_a_rule_that_reads_halting_logits_needs_a_network_that_has_them(make_network, make_sentences, spec):
+    with pytest.raises(UserError, match=f"exit rule {spec}: it reads halting logits.*choose fixed:K with 1 <= K <= 5"):
+        decide(make_network(lambda_module=NO_LAMBDA), parse_rule(spec), Workload(make_sentences(3), PADDING, 2))
 
 
 def test_the_record_is_what_training_sees(make_network, make_sentences):

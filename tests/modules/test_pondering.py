@@ -71,6 +71,17 @@ def test_every_parameter_gets_a_gradient_in_every_configuration(configurations, 
         assert not without, (heads, without)
 
 
+def test_without_a_lambda_module_there_are_answers_and_no_halting_logits(make_network, tokens):
+    plain = make_network(HeadsShape(outputs=3, lambda_module="none", lambda_layer_embedding=True, classifier_dropout=0.0))
+    assert {name.split(".")[0] for name, _ in plain.named_parameters()} == {"encoder", "pooler", "classifier"}
+    pondering = make_network(HeadsShape(outputs=3, classifier_dropout=0.0))
+    pondering.load_state_dict(plain.state_dict(), strict=False)
+    with torch.no_grad():
+        output = plain(tokens)
+        assert output.halting_logits is None
+        assert torch.equal(output.logits, pondering(tokens).logits)
+
+
 @pytest.mark.parametrize("detach", [False, True])
 def test_lambda_detach_stops_the_gradient_between_lambda_module_and_encoder(make_network, tokens, detach):
     network = make_network(HeadsShape(outputs=3, lambda_detach=detach))

@@ -1,0 +1,60 @@
+"""``--criterion multi_exit_classification``: every layer's own loss, weighted, without halting.
+
+Sizes: N layers, B sentences.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from fairseq.criterions import register_criterion
+from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+from torch import Tensor
+
+from ..errors import UserError
+from ..modules.pondering import HeadsShape, PonderOutput
+from .every_layer import EveryLayerCriterion, Objective
+
+LAYER_WEIGHTS = ("linear", "uniform", "last")
+
+
+def layer_weights(scheme: str, depth: int) -> Tensor:
+    """w_n, summing to 1. ``linear``: 2n / (N (N + 1)), PABEE's (arXiv 2006.04152); ``uniform``: 1 / N;
+    ``last``: 1 at layer N alone, the ordinary fine-tuned encoder. Shape: [N]."""
+    layers = torch.arange(1, depth + 1, dtype=torch.float32)
+    return {"linear": layers / layers.sum(), "uniform": torch.full_like(layers, 1 / depth),
+            "last": layers.eq(depth).float()}[scheme]
+
+
+@dataclass
+class MultiExitClassificationConfig(FairseqDataclass):
+    layer_weights: ChoiceEnum(LAYER_WEIGHTS) = field(
+        default="linear",
+        metadata={"help": "weight of layer n of N in the loss: 2n / (N (N + 1)) (PABEE), 1 / N, or layer N alone"},
+    )
+
+
+@register_criterion("multi_exit_classification", dataclass=MultiExitClassificationConfig)
+class MultiExitClassification(EveryLayerCriterion):
+    """Mean over sentences of Σ_n w_n L(ŷ_n, y), in nats, with Σ_n w_n = 1 (see ``layer_weights``).
+
+    The task's metrics are those of layer N.
+    """
+
+    name = "multi_exit_classification"
+
+    def __init__(self, cfg: MultiExitClassificationConfig, task):
+        super().__init__(task)
+        self.layer_weights = str(cfg.layer_weights)
+
+    def check_heads(self, heads: HeadsShape) -> None:
+        if heads.halts:
+            raise UserError(f"--criterion {self.name} does not train a lambda module: add --lambda-module none")
+        for field_name in ("per_layer_pooler", "per_layer_classifier"):
+            if self.layer_weights == "last" and getattr(heads, field_name):
+                raise UserError(f"--layer-weights last trains the last layer's heads alone: drop "
+                                f"--{field_name.replace('_', '-')}, or choose other weights")
+
+    def objective_of(self, output: PonderOutput, losses: Tensor) -> Objective:
+        depth, sentences = losses.shape
+        weights = layer_weights(self.layer_weights, depth).to(losses.device)
+        return Objective((weights[:, None] * losses).sum(), torch.full((sentences,), depth, device=losses.device), {})

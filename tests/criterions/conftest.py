@@ -1,0 +1,59 @@
+"""A model that answers the same whatever it is asked, a batch for it, and what is logged of that."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from fairseq import metrics
+
+from fairseq_palbert.glue.metrics import GlueMetrics
+from fairseq_palbert.glue.tasks import glue_task
+from fairseq_palbert.modules.pondering import HeadsShape, PonderOutput
+
+DEPTH, BATCH = 5, 6
+
+
+class FixedModel(torch.nn.Module):
+    """Gives the same output whatever it is asked: logits [5, 6, K] and, with a lambda module, halting logits."""
+
+    def __init__(self, outputs: int, seed: int = 0, **heads):
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        self.logits = torch.nn.Parameter(torch.randn(DEPTH, BATCH, outputs, generator=generator))
+        self.halting_logits = torch.nn.Parameter(torch.randn(DEPTH, BATCH, generator=generator))
+        self.network = SimpleNamespace(heads_shape=HeadsShape(outputs, **heads))
+
+    def forward(self, halt_at_last=False):
+        if not self.network.heads_shape.halts:
+            return PonderOutput(self.logits, None)
+        return PonderOutput(self.logits, self.halting_logits if halt_at_last else self.halting_logits[:-1])
+
+
+@pytest.fixture
+def make_model():
+    return FixedModel
+
+
+@pytest.fixture
+def make_task():
+    """make_task("RTE") has what a criterion asks of ``--task glue``."""
+    return lambda name: SimpleNamespace(glue_task=glue_task(name), metrics=GlueMetrics(glue_task(name)))
+
+
+@pytest.fixture
+def make_sample():
+    """make_sample(targets [6])"""
+    return lambda targets: {"net_input": {}, "target": targets, "id": torch.arange(BATCH), "examples": BATCH,
+                            "nsentences": BATCH, "ntokens": 9}
+
+
+@pytest.fixture
+def logged():
+    """logged(criterion, logs) -> what fairseq shows of several workers' or batches' logs, by name."""
+
+    def reduce(criterion, logs):
+        with metrics.aggregate() as aggregate:
+            criterion.reduce_metrics(logs)
+        return aggregate.get_smoothed_values()
+
+    return reduce

@@ -26,7 +26,7 @@ def train(data, save_dir, *flags):
     arguments = options.parse_args_and_arch(options.get_training_parser(), [
         str(data), "--cpu", "--task", "glue", "--glue-task", "RTE", "--arch", "palbert_roberta_tiny", "--encoder-layers", "2",
         "--criterion", "ponder_classification", "--optimizer", "adam", "--lr", "0.001", "--batch-size", "20",
-        "--max-update", "1", "--disable-validation", "--save-dir", str(save_dir), *map(str, flags),
+        "--num-workers", "0", "--max-update", "1", "--disable-validation", "--save-dir", str(save_dir), *map(str, flags),
     ])
     with warnings.catch_warnings(action="ignore"):  # Hydra's, of fairseq's schemas
         main(convert_namespace_to_omegaconf(arguments))

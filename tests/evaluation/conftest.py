@@ -10,9 +10,9 @@ from torch import nn
 
 from fairseq_palbert.evaluation.cli import main
 
-FLAGS = ["--cpu", "--arch", "palbert_roberta_tiny", "--encoder-layers", "4", "--criterion", "ponder_classification",
-         "--optimizer", "ponder_adam", "--lr", "0.001", "--batch-size", "16", "--prior-lambda", "0.3", "--task", "glue",
-         "--no-save-optimizer-state"]
+FLAGS = ["--cpu", "--arch", "palbert_roberta_tiny", "--encoder-layers", "4", "--optimizer", "ponder_adam", "--lr", "0.001",
+         "--batch-size", "16", "--task", "glue", "--no-save-optimizer-state"]
+PONDERING = ["--criterion", "ponder_classification", "--prior-lambda", "0.3"]
 
 
 def save_checkpoint(path, data, glue_task: str, *flags: str) -> None:
@@ -20,7 +20,8 @@ def save_checkpoint(path, data, glue_task: str, *flags: str) -> None:
     from fairseq.dataclass.utils import convert_namespace_to_omegaconf
     from fairseq.trainer import Trainer
 
-    given = [str(data), *FLAGS, "--glue-task", glue_task, *flags]
+    criterion = [] if "--criterion" in flags else PONDERING
+    given = [str(data), *FLAGS, *criterion, "--glue-task", glue_task, *flags]
     arguments = options.parse_args_and_arch(options.get_training_parser(), given)
     with warnings.catch_warnings(action="ignore"):  # Hydra's, of fairseq's schemas
         cfg = convert_namespace_to_omegaconf(arguments)
@@ -30,7 +31,8 @@ def save_checkpoint(path, data, glue_task: str, *flags: str) -> None:
     for name, parameter in model.named_parameters():
         if parameter.dim() == 2:  # far wider than for training, so that exits and answers depend on the sentence
             nn.init.normal_(parameter, std=(2 if "lambda_module" in name else 1) * parameter.shape[1] ** -0.5)
-    nn.init.constant_(model.network.lambda_module.readout.copies[0][-1].bias, -1.5)
+    if model.network.halts:
+        nn.init.constant_(model.network.lambda_module.readout.copies[0][-1].bias, -1.5)
     Trainer(cfg, task, model, task.build_criterion(cfg.criterion)).save_checkpoint(str(path), {"epoch": 1})
 
 
@@ -50,16 +52,16 @@ def quiet_libraries():
 
 @pytest.fixture(scope="session")
 def toy(make_toy_data, tmp_path_factory):
-    """toy("RTE") -> (checkpoint, data folder) of that task, made once."""
+    """toy("RTE", flags...) -> (checkpoint, data folder) of that task, made once."""
     made = {}
 
-    def get(glue_task: str):
-        if glue_task not in made:
+    def get(glue_task: str, *flags: str):
+        if (glue_task, flags) not in made:
             folder = tmp_path_factory.mktemp(glue_task)
             data = make_toy_data(folder / "data", glue_task)
-            save_checkpoint(folder / "checkpoint.pt", data, glue_task)
-            made[glue_task] = folder / "checkpoint.pt", data
-        return made[glue_task]
+            save_checkpoint(folder / "checkpoint.pt", data, glue_task, *flags)
+            made[glue_task, flags] = folder / "checkpoint.pt", data
+        return made[glue_task, flags]
 
     return get
 

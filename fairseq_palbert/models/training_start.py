@@ -119,7 +119,7 @@ def _check_family(name: str, state: dict[str, Any], family: Family) -> None:
     arch = model_settings(state).get("_name") or ""
     theirs = "roberta" if is_stock(state["model"]) else family_of(arch).name if arch.startswith("palbert_") else None
     if theirs not in (None, family.name):
-        raise UserError(f"{name} is of the family {theirs}, and this run's --arch of {family.name}: choose a palbert_{theirs}")
+        raise UserError(f"{name} is a {theirs}, but --arch names a {family.name}: choose a palbert_{theirs} of its size")
 
 
 def _point(flag: str, name: str, state: dict[str, Any], cfg: StartConfig) -> StartingPoint:

@@ -108,7 +108,7 @@ def test_our_own_checkpoint_must_match_in_every_tensor(build, flags, tensor):
 
 
 def test_anything_else_is_refused(build):
-    with pytest.raises(UserError, match="neither a palbert_roberta nor fairseq's RoBERTa: .* is bert.weight"):
+    with pytest.raises(UserError, match="neither a model of this plugin nor fairseq's RoBERTa: .* is bert.weight"):
         build().load_state_dict({"bert.weight": torch.zeros(1)})
 
 

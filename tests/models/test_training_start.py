@@ -113,8 +113,43 @@ def test_settings_that_no_tensor_shows_must_match(build, stock_files, tmp_path, 
 
 
 def test_a_stock_checkpoint_by_restore_file_needs_the_resets(build, stock_files, tmp_path):
-    with pytest.raises(UserError, match="is a stock RoBERTa: add --reset-optimizer --reset-dataloader --reset-meters"):
+    message = "is an encoder without a classifier: add --reset-optimizer --reset-dataloader --reset-meters"
+    with pytest.raises(UserError, match=message):
         build("--restore-file", stock_files["new"], "--save-dir", tmp_path)
+
+
+def test_an_encoder_of_ours_without_classifier_starts_training_as_a_stock_one_does(build, save_own, tmp_path):
+    path = save_own(tmp_path / "encoder.pt")
+    state = torch.load(path)
+    state["model"] = {name: tensor for name, tensor in state["model"].items() if ".encoder." in name or ".pooler." in name}
+    torch.save(state, path)
+    with pytest.raises(UserError, match="is an encoder without a classifier: add --reset-optimizer"):
+        build("--restore-file", path, "--save-dir", tmp_path)
+    for flags in (("--finetune-from-model", path), ("--restore-file", path, *RESETS)):
+        assert "pooler" in build(*flags, "--save-dir", tmp_path).starting_point.heads
+
+
+@pytest.mark.parametrize("theirs, ours", [("roberta", "bert"), ("bert", "albert"), ("albert", "roberta")])
+def test_an_encoder_of_another_family_is_refused(build, save_own, tmp_path, theirs, ours):
+    path = save_own(tmp_path / "model.pt", "--arch", f"palbert_{theirs}")
+    with pytest.raises(UserError, match=f"is a {theirs}, but --arch names a {ours}: choose a palbert_{theirs} of its size"):
+        build("--finetune-from-model", path, "--save-dir", tmp_path, "--arch", f"palbert_{ours}")
+
+
+def test_a_stock_roberta_is_no_bert(build, stock_files, tmp_path):
+    with pytest.raises(UserError, match="is a roberta, but --arch names a bert"):
+        build("--finetune-from-model", stock_files["old"], "--save-dir", tmp_path, "--arch", "palbert_bert")
+
+
+def test_layers_that_share_their_weights_are_counted_all_the_same(build, save_own, tmp_path):
+    path = save_own(tmp_path / "model.pt", "--encoder-groups", 1)
+    with pytest.raises(UserError, match="--encoder-layers 3, which this run sets to 2"):
+        build("--finetune-from-model", path, "--save-dir", tmp_path, "--encoder-groups", 1, "--encoder-layers", 2)
+
+
+def test_fresh_heads_leave_those_of_the_other_model(build, save_own, tmp_path):
+    path = save_own(tmp_path / "model.pt")
+    assert build("--finetune-from-model", path, "--save-dir", tmp_path, "--fresh-heads").starting_point.heads == ()
 
 
 def test_resuming_with_another_lambda_module_is_refused_and_finetuning_drops_it(build, save_own, tmp_path):

@@ -101,14 +101,16 @@ class GlueSentenceTask(FairseqTask):
         if split not in ("train", HOLDOUT):
             return np.arange(rows)
         order = np.random.RandomState(SHUFFLE_SEED).permutation(rows)
-        held_out = round(self.cfg.holdout_fraction * rows)
-        if split == HOLDOUT and held_out == 0:
-            raise UserError(f"the split {HOLDOUT!r} is empty: set --holdout-fraction, such as 0.1")
-        left, wanted = rows - held_out, self.cfg.train_examples
-        if split == "train" and wanted is not None and wanted > left:
-            raise UserError(f"--train-examples {wanted}: {self.folder.folder} has {left} rows to train on: lower it, or leave "
-                            f"it out to train on all")
-        return np.sort(order[:held_out] if split == HOLDOUT else order[held_out:][:wanted])
+        held_out, left = np.split(order, [round(self.cfg.holdout_fraction * rows)])
+        if split == HOLDOUT:
+            if not len(held_out):
+                raise UserError(f"the split {HOLDOUT!r} is empty: set --holdout-fraction, such as 0.1")
+            return np.sort(held_out)
+        wanted = self.cfg.train_examples or len(left)
+        if wanted > len(left):
+            raise UserError(f"--train-examples {wanted}: {self.folder.folder} has {len(left)} rows to train on: lower it, or "
+                            f"leave it out to train on all")
+        return np.sort(left[:wanted])
 
     def get_batch_iterator(self, dataset, max_tokens=None, required_batch_size_multiple=None, **options):
         """As fairseq's, but any batch size will do: a multiple above 1 makes fairseq drop the last batch (trap of its

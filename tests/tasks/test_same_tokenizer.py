@@ -14,8 +14,9 @@ WORDPIECE = {"name": "wordpiece", "separators": 1, "sha256": "91bc" * 16}
 SENTENCEPIECE = {"name": "sentencepiece", "separators": 1, "sha256": "3f2a" * 16}
 OTHER_WORDPIECE = {**WORDPIECE, "sha256": "77aa" * 16}
 SIZES = {"train": 20, "valid": 10}
-REFUSAL = "was trained on wordpiece (91bc91bc…, separators: 1), but {data} holds {held}: preprocess the data with the tokenizer"
 HELD = {"sentencepiece": "sentencepiece (3f2a3f2a…, separators: 1)", "other wordpiece": "wordpiece (77aa77aa…, separators: 1)"}
+REFUSAL = ("was trained on wordpiece (91bc91bc…, separators: 1), but {data} holds {held}: preprocess the data with the "
+           "tokenizer of the checkpoint")
 
 
 def train(data, save_dir, *flags):

@@ -79,7 +79,8 @@ def test_as_released_sets_the_three_departures_of_the_published_code(make_criter
 
 
 @pytest.mark.parametrize("name, targets, by_layer", [("SST-2", CLASSES, "accuracy"), ("STS-B", SCORES, "squared_error")])
-def test_logs_of_two_batches_are_those_of_both_together(make_criterion, make_model, make_sample, logged, name, targets, by_layer):
+def test_logs_of_two_batches_are_those_of_both_together(make_criterion, make_model, make_sample, logged, name, targets,
+                                                         by_layer):
     criterion = make_criterion(name)
     logs = [criterion(make_model(glue_task(name).outputs, seed), make_sample(targets))[2] for seed in (1, 2)]
     singly = [logged(criterion, [log]) for log in logs]

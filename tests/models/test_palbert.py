@@ -60,7 +60,9 @@ def test_bf16_is_not_taken_for_a_tpu(configure, arch):
 @pytest.mark.parametrize("flags, expected", [
     (("--encoder-embed-dim", 18, "--encoder-attention-heads", 4), "--encoder-embed-dim 18 is not divisible .*-heads 4"),
     (("--activation-fn", "swish"), "--activation-fn swish: choose from gelu, gelu_tanh, relu, silu, tanh"),
-    (("--lambda-module", "lstm"), "--lambda-module lstm: choose from linear, mlp, rnn"),
+    (("--lambda-module", "lstm"), "--lambda-module lstm: choose from linear, mlp, rnn, none"),
+    *((("--lambda-module", "none", flag), f"{flag} changes a lambda module, and --lambda-module none has none")
+      for flag in ("--per-layer-lambda", "--lambda-layer-embedding", "--lambda-detach")),
     (("--lambda-input", "sum"), "--lambda-input sum: choose from concat, diff, both"),
     (("--lambda-lookback", 0), "--lambda-lookback 0: at least 1"),
     (("--lambda-depth", 0), "--lambda-depth 0: at least 1"),

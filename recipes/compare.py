@@ -1,0 +1,158 @@
+"""The difference in score between two runs under an exit rule each, with its paired bootstrap 95 % interval.
+
+    recipes/compare.sh RULE_A RULE_B --runs TASK RUN_A RUN_B [--runs TASK RUN_A RUN_B ...]
+
+Reads RUN/seed*/scores/SPLIT/predictions.tsv, whose examples and labels must be the same in all. A run's score is the
+mean over its seeds of the task's official score. A resample draws as many examples as the split has, with replacement,
+and scores both runs and all their seeds on them; the interval lies between the 2.5th and 97.5th percentile of the
+differences. Over several tasks the differences are averaged, each task's split being resampled by itself.
+"""
+
+import argparse
+import csv
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fairseq_palbert.glue.metrics import GlueMetrics
+from fairseq_palbert.glue.tasks import TASKS
+
+POINTS = 100
+PERCENTILES = (2.5, 97.5)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a run says of E examples: ``ids`` [E], ``targets`` [E], and ``predictions`` [S, E] of its S seeds."""
+
+    ids: list[int]
+    targets: Tensor
+    predictions: Tensor
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Scores and ``differences`` (a − b, one a resample) in points."""
+
+    name: str
+    examples: int
+    seeds: str
+    a: float
+    b: float
+    differences: np.ndarray
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return tuple(np.percentile(self.differences, PERCENTILES))
+
+
+def read_answers(run: Path, split: str, rule: str, metrics: GlueMetrics) -> Answers:
+    """Ends the process with one line for files that are missing, lack the rule, or do not agree with each other."""
+    paths = sorted(run.glob(f"seed*/scores/{split}/predictions.tsv"))
+    if not paths:
+        _refuse(f"no {run}/seed*/scores/{split}/predictions.tsv: score that run with recipes/glue_task.sh")
+    seeds = [_read(path, rule, metrics) for path in paths]
+    for path, (ids, targets, _) in zip(paths, seeds):
+        if (ids, targets) != seeds[0][:2]:
+            _refuse(f"{path} and {paths[0]} have other examples or labels: score the same data")
+    ids, targets, _ = seeds[0]
+    return Answers(ids, torch.tensor(targets), torch.tensor([predictions for _, _, predictions in seeds]))
+
+
+def _read(path: Path, rule: str, metrics: GlueMetrics) -> tuple[list[int], list, list]:
+    """(ids, targets, predictions) in the order of the file."""
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    column = f"{rule}.prediction"
+    if column not in rows[0]:
+        rules = ", ".join(name.removesuffix(".prediction") for name in rows[0] if name.endswith(".prediction"))
+        _refuse(f"{path} has no exit rule {rule!r}: choose from {rules}")
+    value_of = float if metrics.task.regression else {name: i for i, name in enumerate(metrics.labels)}.__getitem__
+    try:
+        return ([int(row["index"]) for row in rows], [value_of(row["label"]) for row in rows],
+                [value_of(row[column]) for row in rows])
+    except (KeyError, ValueError) as error:
+        _refuse(f"{path}: {error} is no label of {metrics.task.name} ({', '.join(metrics.labels) or 'scores'})")
+
+
+def mean_score(answers: Answers, places: Tensor, metrics: GlueMetrics) -> float:
+    """The mean over seeds of the official score on the examples at ``places`` [R], which may repeat, in points."""
+    ids = torch.arange(len(places))  # an example drawn twice counts as two
+    targets = answers.targets[places]
+    scores = [metrics(metrics.statistics(of_seed[places], targets, ids, len(ids)))["score"]
+              for of_seed in answers.predictions]
+    return POINTS * sum(scores) / len(scores)
+
+
+def compare(name: str, a: Answers, b: Answers, metrics: GlueMetrics, resamples: int, seed: int) -> Comparison:
+    examples = len(a.ids)
+    everything = torch.arange(examples)
+    rng = np.random.default_rng(seed)
+    differences = np.empty(resamples)
+    for i in range(resamples):
+        places = torch.from_numpy(rng.integers(examples, size=examples))
+        differences[i] = mean_score(a, places, metrics) - mean_score(b, places, metrics)
+    return Comparison(name, examples, f"{len(a.predictions)}, {len(b.predictions)}", mean_score(a, everything, metrics),
+                      mean_score(b, everything, metrics), differences)
+
+
+def averaged(comparisons: list[Comparison]) -> Comparison:
+    """The mean over tasks, every task with the same weight."""
+    return Comparison(
+        name="mean of tasks",
+        examples=sum(one.examples for one in comparisons),
+        seeds="",
+        a=float(np.mean([one.a for one in comparisons])),
+        b=float(np.mean([one.b for one in comparisons])),
+        differences=np.mean([one.differences for one in comparisons], axis=0),
+    )
+
+
+def table(comparisons: list[Comparison], rule_a: str, rule_b: str) -> str:
+    lines = [["task", "examples", "seeds", f"A {rule_a}", f"B {rule_b}", "A - B", "95 % interval"]]
+    for one in comparisons:
+        low, high = one.interval
+        lines.append([one.name, str(one.examples), one.seeds, f"{one.a:.2f}", f"{one.b:.2f}",
+                      f"{one.a - one.b:+.2f}", f"{low:+.2f} to {high:+.2f}"])
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="compare.py", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rule_a", help="exit rule of the first runs, as it was scored, such as q_exit:0.5")
+    parser.add_argument("rule_b", help="exit rule of the second runs, such as fixed:6")
+    parser.add_argument("--runs", nargs=3, action="append", required=True, metavar=("TASK", "RUN_A", "RUN_B"))
+    parser.add_argument("--split", default="valid", help="split that was scored (default: %(default)s)")
+    parser.add_argument("--resamples", type=int, default=10_000, help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the resampling (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    if options.resamples < 1:
+        _refuse(f"--resamples {options.resamples}: at least 1")
+    comparisons = []
+    for task, *runs in options.runs:
+        if task not in TASKS:
+            _refuse(f"unknown GLUE task {task!r}: choose from {', '.join(TASKS)}")
+        metrics = GlueMetrics(TASKS[task])
+        a, b = (read_answers(Path(run), options.split, rule, metrics)
+                for run, rule in zip(runs, (options.rule_a, options.rule_b)))
+        if a.ids != b.ids or not a.targets.equal(b.targets):
+            _refuse(f"{runs[0]} and {runs[1]} have other examples or labels: score the same data")
+        comparisons.append(compare(task, a, b, metrics, options.resamples, options.seed))
+    if len(comparisons) > 1:
+        comparisons.append(averaged(comparisons))
+    print(table(comparisons, options.rule_a, options.rule_b))
+
+
+def _refuse(line: str) -> NoReturn:
+    sys.exit(f"compare.py: error: {line}")
+
+
+if __name__ == "__main__":
+    main()

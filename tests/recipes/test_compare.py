@@ -1,0 +1,115 @@
+"""recipes/compare.py: differences between runs, and intervals that are known beforehand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import pearsonr, spearmanr
+
+from fairseq_palbert.glue.metrics import GlueMetrics
+from fairseq_palbert.glue.tasks import TASKS
+from recipes import compare
+
+
+@pytest.fixture
+def scored(tmp_path):
+    """scored(run, labels, a list of predictions a seed, rule) writes what scoring leaves -> the run's folder."""
+
+    def write(run: str, labels: list, *seeds: list, rule: str = "fixed:6", first_index: int = 0):
+        for seed, predictions in enumerate(seeds, start=1):
+            folder = tmp_path / run / f"seed{seed}" / "scores" / "valid"
+            folder.mkdir(parents=True)
+            lines = [f"index\tlabel\t{rule}.prediction\t{rule}.exit_layer"]
+            lines += [f"{i}\t{label}\t{answer}\t6" for i, (label, answer) in enumerate(zip(labels, predictions), first_index)]
+            (folder / "predictions.tsv").write_text("\n".join(lines) + "\n")
+        return str(tmp_path / run)
+
+    return write
+
+
+def run(capsys, *arguments):
+    compare.main(["fixed:6", "fixed:6", "--resamples", "200", *arguments])
+    return [line.split("  ") for line in capsys.readouterr().out.splitlines()[1:]]
+
+
+def cells(line):
+    return [cell.strip() for cell in line if cell]
+
+
+def test_equal_predictions_differ_by_nothing(scored, capsys):
+    runs = [scored(name, [0, 1] * 20, [0, 1, 1, 1] * 10) for name in "ab"]
+    line, = run(capsys, "--runs", "SST-2", *runs)
+    assert cells(line) == ["SST-2", "40", "1, 1", "75.00", "75.00", "+0.00", "+0.00 to +0.00"]
+
+
+def test_always_right_against_always_wrong_is_certain(scored, capsys):
+    labels = ["entailment", "not_entailment"] * 10
+    runs = scored("a", labels, labels), scored("b", labels, labels[::-1])
+    line, = run(capsys, "--runs", "RTE", *runs)
+    assert cells(line)[3:] == ["100.00", "0.00", "+100.00", "+100.00 to +100.00"]
+
+
+def test_the_interval_is_that_of_paired_differences(scored):
+    """Of 400 examples A alone has 40 right and B alone 20: the difference per example has mean 0.05 and variance
+    0.15 - 0.05², so that the interval is 5 ± 1.96 · 100 √(0.1475 / 400) points: 1.24 to 8.76."""
+    right_a = [1] * 340 + [1] * 40 + [0] * 20
+    right_b = [1] * 340 + [0] * 40 + [1] * 20
+    metrics = GlueMetrics(TASKS["SST-2"])
+    a, b = (compare.read_answers(Path(scored(name, [1] * 400, answers)), "valid", "fixed:6", metrics)
+            for name, answers in (("a", right_a), ("b", right_b)))
+    found = compare.compare("SST-2", a, b, metrics, 2000, 0)
+    assert found.a - found.b == pytest.approx(5)
+    assert found.interval == pytest.approx((1.24, 8.76), abs=0.4)
+    again = compare.compare("SST-2", a, b, metrics, 2000, 0)
+    assert np.array_equal(found.differences, again.differences), "seeded"
+
+
+def test_seeds_of_an_example_stay_together(scored, capsys):
+    """Two seeds that are wrong on each other's halves: 50 % on every resample of whole examples."""
+    labels = [1] * 20
+    runs = scored("a", labels, [1] * 10 + [0] * 10, [0] * 10 + [1] * 10), scored("b", labels, [0] * 20)
+    line, = run(capsys, "--runs", "SST-2", *runs)
+    assert cells(line)[2:] == ["2, 1", "50.00", "0.00", "+50.00", "+50.00 to +50.00"]
+
+
+def test_regression_takes_the_official_score_and_counts_repeated_examples(scored):
+    rng = np.random.default_rng(3)
+    labels, answers = rng.random(30).round(2) * 5, rng.random(30)
+    metrics = GlueMetrics(TASKS["STS-B"])
+    given = compare.read_answers(Path(scored("a", labels.tolist(), answers.tolist())), "valid", "fixed:6", metrics)
+    places = np.array([0, 0, 0, 3, 4, 5, 9, 9])
+    expected = (pearsonr(labels[places], answers[places]).statistic + spearmanr(labels[places], answers[places]).statistic) / 2
+    assert compare.mean_score(given, torch.from_numpy(places), metrics) == pytest.approx(100 * expected)
+
+
+def test_several_tasks_are_averaged(scored, capsys):
+    labels = [0, 1] * 10
+    runs = {task: (scored(f"{task}-a", labels, labels), scored(f"{task}-b", labels, wrong))
+            for task, wrong in (("SST-2", [1, 0] * 10), ("QQP", labels))}
+    lines = run(capsys, *(part for task, pair in runs.items() for part in ("--runs", task, *pair)))
+    assert [cells(line)[0] for line in lines] == ["SST-2", "QQP", "mean of tasks"]
+    assert cells(lines[2])[1:] == ["40", "100.00", "50.00", "+50.00", "+50.00 to +50.00"]
+
+
+WRONG = {
+    "no .*seed.*: score that run": lambda write: ("SST-2", "nowhere", "nowhere"),
+    "unknown GLUE task 'SST2'": lambda write: ("SST2", "nowhere", "nowhere"),
+    "has no exit rule 'fixed:6': choose from q_exit:0": lambda write: ("SST-2", *[write("a", [1], [1], rule="q_exit:0")] * 2),
+    "'2' is no label of SST-2 .0, 1.": lambda write: ("SST-2", *[write("a", [1], [2])] * 2),
+    "'' is no label of SST-2": lambda write: ("SST-2", *[write("a", [""], [1])] * 2),
+    "have other examples or labels": lambda write: ("SST-2", write("a", [1], [1]), write("b", [0], [1])),
+    "a and .*b have other examples": lambda write: ("SST-2", write("a", [1], [1]), write("b", [1], [1], first_index=1)),
+}
+
+
+@pytest.mark.parametrize("reason", WRONG)
+def test_a_mistake_gives_one_line(scored, capsys, reason):
+    with pytest.raises(SystemExit, match=reason) as stop:
+        run(capsys, "--runs", *WRONG[reason](scored))
+    assert "\n" not in stop.value.code
+
+
+def test_no_resamples_give_one_line(scored, capsys):
+    with pytest.raises(SystemExit, match="--resamples 0: at least 1"):
+        run(capsys, "--runs", "SST-2", *[scored("a", [1], [1])] * 2, "--resamples", "0")

@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog="python -m fairseq_palbert.evaluation",
                                       description="Scores a checkpoint under exit rules.")
     add = options.add_argument
-    add("checkpoint", type=Path, help="a checkpoint of fairseq-train with --task glue")
+    add("checkpoint", type=Path, help="a checkpoint of fairseq-train with --task glue, or the folder it was exported to")
     add("--data", required=True, help="folder of the binarized task")
     add("--split", default="valid", help="split to score (default: valid)")
     add("--exit", action="append", default=[], metavar="RULE", dest="rules",

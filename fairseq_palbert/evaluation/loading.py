@@ -1,4 +1,7 @@
-"""A checkpoint and a split, loaded by fairseq's own means, with every mistake of a user told in a line."""
+"""A trained model and a split to score, with every mistake of a user told in a line.
+
+A model is a checkpoint of ``fairseq-train``, loaded by fairseq's own means, or a folder of ``modules.saved``.
+"""
 
 import pickle
 from dataclasses import dataclass
@@ -7,14 +10,16 @@ from pathlib import Path
 import torch
 from fairseq import checkpoint_utils
 from fairseq import tasks as fairseq_tasks
+from fairseq.tasks import FairseqTask
 from torch import Tensor
 
 from ..criterions.ponder_classification import PonderClassification
 from ..errors import UserError
-from ..glue.tasks import TASKS as GLUE_TASKS
+from ..glue import tasks as glue_tasks
 from ..modules.pondering import PonderingClassifier
+from ..modules.saved import read_model
 from ..ponder.prior import log_prior
-from ..tasks.glue import GlueSentenceTask
+from ..tasks.glue import GlueConfig, GlueSentenceTask
 
 
 @dataclass(frozen=True)
@@ -46,16 +51,43 @@ class Split:
 
 
 def load_model(checkpoint: Path, data: str, glue_task: str | None) -> Model:
-    """Reads a checkpoint of this project for the data folder ``data``; ``glue_task`` overrides the checkpoint's task.
+    """Reads a checkpoint of this project, or the folder that one was exported to, for the data folder ``data``;
+    ``glue_task`` overrides its own task.
 
     Raises UserError for a file that is missing, truncated, or no such checkpoint, and for data that does not fit it.
     """
-    trained_with = _check(checkpoint)
-    overrides = {"data": data, "ignore_unused_valid_subsets": True} | ({"glue_task": glue_task} if glue_task else {})
+    return (_load_exported if checkpoint.is_dir() else _load_checkpoint)(checkpoint, data, glue_task)
+
+
+def _load_checkpoint(checkpoint: Path, data: str, glue_task: str | None) -> Model:
+    trained_with = check_checkpoint(checkpoint)
+    task_name, labels = glue_task or trained_with["glue_task"], label_order(trained_with)
+    _check_labels(checkpoint, trained_with["glue_task"], labels, task_name)
+    overrides = {"data": data, "glue_task": task_name, "label_order": ",".join(labels) or None,
+                 "ignore_unused_valid_subsets": True}
     state = checkpoint_utils.load_checkpoint_to_cpu(str(checkpoint), overrides)
     task = fairseq_tasks.setup_task(state["cfg"].task)
-    _check_labels(checkpoint, trained_with, task)
     task.check_checkpoint(str(checkpoint), state)
+    return model_of(checkpoint, state, task)
+
+
+def _load_exported(folder: Path, data: str, glue_task: str | None) -> Model:
+    network, card = read_model(folder)
+    task_name = glue_task or card.glue_task
+    _check_labels(folder, card.glue_task, tuple(card.labels), task_name)
+    task = GlueSentenceTask.setup_task(GlueConfig(
+        data=data, glue_task=task_name, label_order=",".join(card.labels) or None, max_positions=card.max_positions,
+        holdout_fraction=card.holdout_fraction, train_examples=card.train_examples, ignore_unused_valid_subsets=True,
+    ))
+    trained_on = {"tokenizer": card.tokenizer, "dictionary": card.dictionary}
+    task.check_checkpoint(str(folder), {"model": network.state_dict(), "task_state": trained_on})
+    prior = None if card.prior is None else torch.tensor(card.prior, dtype=torch.float64)
+    return Model(network.float(), task, prior, card.updates)
+
+
+def model_of(checkpoint: Path, state: dict, task: FairseqTask) -> Model:
+    """The model in what ``checkpoint_utils.load_checkpoint_to_cpu`` has read. Of the task it takes ``glue_task`` and
+    ``source_dictionary``."""
     (model,), cfg, _ = checkpoint_utils.load_model_ensemble_and_task([str(checkpoint)], task=task, state=state)
     criterion = task.build_criterion(cfg.criterion)
     prior = _prior(criterion, model.network.depth) if isinstance(criterion, PonderClassification) else None
@@ -72,8 +104,11 @@ def load_split(task: GlueSentenceTask, name: str) -> Split:
     return Split(name, [example["tokens"] for example in examples], ids, targets, len(dataset.split))
 
 
-def _check(checkpoint: Path) -> dict:
-    """The task's part of the checkpoint's configuration. The file is mapped, not read: fairseq reads it afterwards."""
+def check_checkpoint(checkpoint: Path) -> dict:
+    """The task's part of the checkpoint's configuration. The file is mapped, not read: fairseq reads it afterwards.
+
+    Raises UserError for a file that is missing, truncated, or no checkpoint of a GLUE model of this project.
+    """
     if not checkpoint.is_file():
         raise UserError(f"{checkpoint}: no such checkpoint file")
     try:
@@ -92,14 +127,18 @@ def _check(checkpoint: Path) -> dict:
     return task
 
 
-def _check_labels(checkpoint: Path, trained_with: dict, task: GlueSentenceTask) -> None:
-    """The classifier's outputs mean what the task to score takes them for."""
+def label_order(trained_with: dict) -> tuple[str, ...]:
+    """The labels by class id, of the task's part of a checkpoint's configuration."""
     order = trained_with.get("label_order")
-    trained = tuple(order.split(",")) if order else GLUE_TASKS[trained_with["glue_task"]].labels
-    if trained != task.labels:
-        raise UserError(f"{checkpoint}: trained for {trained_with['glue_task']} ({', '.join(trained) or 'scores'}), "
-                        f"which does not fit {task.glue_task.name} ({', '.join(task.labels) or 'scores'}): "
-                        f"check --glue-task")
+    return tuple(order.split(",")) if order else glue_tasks.TASKS[trained_with["glue_task"]].labels
+
+
+def _check_labels(name: Path, trained_for: str, labels: tuple[str, ...], task_name: str) -> None:
+    """The classifier's outputs mean what the task to score takes them for."""
+    wanted = glue_tasks.glue_task(task_name).labels
+    if sorted(labels) != sorted(wanted):
+        raise UserError(f"{name}: trained for {trained_for} ({', '.join(labels) or 'scores'}), which does not fit "
+                        f"{task_name} ({', '.join(wanted) or 'scores'}): check --glue-task")
 
 
 def _prior(criterion: PonderClassification, depth: int) -> Tensor:

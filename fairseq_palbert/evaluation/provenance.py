@@ -11,11 +11,17 @@ import numpy
 import scipy
 import torch
 
+from ..modules.saved import WEIGHTS_FILE
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def provenance(argv: list[str], checkpoint: Path, device: torch.device) -> dict:
-    """Command, checkpoint with its SHA-256, code (None outside a git repository), versions and device."""
+    """Command, checkpoint with its SHA-256, code (None outside a git repository), versions and device.
+
+    Of an exported model the checkpoint is its weights' file.
+    """
+    checkpoint = checkpoint / WEIGHTS_FILE if checkpoint.is_dir() else checkpoint
     with open(checkpoint, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {

@@ -17,7 +17,7 @@ from .pondering import HeadsShape, PonderingClassifier
 
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 FORMAT, FORMAT_VERSION = "fairseq_palbert", 1
-REMEDY = "export the model again with python -m preprocess.export_checkpoint"
+REMEDY = "export the checkpoint again with python -m preprocess.convert_checkpoint --to safetensors"
 Fields = TypeVar("Fields")
 
 
@@ -28,7 +28,8 @@ class ModelCard:
     ``family``: of the encoder, a name in ``families``. ``glue_task``: GLUE's name. ``labels``: by class id, none for
     regression. ``max_positions``: tokens of an example, special ones included. ``tokenizer``: the record of the
     vocabulary. ``dictionary``: SHA-256 of the dictionary's symbols, None where training kept none. ``prior``: of the
-    exit layer 1..N, [N], None where training had none. ``updates``: of the training.
+    exit layer 1..N, [N], None where training had none. ``updates``: of the training. ``holdout_fraction`` and
+    ``train_examples``: which rows of train it saw, as the task's flags of these names say it.
     """
 
     family: str
@@ -39,6 +40,8 @@ class ModelCard:
     dictionary: str | None
     prior: list | None
     updates: int
+    holdout_fraction: float = 0.0
+    train_examples: int | None = None
 
 
 def write_model(folder: Path, network: PonderingClassifier, card: ModelCard) -> None:

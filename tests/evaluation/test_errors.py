@@ -58,7 +58,7 @@ def test_a_missing_checkpoint(refused, tmp_path):
 
 
 def test_a_folder_for_a_checkpoint(refused, tmp_path):
-    refused("no such checkpoint", checkpoint=tmp_path)
+    refused("config.json: No such file or directory: no exported model", checkpoint=tmp_path)
 
 
 @pytest.mark.parametrize("kept", [0, 100, 0.5])

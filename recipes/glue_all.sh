@@ -2,25 +2,29 @@
 # GLUE tasks one after the other by recipes/glue_task.sh; ends with one table over all. Run it again to go on.
 #
 #   GLUE_DIR=raw VOCAB_DIR=vocab recipes/glue_all.sh [TASK ...] [--stage N] [--stop-stage N]
+#   GLUE_DIR=raw ARCH=palbert_albert_base SEEDS="1 2 3 4 5" recipes/glue_all.sh    (meant to reproduce PALBERT's table)
 #
 # TASK: default all of CoLA SST-2 MRPC STS-B QQP MNLI QNLI RTE WNLI AX, in this order (AX needs MNLI's model).
-# Variables: those of recipes/glue_task.sh, for every task alike; RUN_DIR (default: runs/ARCH) gets one folder a task.
+# Variables: those of recipes/glue_task.sh, for every task alike; RUN_DIR (default: runs/ARCH, of
+# METHOD=vanilla runs/ARCH/vanilla) gets one folder a task.
 # A task that fails is reported at the end, after the others, and the exit status is then 1.
 # Leaves RUN_DIR/TASK/, RUN_DIR/results.tsv. Duration: the sum of the tasks'.
 
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$ROOT/recipes/pretrained.sh"
 
 parse_stages "$@"
 TASKS=("${ARGUMENTS[@]}")
 [[ ${#TASKS[@]} -gt 0 ]] || TASKS=(CoLA SST-2 MRPC STS-B QQP MNLI QNLI RTE WNLI AX)
-export ARCH="${ARCH:-palbert_roberta_tiny}"
-RUN_DIR="${RUN_DIR:-$ROOT/runs/$ARCH}"
 require_environment
+check_pretrained
 
 # As one command, so that a change of this file does not reach a run that is under way.
 main() {
     local task failed=() scored=()
+    find_pretrained
+    RUN_DIR="${RUN_DIR:-$(runs_folder)}"
     for task in "${TASKS[@]}"; do
         log "$task"
         RUN_DIR="$RUN_DIR/$task" "$ROOT/recipes/glue_task.sh" "$task" --stage "$FIRST_STAGE" --stop-stage "$LAST_STAGE" ||

@@ -2,28 +2,41 @@
 # One GLUE task: preprocess, train, score, in one run directory. Run it again to go on where it ended.
 #
 #   GLUE_DIR=raw VOCAB_DIR=vocab recipes/glue_task.sh TASK [--stage N] [--stop-stage N]
+#   GLUE_DIR=raw PRETRAINED=bert-base [METHOD=vanilla] recipes/glue_task.sh TASK ...
 #
 # TASK: CoLA SST-2 MRPC STS-B QQP MNLI QNLI RTE WNLI, or AX (predictions of MNLI's model: train MNLI first);
 # Cues, the generated task of recipes/quickstart.sh, goes the same way
 #
-# Stages: 1 preprocess, 2 pretrained encoder, 3 search (where a SEARCH_ list is set), 4 train, 5 score, 6 table
+# Stages: 1 pretrained encoder, 2 preprocess, 3 search (where a SEARCH_ list is set), 4 train, 5 score, 6 table
 #
 # Variables (all optional):
 #   GLUE_DIR        raw GLUE, one folder a task (unset: downloaded into RUN_DIR/data/raw)
-#   VOCAB_DIR       encoder.json, vocab.bpe and dict.txt, or a folder gpt2_bpe with them (unset: downloaded into RUN_DIR/vocab)
-#   DATA            binarized data to use instead of stage 1's
-#   RUN_DIR         where everything goes (default: runs/ARCH/TASK of the repository)
-#   ARCH            palbert_roberta_tiny (default), palbert_roberta_base, palbert_roberta_large
-#   PRETRAINED      RoBERTa checkpoint to start from, or "none" (unset: tiny starts from scratch, base and large fetch
-#                   fairseq's public archive once into PRETRAINED_DIR, default runs/pretrained)
+#   PRETRAINED      what to start from: a folder in the Hugging Face layout, a Hub id, a RoBERTa checkpoint or archive of
+#                   fairseq's (.pt, .tar.gz), a folder of preprocess.convert_checkpoint, a checkpoint that this recipe has
+#                   trained, on whatever task, or "none". It decides family, architecture, tokenizer and the row of
+#                   recipes/hyperparameters.tsv. Unset: the usual public checkpoint of ARCH; *_tiny start from scratch
+#   PRETRAINED_DIR  where it is converted to, once (default: runs/pretrained of the repository)
+#   ARCH            needed without PRETRAINED alone (default: palbert_roberta_tiny): palbert_roberta, palbert_bert or
+#                   palbert_albert and a size, such as palbert_albert_base
+#   METHOD          palbert (default), or vanilla: the same encoder, fine-tuned without pondering
+#   VOCAB_DIR       RoBERTa's encoder.json, vocab.bpe and dict.txt, BERT's vocab.txt or ALBERT's spiece.model, or a folder
+#                   with such folders gpt2_bpe, bert, albert: for what comes without a vocabulary, as models from scratch and
+#                   fairseq's checkpoints do (unset: RoBERTa's is downloaded)
+#   DATA            binarized data to use instead of stage 2's
+#   RUN_DIR         where everything goes (default: runs/ARCH/TASK of the repository, of vanilla runs/ARCH/vanilla/TASK)
+#   DETOKENIZE      1: undo the spaces around punctuation that MRPC and CoLA carry (default 0)
+#   TRAIN_EXAMPLES  train on so many rows of a seeded shuffle of train (unset: all)
+#   FRESH_HEADS     1: take nothing but the encoder over from PRETRAINED (default 0: its pooler too, and the lambda module of
+#                   a model trained here; the classifier never)
 #   SEEDS           default "1"; a list trains and scores one model a seed
 #   SELECT_ON       valid (default; MNLI: matched), or holdout: the best checkpoint is the best on HOLDOUT_FRACTION
 #                   (default 0.1) of train, which is then not trained on
-#   EXITS           exit rules to score, as of recipes/evaluate.sh (default "q_exit:0.5 sampling:1 expectation")
+#   EXITS           exit rules to score, as of recipes/evaluate.sh, fixed:N for the last layer (default "q_exit:0.5 sampling:1
+#                   expectation"; vanilla: fixed:N, or other fixed exits)
 #   NUM_GPUS        GPUs of this machine to train on (default: 1 where there is one, else 0)
 #   CPU_WORKERS     processes over gloo to train on instead (default 0: one, without gloo)
 #   UPDATE_FREQ     batches that make up one update (default 1), each that much smaller
-#   MAX_UPDATE MAX_EPOCH LR LAMBDA_LR BETA PRIOR_LAMBDA BATCH WARMUP WEIGHT_DECAY DROPOUT MAX_POSITIONS CLIP_NORM
+#   MAX_UPDATE MAX_EPOCH LR LAMBDA_LR BETA PRIOR_LAMBDA BATCH WARMUP PATIENCE WEIGHT_DECAY DROPOUT MAX_POSITIONS CLIP_NORM
 #                   in place of the row in recipes/hyperparameters.tsv; the learning rate decays over MAX_UPDATE, or over
 #                   MAX_EPOCH epochs where only that is given
 #   SEARCH_LR SEARCH_LAMBDA_LR SEARCH_BETA
@@ -33,11 +46,13 @@
 #
 # Leaves in RUN_DIR: data/, stages/, invocations.jsonl (time, git commit, dirty or not, versions, variables),
 # search/, seedS/{checkpoints,tensorboard,train.log,command,config.yaml,scores/SPLIT/...}, results.tsv.
-# Hardware and duration: tiny on 2 cores, minutes; base and large on a GPU, RTE minutes, MNLI many hours.
+# Hardware and duration: tiny on 2 cores, minutes; MiniLM-L6 there, MRPC 3 minutes an epoch; base and large on a GPU, RTE
+# minutes, MNLI many hours.
 
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 source "$ROOT/recipes/training.sh"
+source "$ROOT/recipes/pretrained.sh"
 
 parse_stages "$@"
 [[ ${#ARGUMENTS[@]} -eq 1 ]] || die "name one GLUE task: see $(basename "$0") --help"
@@ -45,16 +60,13 @@ TASK="${ARGUMENTS[0]}"
 KNOWN_TASKS="$(known_tasks) AX"
 [[ " $KNOWN_TASKS " = *" $TASK "* ]] || die "unknown GLUE task '$TASK': choose from $KNOWN_TASKS"
 
-ARCH="${ARCH:-palbert_roberta_tiny}"
-RUN_DIR="${RUN_DIR:-$ROOT/runs/$ARCH/$TASK}"
-PRETRAINED="${PRETRAINED:-}"
-PRETRAINED_DIR="${PRETRAINED_DIR:-$ROOT/runs/pretrained}"
-PRETRAINED_URL="${PRETRAINED_URL:-https://dl.fbaipublicfiles.com/fairseq/models}"
-MNLI_RUN="${MNLI_RUN:-$(dirname "$RUN_DIR")/MNLI}"
+DETOKENIZE="${DETOKENIZE:-0}" FRESH_HEADS="${FRESH_HEADS:-0}"
 read -ra SEEDS <<<"${SEEDS:-1}"
 SELECT_ON="${SELECT_ON:-valid}"
 HOLDOUT_FRACTION="${HOLDOUT_FRACTION:-0.1}"
-read -ra EXITS <<<"${EXITS:-q_exit:0.5 sampling:1 expectation}"
+USUAL_EXITS="q_exit:0.5 sampling:1 expectation"
+[[ "$METHOD" != vanilla ]] || USUAL_EXITS="fixed:N"
+read -ra EXITS <<<"${EXITS:-$USUAL_EXITS}"
 CPU_WORKERS="${CPU_WORKERS:-0}"
 UPDATE_FREQ="${UPDATE_FREQ:-1}"
 read -ra EXTRA_TRAIN_FLAGS <<<"${EXTRA_TRAIN_FLAGS:-}"
@@ -66,15 +78,28 @@ check_inputs() {
         [[ -z "${!variable:-}" || -d "${!variable}" ]] || die "$variable=${!variable} is no folder"
     done
     [[ -z "${GLUE_DIR:-}" || -d "$GLUE_DIR/$TASK" ]] || die "GLUE_DIR=$GLUE_DIR has no folder $TASK"
-    [[ -z "$PRETRAINED" || "$PRETRAINED" = none || -f "$PRETRAINED" ]] || die "PRETRAINED=$PRETRAINED is no file (or none)"
-    [[ " valid holdout " = *" $SELECT_ON "* ]] || die "SELECT_ON=$SELECT_ON: choose valid or holdout"
+    check_pretrained
+    one_of METHOD palbert vanilla
+    one_of SELECT_ON valid holdout
+    one_of DETOKENIZE 0 1
+    one_of FRESH_HEADS 0 1
+    DETOKENIZE="${DETOKENIZE#0}" FRESH_HEADS="${FRESH_HEADS#0}"
+    for variable in BETA PRIOR_LAMBDA LAMBDA_LR SEARCH_BETA SEARCH_LAMBDA_LR; do
+        [[ "$METHOD" = palbert || -z "${!variable:-}" ]] || die "$variable is of pondering, and METHOD=$METHOD has none: unset it"
+    done
+    [[ ${#SEEDS[@]} -gt 0 ]] || die "SEEDS is empty"
+    [[ "$CPU_WORKERS" =~ ^[0-9]+$ ]] || die "CPU_WORKERS=$CPU_WORKERS is no whole number"
+    positive UPDATE_FREQ ${MAX_UPDATE:+MAX_UPDATE} ${MAX_EPOCH:+MAX_EPOCH} ${TRAIN_EXAMPLES:+TRAIN_EXAMPLES}
+}
+
+# Where runs go; AX is scored with the models of MNLI's.
+choose_run_dir() {
+    RUN_DIR="${RUN_DIR:-$(runs_folder)/$TASK}"
+    MNLI_RUN="${MNLI_RUN:-$(dirname "$RUN_DIR")/MNLI}"
     for seed in "${SEEDS[@]}"; do
         [[ "$TASK" != AX || -e "$MNLI_RUN/stages/train-seed$seed.done" ]] ||
             die "AX is scored with MNLI's model, and MNLI_RUN=$MNLI_RUN has none of seed $seed: run glue_task.sh MNLI first"
     done
-    [[ ${#SEEDS[@]} -gt 0 ]] || die "SEEDS is empty"
-    [[ "$CPU_WORKERS" =~ ^[0-9]+$ ]] || die "CPU_WORKERS=$CPU_WORKERS is no whole number"
-    positive UPDATE_FREQ ${MAX_UPDATE:+MAX_UPDATE} ${MAX_EPOCH:+MAX_EPOCH}
 }
 
 read_settings() {
@@ -82,62 +107,43 @@ read_settings() {
     LR="${LR:-${SETTING[lr]}}"
     LAMBDA_LR="${LAMBDA_LR:-${SETTING[lambda_lr]}}"
     BETA="${BETA:-${SETTING[beta]}}"
-    PRIOR_LAMBDA="${PRIOR_LAMBDA:-${SETTING[prior_lambda]}}"
+    PRIOR_LAMBDA="${PRIOR_LAMBDA:-${SETTING[prior_lambda]#-}}"
     BATCH="${BATCH:-${SETTING[batch]}}"
     WARMUP="${WARMUP:-${SETTING[warmup]}}"
+    PATIENCE="${PATIENCE:-${SETTING[patience]#-}}"
     WEIGHT_DECAY="${WEIGHT_DECAY:-${SETTING[weight_decay]}}"
     DROPOUT="${DROPOUT:-${SETTING[dropout]}}"
     MAX_POSITIONS="${MAX_POSITIONS:-${SETTING[max_positions]}}"
     CLIP_NORM="${CLIP_NORM:-${SETTING[clip_norm]}}"
-    positive BATCH MAX_POSITIONS
+    positive BATCH MAX_POSITIONS ${PATIENCE:+PATIENCE}
     if [[ "$SELECT_ON" = valid ]]; then
         HOLDOUT_FRACTION=0
+    fi
+    if [[ -z "${MAX_UPDATE:-}${MAX_EPOCH:-}" ]]; then
+        case "${SETTING[length]}" in
+            *" updates") MAX_UPDATE="${SETTING[length]% updates}" ;;
+            *" epochs") MAX_EPOCH="${SETTING[length]% epochs}" ;;
+        esac
     fi
 }
 
 preprocess() {
-    local vocab="${VOCAB_DIR:-$RUN_DIR/vocab}"
-    [[ -n "${VOCAB_DIR:-}" ]] || "$PYTHON" -m preprocess.download --vocab --out "$vocab"
-    "$PYTHON" -m preprocess.glue --task "$TASK" --vocab "$vocab" --out "$RUN_DIR/data" --overwrite
+    find_vocabulary
+    "$PYTHON" -m preprocess.glue --task "$TASK" --vocab "$VOCABULARY" --out "$RUN_DIR/data" --overwrite \
+        ${DETOKENIZE:+--detokenize}
 }
 
-# The archive of fairseq's that goes with ARCH, unpacked once into PRETRAINED_DIR.
-fetch_pretrained() {
-    local archive="$1.tar.gz" unpacking
-    mkdir -p "$PRETRAINED_DIR"
-    "$PYTHON" -m preprocess.download --url "$PRETRAINED_URL/$archive" --out "$PRETRAINED_DIR/$archive"
-    unpacking="$(mktemp -d "$PRETRAINED_DIR/unpacking.XXXXXX")"
-    tar -xzf "$PRETRAINED_DIR/$archive" -C "$unpacking" || die "$PRETRAINED_DIR/$archive does not unpack: remove it and try again"
-    mv "$unpacking/$1" "$PRETRAINED_DIR/$1"
-    rmdir "$unpacking"
-    rm "$PRETRAINED_DIR/$archive"
-}
-
-# Sets PRETRAINED to a file, or to nothing for training from scratch.
-find_pretrained() {
-    local archive="roberta.${ARCH##*_}"
-    if [[ "$PRETRAINED" = none || (-z "$PRETRAINED" && "$ARCH" = *_tiny) ]]; then
-        PRETRAINED=""
-    elif [[ -z "$PRETRAINED" ]]; then
-        PRETRAINED="$PRETRAINED_DIR/$archive/model.pt"
-        if wanted 2 && [[ ! -f "$PRETRAINED" ]]; then
-            log "stage 2, fetching $archive"
-            fetch_pretrained "$archive"
-        fi
-    fi
-}
-
-# The length of training: MAX_UPDATE, else MAX_EPOCH epochs of the data, else the table's.
+# Sets MAX_UPDATE where the length of training is known in epochs alone.
 count_updates() {
-    if [[ -z "${MAX_UPDATE:-}" && -n "${MAX_EPOCH:-}" ]]; then
-        [[ -f "$DATA/glue.json" ]] || die "MAX_EPOCH alone needs $DATA/glue.json to count examples: give MAX_UPDATE"
-        MAX_UPDATE="$("$PYTHON" -c '
+    [[ -z "${MAX_UPDATE:-}" ]] || return 0
+    [[ -f "$DATA/glue.json" ]] || die "training for $MAX_EPOCH epochs needs $DATA/glue.json to count examples: give MAX_UPDATE"
+    MAX_UPDATE="$("$PYTHON" -c '
 import json, math, sys
-rows = json.load(open(sys.argv[1]))["splits"]["train"]["rows"]
-rows -= round(float(sys.argv[2]) * rows)
-print(int(sys.argv[3]) * math.ceil(rows / int(sys.argv[4])))' "$DATA/glue.json" "$HOLDOUT_FRACTION" "$MAX_EPOCH" "$BATCH")"
-    fi
-    MAX_UPDATE="${MAX_UPDATE:-${SETTING[updates]}}"
+path, holdout, examples, epochs, batch = sys.argv[1:]
+rows = json.load(open(path))["splits"]["train"]["rows"]
+rows = min(rows - round(float(holdout) * rows), int(examples or rows))
+print(int(epochs) * math.ceil(rows / int(batch)))' \
+        "$DATA/glue.json" "$HOLDOUT_FRACTION" "${TRAIN_EXAMPLES:-}" "$MAX_EPOCH" "$BATCH")"
 }
 
 # model_flags SEED LR LAMBDA_LR BETA: what decides a run's result, in FLAGS.
@@ -147,17 +153,21 @@ model_flags() {
     [[ "$SELECT_ON" = valid ]] || valid="holdout,$valid"
     FLAGS=(
         --task glue --glue-task "$TASK" --max-positions "$MAX_POSITIONS"
-        --holdout-fraction "$HOLDOUT_FRACTION" --valid-subset "$valid"
-        --arch "$ARCH" --dropout "$DROPOUT" --attention-dropout "$DROPOUT"
-        --criterion ponder_classification --beta "$4" --prior-lambda "$PRIOR_LAMBDA"
-        --optimizer ponder_adam --adam-betas "(0.9, 0.98)" --adam-eps 1e-06 --weight-decay "$WEIGHT_DECAY" --clip-norm "$CLIP_NORM"
-        --lr "$2" --lambda-lr "$3" --lr-scheduler polynomial_decay --total-num-update "$MAX_UPDATE"
+        --holdout-fraction "$HOLDOUT_FRACTION" --valid-subset "$valid" ${TRAIN_EXAMPLES:+--train-examples "$TRAIN_EXAMPLES"}
+        --arch "$ARCH" "${ENCODER_FLAGS[@]}" --dropout "$DROPOUT" --attention-dropout "$DROPOUT"
+        --optimizer ponder_adam --adam-betas "${SETTING[adam_betas]}" --adam-eps "${SETTING[adam_eps]}"
+        --weight-decay "$WEIGHT_DECAY" --clip-norm "$CLIP_NORM"
+        --lr "$2" --lr-scheduler polynomial_decay --total-num-update "$MAX_UPDATE"
         --warmup-updates "$(awk "BEGIN { print int($WARMUP * $MAX_UPDATE) }")"
-        --max-update "$MAX_UPDATE" ${MAX_EPOCH:+--max-epoch "$MAX_EPOCH"} --seed "$1"
+        --max-update "$MAX_UPDATE" ${MAX_EPOCH:+--max-epoch "$MAX_EPOCH"} ${PATIENCE:+--patience "$PATIENCE"} --seed "$1"
         --best-checkpoint-metric score --maximize-best-checkpoint-metric --no-epoch-checkpoints "${BATCH_FLAGS[@]}"
     )
-    [[ -z "$PRETRAINED" ]] || FLAGS+=(--finetune-from-model "$PRETRAINED")
-    FLAGS+=("${EXTRA_TRAIN_FLAGS[@]}")
+    case "$METHOD" in
+        palbert) FLAGS+=(--criterion ponder_classification --beta "$4" --lambda-lr "$3" ${PRIOR_LAMBDA:+--prior-lambda "$PRIOR_LAMBDA"}) ;;
+        vanilla) FLAGS+=(--criterion multi_exit_classification --layer-weights last --lambda-module none) ;;
+    esac
+    [[ -z "$CHECKPOINT" ]] || FLAGS+=(--finetune-from-model "$CHECKPOINT")
+    FLAGS+=(${FRESH_HEADS:+--fresh-heads} "${EXTRA_TRAIN_FLAGS[@]}")
 }
 
 # train_model DIRECTORY: one model with FLAGS; goes on from the newest checkpoint that loads.
@@ -200,14 +210,16 @@ search() {
     log "search: score $score on $SELECT_ON with LR=$LR LAMBDA_LR=$LAMBDA_LR BETA=$BETA ($results)"
 }
 
-# score_model CHECKPOINT SPLIT DIRECTORY: scores go to DIRECTORY/scores/SPLIT, and beside the curves of training.
+# score_model TRAINED SPLIT DIRECTORY: scores of the best checkpoint go to DIRECTORY/scores/SPLIT, and beside the curves of
+# training.
 score_model() {
-    local flags=(--split "$2" --out "$3/scores/$2" --tensorboard-logdir "$3/tensorboard") rule
+    local flags=(--split "$2" --out "$3/scores/$2" --tensorboard-logdir "$3/tensorboard") rule layers
+    layers="$(awk '$1 == "encoder_layers:" { print $2 }' "$1/config.yaml")"
     for rule in "${EXITS[@]}"; do
-        flags+=(--exit "$rule")
+        flags+=(--exit "${rule/#fixed:N/fixed:$layers}")
     done
     ((NUM_GPUS == 0)) || flags+=(--device cuda)
-    "$ROOT/recipes/evaluate.sh" "$1" --data "$DATA" "${flags[@]}"
+    "$ROOT/recipes/evaluate.sh" "$1/checkpoints/checkpoint_best.pt" --data "$DATA" "${flags[@]}"
 }
 
 # Scores SEED's checkpoint in RUN on the splits; again where the rules or the model have changed since.
@@ -218,12 +230,11 @@ score_seed() {
         name="score-seed$seed-$split"
         forget_if_changed "$name" "${EXITS[*]}" "$run/stages/train-seed$seed.done"
         stage 5 "$name" "${EXITS[*]}" \
-            score_model "$run/seed$seed/checkpoints/checkpoint_best.pt" "$split" "$RUN_DIR/seed$seed"
+            score_model "$run/seed$seed" "$split" "$RUN_DIR/seed$seed"
     done
 }
 
 train_seeds() {
-    find_pretrained
     count_updates
     if ((LAST_STAGE >= 3)) && [[ -n "${SEARCH_LR:-}${SEARCH_LAMBDA_LR:-}${SEARCH_BETA:-}" ]]; then
         search
@@ -249,15 +260,17 @@ score_seeds() {
 main() {
     check_inputs
     choose_devices
+    require_environment
+    find_pretrained
+    choose_run_dir
     if [[ "$TASK" != AX ]]; then
         read_settings
         split_batch
     fi
-    require_environment
     claim_run_dir
     "$PYTHON" "$ROOT/recipes/invocation.py" "$(basename "$0")" "$@" >>"$RUN_DIR/invocations.jsonl"
     if [[ -z "${DATA:-}" ]]; then
-        stage 1 preprocess "$TASK" preprocess
+        stage 2 preprocess "$TASK${VOCABULARY:+ $VOCABULARY}${DETOKENIZE:+ --detokenize}" preprocess
         DATA="$RUN_DIR/data/$TASK"
     fi
     if [[ "$TASK" != AX ]]; then

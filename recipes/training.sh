@@ -4,14 +4,21 @@ HYPERPARAMETERS="$ROOT/recipes/hyperparameters.tsv"
 
 # known_tasks: every task of the table, once.
 known_tasks() {
-    awk -F '\t' '/^palbert/ && !seen[$2]++ { print $2 }' "$HYPERPARAMETERS" | paste -s -d ' '
+    awk -F '\t' '/^palbert/ && $2 != "*" && !seen[$2]++ { print $2 }' "$HYPERPARAMETERS" | paste -s -d ' '
 }
 
-# read_hyperparameters ARCH TASK: the table's row as the associative array SETTING.
+# read_hyperparameters ARCH TASK: the table's row as the associative array SETTING; that of ARCH, else of its family, and
+# of TASK, else of *.
 declare -A SETTING
 read_hyperparameters() {
-    local names values row
-    row="$(awk -F '\t' -v arch="$1" -v task="$2" '$1 == arch && $2 == task' "$HYPERPARAMETERS")"
+    local names values row family
+    family="$(cut -d _ -f 1-2 <<<"$1")"
+    row="$(awk -F '\t' -v arch="$1" -v family="$family" -v task="$2" '
+        ($1 == arch || $1 == family) && ($2 == task || $2 == "*") {
+            rank = 2 * ($1 == arch) + ($2 == task) + 1
+            if (rank > best) { best = rank; row = $0 }
+        }
+        END { if (best) print row }' "$HYPERPARAMETERS")"
     [[ -n "$row" ]] || die "$HYPERPARAMETERS has no row for ARCH=$1 and $2: add one"
     IFS=$'\t' read -ra names <<<"$(grep -m 1 '^arch' "$HYPERPARAMETERS")"
     IFS=$'\t' read -ra values <<<"$row"
@@ -26,6 +33,13 @@ positive() {
     for name in "$@"; do
         [[ "${!name}" =~ ^[1-9][0-9]*$ ]] || die "$name=${!name} is no whole number above 0"
     done
+}
+
+# one_of NAME VALUE...: the variable has one of these values.
+one_of() {
+    local name="$1"
+    shift
+    [[ " $* " = *" ${!name} "* ]] || die "$name=${!name}: choose from $*"
 }
 
 # choose_devices: WORLD (workers) and DEVICE_FLAGS from NUM_GPUS and CPU_WORKERS; limits the visible GPUs to NUM_GPUS.

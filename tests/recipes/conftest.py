@@ -1,7 +1,8 @@
 """Recipes run in seconds here: a stand-in for the environment does their heavy commands.
 
 The stand-in's ``fairseq-train`` saves a text for a checkpoint, "updates learning-rate"; its ``python`` reads that text,
-writes what preprocessing and scoring would, and is the real one otherwise. Each notes its call in CALLS; the call that
+writes what preprocessing and scoring would, converts a checkpoint to one of the architecture CONVERTED_ARCH, and is the real one
+otherwise. Each notes its call in CALLS; the call that
 contains KILL_AT ends the recipe by SIGKILL. Where RANK_DIES is set, that worker fails and the others hang.
 """
 
@@ -40,14 +41,24 @@ case "$call" in
         echo '{"rule": "q_exit", "threshold": 0.5, "metrics": {"score": 0.5}, "mean_exit": 3, "layer_speedup": 2}' \\
             >"$out/scores.jsonl"
         ;;
+    *"-m preprocess.convert_checkpoint"*)
+        folder="$(value_of --out "$@")"
+        if [[ -z "${CONVERTED_ARCH:-}" ]]; then echo "preprocess: error: offline" >&2; exit 1; fi
+        mkdir -p "$folder"
+        printf '{"arch": "%s", "flags": ["--encoder-layers", "7"]}' "$CONVERTED_ARCH" >"$folder/conversion.json"
+        ;;
     *"-m preprocess.download"*)
-        if [[ -n "${ARCHIVE:-}" ]]; then tar -czf "$(value_of --out "$@")" "$ARCHIVE"; exit; fi
+        if [[ -n "${DOWNLOADS:-}" ]]; then
+            mkdir -p "$(dirname "$(value_of --out "$@")")"
+            echo archive >"$(value_of --out "$@")"
+            exit
+        fi
         echo "preprocess: error: offline" >&2
         exit 1
         ;;
     *"checkpoints.py resume"*) if [[ -e "$3/checkpoint_last.pt" ]]; then cut -d " " -f 1 "$3/checkpoint_last.pt"; else echo 0; fi ;;
     *"checkpoints.py best"*) cut -d " " -f 2 "$3" ;;
-    *"checkpoints.py config"*) sed "s/.* /lr: /" "$3" ;;
+    *"checkpoints.py config"*) sed "s/.* /lr: /" "$3" && echo "  encoder_layers: 7" ;;
     *) exec REAL_PYTHON "$@" ;;
 esac
 """

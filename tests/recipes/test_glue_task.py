@@ -22,8 +22,20 @@ BAD_INPUTS = {
     "VOCAB_DIR is no folder": (["RTE"], {"VOCAB_DIR": "nowhere"}, "VOCAB_DIR=nowhere is no folder"),
     "DATA is no folder": (["RTE"], {"DATA": "nowhere"}, "DATA=nowhere is no folder"),
     "PRETRAINED is no file": (["RTE"], {"PRETRAINED": "model.pt"}, "PRETRAINED=model.pt is no file"),
-    "unknown ARCH": (["RTE"], {"ARCH": "palbert_roberta_huge"}, "no row for ARCH=palbert_roberta_huge and RTE"),
-    "unknown SELECT_ON": (["RTE"], {"SELECT_ON": "test"}, "SELECT_ON=test: choose valid or holdout"),
+    "PRETRAINED is no folder": (["RTE"], {"PRETRAINED": "some/folder/here"}, "is no file, no folder and no Hub id"),
+    "PRETRAINED of another family": (
+        ["RTE"], {"PRETRAINED": "a/bert", "CONVERTED_ARCH": "palbert_bert_base", "ARCH": "palbert_roberta_base"},
+        "ARCH=palbert_roberta_base does not go with a/bert, which is a palbert_bert_base: leave ARCH out",
+    ),
+    "not converted yet": (["RTE", "--stage", "2"], {"PRETRAINED": "a/bert"}, "a/bert has not been converted yet: run stage 1"),
+    "unknown ARCH": (["RTE"], {"ARCH": "palbert_roberta_huge"}, "ARCH=palbert_roberta_huge has no usual checkpoint"),
+    "no row": (["RTE"], {"ARCH": "roberta", "PRETRAINED": "none"}, "no row for ARCH=roberta and RTE"),
+    "no vocabulary": (["RTE"], {"ARCH": "palbert_bert_tiny", "VOCAB_DIR": ""}, "ARCH=palbert_bert_tiny needs a vocabulary"),
+    "unknown METHOD": (["RTE"], {"METHOD": "pabee"}, "METHOD=pabee: choose from palbert vanilla"),
+    "pondering without it": (["RTE"], {"METHOD": "vanilla", "BETA": "0.1"}, "BETA is of pondering, and METHOD=vanilla has none"),
+    "DETOKENIZE is no switch": (["RTE"], {"DETOKENIZE": "yes"}, "DETOKENIZE=yes: choose from 0 1"),
+    "TRAIN_EXAMPLES is no number": (["RTE"], {"TRAIN_EXAMPLES": "all"}, "TRAIN_EXAMPLES=all is no whole number above 0"),
+    "unknown SELECT_ON": (["RTE"], {"SELECT_ON": "test"}, "SELECT_ON=test: choose from valid holdout"),
     "no seed": (["RTE"], {"SEEDS": " "}, "SEEDS is empty"),
     "MAX_UPDATE is no number": (["RTE"], {"MAX_UPDATE": "many"}, "MAX_UPDATE=many is no whole number above 0"),
     "MAX_EPOCH is no number": (["RTE"], {"MAX_EPOCH": "0"}, "MAX_EPOCH=0 is no whole number above 0"),
@@ -53,7 +65,7 @@ def test_leaves_a_whole_record(run_recipe, environment, calls):
     assert "q_exit:0.5  2      50.00 ± 0.00" in run.stdout
     assert len(calls("fairseq-train")) == 2
     for seed in (1, 2):
-        assert (folder / f"seed{seed}" / "config.yaml").read_text() == "lr: 0.25\n"
+        assert (folder / f"seed{seed}" / "config.yaml").read_text().startswith("lr: 0.25\n")
         assert f"--seed {seed}" in (folder / f"seed{seed}" / "command").read_text()
         scored = calls("fairseq_palbert.evaluation")[seed - 1]
         assert f"--tensorboard-logdir {folder}/seed{seed}/tensorboard " in scored and "--device" not in scored
@@ -75,7 +87,7 @@ def test_resumes_after_a_kill(run_recipe, calls, killed_at):
 
 
 def test_stages_can_be_chosen(run_recipe, calls):
-    assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "1").returncode == 0
+    assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "2").returncode == 0
     assert calls("preprocess.glue") and not calls("fairseq-train")
     assert run_recipe("glue_task.sh", "RTE", "--stage", "4", "--stop-stage", "4").returncode == 0
     assert calls("fairseq-train") and not calls("fairseq_palbert.evaluation")
@@ -186,24 +198,6 @@ def test_a_run_directory_in_use_is_refused(run_recipe, environment):
     assert run.returncode == 1 and "another process is at work in" in run.stderr
 
 
-def test_offline_without_weights_gives_one_line(run_recipe, calls):
-    run = run_recipe("glue_task.sh", "RTE", ARCH="palbert_roberta_base")
-    assert run.returncode == 1 and run.stderr.count("error") == 1
-    assert "/roberta.base.tar.gz" in calls("preprocess.download")[0] and not calls("fairseq-train")
-
-
-def test_fetched_weights_are_unpacked_once(run_recipe, calls, environment, tmp_path):
-    (tmp_path / "roberta.base").mkdir()
-    (tmp_path / "roberta.base" / "model.pt").write_text("weights")
-    for run_dir in ("one", "two"):
-        run = run_recipe("glue_task.sh", "RTE", ARCH="palbert_roberta_base", RUN_DIR=run_dir, ARCHIVE="roberta.base")
-        assert run.returncode == 0, run.stderr
-    weights = Path(environment["PRETRAINED_DIR"]) / "roberta.base" / "model.pt"
-    assert weights.read_text() == "weights" and sorted(weights.parent.parent.iterdir()) == [weights.parent]
-    assert len(calls("preprocess.download")) == 1
-    assert all(f"--finetune-from-model {weights}" in call for call in calls("fairseq-train"))
-
-
 def test_all_goes_on_after_a_failure(run_recipe, environment):
     run = run_recipe("glue_all.sh", "RTE", "QNLI", "MNLI", "AX")
     assert run.returncode == 1
@@ -211,23 +205,3 @@ def test_all_goes_on_after_a_failure(run_recipe, environment):
     table = (Path(environment["RUN_DIR"]) / "results.tsv").read_text().splitlines()
     rows = [line.split("\t")[:2] for line in table[1:]]
     assert rows == [["RTE", "valid"], ["MNLI", "valid"], ["MNLI", "valid1"], ["AX", "test"]]
-
-
-VARIATIONS = {
-    "tiny": {}, "base": {"ARCH": "palbert_roberta_base", "PRETRAINED": __file__},
-    "large": {"ARCH": "palbert_roberta_large", "PRETRAINED": "none"}, "workers": {"CPU_WORKERS": "2", "MAX_EPOCH": "2"},
-    "extra": {"EXTRA_TRAIN_FLAGS": "--lambda-module rnn --as-released", "SELECT_ON": "holdout"},
-}
-
-
-@pytest.mark.parametrize("task", ["RTE", "MNLI"])
-@pytest.mark.parametrize("variables", VARIATIONS.values(), ids=VARIATIONS)
-def test_fairseq_parses_every_flag(run_recipe, environment, task, variables):
-    from fairseq import options
-
-    run = run_recipe("glue_task.sh", task, TRAIN_FAILS="enough", **variables)
-    assert "enough" in run.stderr
-    command = shlex.split((Path(environment["RUN_DIR"]) / "seed1" / "command").read_text())
-    parsed = options.parse_args_and_arch(options.get_training_parser(), command[1:])
-    assert parsed.glue_task == task and parsed.optimizer == "ponder_adam" and parsed.best_checkpoint_metric == "score"
-    assert parsed.finetune_from_model == (__file__ if variables.get("PRETRAINED") == __file__ else None)

@@ -1,9 +1,11 @@
 """Mean ± standard deviation over seeds of what recipes have scored.
 
-    python recipes/results.py RUN_DIR... [--out results.tsv]
+    python recipes/results.py RUN_DIR... [--out results.tsv] [--markdown]
 
 Reads RUN_DIR/seed*/scores/SPLIT/scores.jsonl; a row is one run folder, split and exit rule. The standard deviation is the
-sample's (n - 1); one seed has none.
+sample's (n - 1); one seed has none. --markdown prints a table for a page instead: RUN_DIR is METHOD/TASK, a row is a method
+and an exit rule, a column a task (and split, where that is not valid), and a cell has the score in per cent, the mean exit
+layer, and its part of all layers.
 """
 
 import argparse
@@ -14,20 +16,23 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-COLUMNS = ("score", "mean_exit", "layer_speedup")
-SCORES_IN_PERCENT = 100
+COLUMNS = ("score", "mean_exit", "layer_speedup", "layers_used")
+PERCENT = 100
 
 
-def collect(runs: list[Path]) -> dict[tuple[str, str, str], list[dict]]:
-    """The scores of every seed, by (run folder's name, split, rule), in the order found."""
+def collect(runs: list[Path]) -> dict[tuple[Path, str, str], list[dict]]:
+    """The scores of every seed, by (run folder, split, rule), in the order found."""
     found = defaultdict(list)
     for run in runs:
         for path in sorted(run.glob("seed*/scores/*/scores.jsonl")):
             for line in path.read_text().splitlines():
                 record = json.loads(line)
-                found[run.name, path.parent.name, rule_of(record)].append(
-                    {"score": record["metrics"].get("score"), **{name: record[name] for name in COLUMNS[1:]}}
-                )
+                found[run.resolve(), path.parent.name, rule_of(record)].append({
+                    "score": record["metrics"].get("score"),
+                    "mean_exit": record["mean_exit"],
+                    "layer_speedup": record["layer_speedup"],
+                    "layers_used": record["mean_exit"] / len(record["exit_histogram"]),
+                })
     return found
 
 
@@ -40,11 +45,14 @@ def mean_and_sd(values: list[float]) -> tuple[float, float | None]:
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
 
 
-def summarise(found: dict[tuple[str, str, str], list[dict]]) -> list[dict]:
-    """One row a key: seeds, and mean and sd of each column; None where a seed has no score, as without labels."""
+def summarise(found: dict[tuple[Path, str, str], list[dict]]) -> list[dict]:
+    """One row a key: seeds, and mean and sd of each column; None where a seed has no score, as without labels.
+
+    ``method`` is the name of the folder above the run's.
+    """
     rows = []
     for (run, split, rule), seeds in found.items():
-        row = {"run": run, "split": split, "rule": rule, "seeds": len(seeds)}
+        row = {"method": run.parent.name, "run": run.name, "split": split, "rule": rule, "seeds": len(seeds)}
         for column in COLUMNS:
             values = [seed[column] for seed in seeds]
             row[column], row[f"{column}_sd"] = (None, None) if None in values else mean_and_sd(values)
@@ -62,10 +70,26 @@ def as_table(rows: list[dict]) -> str:
     header = ["run", "split", "rule", "seeds", "score", "mean exit", "layer speed-up"]
     cells = [header]
     for row in rows:
-        values = [_cell(row, "score", SCORES_IN_PERCENT), _cell(row, "mean_exit"), _cell(row, "layer_speedup")]
+        values = [_cell(row, "score", PERCENT), _cell(row, "mean_exit"), _cell(row, "layer_speedup")]
         cells.append([row["run"], row["split"], row["rule"], str(row["seeds"]), *values])
     widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in cells)
+
+
+def as_markdown(rows: list[dict]) -> str:
+    """Rows by method and rule, columns by task."""
+    tasks = list(dict.fromkeys(_task(row) for row in rows))
+    cells = defaultdict(dict)
+    for row in rows:
+        cells[row["method"], row["rule"]][_task(row)] = (
+            f"{_cell(row, 'score', PERCENT)}; {row['mean_exit']:.2f} ({row['layers_used'] * PERCENT:.0f} %)")
+    lines = [["method", "exit rule", *tasks], ["---"] * (2 + len(tasks))]
+    lines += [[method, f"`{rule}`", *(by_task.get(task, "") for task in tasks)] for (method, rule), by_task in cells.items()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _task(row: dict) -> str:
+    return row["run"] if row["split"] == "valid" else f"{row['run']} {row['split']}"
 
 
 def _cell(row: dict, column: str, scale: float = 1) -> str:
@@ -79,6 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Mean ± standard deviation over seeds of what recipes have scored.")
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN_DIR")
     parser.add_argument("--out", type=Path, help="write the unrounded table there, tab-separated")
+    parser.add_argument("--markdown", action="store_true", help="print a Markdown table, tasks side by side")
     args = parser.parse_args(arguments)
     rows = summarise(collect(args.runs))
     if not rows:
@@ -88,7 +113,7 @@ def main(arguments: list[str] | None = None) -> None:
         part = args.out.with_name(args.out.name + ".part")
         part.write_text(as_tsv(rows))
         os.replace(part, args.out)
-    print(as_table(rows))
+    print(as_markdown(rows) if args.markdown else as_table(rows))
 
 
 if __name__ == "__main__":

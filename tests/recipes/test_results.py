@@ -15,7 +15,8 @@ def scored(tmp_path):
         folder = tmp_path / run / f"seed{seed}" / "scores" / split
         folder.mkdir(parents=True, exist_ok=True)
         metrics = {} if score is None else {"score": score}
-        record = {"rule": "q_exit", "threshold": threshold, "metrics": metrics, "mean_exit": 2 + seed, "layer_speedup": 1.5}
+        record = {"rule": "q_exit", "threshold": threshold, "metrics": metrics, "mean_exit": 2 + seed, "layer_speedup": 1.5,
+                  "exit_histogram": [0] * 8}
         with open(folder / "scores.jsonl", "a") as file:
             file.write(json.dumps(record) + "\n")
         return tmp_path / run
@@ -29,7 +30,7 @@ def test_mean_and_sample_deviation(scored):
     row, = results.summarise(results.collect([run]))
     assert (row["run"], row["split"], row["rule"], row["seeds"]) == ("RTE", "valid", "q_exit:0.5", 3)
     assert row["score"] == pytest.approx(0.7) and row["score_sd"] == pytest.approx(0.2)
-    assert row["mean_exit"] == 4 and row["mean_exit_sd"] == 1
+    assert row["mean_exit"] == 4 and row["mean_exit_sd"] == 1 and row["layers_used"] == 0.5
 
 
 def test_rules_splits_and_runs_stay_apart(scored, capsys, tmp_path):
@@ -52,3 +53,17 @@ def test_a_split_without_labels_has_no_score(scored):
 def test_nothing_scored_gives_one_line(tmp_path):
     with pytest.raises(SystemExit, match="nothing was scored there"):
         results.main([str(tmp_path)])
+
+
+def test_markdown_has_tasks_side_by_side(scored, capsys):
+    for method, task, seed, score in (("vanilla", "RTE", 1, 0.5), ("palbert", "RTE", 1, 0.5), ("palbert", "RTE", 2, 0.6),
+                                      ("palbert", "MRPC", 1, 0.7)):
+        scored(f"{method}/{task}", seed, "valid", score)
+    folder = scored("palbert/MNLI", 2, "valid1", 0.8).parents[1]
+    results.main(["--markdown", *(str(folder / name) for name in ("vanilla/RTE", "palbert/RTE", "palbert/MRPC", "palbert/MNLI"))])
+    assert capsys.readouterr().out.splitlines() == [
+        "| method | exit rule | RTE | MRPC | MNLI valid1 |",
+        "| --- | --- | --- | --- | --- |",
+        "| vanilla | `q_exit:0.5` | 50.00; 3.00 (38 %) |  |  |",
+        "| palbert | `q_exit:0.5` | 55.00 ± 7.07; 3.50 (44 %) | 70.00; 3.00 (38 %) | 80.00; 4.00 (50 %) |",
+    ]

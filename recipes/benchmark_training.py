@@ -8,12 +8,14 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from fairseq import optim, options, tasks
 from fairseq.data import Dictionary
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+from omegaconf import DictConfig
 
 import fairseq_palbert  # noqa: F401  registers
 
@@ -24,15 +26,17 @@ OURS = ("--arch", "palbert_roberta_base", "--task", "glue", "--glue-task", "SST-
         "--criterion", "ponder_classification")
 
 
+def configuration(data: Path, flags: Sequence[str]) -> DictConfig:
+    """What ``fairseq-train`` makes of the flags, for training on the CPU."""
+    words = [str(data), *flags, "--cpu", "--save-dir", str(data / "never-written")]
+    return convert_namespace_to_omegaconf(options.parse_args_and_arch(options.get_training_parser(), words))
+
+
 class Training:
     """A model with its task, criterion and Adam, as ``fairseq-train`` builds them from the flags."""
 
     def __init__(self, data: Path, flags: tuple[str, ...]):
-        args = options.parse_args_and_arch(options.get_training_parser(), [
-            str(data), *flags, "--optimizer", "adam", "--lr", "1e-5", "--batch-size", "32", "--cpu",
-            "--save-dir", str(data / "never-written"),
-        ])
-        cfg = convert_namespace_to_omegaconf(args)
+        cfg = configuration(data, (*flags, "--optimizer", "adam", "--lr", "1e-5", "--batch-size", "32"))
         self.task = tasks.setup_task(cfg.task)
         self.model = self.task.build_model(cfg.model)
         self.criterion = self.task.build_criterion(cfg.criterion)
@@ -74,14 +78,20 @@ def make_sample(batch: int, tokens: int) -> dict:
     }
 
 
-def compared(what: str, taken: dict[str, list[float]]) -> dict:
-    """All values, both medians and their ratio, ours over stock."""
+def compared(what: str, taken: dict[str, list[float]], baseline: str) -> dict:
+    """All values, the medians, and the ratio of each other median to the baseline's."""
     medians = {name: statistics.median(values) for name, values in taken.items()}
     return {
         what: {name: [round(value, 3) for value in values] for name, values in taken.items()},
         f"median_{what}": {name: round(value, 3) for name, value in medians.items()},
-        f"ratio_of_{what}": round(medians["palbert"] / medians["stock"], 4),
+        f"ratio_of_{what}": {name: round(value / medians[baseline], 4) for name, value in medians.items() if name != baseline},
     }
+
+
+def setting() -> dict:
+    """What the figures depend on besides the flags."""
+    return {"threads": torch.get_num_threads(), "dtype": "float32", "torch": torch.__version__,
+            "machine": platform.processor() or platform.machine()}
 
 
 def main() -> None:
@@ -108,14 +118,11 @@ def main() -> None:
                 if round_ >= flags.warm_up:
                     taken[name].append((clock, processor))
     print(json.dumps({
-        **compared("seconds", {name: [clock for clock, _ in steps] for name, steps in taken.items()}),
-        **compared("processor_seconds", {name: [processor for _, processor in steps] for name, steps in taken.items()}),
+        **compared("seconds", {name: [clock for clock, _ in steps] for name, steps in taken.items()}, "stock"),
+        **compared("processor_seconds", {name: [processor for _, processor in steps] for name, steps in taken.items()}, "stock"),
         "parameters": {name: training.parameters() for name, training in trainings.items()},
         **{name: getattr(flags, name) for name in ("batch", "tokens", "layers", "seed")},
-        "threads": torch.get_num_threads(),
-        "dtype": "float32",
-        "torch": torch.__version__,
-        "machine": platform.processor() or platform.machine(),
+        **setting(),
     }, indent=2))
 
 

@@ -40,9 +40,9 @@ converted_folder() {
     printf '%s/%s-%.12s\n' "$PRETRAINED_DIR" "${name%.pt}" "$(sha256sum <<<"$identity")"
 }
 
-# convert SOURCE FOLDER: one at a time; fetches an address first.
+# convert SOURCE FOLDER: one at a time; fetches an address first, and RoBERTa's vocabulary for fairseq's, which bring none.
 convert() {
-    local source="$1" folder="$2" lock
+    local source="$1" folder="$2" lock vocabulary=()
     exec {lock}>"$folder.lock"
     if command -v flock >/dev/null; then
         flock "$lock"
@@ -52,7 +52,11 @@ convert() {
             source="$folder.download/$(basename "$1")"
             "$VENV/bin/python" -m preprocess.download --url "$1" --out "$source"
         fi
-        "$VENV/bin/python" -m preprocess.convert_checkpoint "$source" --out "$folder"
+        if [[ -z "${VOCAB_DIR:-}" && (-f "$source" || (-f "$source/model.pt" && ! -f "$source/config.json")) ]]; then
+            vocabulary=(--vocab "$folder.download")
+            "$VENV/bin/python" -m preprocess.download --vocab --out "$folder.download"
+        fi
+        "$VENV/bin/python" -m preprocess.convert_checkpoint "$source" --out "$folder" "${vocabulary[@]}"
         rm -rf "$folder.download"
     fi
     exec {lock}>&-

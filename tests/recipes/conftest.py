@@ -49,8 +49,9 @@ case "$call" in
         ;;
     *"-m preprocess.download"*)
         if [[ -n "${DOWNLOADS:-}" ]]; then
-            mkdir -p "$(dirname "$(value_of --out "$@")")"
-            echo archive >"$(value_of --out "$@")"
+            out="$(value_of --out "$@")"
+            mkdir -p "$(dirname "$out")"
+            if [[ "$call" == *--vocab* ]]; then mkdir -p "$out"; else echo archive >"$out"; fi
             exit
         fi
         echo "preprocess: error: offline" >&2

@@ -92,9 +92,12 @@ class TestUsualCheckpoints:
             assert f"convert_checkpoint {name} " in calls("preprocess.convert_checkpoint")[0]
         assert f"--finetune-from-model {conversions()[0]}/model.pt" in calls("fairseq-train")[0]
 
-    def test_a_downloaded_archive_is_not_kept(self, run_recipe, environment):
+    def test_what_is_downloaded_is_not_kept(self, run_recipe, environment, calls):
         assert run_recipe("glue_task.sh", "RTE", ARCH="palbert_roberta_base", CONVERTED_ARCH="palbert_roberta_base",
-                          DOWNLOADS="1").returncode == 0
+                          DOWNLOADS="1", VOCAB_DIR="").returncode == 0
+        archive, vocabulary = (call.split(" --out ")[1].split()[0] for call in calls("preprocess.download"))
+        assert f"{archive} --out" in calls("preprocess.convert_checkpoint")[0]
+        assert f"--vocab {vocabulary} " in calls("preprocess.convert_checkpoint")[0]
         left = sorted(path.name for path in Path(environment["PRETRAINED_DIR"]).iterdir())
         assert len(left) == 2 and left[1] == left[0] + ".lock" and left[0].startswith("roberta.base-")
 

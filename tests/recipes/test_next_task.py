@@ -1,0 +1,70 @@
+"""A model fine-tuned on MNLI starts RTE, MRPC and STS-B, by the flags that recipes/glue_task.sh makes of its checkpoint."""
+
+import warnings
+
+import pytest
+import torch
+
+from recipes import pretrained
+
+SMALL = ("--arch", "palbert_bert", "--encoder-layers", "2", "--encoder-embed-dim", "8", "--encoder-ffn-embed-dim", "12",
+         "--encoder-attention-heads", "2")
+
+
+@pytest.fixture(scope="module")
+def make_trainer(make_toy_data, tmp_path_factory):
+    """make_trainer(task, *flags) is fairseq's trainer as ``fairseq-train`` starts it, checkpoint loaded."""
+    from fairseq import checkpoint_utils, options, tasks
+    from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+    from fairseq.logging import metrics
+    from fairseq.trainer import Trainer
+
+    import fairseq_palbert  # noqa: F401  registers
+
+    def make(name: str, *flags: str):
+        metrics.reset()
+        folder = tmp_path_factory.mktemp(name)
+        valid = "valid,valid1" if name == "MNLI" else "valid"
+        args = options.parse_args_and_arch(options.get_training_parser(), [
+            str(make_toy_data(folder / "data", name)), "--task", "glue", "--glue-task", name, "--valid-subset", valid,
+            "--criterion", "ponder_classification", "--optimizer", "ponder_adam", "--lr", "0.1", "--cpu", "--batch-size", "8",
+            "--save-dir", str(folder / "checkpoints"), "--max-update", "9", "--seed", str(len(name)), *flags,
+        ])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # fairseq calls Hydra in an old way
+            cfg = convert_namespace_to_omegaconf(args)
+        task = tasks.setup_task(cfg.task)
+        task.load_dataset("train")
+        torch.manual_seed(cfg.common.seed)
+        trainer = Trainer(cfg, task, task.build_model(cfg.model), task.build_criterion(cfg.criterion))
+        checkpoint_utils.load_checkpoint(cfg.checkpoint, trainer)
+        return trainer
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def mnli(make_trainer, tmp_path_factory):
+    """The weights of a model of MNLI after an update, and its checkpoint."""
+    trainer = make_trainer("MNLI", *SMALL)
+    trainer.train_step([next(trainer.get_train_iterator(1).next_epoch_itr())])
+    path = tmp_path_factory.mktemp("mnli") / "checkpoint_best.pt"
+    trainer.consolidate_optimizer()
+    trainer.save_checkpoint(str(path), {})
+    return trainer.model.state_dict(), path
+
+
+def moved(before: dict, after: dict) -> set[str]:
+    """The parts of the network whose tensors are not all the same."""
+    return {name.split(".")[1] for name in after if name not in before or not torch.equal(before[name], after[name])}
+
+
+@pytest.mark.parametrize("task", ["RTE", "MRPC", "STS-B"])
+@pytest.mark.parametrize("flags, fresh", [((), {"classifier"}), (("--fresh-heads",), {"classifier", "pooler", "lambda_module"})])
+def test_encoder_is_kept_and_heads_by_option(make_trainer, mnli, task, flags, fresh):
+    weights, path = mnli
+    found = pretrained.describe(path)
+    trainer = make_trainer(task, "--arch", found.arch, *found.flags, *flags, "--finetune-from-model", str(found.checkpoint))
+    assert moved(weights, trainer.model.state_dict()) == fresh
+    trainer.train_step([next(trainer.get_train_iterator(1).next_epoch_itr())])
+    assert trainer.get_num_updates() == 1

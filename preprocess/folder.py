@@ -9,15 +9,16 @@ from pathlib import Path
 
 from fairseq_palbert.errors import UserError
 
-PROVENANCE_FILE = "glue.json"  # every folder that this package writes holds it
+PROVENANCE_FILE = "glue.json"  # every folder of binarized data holds it
 
 
-def check_replaceable(target: Path, overwrite: bool) -> None:
-    """Raise UserError where ``target`` is there and may not be replaced: unasked, or since it is no output of ours."""
+def check_replaceable(target: Path, overwrite: bool, provenance: str = PROVENANCE_FILE) -> None:
+    """Raise UserError where ``target`` is there and may not be replaced: unasked, or since it is no output of ours, which
+    the file ``provenance`` would tell."""
     if not target.exists():
         return
-    if not (target / PROVENANCE_FILE).is_file():
-        raise UserError(f"{target} exists and was not made here (no {PROVENANCE_FILE}): choose another --out")
+    if not (target / provenance).is_file():
+        raise UserError(f"{target} exists and was not made here (no {provenance}): choose another --out")
     if not overwrite:
         raise UserError(f"{target} exists: give --overwrite to make it again, or another --out")
 

@@ -1,0 +1,3 @@
+"""Tokenizers of all families, without fairseq."""
+
+from .vocabulary import Vocabulary  # noqa: F401

@@ -1,0 +1,27 @@
+"""fairseq's dict.txt, read without fairseq: a word and its count a line."""
+
+import re
+from pathlib import Path
+
+from ..errors import UserError
+
+
+def read_symbols(path: Path) -> tuple[list[str], str]:
+    """The words in order, and the file's whole text. Raises UserError for a file that fairseq would not read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is no fairseq dictionary: it is not UTF-8 ({error.reason})") from error
+    symbols: dict[str, None] = {}
+    for number, line in enumerate(re.split(r"\r?\n", text.rstrip("\n")) if text else [], start=1):
+        symbol, _, count = line.rstrip().removesuffix(" #fairseq:overwrite").rpartition(" ")
+        if not count.isdecimal():
+            raise UserError(f"{path} is no fairseq dictionary: line {number} is not a word and its count")
+        if symbol in symbols:
+            raise UserError(f"{path} is no fairseq dictionary: line {number} has {symbol} a second time")
+        symbols[symbol] = None
+    return list(symbols), text
+
+
+def written(symbols: list[str]) -> str:
+    return "".join(f"{symbol} 1\n" for symbol in symbols)

@@ -1,0 +1,83 @@
+"""RoBERTa's byte-level BPE, from fairseq's three files or from those of the Hub.
+
+dict.txt names a piece by its GPT-2 number. A number counts the 256 bytes first, in the order of the characters that stand
+for them, then the merges in order, then <|endoftext|>; so the Hub's files, which lack the numbers, tell them all the same.
+"""
+
+import json
+from pathlib import Path
+
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+
+from ..errors import UserError
+from .dictionary_file import read_symbols
+from .native import SPECIAL, Native
+
+NAME = "gpt2_bpe"
+FILES = ("encoder.json", "vocab.bpe", "dict.txt")
+MARKS = ("<s>", "<pad>", "</s>", "<unk>")
+MASK = "<mask>"
+END_OF_TEXT = "<|endoftext|>"
+
+
+def read_fairseq(folder: Path) -> Native:
+    """From ``encoder.json``, ``vocab.bpe`` and ``dict.txt``.
+
+    A piece that dict.txt lacks gets an id behind the last entry, and becomes <unk>. Raises UserError for a file that is not
+    what its name says.
+    """
+    symbols, text = read_symbols(folder / "dict.txt")
+    encoder, merges = folder / "encoder.json", folder / "vocab.bpe"
+    try:
+        numbers = json.loads(encoder.read_text(encoding="utf-8"))
+        missing = [symbol for symbol in ByteLevel.alphabet() if symbol not in numbers]
+        if missing:
+            raise UserError(f"{encoder} is no byte-level BPE: it has no piece for {len(missing)} of the 256 bytes")
+        entries = {symbol: place for place, symbol in enumerate([*MARKS, *symbols, MASK])}
+        piece_of = {str(number): piece for piece, number in numbers.items()}
+        if not piece_of.keys() & entries.keys():
+            raise UserError(f"{folder / 'dict.txt'} names no piece of encoder.json: give the one that goes along")
+        ids = {piece_of.get(symbol, symbol): entry for symbol, entry in entries.items()}
+        ids |= {piece: len(entries) + number for piece, number in numbers.items() if piece not in ids}
+        # the first line names the version and nothing follows the last line's end, as fairseq reads it
+        pairs = [tuple(line.split()) for line in merges.read_text(encoding="utf-8").split("\n")[1:-1]]
+        tokenizer = Tokenizer(BPE(vocab=ids, merges=pairs))
+    except UserError:
+        raise
+    except Exception as error:  # tokenizers raises bare Exceptions
+        raise UserError(f"{encoder} and {merges.name} are no byte-level BPE: {error}") from error
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    return Native(NAME, tokenizer, symbols, list(range(len(entries))), text)
+
+
+def read_hub(folder: Path) -> Native:
+    """From ``vocab.json`` and ``merges.txt``. Raises UserError for files that are no RoBERTa's."""
+    vocab, merges = folder / "vocab.json", folder / "merges.txt"
+    try:
+        tokenizer = Tokenizer(BPE.from_file(str(vocab), str(merges)))
+    except Exception as error:  # tokenizers raises bare Exceptions
+        raise UserError(f"{vocab} and {merges.name} are no byte-level BPE: {error}") from error
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    return of_tokenizer(tokenizer, str(vocab))
+
+
+def of_tokenizer(tokenizer: Tokenizer, where: str) -> Native:
+    """From a tokenizer whose ids are RoBERTa's of the Hub, which are the entries of fairseq's dictionary.
+
+    Raises UserError where <s>, <pad>, </s> and <unk> are not the first of them and <mask> the last.
+    """
+    ids = tokenizer.get_vocab(with_added_tokens=True)
+    pieces = sorted(ids, key=ids.get)
+    if tuple(pieces[:SPECIAL]) != MARKS or pieces[-1] != MASK or ids[MASK] != len(pieces) - 1:
+        raise UserError(f"{where} is no RoBERTa's: its pieces are to begin with {' '.join(MARKS)} and end with {MASK}")
+    numbers = _gpt2_numbers(tokenizer)
+    symbols = [str(numbers.get(piece, piece)) for piece in pieces[SPECIAL:-1]]
+    return Native(NAME, tokenizer, symbols, list(range(len(pieces))))
+
+
+def _gpt2_numbers(tokenizer: Tokenizer) -> dict[str, int]:
+    merges = json.loads(tokenizer.to_str())["model"]["merges"]
+    joined = ["".join(merge) if isinstance(merge, list) else merge.replace(" ", "") for merge in merges]
+    return {piece: number for number, piece in enumerate([*sorted(ByteLevel.alphabet()), *joined, END_OF_TEXT])}

@@ -25,7 +25,7 @@ FLAGS=("$@")
 parse_stages
 require_environment
 "$VENV/bin/python" -c 'import transformers' 2>/dev/null || die "transformers is not installed: run recipes/setup.sh --benchmark"
-[[ -f "$PRETRAINED/config.json" ]] || die "PRETRAINED=$PRETRAINED is no folder in the Hugging Face layout: it has no config.json"
+[[ -f "$PRETRAINED/config.json" ]] || die "PRETRAINED=$PRETRAINED is no Hugging Face folder: it has no config.json"
 [[ -d "${GLUE_DIR:-}/MRPC" ]] || die "no MRPC in GLUE_DIR=${GLUE_DIR:-}: set it to the folder of GLUE's task folders"
 find_pretrained
 [[ "$ARCH" = palbert_bert* ]] || die "PRETRAINED=$PRETRAINED is a $ARCH: name a BERT"

@@ -119,7 +119,7 @@ def main() -> None:
                     taken[name].append((clock, processor))
     print(json.dumps({
         **compared("seconds", {name: [clock for clock, _ in steps] for name, steps in taken.items()}, "stock"),
-        **compared("processor_seconds", {name: [processor for _, processor in steps] for name, steps in taken.items()}, "stock"),
+        **compared("processor_seconds", {name: [cpu for _, cpu in steps] for name, steps in taken.items()}, "stock"),
         "parameters": {name: training.parameters() for name, training in trainings.items()},
         **{name: getattr(flags, name) for name in ("batch", "tokens", "layers", "seed")},
         **setting(),

@@ -163,8 +163,11 @@ model_flags() {
         --best-checkpoint-metric score --maximize-best-checkpoint-metric --no-epoch-checkpoints "${BATCH_FLAGS[@]}"
     )
     case "$METHOD" in
-        palbert) FLAGS+=(--criterion ponder_classification --beta "$4" --lambda-lr "$3" ${PRIOR_LAMBDA:+--prior-lambda "$PRIOR_LAMBDA"}) ;;
         vanilla) FLAGS+=(--criterion multi_exit_classification --layer-weights last --lambda-module none) ;;
+        palbert)
+            FLAGS+=(--criterion ponder_classification --beta "$4" --lambda-lr "$3")
+            FLAGS+=(${PRIOR_LAMBDA:+--prior-lambda "$PRIOR_LAMBDA"})
+            ;;
     esac
     [[ -z "$CHECKPOINT" ]] || FLAGS+=(--finetune-from-model "$CHECKPOINT")
     FLAGS+=(${FRESH_HEADS:+--fresh-heads} "${EXTRA_TRAIN_FLAGS[@]}")
@@ -236,7 +239,7 @@ score_seed() {
 
 train_seeds() {
     count_updates
-    if ((LAST_STAGE >= 3)) && [[ -n "${SEARCH_LR:-}${SEARCH_LAMBDA_LR:-}${SEARCH_BETA:-}" ]]; then
+    if [[ -n "${SEARCH_LR:-}${SEARCH_LAMBDA_LR:-}${SEARCH_BETA:-}" ]]; then
         search
     fi
     for seed in "${SEEDS[@]}"; do
@@ -273,7 +276,7 @@ main() {
         stage 2 preprocess "$TASK${VOCABULARY:+ $VOCABULARY}${DETOKENIZE:+ --detokenize}" preprocess
         DATA="$RUN_DIR/data/$TASK"
     fi
-    if [[ "$TASK" != AX ]]; then
+    if [[ "$TASK" != AX ]] && ((LAST_STAGE >= 3)); then
         train_seeds
     fi
     score_seeds

@@ -42,7 +42,7 @@ class TestConversion:
 
     def test_is_done_once_for_all_runs(self, run_recipe, calls, source, conversions):
         for run_dir in ("one", "two"):
-            assert run_recipe("glue_task.sh", "RTE", RUN_DIR=run_dir, PRETRAINED=str(source),
+            assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "1", RUN_DIR=run_dir, PRETRAINED=str(source),
                               CONVERTED_ARCH="palbert_bert_base").returncode == 0
         assert len(calls("preprocess.convert_checkpoint")) == 1 and len(conversions()) == 1
 
@@ -63,17 +63,17 @@ class TestConversion:
 
     def test_a_converted_folder_is_used_as_it_is(self, run_recipe, calls, source):
         (source / "conversion.json").write_text('{"arch": "palbert_albert_base", "flags": []}')
-        assert run_recipe("glue_task.sh", "RTE", PRETRAINED=str(source)).returncode == 0
+        assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "4", PRETRAINED=str(source)).returncode == 0
         assert not calls("preprocess.convert_checkpoint")
         assert f"--finetune-from-model {source}/model.pt" in calls("fairseq-train")[0]
 
     def test_arch_by_hand_is_held_against_the_checkpoint(self, run_recipe, calls, source):
-        assert run_recipe("glue_task.sh", "RTE", PRETRAINED=str(source), CONVERTED_ARCH="palbert_bert_base",
+        assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "4", PRETRAINED=str(source), CONVERTED_ARCH="palbert_bert_base",
                           ARCH="palbert_bert_large").returncode == 0
         assert "--arch palbert_bert_large --dropout" in calls("fairseq-train")[0]
 
     def test_fresh_heads(self, run_recipe, calls, source):
-        assert run_recipe("glue_task.sh", "RTE", PRETRAINED=str(source), CONVERTED_ARCH="palbert_bert_base",
+        assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "4", PRETRAINED=str(source), CONVERTED_ARCH="palbert_bert_base",
                           FRESH_HEADS="1").returncode == 0
         assert "--fresh-heads" in calls("fairseq-train")[0]
 
@@ -83,18 +83,17 @@ class TestUsualCheckpoints:
         ("palbert_roberta_large", "/roberta.large.tar.gz"), ("palbert_bert_base", "google-bert/bert-base-uncased"),
         ("palbert_albert_base", "albert/albert-base-v2"), ("palbert_albert_xlarge_v1", "albert/albert-xlarge-v1"),
     ])
-    def test_of_an_architecture(self, run_recipe, calls, conversions, arch, name):
-        run = run_recipe("glue_task.sh", "RTE", ARCH=arch, CONVERTED_ARCH=arch, DOWNLOADS="1")
+    def test_of_an_architecture(self, run_recipe, calls, arch, name):
+        run = run_recipe("glue_task.sh", "RTE", "--stop-stage", "1", ARCH=arch, CONVERTED_ARCH=arch, DOWNLOADS="1")
         assert run.returncode == 0, run.stderr
         if name.startswith("/"):
             assert name in calls("preprocess.download")[0]
         else:
             assert f"convert_checkpoint {name} " in calls("preprocess.convert_checkpoint")[0]
-        assert f"--finetune-from-model {conversions()[0]}/model.pt" in calls("fairseq-train")[0]
 
     def test_what_is_downloaded_is_not_kept(self, run_recipe, environment, calls):
-        assert run_recipe("glue_task.sh", "RTE", ARCH="palbert_roberta_base", CONVERTED_ARCH="palbert_roberta_base",
-                          DOWNLOADS="1", VOCAB_DIR="").returncode == 0
+        assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "1", ARCH="palbert_roberta_base",
+                          CONVERTED_ARCH="palbert_roberta_base", DOWNLOADS="1", VOCAB_DIR="").returncode == 0
         archive, vocabulary = (call.split(" --out ")[1].split()[0] for call in calls("preprocess.download"))
         assert f"{archive} --out" in calls("preprocess.convert_checkpoint")[0]
         assert f"--vocab {vocabulary} " in calls("preprocess.convert_checkpoint")[0]
@@ -108,7 +107,7 @@ class TestUsualCheckpoints:
 
     @pytest.mark.parametrize("variables", [{}, {"ARCH": "palbert_bert_tiny"}, {"ARCH": "palbert_bert_base", "PRETRAINED": "none"}])
     def test_from_scratch(self, run_recipe, calls, variables):
-        assert run_recipe("glue_task.sh", "RTE", **variables).returncode == 0
+        assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "4", **variables).returncode == 0
         assert "--finetune-from-model" not in calls("fairseq-train")[0]
         assert not calls("preprocess.convert_checkpoint")
 
@@ -129,7 +128,8 @@ class TestSettings:
 
     def test_albert_as_palbert(self, run_recipe, calls):
         """100 examples: 4 updates an epoch, 25 epochs."""
-        assert run_recipe("glue_task.sh", "RTE", PRETRAINED="a/b", CONVERTED_ARCH="palbert_albert_base").returncode == 0
+        assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "4", PRETRAINED="a/b",
+                          CONVERTED_ARCH="palbert_albert_base").returncode == 0
         flags = self.flags(calls)
         assert {name: flags[name] for name in ("lr", "lambda-lr", "batch-size", "weight-decay", "dropout", "patience")} == {
             "lr": "1e-5", "lambda-lr": "1e-5", "batch-size": "32", "weight-decay": "0.0", "dropout": "0.0", "patience": "5"}
@@ -137,19 +137,20 @@ class TestSettings:
 
     def test_the_row_of_the_task_comes_before_that_of_all(self, run_recipe, calls):
         for task, epochs in (("RTE", "4"), ("MNLI", "3")):
-            assert run_recipe("glue_task.sh", task, PRETRAINED="a/b", CONVERTED_ARCH="palbert_bert_minilm_l6",
+            assert run_recipe("glue_task.sh", task, "--stop-stage", "4", PRETRAINED="a/b", CONVERTED_ARCH="palbert_bert_minilm_l6",
                               RUN_DIR=task).returncode == 0
             assert self.flags(calls)["max-epoch"] == epochs
 
     def test_epochs_count_the_examples_that_are_trained_on(self, run_recipe, calls):
         """50 of 100 in batches of 32: 2 updates an epoch."""
-        assert run_recipe("glue_task.sh", "RTE", PRETRAINED="a/b", CONVERTED_ARCH="palbert_bert_base",
+        assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "4", PRETRAINED="a/b", CONVERTED_ARCH="palbert_bert_base",
                           TRAIN_EXAMPLES="50").returncode == 0
         flags = self.flags(calls)
         assert flags["train-examples"] == "50" and flags["total-num-update"] == flags["max-update"] == "6"
 
     def test_vanilla(self, run_recipe, calls):
-        assert run_recipe("glue_task.sh", "RTE", PRETRAINED="a/b", CONVERTED_ARCH="palbert_bert_base", METHOD="vanilla").returncode == 0
+        assert run_recipe("glue_task.sh", "RTE", PRETRAINED="a/b", CONVERTED_ARCH="palbert_bert_base",
+                          METHOD="vanilla").returncode == 0
         flags = self.flags(calls)
         assert flags["criterion"] == "multi_exit_classification"
         assert flags["layer-weights"] == "last" and flags["lambda-module"] == "none"
@@ -157,7 +158,7 @@ class TestSettings:
         assert "--exit fixed:7 " in calls("fairseq_palbert.evaluation")[0]
 
     def test_detokenize(self, run_recipe, calls):
-        assert run_recipe("glue_task.sh", "RTE", DETOKENIZE="1").returncode == 0
+        assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "2", DETOKENIZE="1").returncode == 0
         assert "--detokenize" in calls("preprocess.glue")[0]
         assert run_recipe("glue_task.sh", "RTE").returncode == 1
 
@@ -181,7 +182,7 @@ class TestOwnCheckpoints:
                                               ["--encoder-layers", "3", "--activation-fn", "relu"])
 
     def test_are_used_as_they_are(self, trained, run_recipe, calls, tmp_path):
-        assert run_recipe("glue_task.sh", "RTE", PRETRAINED="rte.pt").returncode == 0
+        assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "4", PRETRAINED="rte.pt").returncode == 0
         assert not calls("preprocess.convert_checkpoint")
         assert f"--vocab {tmp_path / 'converted'} " in calls("preprocess.glue")[0]
         assert "--arch palbert_bert --encoder-layers 3 --activation-fn relu --dropout" in calls("fairseq-train")[0]

@@ -1,25 +1,27 @@
 """Writes one task as a folder of fairseq binarized data."""
 
 import json
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
 from fairseq.data import Dictionary
 from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder, data_file_path, index_file_path, make_builder
+from sacremoses import MosesDetokenizer
 
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.glue.tasks import GlueTask, Split
+from fairseq_palbert.tokenization import Vocabulary
 
-from .bpe import NAME, Vocabulary
 from .folder import PROVENANCE_FILE
 from .raw import Example, Rejected, raw_file, read_examples
 
+Encode = Callable[[Sequence[str]], list[np.ndarray]]  # sentences to dictionary ids
 BATCH = 10_000  # examples handed to the tokenizer at a time
 REJECTED_FILE = "rejected.tsv"
 
@@ -36,22 +38,30 @@ class SplitReport:
 
 
 def binarize(task: GlueTask, splits: Iterable[Split], raw: Path, vocabulary: Vocabulary, target: Path,
-             keep_going: bool = False) -> list[SplitReport]:
+             keep_going: bool = False, detokenize: bool = False) -> list[SplitReport]:
     """Write ``input0/ input1/ label/ glue.json`` into the empty folder ``target`` and report on each split.
+
+    ``detokenize`` undoes spaced punctuation by sacremoses first.
 
     Without ``keep_going`` the first row that is no example raises UserError, except for those that a release is known
     to hold (``Split.ragged``). Rows left out are listed in ``rejected.tsv``.
     """
     for name in _inputs(task):
         (target / name).mkdir()
-        shutil.copyfile(vocabulary.folder / "dict.txt", target / name / "dict.txt")
+        (target / name / "dict.txt").write_text(vocabulary.dictionary_text, encoding="utf-8")
     (target / "label").mkdir()
-    reports = [_binarize_split(task, split, raw, vocabulary, target, keep_going) for split in splits]
+    encode = _detokenizing(vocabulary) if detokenize else vocabulary.encode
+    reports = [_binarize_split(task, split, raw, encode, len(vocabulary), target, keep_going) for split in splits]
     if not task.regression:
         _label_dictionary(task, reports[0].labels).save(str(target / "label" / "dict.txt"))
     _write_rejected(target / REJECTED_FILE, reports)
-    _write_provenance(target / PROVENANCE_FILE, task, vocabulary, reports)
+    _write_provenance(target / PROVENANCE_FILE, task, vocabulary, detokenize, reports)
     return reports
+
+
+def _detokenizing(vocabulary: Vocabulary) -> Encode:
+    detokenizer = MosesDetokenizer("en")
+    return lambda sentences: vocabulary.encode([detokenizer.detokenize(sentence.split()) for sentence in sentences])
 
 
 def _inputs(task: GlueTask) -> list[str]:
@@ -66,17 +76,17 @@ def _label_dictionary(task: GlueTask, counts: Counter) -> Dictionary:
     return dictionary
 
 
-def _binarize_split(task: GlueTask, split: Split, raw: Path, vocabulary: Vocabulary, target: Path,
+def _binarize_split(task: GlueTask, split: Split, raw: Path, encode: Encode, entries: int, target: Path,
                     keep_going: bool) -> SplitReport:
     report = SplitReport(split)
     examples = _accepted(read_examples(task, split, raw), report, keep_going)
     with ExitStack() as stack:
         prefixes = [target / name / split.name for name in _inputs(task)]
-        inputs = [stack.enter_context(_builder(prefix, vocabulary.dictionary)) for prefix in prefixes]
+        inputs = [stack.enter_context(_builder(prefix, entries)) for prefix in prefixes]
         add_labels = stack.enter_context(_label_writer(task, split, target / "label")) if split.labelled else None
         while batch := list(islice(examples, BATCH)):
             for sentences, builder in zip(zip(*(example.sentences for example in batch)), inputs):
-                for ids in vocabulary.encode(sentences):
+                for ids in encode(sentences):
                     builder.add_item(torch.from_numpy(ids))
             if add_labels:
                 add_labels(example.label for example in batch)
@@ -101,8 +111,8 @@ def _accepted(rows: Iterable[Example | Rejected], report: SplitReport, keep_goin
 
 
 @contextmanager
-def _builder(prefix: Path, dictionary: Dictionary) -> Iterator[MMapIndexedDatasetBuilder]:
-    builder = make_builder(data_file_path(str(prefix)), "mmap", vocab_size=len(dictionary))
+def _builder(prefix: Path, entries: int) -> Iterator[MMapIndexedDatasetBuilder]:
+    builder = make_builder(data_file_path(str(prefix)), "mmap", vocab_size=entries)
     yield builder
     builder.finalize(index_file_path(str(prefix)))
 
@@ -116,7 +126,7 @@ def _label_writer(task: GlueTask, split: Split, folder: Path) -> Iterator[Callab
         return
     dictionary = _label_dictionary(task, Counter())
     items = {label: torch.tensor([dictionary.index(label), dictionary.eos()]) for label in task.labels}
-    with _builder(folder / split.name, dictionary) as builder:
+    with _builder(folder / split.name, len(dictionary)) as builder:
         def add(labels: Iterable[str]) -> None:
             for label in labels:
                 builder.add_item(items[label])
@@ -134,12 +144,14 @@ def _write_rejected(path: Path, reports: list[SplitReport]) -> None:
                 file.write(f"{report.split.name}\t{row.file}\t{row.line}\t{row.reason}\t{row.text}\n")
 
 
-def _write_provenance(path: Path, task: GlueTask, vocabulary: Vocabulary, reports: list[SplitReport]) -> None:
+def _write_provenance(path: Path, task: GlueTask, vocabulary: Vocabulary, detokenized: bool,
+                      reports: list[SplitReport]) -> None:
     path.write_text(json.dumps({
         "task": task.name,
         "labels": list(task.labels),
         "score_range": list(task.score_range) if task.regression else None,
-        "tokenizer": {"name": NAME, "sha256": vocabulary.sha256()},
+        "tokenizer": vocabulary.record,
+        "detokenized": detokenized,
         "splits": {
             report.split.name: {
                 "rows": report.rows, "official_rows": report.split.rows, "rejected": len(report.rejected),

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.glue.tasks import TASKS, GlueTask, Split, glue_task
+from fairseq_palbert.tokenization import Vocabulary
 
 from .binarize import REJECTED_FILE, SplitReport, binarize
-from .bpe import Vocabulary
 from .download import download_task
 from .folder import check_replaceable, written_folder
 from .sources import GLUE_SOURCES
@@ -29,7 +29,8 @@ def _parser() -> argparse.ArgumentParser:
                         help=f"give it again for more tasks: {', '.join(TASKS)}, or all of GLUE's by `all`")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder in which each task gets its own")
     parser.add_argument("--vocab", type=Path, default=os.environ.get("VOCAB_DIR") or None, metavar="DIR",
-                        help="folder of encoder.json, vocab.bpe and dict.txt, or the one above gpt2_bpe/ "
+                        help="folder of the tokenizer: tokenizer.json, vocab.txt (BERT), spiece.model (ALBERT), vocab.json and "
+                             "merges.txt, or encoder.json, vocab.bpe and dict.txt (RoBERTa), these also in its folder gpt2_bpe "
                              "(default: $VOCAB_DIR)")
     parser.add_argument("--raw", type=Path, default=os.environ.get("GLUE_DIR") or None, metavar="DIR",
                         help="folder of GLUE's task folders, RAW/RTE/train.tsv and so on (default: $GLUE_DIR; without "
@@ -38,6 +39,8 @@ def _parser() -> argparse.ArgumentParser:
                         help="train, valid, valid1, test or test1; give it again for more (default: all of the task)")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), metavar="K",
                         help="threads of the tokenizer (default: %(default)s, the CPUs at hand)")
+    parser.add_argument("--detokenize", action="store_true",
+                        help="undo spaced punctuation, as in CoLA and MRPC, by sacremoses first")
     parser.add_argument("--keep-going", action="store_true",
                         help="instead of stopping, list malformed rows and their reasons in OUT/TASK/rejected.tsv")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT/TASK where this command made it before")
@@ -63,7 +66,8 @@ def main(arguments: list[str] | None = None) -> None:
             if args.raw is None:
                 download_task(task, args.out / "raw")
             with written_folder(args.out / task.name) as folder:
-                reports = binarize(task, chosen, args.raw or args.out / "raw", vocabulary, folder, args.keep_going)
+                reports = binarize(task, chosen, args.raw or args.out / "raw", vocabulary, folder,
+                                   args.keep_going, args.detokenize)
             for report in reports:
                 _print(task, report)
             print(f"{task.name}: binarized data in {args.out / task.name}")

@@ -25,7 +25,7 @@ SPECS = ["q_exit:0", "q_exit:0.5", "q_exit:1", "sampling:7", "expectation", "fix
 @pytest.fixture(scope="module")
 def dev_set(glue_dir, vocab_dir):
     """dev_set("RTE") -> the token ids of every dev example, as preprocessing and task make them."""
-    from preprocess.bpe import Vocabulary
+    from fairseq_palbert.tokenization import Vocabulary
     from preprocess.raw import read_examples
 
     def load(task_name: str) -> list[torch.Tensor]:

@@ -187,3 +187,26 @@ def run_fairseq_steps(monkeypatch, tmp_path):
         return out
 
     return run
+
+
+@pytest.fixture
+def write_vocabulary(small_vocabulary):
+    """write_vocabulary(family, folder) writes a small tokenizer of the family's kind as the Hub has it, and loads it."""
+    from tokenizers import Tokenizer, models
+
+    from fairseq_palbert.tokenization import Vocabulary
+
+    def write(family: str, folder: Path) -> Vocabulary:
+        folder.mkdir(parents=True, exist_ok=True)
+        words = [f"w{i}" for i in range(30)]
+        if family == "bert":
+            (folder / "vocab.txt").write_text("".join(
+                piece + "\n" for piece in ("[PAD]", *words[:3], "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words[3:])))
+        elif family == "albert":
+            pieces = ("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", *words)
+            Tokenizer(models.Unigram([(piece, -1.0) for piece in pieces], 1)).save(str(folder / "tokenizer.json"))
+        else:
+            Vocabulary(small_vocabulary).save(folder)
+        return Vocabulary(folder)
+
+    return write

@@ -9,7 +9,7 @@ import pytest
 from fairseq_palbert.glue.tasks import GlueTask, glue_task
 from fairseq_palbert.tasks.binarized import BinarizedFolder
 from preprocess.binarize import binarize
-from preprocess.bpe import Vocabulary
+from fairseq_palbert.tokenization import Vocabulary
 from preprocess.raw import Example, read_examples
 
 EOS, SPECIAL = 2, 4
@@ -74,7 +74,7 @@ def test_provenance_says_what_the_data_was_made_from(write_raw, small_vocabulary
     assert provenance["splits"]["train"] == {"rows": 3, "official_rows": 5749, "rejected": 0}
     assert provenance.pop("splits").keys() == {"train", "valid", "test"}
     assert provenance == {"task": "STS-B", "labels": [], "score_range": [0, 5],
-                          "tokenizer": {"name": "gpt2_bpe", "sha256": Vocabulary(small_vocabulary).sha256()}}
+                          "tokenizer": Vocabulary(small_vocabulary).record, "detokenized": False}
 
 
 def test_mnli_has_two_validation_and_two_test_splits(write_raw, small_vocabulary, tmp_path):

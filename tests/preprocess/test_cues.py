@@ -140,7 +140,7 @@ class TestVocabulary:
         from fairseq.data import Dictionary
         from fairseq.data.encoders.gpt2_bpe_utils import get_encoder
 
-        from preprocess.bpe import Vocabulary
+        from fairseq_palbert.tokenization import Vocabulary
 
         gpt2 = get_encoder(str(vocabulary / "encoder.json"), str(vocabulary / "vocab.bpe"))
         dictionary = Dictionary.load(str(vocabulary / "dict.txt"))

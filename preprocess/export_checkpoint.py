@@ -108,7 +108,8 @@ def export_hugging_face(checkpoint: Path, vocab: Path, out: Path, overwrite: boo
 def _family(checkpoint: Path, state: dict[str, Any]) -> Family:
     name = model_settings(state).get("_name") or ""
     if not name.startswith("palbert_") or TOKENS not in state["model"]:
-        raise UserError(f"{checkpoint}: holds no model of --arch palbert_FAMILY, but {name or 'an unnamed one'}: convert it first")
+        raise UserError(f"{checkpoint}: holds no model of --arch palbert_FAMILY, but {name or 'an unnamed one'}: convert it "
+                        "first")
     return family_of(name)
 
 
@@ -144,7 +145,8 @@ def _write_vocabulary(checkpoint: Path, state: dict[str, Any], vocab: Path, fold
     dictionary = Dictionary.load(str(folder / "dict.txt"))
     dictionary.add_symbol("<mask>")
     if symbols not in (None, fingerprint(dictionary)):
-        raise UserError(f"{checkpoint} was trained with other dictionary entries, or the same in another order, than {vocab} has")
+        raise UserError(f"{checkpoint} was trained with other dictionary entries, or the same in another order, than {vocab} "
+                        "has")
     return Vocabulary(folder), dictionary
 
 
@@ -156,7 +158,8 @@ def _remarks(family: Family, weights: dict[str, Tensor], last_pooler: int | None
     if last_pooler is None:
         remarks.append("the checkpoint has no pooler: load with AutoModel.from_pretrained(FOLDER, add_pooling_layer=False)")
     elif last_pooler > 0:
-        remarks.append(f"of the {last_pooler + 1} poolers, one a layer, the last layer's is written: theirs reads the last layer")
+        remarks.append(f"of the {last_pooler + 1} poolers, one a layer, the last layer's is written: theirs reads the last "
+                       "layer")
     return remarks
 
 

@@ -25,16 +25,16 @@ def check_expressible(name: str, family: Family, shape: EncoderShape, vocabulary
     """Raises UserError where ``transformers`` has no model of the family that computes what this encoder does."""
     padding = vocabulary.native_ids[1]
     if family.first_position not in (0, padding + 1):
-        raise UserError(f"{name}: positions of {family.name} begin behind the padding id in transformers, at {padding + 1} with "
-                        f"this vocabulary, and at {family.first_position} here: it cannot be written so")
+        raise UserError(f"{name}: positions of {family.name} begin behind the padding id in transformers, at {padding + 1} "
+                        f"with this vocabulary, and at {family.first_position} here: it cannot be written so")
     grouped = any("{group}" in str(theirs) for theirs in family.tensors.values())
     if not grouped and (shape.groups not in (None, shape.layers) or shape.inner_layers != 1):
-        raise UserError(f"{name}: layers of {family.name} share no weights in transformers, and this model has --encoder-groups "
-                        f"or --encoder-inner-layers: it cannot be written so")
+        raise UserError(f"{name}: layers of {family.name} share no weights in transformers, and this model has "
+                        f"--encoder-groups or --encoder-inner-layers: it cannot be written so")
     projects = "embed_projection" in family.tensors
     if projects != (shape.embedding is not None):
-        raise UserError(f"{name}: embeddings of {family.name} are {'' if projects else 'not '}projected in transformers, unlike "
-                        f"those of this model (--encoder-embedding-dim): it cannot be written so")
+        raise UserError(f"{name}: embeddings of {family.name} are {'' if projects else 'not '}projected in transformers, "
+                        f"unlike those of this model (--encoder-embedding-dim): it cannot be written so")
 
 
 def write_encoder(folder: Path, family: Family, shape: EncoderShape, weights: Mapping[str, Tensor],

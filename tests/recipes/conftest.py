@@ -1,8 +1,8 @@
 """Recipes run in seconds here: a stand-in for the environment does their heavy commands.
 
 The stand-in's ``fairseq-train`` saves a text for a checkpoint, "updates learning-rate"; its ``python`` reads that text,
-writes what preprocessing and scoring would, converts a checkpoint to one of the architecture CONVERTED_ARCH, and is the real one
-otherwise. Each notes its call in CALLS; the call that
+writes what preprocessing and scoring would, converts a checkpoint to one of the architecture CONVERTED_ARCH, and is the real
+one otherwise. Each notes its call in CALLS; the call that
 contains KILL_AT ends the recipe by SIGKILL. Where RANK_DIES is set, that worker fails and the others hang.
 """
 

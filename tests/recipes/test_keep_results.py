@@ -51,7 +51,7 @@ def test_a_seed_without_scores_is_named(run, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("change, message", [
-    (lambda run: (run / "seed1" / "command").write_text("fairseq-train x --glue-task RTE --criterion ponder_classification /a/b"),
+    (lambda run: (run / "seed1" / "command").write_text("train data --glue-task RTE --criterion ponder_classification /a/b"),
      "a path of this machine, /a/b"),
     (lambda run: run.rename(run.with_name("moved")), "has no seed.*/scores"),
 ])

@@ -68,13 +68,13 @@ class TestConversion:
         assert f"--finetune-from-model {source}/model.pt" in calls("fairseq-train")[0]
 
     def test_arch_by_hand_is_held_against_the_checkpoint(self, run_recipe, calls, source):
-        assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "4", PRETRAINED=str(source), CONVERTED_ARCH="palbert_bert_base",
-                          ARCH="palbert_bert_large").returncode == 0
+        assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "4", PRETRAINED=str(source),
+                          CONVERTED_ARCH="palbert_bert_base", ARCH="palbert_bert_large").returncode == 0
         assert "--arch palbert_bert_large --dropout" in calls("fairseq-train")[0]
 
     def test_fresh_heads(self, run_recipe, calls, source):
-        assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "4", PRETRAINED=str(source), CONVERTED_ARCH="palbert_bert_base",
-                          FRESH_HEADS="1").returncode == 0
+        assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "4", PRETRAINED=str(source),
+                          CONVERTED_ARCH="palbert_bert_base", FRESH_HEADS="1").returncode == 0
         assert "--fresh-heads" in calls("fairseq-train")[0]
 
 
@@ -105,7 +105,8 @@ class TestUsualCheckpoints:
         assert run.returncode == 1 and run.stderr.count("error") == 1
         assert not calls("fairseq-train")
 
-    @pytest.mark.parametrize("variables", [{}, {"ARCH": "palbert_bert_tiny"}, {"ARCH": "palbert_bert_base", "PRETRAINED": "none"}])
+    @pytest.mark.parametrize("variables", [{}, {"ARCH": "palbert_bert_tiny"},
+                                           {"ARCH": "palbert_bert_base", "PRETRAINED": "none"}])
     def test_from_scratch(self, run_recipe, calls, variables):
         assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "4", **variables).returncode == 0
         assert "--finetune-from-model" not in calls("fairseq-train")[0]
@@ -137,8 +138,8 @@ class TestSettings:
 
     def test_the_row_of_the_task_comes_before_that_of_all(self, run_recipe, calls):
         for task, epochs in (("RTE", "4"), ("MNLI", "3")):
-            assert run_recipe("glue_task.sh", task, "--stop-stage", "4", PRETRAINED="a/b", CONVERTED_ARCH="palbert_bert_minilm_l6",
-                              RUN_DIR=task).returncode == 0
+            assert run_recipe("glue_task.sh", task, "--stop-stage", "4", PRETRAINED="a/b", RUN_DIR=task,
+                              CONVERTED_ARCH="palbert_bert_minilm_l6").returncode == 0
             assert self.flags(calls)["max-epoch"] == epochs
 
     def test_epochs_count_the_examples_that_are_trained_on(self, run_recipe, calls):
@@ -170,7 +171,8 @@ class TestOwnCheckpoints:
         converted = tmp_path / "converted"
         converted.mkdir()
         (converted / "tokenizer.json").write_text("{}")
-        settings = {"_name": "palbert_bert", "encoder_layers": 3, "encoder_groups": None, "activation_fn": "relu", "dropout": 0.1}
+        settings = {"_name": "palbert_bert", "encoder_layers": 3, "encoder_groups": None, "activation_fn": "relu",
+                    "dropout": 0.1}
         for name, start in (("mnli", converted / "model.pt"), ("rte", tmp_path / "mnli.pt")):
             torch.save({"cfg": {"model": settings, "checkpoint": {"finetune_from_model": str(start)}}, "model": {}},
                        tmp_path / f"{name}.pt")
@@ -194,3 +196,21 @@ class TestOwnCheckpoints:
         assert pretrained.describe(tmp_path / "stock.pt") is None
         assert pretrained.describe(tmp_path / "broken.pt") is None
         assert pretrained.describe(tmp_path) is None
+
+
+class TestAllOfGlue:
+    LINE = {"ARCH": "palbert_albert_base", "SEEDS": "1 2 3 4 5", "RUN_DIR": ""}
+
+    def test_offline_is_one_line_before_any_task(self, run_recipe, calls):
+        run = run_recipe("glue_all.sh", "RTE", "CoLA", **self.LINE)
+        assert run.returncode == 1 and run.stderr.count("error") == 1
+        assert len(calls("convert_checkpoint albert/albert-base-v2 ")) == 1 and not calls("preprocess.glue")
+
+    def test_goes_through_every_task_and_seed(self, run_recipe, calls, tmp_path):
+        run = run_recipe("glue_all.sh", "RTE", "CoLA", **(self.LINE | {"RUN_DIR": str(tmp_path / "all"), "SEEDS": "1 2"}),
+                         CONVERTED_ARCH="palbert_albert_base")
+        assert run.returncode == 0, run.stderr
+        trained = [call.split("--save-dir ")[1].split()[0] for call in calls("fairseq-train")]
+        assert trained == [str(tmp_path / "all" / task / f"seed{seed}" / "checkpoints")
+                           for task in ("RTE", "CoLA") for seed in (1, 2)]
+        assert len(calls("convert_checkpoint")) == 1

@@ -60,7 +60,8 @@ def test_markdown_has_tasks_side_by_side(scored, capsys):
                                       ("palbert", "MRPC", 1, 0.7)):
         scored(f"{method}/{task}", seed, "valid", score)
     folder = scored("palbert/MNLI", 2, "valid1", 0.8).parents[1]
-    results.main(["--markdown", *(str(folder / name) for name in ("vanilla/RTE", "palbert/RTE", "palbert/MRPC", "palbert/MNLI"))])
+    runs = [str(folder / name) for name in ("vanilla/RTE", "palbert/RTE", "palbert/MRPC", "palbert/MNLI")]
+    results.main(["--markdown", *runs])
     assert capsys.readouterr().out.splitlines() == [
         "| method | exit rule | RTE | MRPC | MNLI valid1 |",
         "| --- | --- | --- | --- | --- |",

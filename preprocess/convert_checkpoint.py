@@ -21,6 +21,7 @@ from fairseq_palbert.models.palbert import ENCODER_FIELDS, PalbertConfig
 from fairseq_palbert.tasks.same_tokenizer import fingerprint
 from fairseq_palbert.tokenization import Vocabulary
 
+from . import export_checkpoint
 from .encoder_source import TOKENS, EncoderSource
 from .folder import check_replaceable, written_folder
 from .hub import fetch
@@ -89,8 +90,8 @@ def _check_vocabulary(found: EncoderSource, vocabulary: Vocabulary, rows: int) -
         theirs = _dictionary(found.dictionary).symbols[SPECIALS:-1]
         for place, (their, our) in enumerate(zip(theirs, vocabulary.symbols)):
             if their != our:
-                raise UserError(f"{found.name}: line {place + 1} of its dict.txt is {their!r}, where the vocabulary has {our!r}; "
-                                f"{REMEDY}")
+                raise UserError(f"{found.name}: line {place + 1} of its dict.txt is {their!r}, where the vocabulary has "
+                                f"{our!r}; {REMEDY}")
         if len(theirs) != len(vocabulary.symbols):
             raise UserError(f"{found.name}: its dict.txt has {len(theirs)} lines, and the vocabulary "
                             f"{len(vocabulary.symbols)}; {REMEDY}")
@@ -170,15 +171,21 @@ def _print(out: Path, conversion: Mapping[str, Any]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m preprocess.convert_checkpoint",
-        description="Turn a pretrained encoder into a checkpoint that training starts from.",
+        description="Turn a pretrained encoder into a checkpoint that training starts from, or a checkpoint of this plugin "
+                    "into files for elsewhere.",
         epilog="Example: python -m preprocess.convert_checkpoint google-bert/bert-base-uncased --out bert writes "
                "bert/model.pt, for --finetune-from-model, and its vocabulary, for preprocess.glue --vocab bert.")
     parser.add_argument("source", metavar="SOURCE",
                         help="a folder or Hub id of RoBERTa, BERT or ALBERT in Hugging Face's layout, fairseq's archive of "
-                             "RoBERTa, packed or unpacked, or a checkpoint of fairseq's RoBERTa")
+                             "RoBERTa, packed or unpacked, or a checkpoint of fairseq's RoBERTa; with another --to a "
+                             "checkpoint of this plugin")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write")
     parser.add_argument("--vocab", type=Path, metavar="DIR",
-                        help="folder of the vocabulary (default: SOURCE, and for fairseq's RoBERTa $VOCAB_DIR)")
+                        help="folder of the vocabulary (default: SOURCE's own, beside a checkpoint of this plugin, and for "
+                             "fairseq's RoBERTa $VOCAB_DIR)")
+    parser.add_argument("--to", choices=["fairseq", "hugging-face", "safetensors"], default="fairseq",
+                        help="fairseq: to start training from (the default); hugging-face: encoder and pooler, for "
+                             "transformers; safetensors: the whole early-exit model, for recipes/evaluate.sh")
     parser.add_argument("--overwrite", action="store_true", help="replace DIR where this command made it before")
     return parser
 
@@ -186,7 +193,12 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> None:
     args = _parser().parse_args(arguments)
     try:
-        _print(args.out, convert(args.source, args.out, args.vocab, args.overwrite))
+        if args.to == "fairseq":
+            _print(args.out, convert(args.source, args.out, args.vocab, args.overwrite))
+        else:
+            checkpoint = Path(args.source)
+            export = {"hugging-face": export_checkpoint.export_hugging_face, "safetensors": export_checkpoint.export_model}
+            export[args.to](checkpoint, args.vocab or checkpoint.parent, args.out, args.overwrite)
     except OSError as error:
         raise UserError(f"cannot write to {args.out}: {error}") from error
 

@@ -114,13 +114,26 @@ def settings_of(path: Path, config: Mapping[str, Any], family: Family) -> tuple[
         settings[ours] = float(_number(path, config, theirs, (int, float)))
     if config["hidden_act"] not in ACTIVATIONS:
         raise UserError(f"{path}: hidden_act is {config['hidden_act']!r}, and this plugin has {', '.join(ACTIVATIONS)}")
-    if family.name == "roberta" and settings["encoder_segments"] > 1:
-        raise UserError(f"{path}: type_vocab_size is {settings['encoder_segments']}, and a roberta of this plugin has 1 at "
-                        "most: its tokenizer tells no second segment")
     settings["activation_fn"] = ACTIVATIONS[config["hidden_act"]]
     settings["activation_dropout"] = 0.0
     settings["encoder_max_positions"] = _number(path, config, "max_position_embeddings", int) - family.first_position
+    _check_sizes(path, family, settings)
     return settings, _number(path, config, "vocab_size", int)
+
+
+def _check_sizes(path: Path, family: Family, settings: Mapping[str, Any]) -> None:
+    """Raises UserError for sizes of which no encoder of the family can be built here."""
+    layers, hidden, heads = (settings[f"encoder_{name}"] for name in ("layers", "embed_dim", "attention_heads"))
+    if family.name == "roberta" and settings["encoder_segments"] > 1:
+        raise UserError(f"{path}: type_vocab_size is {settings['encoder_segments']}, and a roberta of this plugin has 1 at "
+                        "most: its tokenizer tells no second segment")
+    if settings["encoder_max_positions"] < 1:
+        raise UserError(f"{path}: max_position_embeddings is {settings['encoder_max_positions'] + family.first_position}, of "
+                        f"which a {family.name} never uses the first {family.first_position}")
+    if hidden % heads:
+        raise UserError(f"{path}: hidden_size {hidden} is not divisible by num_attention_heads {heads}")
+    if (settings["encoder_groups"] or 1) > layers:
+        raise UserError(f"{path}: num_hidden_groups {settings['encoder_groups']} is more than num_hidden_layers {layers}")
 
 
 def _number(path: Path, config: Mapping[str, Any], theirs: str, kind: type | tuple) -> int | float:

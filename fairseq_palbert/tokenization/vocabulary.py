@@ -25,8 +25,8 @@ KINDS: dict[str, Callable[[Tokenizer, str], Native]] = {
 }
 FILLER = re.compile(r"madeupword\d{4,}")  # fairseq's word for a row of the embedding that no piece has
 # Whatever tokenizers treat differently: case, accents, quotes, digits, punctuation, white space, other scripts.
-PROBE = ("Hello WORLD, it's  naïve Ångström ``quoted'' \"text\" – don't!", "1,234.50 km² in ２０２６, ½ of 9,999 …", "東京 и Москва 😀\u200d",
-         "[CLS] <s> [MASK] <mask> </s>", "unbelievably antidisestablishmentarian zxqj")
+PROBE = ("Hello WORLD, it's  naïve Ångström ``quoted'' \"text\" – don't!", "1,234.50 km² in ２０２６, ½ of 9,999 …",
+         "東京 и Москва 😀\u200d", "[CLS] <s> [MASK] <mask> </s>", "unbelievably antidisestablishmentarian zxqj")
 
 
 class Vocabulary:
@@ -93,7 +93,8 @@ class Vocabulary:
             raise UserError(f"the embedding has {size} rows, but the {self.name} vocabulary {len(self)} entries: give the "
                             f"vocabulary that goes along")
         if max(self._tokenizer.get_vocab(with_added_tokens=True).values()) > max(self.native_ids):
-            raise UserError("dict.txt lacks pieces of encoder.json, which tokenizer.json cannot say: give the dict.txt that goes along")
+            raise UserError("dict.txt lacks pieces of encoder.json, which tokenizer.json cannot say: give the dict.txt that "
+                            "goes along")
         known = sum(map(bool, map(FILLER.fullmatch, self.symbols)))
         fillers = [f"madeupword{number:04d}" for number in range(known, known + missing)]
         (folder / TOKENIZER_FILE).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
@@ -116,8 +117,8 @@ def _read(folder: Path) -> Native:
         return wordpiece.read(folder, _settings(folder))
     if (folder / "spiece.model").is_file():
         return sentencepiece.read(folder, _settings(folder))
-    raise UserError(f"no vocabulary in {folder}: it is to hold tokenizer.json, vocab.txt, spiece.model, vocab.json and merges.txt, "
-                    f"or {', '.join(gpt2_bpe.FILES)} (these also in a folder {gpt2_bpe.NAME}/ of it); "
+    raise UserError(f"no vocabulary in {folder}: it is to hold tokenizer.json, vocab.txt, spiece.model, vocab.json and "
+                    f"merges.txt, or {', '.join(gpt2_bpe.FILES)} (these also in a folder {gpt2_bpe.NAME}/ of it); "
                     f"`python -m preprocess.download --vocab --out {folder}` fetches RoBERTa's")
 
 

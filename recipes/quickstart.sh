@@ -46,7 +46,7 @@ if [[ ! -d "$RUN_DIR/vocab/gpt2_bpe" ]]; then
 fi
 follow_training
 env GLUE_DIR="$RUN_DIR/raw" VOCAB_DIR="$RUN_DIR/vocab" RUN_DIR="$RUN_DIR" SEEDS="$SEED" \
-    ARCH=palbert_roberta_tiny NUM_GPUS=0 EXITS="q_exit:0.5 sampling:1 expectation fixed:6" \
+    ARCH=palbert_roberta_tiny PRETRAINED=none METHOD=palbert NUM_GPUS=0 EXITS="q_exit:0.5 sampling:1 expectation fixed:6" \
     "$ROOT/recipes/glue_task.sh" Cues
 echo
 "$PYTHON" "$ROOT/recipes/by_degree.py" "$RUN_DIR/raw/Cues/dev.tsv" "$SEED_DIR/scores/valid"

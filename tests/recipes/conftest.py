@@ -44,6 +44,7 @@ case "$call" in
     *"-m preprocess.convert_checkpoint"*)
         folder="$(value_of --out "$@")"
         if [[ -z "${CONVERTED_ARCH:-}" ]]; then echo "preprocess: error: offline" >&2; exit 1; fi
+        sleep "${CONVERTING:-0}"
         mkdir -p "$folder"
         printf '{"arch": "%s", "flags": ["--encoder-layers", "7"]}' "$CONVERTED_ARCH" >"$folder/conversion.json"
         ;;

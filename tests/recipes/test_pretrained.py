@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,15 @@ class TestConversion:
             assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "1", RUN_DIR=run_dir, PRETRAINED=str(source),
                               CONVERTED_ARCH="palbert_bert_base").returncode == 0
         assert len(calls("preprocess.convert_checkpoint")) == 1 and len(conversions()) == 1
+
+    def test_is_done_once_by_two_runs_at_once(self, run_recipe, calls, source):
+        def convert(run_dir: str) -> int:
+            return run_recipe("glue_task.sh", "RTE", "--stop-stage", "1", RUN_DIR=run_dir, PRETRAINED=str(source),
+                              CONVERTED_ARCH="palbert_bert_base", CONVERTING="0.5").returncode
+
+        with ThreadPoolExecutor() as pool:
+            assert list(pool.map(convert, ("one", "two"))) == [0, 0]
+        assert len(calls("preprocess.convert_checkpoint")) == 1
 
     def test_is_of_one_source_and_its_content(self, run_recipe, source, conversions, tmp_path):
         other = tmp_path / "other" / "encoder"

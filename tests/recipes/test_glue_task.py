@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import shlex
 import subprocess
 import time
 from pathlib import Path

@@ -1,6 +1,5 @@
 """Starting from pretrained weights by recipes/glue_task.sh: converted once, recognised, and with the settings of its family."""
 
-import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,8 +9,6 @@ import pytest
 import torch
 
 from recipes import pretrained
-
-FAMILIES = {"palbert_roberta_base": "gpt2_bpe", "palbert_bert_minilm_l6": "bert", "palbert_albert_base": "albert"}
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Shared fixtures: toy data, and the real data that a machine may have, found through GLUE_DIR and VOCAB_DIR alone."""
+"""Shared fixtures: toy data, a small vocabulary, and the real data that a machine may have, found through GLUE_DIR and VOCAB_DIR alone."""
 
 import json
 import os
@@ -45,6 +45,39 @@ def vocab_dir():
         return folder
 
     return find
+
+
+@pytest.fixture(scope="session")
+def small_vocabulary(tmp_path_factory) -> Path:
+    """Folder of a byte-level BPE of 300 pieces; its dict.txt lacks one that "zebra" needs, so that <unk> occurs."""
+    from preprocess.train_bpe import train_bpe
+
+    folder = tmp_path_factory.mktemp("vocabulary")
+    text = ["the cat sat on the mat", "a dog, a zebra and the cat's hat", "it isn't the 12 or 345 dogs"]
+    train_bpe(text * 3, folder, 300)
+    lines = (folder / "dict.txt").read_text().splitlines()
+    (folder / "dict.txt").write_text("\n".join(lines[1:]) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fairseq_ids():
+    """fairseq_ids(folder) is a function from a sentence to its ids as fairseq itself makes them of that vocabulary."""
+
+    def build(folder: Path):
+        from fairseq.data import Dictionary
+        from fairseq.data.encoders.gpt2_bpe_utils import get_encoder
+
+        encoder = get_encoder(str(folder / "encoder.json"), str(folder / "vocab.bpe"))
+        dictionary = Dictionary.load(str(folder / "dict.txt"))
+
+        def ids(sentence: str) -> list[int]:
+            line = " ".join(map(str, encoder.encode(sentence.strip())))
+            return dictionary.encode_line(line, add_if_not_exist=False).tolist()
+
+        return ids
+
+    return build
 
 
 @pytest.fixture(scope="session")

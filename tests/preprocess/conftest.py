@@ -1,4 +1,4 @@
-"""A file server that can be told to misbehave, a small vocabulary, and raw tasks of a few rows."""
+"""A file server that can be told to misbehave, small vocabularies, and raw tasks of a few rows."""
 
 import logging
 import threading
@@ -77,19 +77,6 @@ def server(monkeypatch):
         thread.join()
 
 
-@pytest.fixture(scope="session")
-def small_vocabulary(tmp_path_factory) -> Path:
-    """Folder of a byte-level BPE of 300 pieces; its dict.txt lacks one that "zebra" needs, so that <unk> occurs."""
-    from preprocess.train_bpe import train_bpe
-
-    folder = tmp_path_factory.mktemp("vocabulary")
-    text = ["the cat sat on the mat", "a dog, a zebra and the cat's hat", "it isn't the 12 or 345 dogs"]
-    train_bpe(text * 3, folder, 300)
-    lines = (folder / "dict.txt").read_text().splitlines()
-    (folder / "dict.txt").write_text("\n".join(lines[1:]) + "\n")
-    return folder
-
-
 @pytest.fixture
 def write_raw(tmp_path):
     """write_raw(name, rows) writes that many rows to every file of that task under tmp_path/raw; returns its folder."""
@@ -115,26 +102,6 @@ def raw_bytes(task: GlueTask, split, rows: int) -> bytes:
         values[task.label] = task.labels[row % len(task.labels)] if task.labels else f"{min(row % 6 + 0.25, 5.0):.3f}"
         lines.append("\t".join(values.get(column, str(row)) for column in columns))
     return ("\n".join(lines) + "\n").encode()
-
-
-@pytest.fixture(scope="session")
-def fairseq_ids():
-    """fairseq_ids(folder) is a function from a sentence to its ids as fairseq itself makes them of that vocabulary."""
-
-    def build(folder: Path):
-        from fairseq.data import Dictionary
-        from fairseq.data.encoders.gpt2_bpe_utils import get_encoder
-
-        encoder = get_encoder(str(folder / "encoder.json"), str(folder / "vocab.bpe"))
-        dictionary = Dictionary.load(str(folder / "dict.txt"))
-
-        def ids(sentence: str) -> list[int]:
-            line = " ".join(map(str, encoder.encode(sentence.strip())))
-            return dictionary.encode_line(line, add_if_not_exist=False).tolist()
-
-        return ids
-
-    return build
 
 
 @pytest.fixture

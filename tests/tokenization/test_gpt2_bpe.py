@@ -1,3 +1,5 @@
+"""RoBERTa's BPE from fairseq's files gives fairseq's ids; from the Hub's, the same dictionary."""
+
 import json
 import shutil
 
@@ -6,11 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.tasks import glue_task
 from fairseq_palbert.tokenization import Vocabulary
-from preprocess.raw import read_examples
+from preprocess.train_bpe import train_bpe
 
-REAL_TASKS = ("CoLA", "SST-2", "MRPC", "STS-B", "RTE")
 UNK = 3
 
 
@@ -39,22 +39,6 @@ def test_awkward_text_gets_the_ids_of_fairseq(vocabulary, reference, sentence):
 def test_a_piece_that_the_dictionary_lacks_is_unk(vocabulary, reference):
     ids = vocabulary.encode(["a zebra sat on the cat's mat"])[0].tolist()
     assert UNK in ids and ids == reference("a zebra sat on the cat's mat")
-
-
-def test_every_sentence_of_the_real_tasks_gets_the_ids_of_fairseq(glue_dir, vocab_dir, fairseq_ids):
-    """All splits of the five tasks, test included: about 115,000 different sentences."""
-    sentences = set()
-    for name in REAL_TASKS:
-        task, raw = glue_task(name), glue_dir(name).parent
-        for split in task.splits:
-            examples = list(read_examples(task, split, raw))
-            assert len(examples) == split.rows
-            sentences.update(sentence for example in examples for sentence in example.sentences)
-    sentences = sorted(sentences)
-    reference = fairseq_ids(vocab_dir("gpt2_bpe"))
-    encoded = Vocabulary(vocab_dir("gpt2_bpe")).encode(sentences)
-    pairs = zip(sentences, encoded, strict=True)
-    assert not [sentence for sentence, ids in pairs if ids.tolist() != reference(sentence)]
 
 
 def test_the_vocabulary_is_found_in_its_folder_or_above(small_vocabulary, tmp_path):
@@ -91,3 +75,43 @@ def test_a_bad_vocabulary_is_one_clear_line(small_vocabulary, tmp_path, name, co
     replace(folder, name, content)
     with pytest.raises(UserError, match=words):
         Vocabulary(folder)
+
+
+def hub_files(folder, target, drop: str = "") -> None:
+    """vocab.json and merges.txt as the Hub has them: a piece's id is its entry in the dictionary."""
+    piece_of = {str(number): piece for piece, number in json.loads((folder / "encoder.json").read_text()).items()}
+    symbols = [line.split()[0] for line in (folder / "dict.txt").read_text().splitlines()]
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", *(piece_of[symbol] for symbol in symbols), "<mask>"]
+    target.mkdir()
+    ids = {piece: native_id for native_id, piece in enumerate(pieces) if piece != drop}
+    (target / "vocab.json").write_text(json.dumps(ids))
+    shutil.copy(folder / "vocab.bpe", target / "merges.txt")
+
+
+@pytest.fixture(scope="module")
+def whole_vocabulary(tmp_path_factory):
+    """A small one whose dict.txt has every piece."""
+    folder = tmp_path_factory.mktemp("whole")
+    train_bpe(["the cat sat on the mat", "it isn't the 12 or 345 dogs"] * 3, folder, 300)
+    return folder
+
+
+def test_the_hubs_files_make_fairseqs_dictionary_and_ids(whole_vocabulary, tmp_path):
+    hub_files(whole_vocabulary, tmp_path / "hub")
+    ours, hub = Vocabulary(whole_vocabulary), Vocabulary(tmp_path / "hub")
+    assert (ours.symbols, ours.pieces, ours.record) == (hub.symbols, hub.pieces, hub.record)
+    assert ours.native_ids.tolist() == hub.native_ids.tolist() == list(range(len(ours)))
+    sentences = ["the cat isn't 345 dogs", "naïve 😀 <mask>"]
+    assert [ids.tolist() for ids in ours.encode(sentences)] == [ids.tolist() for ids in hub.encode(sentences)]
+
+
+@pytest.mark.parametrize("piece", ["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
+def test_the_hubs_files_of_another_model_are_refused(whole_vocabulary, tmp_path, piece):
+    hub_files(whole_vocabulary, tmp_path / "hub", drop=piece)
+    with pytest.raises(UserError, match="vocab.json is no RoBERTa's: its pieces are to begin with <s>"):
+        Vocabulary(tmp_path / "hub")
+
+
+def test_pieces_that_the_dictionary_lacks_cannot_be_saved(small_vocabulary, tmp_path):
+    with pytest.raises(UserError, match="dict.txt lacks pieces of encoder.json"):
+        Vocabulary(small_vocabulary).save(tmp_path)

@@ -1,0 +1,75 @@
+"""Every sentence of the five tasks in all families, against tokenizers that share no code with ours.
+
+transformers, whose ids are the law, is in test_transformers.py, since it is not in the default environment.
+"""
+
+import pytest
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
+
+from fairseq_palbert.tokenization import Vocabulary
+
+USER_DEFINED = '()"-.–£€'  # ALBERT's, which transformers cuts out of the raw text when it reads spiece.model
+PAIRS = ("RTE", "MRPC", "STS-B")
+
+
+def differing(vocabulary: Vocabulary, sentences: list[str], reference) -> list[tuple[str, list[int], list[int]]]:
+    encoded = [vocabulary.native_ids[ids].tolist() for ids in vocabulary.encode(sentences)]
+    assert {ids[-1] for ids in encoded} == {vocabulary.native_ids[2]}
+    pairs = [(sentence, ids[:-1], reference(sentence)) for sentence, ids in zip(sentences, encoded, strict=True)]
+    return [pair for pair in pairs if pair[1] != pair[2]]
+
+
+def test_berts_sentences(real_sentences, real_folder, wordpiece_reference):
+    """116,872 different sentences, test splits included."""
+    assert len(real_sentences) == 116872
+    folder = real_folder("bert")
+    assert not differing(Vocabulary(folder), real_sentences, wordpiece_reference(folder / "vocab.txt"))
+
+
+def test_robertas_sentences(real_sentences, vocab_dir, fairseq_ids):
+    folder = vocab_dir("gpt2_bpe")
+    reference = fairseq_ids(folder)
+    assert not differing(Vocabulary(folder), real_sentences, lambda sentence: reference(sentence)[:-1])
+
+
+@pytest.mark.parametrize("kind, cut, step", [
+    ("albert", USER_DEFINED, 1), ("albert_hub", "", 4), pytest.param("albert_hub", "", 1, marks=pytest.mark.slow),
+])
+def test_alberts_sentences(kind, cut, step, real_sentences, real_folder, vocab_dir, sentencepiece_reference):
+    """Two sentences have a word of two best segmentations (1,666 as ▁1, 6 66 or ▁1, 66 6), of which the two libraries take one
+    each; transformers takes ours."""
+    reference = sentencepiece_reference(vocab_dir("albert") / "spiece.model", cut)
+    tied = [sentence for sentence in real_sentences if "1,666.58" in sentence]
+    sample = sorted({*real_sentences[::step], *tied})
+    found = differing(Vocabulary(real_folder(kind)), sample, reference)
+    assert [sentence for sentence, *_ in found] == tied and len(tied) == 2
+    assert all(sorted(ours) == sorted(theirs) for _, ours, theirs in found)
+
+
+@pytest.mark.parametrize("kind", ["bert", "albert", "gpt2_bpe"])
+@pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])
+def test_pairs_with_marks_segments_and_truncation(kind, step, real_examples, vocab_dir, assembled, tmp_path):
+    """Against the tokenizers library's own template and truncation: every eighth pair, and the long ones."""
+    vocabulary = Vocabulary(vocab_dir(kind))
+    vocabulary.save(tmp_path)
+    library = marking(vocabulary, Tokenizer.from_file(str(tmp_path / "tokenizer.json")))
+    everyone = [pair for name in PAIRS for pair in real_examples[name]]
+    pairs = sorted({*everyone[::step], *(pair for pair in everyone if sum(map(len, pair)) > 450)})
+    cut = {}
+    for limit in (128, 512):
+        library.enable_truncation(limit, strategy="longest_first")
+        encodings = library.encode_batch(pairs)
+        cut[limit] = sum(bool(encoding.overflowing) for encoding in encodings)
+        expected = [(encoding.ids, encoding.type_ids) for encoding in encodings]
+        assert assembled(vocabulary, pairs, limit) == expected
+    assert cut[128] > 300
+
+
+def marking(vocabulary: Vocabulary, library: Tokenizer) -> Tokenizer:
+    begin, end = vocabulary.pieces[0], vocabulary.pieces[2]
+    between = " ".join([f"{end}:0", *[f"{end}:1"] * (vocabulary.separators - 1)])
+    library.post_processor = TemplateProcessing(
+        single=f"{begin} $A {end}", pair=f"{begin}:0 $A:0 {between} $B:1 {end}:1",
+        special_tokens=[(piece, int(vocabulary.native_ids[entry])) for entry, piece in ((0, begin), (2, end))])
+    return library

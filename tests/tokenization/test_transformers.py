@@ -1,0 +1,50 @@
+"""The same ids, marks, segments and truncation as the tokenizers of transformers, which recipes/requirements-benchmark.txt
+brings: a sample by default, everything with ``-m benchmark``."""
+
+import pytest
+
+from fairseq_palbert.tokenization import Vocabulary
+
+TOKENIZERS = {"bert": "BertTokenizer", "albert": "AlbertTokenizer", "albert_hub": "AlbertTokenizer",
+              "roberta_hub": "RobertaTokenizer"}
+SAMPLE = [20, pytest.param(1, marks=pytest.mark.benchmark)]
+
+
+@pytest.fixture(scope="module")
+def theirs(real_folder):
+    transformers = pytest.importorskip("transformers", reason="needs recipes/requirements-benchmark.txt")
+    return lambda kind: getattr(transformers, TOKENIZERS[kind]).from_pretrained(real_folder(kind))
+
+
+def differing(expected, found) -> list:
+    """(theirs, ours) of the examples that differ. RoBERTa has no segments, and its tokenizer says none."""
+    segments = expected.get("token_type_ids", [None] * len(found))
+    pairs = [((ids, kinds), (ours, marks if kinds is not None else None))
+             for ids, kinds, (ours, marks) in zip(expected["input_ids"], segments, found, strict=True)]
+    return [pair for pair in pairs if pair[0] != pair[1]]
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+@pytest.mark.parametrize("step", SAMPLE)
+def test_every_sentence(kind, step, theirs, real_sentences, real_folder, assembled):
+    sentences = real_sentences[::step]
+    expected = theirs(kind)(sentences, return_token_type_ids=None if kind == "roberta_hub" else True)
+    assert not differing(expected, assembled(Vocabulary(real_folder(kind)), [(sentence,) for sentence in sentences], 10_000))
+
+
+@pytest.mark.parametrize("limit", [128, 512])
+@pytest.mark.parametrize("kind", TOKENIZERS)
+@pytest.mark.parametrize("step", SAMPLE)
+def test_every_example_truncated(kind, step, limit, theirs, real_examples, real_folder, assembled):
+    tokenizer, vocabulary = theirs(kind), Vocabulary(real_folder(kind))
+    for examples in real_examples.values():
+        sample = examples[::step]
+        expected = tokenizer(*map(list, zip(*sample)), truncation="longest_first", max_length=limit,
+                             return_token_type_ids=None if kind == "roberta_hub" else True)
+        assert not differing(expected, assembled(vocabulary, sample, limit))
+
+
+def test_robertas_files_of_the_hub_make_fairseqs_dictionary(real_folder, vocab_dir):
+    hub, fairseqs = Vocabulary(real_folder("roberta_hub")), Vocabulary(vocab_dir("gpt2_bpe"))
+    assert (hub.symbols, hub.record) == (fairseqs.symbols, fairseqs.record)
+    assert len(hub) == 50265

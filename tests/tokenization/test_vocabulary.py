@@ -1,0 +1,250 @@
+"""Small vocabularies of every family, made here: ids worked out by hand, saving, records, refusals."""
+
+import json
+import shutil
+from itertools import combinations
+
+import pytest
+from sentencepiece.sentencepiece_model_pb2 import ModelProto
+from tokenizers import Tokenizer
+from tokenizers.models import BPE, WordLevel
+from tokenizers.processors import TemplateProcessing
+
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.tokenization import Vocabulary
+from preprocess.train_bpe import train_bpe
+
+BERT_PIECES = ["[PAD]", "the", "un", "##like", "##ly", "[UNK]", "[CLS]", "'", "[SEP]", "[MASK]", "naive", "[", "]", "sep", "語"]
+ALBERT_PIECES = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", "(", '"', "▁", "▁the", "▁un", "like", "ly", "▁naive", "ive", "é"]
+CONTROL, UNKNOWN, USER_DEFINED, NORMAL = 3, 2, 4, 1  # types of SentencePiece's pieces
+FAMILIES = ("wordpiece", "sentencepiece", "gpt2_bpe")
+SENTENCES = ["the unlikely cat", "Naïve (the) ``un'' 語", "[SEP] </s> <mask>", ""]
+
+
+def write_bert(folder, pieces=BERT_PIECES, **settings):
+    (folder / "vocab.txt").write_text("".join(piece + "\n" for piece in pieces))
+    return settled(folder, settings)
+
+
+def write_albert(folder, pieces=ALBERT_PIECES, model_type=1, **settings):
+    model = ModelProto()
+    model.trainer_spec.model_type = model_type
+    for piece in pieces:
+        kind = UNKNOWN if piece == "<unk>" else CONTROL if piece[0] in "<[" else USER_DEFINED if piece in '("' else NORMAL
+        model.pieces.add(piece=piece, score=-float(len(piece) == 1), type=kind)
+    (folder / "spiece.model").write_bytes(model.SerializeToString())
+    return settled(folder, settings)
+
+
+def write_roberta(folder):
+    train_bpe(["the unlikely cat", "it isn't the 12 or 345 dogs"] * 3, folder, 300)
+    return folder
+
+
+def settled(folder, settings):
+    if settings:
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    return folder
+
+
+@pytest.fixture
+def write(tmp_path):
+    """write(family) is a new folder with that family's small vocabulary."""
+
+    def call(family: str):
+        folder = tmp_path / family
+        folder.mkdir()
+        return {"wordpiece": write_bert, "sentencepiece": write_albert, "gpt2_bpe": write_roberta}[family](folder)
+
+    return call
+
+
+def pieces_of(vocabulary, sentence: str) -> list[str]:
+    return [vocabulary.pieces[entry] for entry in vocabulary.encode([sentence])[0]]
+
+
+def test_entries_of_wordpiece_follow_the_native_ids_behind_the_marks(write):
+    vocabulary = Vocabulary(write("wordpiece"))
+    assert vocabulary.pieces == ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "the", "un", "##like", "##ly", "'", "naive", "[", "]",
+                                 "sep", "語", "[MASK]"]
+    assert vocabulary.native_ids.tolist() == [6, 0, 8, 5, 1, 2, 3, 4, 7, 10, 11, 12, 13, 14, 9]
+    assert vocabulary.symbols == ["1", "2", "3", "4", "7", "10", "11", "12", "13", "14"]
+    assert (len(vocabulary), vocabulary.name, vocabulary.separators) == (15, "wordpiece", 1)
+
+
+@pytest.mark.parametrize("sentence, pieces", [
+    ("The UNLIKELY the", ["the", "un", "##like", "##ly", "the"]),
+    ("  naïve'the\n", ["naive", "'", "the"]),
+    ("unknown the語语", ["[UNK]", "the", "語", "[UNK]"]),
+    ("[SEP] [MASK]", ["[", "sep", "]", "[", "[UNK]", "]"]),
+    ("", []),
+])
+def test_wordpiece_by_hand(write, sentence, pieces):
+    assert pieces_of(Vocabulary(write("wordpiece")), sentence) == [*pieces, "[SEP]"]
+
+
+def test_wordpiece_keeps_case_and_accents_where_its_settings_say_so(tmp_path):
+    vocabulary = Vocabulary(write_bert(tmp_path, [*BERT_PIECES, "The", "naïve"], do_lower_case=False))
+    assert pieces_of(vocabulary, "The the naïve naive") == ["The", "the", "naïve", "naive", "[SEP]"]
+
+
+def test_entries_of_sentencepiece_follow_the_native_ids_behind_the_marks(write):
+    vocabulary = Vocabulary(write("sentencepiece"))
+    assert vocabulary.pieces == ["[CLS]", "<pad>", "[SEP]", "<unk>", *ALBERT_PIECES[5:], "[MASK]"]
+    assert vocabulary.native_ids.tolist() == [2, 0, 3, 1, *range(5, 15), 4]
+    assert (len(vocabulary), vocabulary.name, vocabulary.separators) == (15, "sentencepiece", 1)
+
+
+@pytest.mark.parametrize("sentence, pieces", [
+    ("The  UNLIKELY the", ["▁the", "▁un", "like", "ly", "▁the"]),
+    ("Naïve (the", ["▁naive", "(", "▁the"]),
+    ("the(like", ["▁the", "(", "▁", "like"]),  # what follows a user-defined piece begins a new word
+    ('the "un', ["▁the", '"', "▁un"]),
+    ("the ``un''", ["▁the", "▁", '"', "<unk>", '"']),  # a quote made by normalisation is not cut out
+    ("the [SEP]", ["▁the", "▁", "<unk>"]),
+    ("", []),
+])
+def test_sentencepiece_by_hand(write, sentence, pieces):
+    assert pieces_of(Vocabulary(write("sentencepiece")), sentence) == [*pieces, "[SEP]"]
+
+
+def test_sentencepiece_keeps_accents_where_its_settings_say_so(tmp_path):
+    vocabulary = Vocabulary(write_albert(tmp_path, keep_accents=True, do_lower_case=False))
+    assert pieces_of(vocabulary, "the é The") == ["▁the", "▁", "é", "▁", "<unk>", "[SEP]"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_is_saved_reads_back_as_the_same_vocabulary(family, write, tmp_path):
+    (tmp_path / "saved").mkdir()
+    vocabulary = Vocabulary(write(family))
+    vocabulary.save(tmp_path / "saved")
+    assert sorted(path.name for path in (tmp_path / "saved").iterdir()) == ["dict.txt", "tokenizer.json"]
+    again = Vocabulary(tmp_path / "saved")
+    assert (again.record, again.symbols, again.pieces) == (vocabulary.record, vocabulary.symbols, vocabulary.pieces)
+    assert again.native_ids.tolist() == vocabulary.native_ids.tolist()
+    assert [ids.tolist() for ids in again.encode(SENTENCES)] == [ids.tolist() for ids in vocabulary.encode(SENTENCES)]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_saving_for_a_longer_embedding_fills_the_dictionary_before_mask(family, write, tmp_path):
+    vocabulary = Vocabulary(write(family))
+    size = len(vocabulary)
+    for name, wanted in (("once", size + 2), ("again", size + 3)):
+        (tmp_path / name).mkdir()
+        vocabulary.save(tmp_path / name, wanted)
+        padded = Vocabulary(tmp_path / name)
+        assert (len(padded), padded.record) == (wanted, vocabulary.record)
+        assert sorted(padded.native_ids.tolist()) == list(range(wanted))
+        assert padded.pieces[-1] == vocabulary.pieces[-1]
+        assert padded.native_ids[-1] == vocabulary.native_ids[-1]
+        vocabulary = padded
+    assert padded.symbols[-3:] == ["madeupword0000", "madeupword0001", "madeupword0002"]
+    with pytest.raises(UserError, match=f"the embedding has {size} rows, but the {family} vocabulary {size + 3} entries"):
+        padded.save(tmp_path / "once", size)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_fairseq_reads_the_dictionary_with_the_same_entries(family, write, tmp_path):
+    from fairseq.data import Dictionary
+
+    vocabulary = Vocabulary(write(family))
+    (tmp_path / "saved").mkdir()
+    vocabulary.save(tmp_path / "saved", len(vocabulary) + 2)
+    dictionary = Dictionary.load(str(tmp_path / "saved" / "dict.txt"))
+    dictionary.add_symbol("<mask>")
+    assert dictionary.symbols == ["<s>", "<pad>", "</s>", "<unk>", *Vocabulary(tmp_path / "saved").symbols, "<mask>"]
+
+
+def test_records_tell_tokenizers_apart(tmp_path):
+    folders = [write_bert, write_albert, write_roberta, lambda folder: write_bert(folder, do_lower_case=False),
+               lambda folder: write_bert(folder, [*BERT_PIECES[1:], BERT_PIECES[0]]),
+               lambda folder: write_albert(folder, keep_accents=True)]
+    records = []
+    for index, fill in enumerate(folders):
+        (tmp_path / str(index)).mkdir()
+        records.append(Vocabulary(fill(tmp_path / str(index))).record)
+    assert all(set(record) == {"name", "separators", "sha256"} for record in records)
+    # moving [PAD] changes native ids, and so the words of dict.txt, but no entry's meaning
+    assert [pair for pair in combinations(range(len(records)), 2) if records[pair[0]] == records[pair[1]]] == [(0, 4)]
+
+
+def test_a_tokenizer_of_the_hub_is_read_without_its_truncation_padding_and_marks(write, tmp_path):
+    vocabulary = Vocabulary(write("wordpiece"))
+    vocabulary.save(tmp_path)
+    (tmp_path / "dict.txt").unlink()
+    tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    tokenizer.add_special_tokens(["[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]"])
+    tokenizer.post_processor = TemplateProcessing("[CLS] $A [SEP]", special_tokens=[("[CLS]", 6), ("[SEP]", 8)])
+    tokenizer.enable_truncation(3)
+    tokenizer.enable_padding(length=20)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    hub = Vocabulary(tmp_path)
+    assert hub.record == vocabulary.record
+    assert [ids.tolist() for ids in hub.encode(SENTENCES)] == [ids.tolist() for ids in vocabulary.encode(SENTENCES)]
+
+
+@pytest.mark.parametrize("mark", ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"])
+def test_a_wordpiece_without_a_mark_is_refused(mark, tmp_path):
+    write_bert(tmp_path, [piece for piece in BERT_PIECES if piece != mark])
+    with pytest.raises(UserError, match=rf"vocab.txt has no piece \[{mark[1:-1]}\]"):
+        Vocabulary(tmp_path)
+
+
+@pytest.mark.parametrize("mark", ["[CLS]", "<pad>", "[SEP]", "[MASK]"])
+def test_a_sentencepiece_without_a_mark_is_refused(mark, tmp_path):
+    write_albert(tmp_path, [piece for piece in ALBERT_PIECES if piece != mark])
+    with pytest.raises(UserError, match=f"spiece.model has no piece .{mark[1:-1]}."):
+        Vocabulary(tmp_path)
+
+
+def saved(model) -> str:
+    return Tokenizer(model).to_str()
+
+
+@pytest.mark.parametrize("name, content, words", [
+    ("tokenizer.json", saved(WordLevel({"a": 0}, "a")), "is a WordLevel tokenizer: choose from BPE, WordPiece, Unigram"),
+    ("tokenizer.json", saved(BPE({"a": 0}, [])), "is no RoBERTa's"),
+    ("tokenizer.json", "{", "is no tokenizer of the Hugging Face Hub"),
+    ("spiece.model", "no model", "spiece.model is no SentencePiece model"),
+    ("spiece.model", "", "spiece.model is no unigram model of SentencePiece"),
+    ("vocab.txt", b"\xff", "vocab.txt is no WordPiece vocabulary: it is not UTF-8"),
+    ("vocab.txt", "", r"vocab.txt has no piece \[CLS\]"),
+    ("README.md", "", "no vocabulary in .* it is to hold tokenizer.json, vocab.txt, spiece.model"),
+])
+def test_files_that_are_no_vocabulary_are_one_clear_line(tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UserError, match=words) as error:
+        Vocabulary(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_sentencepiece_of_another_kind_is_refused(tmp_path):
+    with pytest.raises(UserError, match="spiece.model is no unigram model of SentencePiece"):
+        Vocabulary(write_albert(tmp_path, model_type=2))
+
+
+@pytest.mark.parametrize("content, words", [("{", "tokenizer_config.json is no JSON"), ("[]", "is no JSON object")])
+def test_broken_settings_are_refused(tmp_path, content, words):
+    (write_bert(tmp_path) / "tokenizer_config.json").write_text(content)
+    with pytest.raises(UserError, match=words):
+        Vocabulary(tmp_path)
+
+
+@pytest.mark.parametrize("change", [
+    lambda lines: lines[:-1], lambda lines: lines[::-1], lambda lines: [*lines, "extra 1"],
+])
+def test_another_dictionary_beside_a_tokenizer_is_refused(write, tmp_path, change):
+    Vocabulary(write("wordpiece")).save(tmp_path)
+    lines = (tmp_path / "dict.txt").read_text().splitlines()
+    (tmp_path / "dict.txt").write_text("\n".join(change(lines)) + "\n")
+    with pytest.raises(UserError, match="dict.txt does not go along with tokenizer.json beside it"):
+        Vocabulary(tmp_path)
+
+
+def test_files_are_looked_for_in_a_fixed_order(write, tmp_path):
+    """A converted folder keeps its own form when it lies among the files that it was made of."""
+    folder = write("wordpiece")
+    shutil.copytree(write("gpt2_bpe"), folder, dirs_exist_ok=True)
+    assert Vocabulary(folder).name == "gpt2_bpe"
+    Vocabulary(write("sentencepiece")).save(tmp_path / "wordpiece")
+    assert Vocabulary(folder).name == "sentencepiece"

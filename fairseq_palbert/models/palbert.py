@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import Optional
 
 from fairseq.models import ARCH_CONFIG_REGISTRY, BaseFairseqModel, register_model
+from omegaconf import DictConfig, open_dict
 from torch import Tensor
 
 from ..errors import UserError
@@ -103,6 +104,7 @@ class PalbertModel(BaseFairseqModel):
         Raises UserError for a contradiction in the flags.
         """
         ARCH_CONFIG_REGISTRY[f"palbert_{cls.family.name}"](cfg)  # fairseq applies a preset, but nothing for the bare name
+        _fill_in_later_settings(cfg)
         _check_config(cfg)
         encoder = Encoder(encoder_shape(cfg, cls.family, task.source_dictionary))
         heads = {item.name: getattr(cfg, item.name) for item in fields(HeadsShape) if item.name != "outputs"}
@@ -157,6 +159,15 @@ def encoder_shape(cfg: PalbertConfig, family: Family, dictionary) -> EncoderShap
     return EncoderShape(vocabulary=len(dictionary), padding_id=dictionary.pad(), separator_id=dictionary.eos(),
                         first_position=family.first_position,
                         **{name: value for name, value in settings.items() if value is not None})
+
+
+def _fill_in_later_settings(cfg: PalbertConfig) -> None:
+    """A checkpoint of an earlier version lacks the settings that have come since: they get their defaults."""
+    if isinstance(cfg, DictConfig):
+        with open_dict(cfg):
+            for item in fields(PalbertConfig):
+                if item.name not in cfg.keys():  # "in cfg" would resolve what is borrowed
+                    cfg[item.name] = item.default
 
 
 def _check_config(cfg: PalbertConfig) -> None:

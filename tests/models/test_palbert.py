@@ -51,6 +51,16 @@ def test_presets_act_where_only_the_name_is_configured(configure):
     assert shape(cfg) == SHAPES["tiny"] and model.network.depth == 6
 
 
+def test_the_settings_of_an_earlier_version_build_the_same_model(configure):
+    cfg = configure()
+    task, now = tasks.setup_task(cfg.task), cfg.model
+    later = ("encoder_embedding_dim", "encoder_groups", "encoder_inner_layers", "encoder_segments", "encoder_norm_eps",
+             "fresh_heads")
+    then = OmegaConf.create({name: value for name, value in OmegaConf.to_container(now).items() if name not in later})
+    OmegaConf.set_struct(then, True)
+    assert models.build_model(then, task).network.encoder.shape == models.build_model(now, task).network.encoder.shape
+
+
 @pytest.mark.parametrize("arch", ["palbert_roberta", "palbert_roberta_tiny"])
 def test_bf16_is_not_taken_for_a_tpu(configure, arch):
     common = configure("--bf16", arch=("--arch", arch)).common

@@ -61,7 +61,9 @@ def binarize(task: GlueTask, splits: Iterable[Split], raw: Path, vocabulary: Voc
 
 def _detokenizing(vocabulary: Vocabulary) -> Encode:
     detokenizer = MosesDetokenizer("en")
-    return lambda sentences: vocabulary.encode([detokenizer.detokenize(sentence.split()) for sentence in sentences])
+    # GLUE's texts were never escaped for Moses: an &amp; in them is text
+    return lambda sentences: vocabulary.encode(
+        [detokenizer.detokenize(sentence.split(), unescape=False) for sentence in sentences])
 
 
 def _inputs(task: GlueTask) -> list[str]:

@@ -8,8 +8,8 @@ import pytest
 
 from fairseq_palbert.glue.tasks import GlueTask, glue_task
 from fairseq_palbert.tasks.binarized import BinarizedFolder
-from preprocess.binarize import binarize
 from fairseq_palbert.tokenization import Vocabulary
+from preprocess.binarize import binarize
 from preprocess.raw import Example, read_examples
 
 EOS, SPECIAL = 2, 4

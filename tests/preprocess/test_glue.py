@@ -9,6 +9,7 @@ import pytest
 
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.glue.tasks import TASKS
+from fairseq_palbert.tokenization import Vocabulary
 from preprocess import glue
 from preprocess.glue import main
 
@@ -78,6 +79,54 @@ def test_the_places_come_from_the_environment(run, out, write_raw, small_vocabul
     monkeypatch.setenv("VOCAB_DIR", str(small_vocabulary))
     run("--task", "RTE", raw=None, vocab=None)
     assert names(out) == ["RTE"]
+
+
+def sentences(folder, split: str = "train") -> list[list[int]]:
+    from fairseq.data.indexed_dataset import MMapIndexedDataset
+
+    data = MMapIndexedDataset(str(folder / "input0" / split))
+    return [data[row].tolist() for row in range(len(data))]
+
+
+@pytest.mark.parametrize("family, name, separators", [
+    ("bert", "wordpiece", 1), ("albert", "sentencepiece", 1), ("roberta", "gpt2_bpe", 2),
+])
+def test_any_familys_vocabulary_will_do(family, name, separators, run, out, write_raw, write_vocabulary, tmp_path):
+    write_raw("RTE")
+    vocabulary = write_vocabulary(family, tmp_path / family)
+    run("--task", "RTE", vocab=tmp_path / family)
+    record = json.loads((out / "RTE" / "glue.json").read_text())["tokenizer"]
+    assert record == vocabulary.record and (record["name"], record["separators"]) == (name, separators)
+    for part in ("input0", "input1"):
+        lines = (out / "RTE" / part / "dict.txt").read_text().splitlines()
+        assert [line.split()[0] for line in lines] == vocabulary.symbols
+    expected = vocabulary.encode([f"the cat {row} sentence1" for row in range(3)])
+    assert sentences(out / "RTE") == [ids.tolist() for ids in expected]
+
+
+def test_a_converted_folder_makes_the_data_of_what_it_was_made_of(run, out, write_raw, write_vocabulary, tmp_path):
+    write_raw("CoLA")
+    (tmp_path / "converted").mkdir()
+    write_vocabulary("roberta", tmp_path / "source").save(tmp_path / "converted")
+    made = []
+    for vocab in ("source", "converted"):
+        run("--task", "CoLA", "--overwrite", vocab=tmp_path / vocab)
+        made.append({file: (out / "CoLA" / file).read_bytes() for file in (
+            "glue.json", "input0/dict.txt", "input0/train.bin", "input0/train.idx")})
+    assert made[0] == made[1]
+    assert made[0]["input0/dict.txt"] == (tmp_path / "source" / "dict.txt").read_bytes()
+
+
+def test_detokenizing_undoes_spaced_punctuation_and_nothing_else(run, out, write_raw, small_vocabulary):
+    folder = write_raw("CoLA")
+    set_row(folder, b"0\t1\t\tThe cat , it 's said , sat ( twice ) on a &amp; b .", line=1)
+    run("--task", "CoLA", "--detokenize")
+    assert json.loads((out / "CoLA" / "glue.json").read_text())["detokenized"] is True
+    vocabulary = Vocabulary(small_vocabulary)
+    assert sentences(out / "CoLA")[0] == vocabulary.encode(["The cat, it's said, sat (twice) on a &amp; b."])[0].tolist()
+    run("--task", "CoLA", "--overwrite")
+    assert json.loads((out / "CoLA" / "glue.json").read_text())["detokenized"] is False
+    assert sentences(out / "CoLA")[0] != vocabulary.encode(["The cat, it's said, sat (twice) on a &amp; b."])[0].tolist()
 
 
 def test_splits_can_be_chosen(run, out, write_raw):

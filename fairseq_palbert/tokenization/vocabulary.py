@@ -98,7 +98,8 @@ class Vocabulary:
         known = sum(map(bool, map(FILLER.fullmatch, self.symbols)))
         fillers = [f"madeupword{number:04d}" for number in range(known, known + missing)]
         (folder / TOKENIZER_FILE).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
-        (folder / DICTIONARY_FILE).write_text(self.dictionary_text + written(fillers), encoding="utf-8")
+        dictionary = self.dictionary_text.removesuffix("\n") + "\n" + written(fillers) if fillers else self.dictionary_text
+        (folder / DICTIONARY_FILE).write_text(dictionary, encoding="utf-8")
 
 
 def _read(folder: Path) -> Native:

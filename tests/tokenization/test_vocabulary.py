@@ -143,6 +143,16 @@ def test_saving_for_a_longer_embedding_fills_the_dictionary_before_mask(family, 
         padded.save(tmp_path / "once", size)
 
 
+def test_a_dictionary_without_a_last_line_end_is_filled_all_the_same(write, tmp_path):
+    folder = write("gpt2_bpe")
+    (folder / "dict.txt").write_text((folder / "dict.txt").read_text().rstrip("\n"))
+    vocabulary = Vocabulary(folder)
+    vocabulary.save(tmp_path)
+    assert (tmp_path / "dict.txt").read_bytes() == (folder / "dict.txt").read_bytes()
+    vocabulary.save(tmp_path, len(vocabulary) + 1)
+    assert Vocabulary(tmp_path).symbols == [*vocabulary.symbols, "madeupword0000"]
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_fairseq_reads_the_dictionary_with_the_same_entries(family, write, tmp_path):
     from fairseq.data import Dictionary

@@ -1,4 +1,7 @@
-"""Shared fixtures: toy data, a small vocabulary, and the real data that a machine may have, found through GLUE_DIR and VOCAB_DIR alone."""
+"""Shared fixtures: toy data, a small vocabulary, and the real data that a machine may have.
+
+Real data is found through GLUE_DIR and VOCAB_DIR alone.
+"""
 
 import json
 import os

@@ -38,7 +38,9 @@ class PalbertConfig(StartConfig):
     encoder_attention_heads: Optional[int] = _preset("attention heads")
     encoder_max_positions: int = _flag(512, "most tokens of an example that have a position")
     encoder_embedding_dim: Optional[int] = _preset("embedding units E, projected to C (ALBERT)")
-    encoder_groups: Optional[int] = _preset("groups of weights that the layers share evenly (ALBERT: 1, others: a group a layer)")
+    encoder_groups: Optional[int] = _preset(
+        "groups of weights that the layers share evenly (ALBERT: 1, others: a group a layer)"
+    )
     encoder_inner_layers: Optional[int] = _preset("Transformer layers of a group, all applied as one layer")
     encoder_segments: Optional[int] = _preset("segments that have an embedding, 0 for none")
     encoder_norm_eps: Optional[float] = _preset("epsilon of LayerNorm")

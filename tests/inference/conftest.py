@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
+from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
 
 PADDING = 1
 

@@ -5,8 +5,8 @@ import itertools
 import pytest
 import torch
 
-from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
+from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
 
 LAMBDA_MODULES = [
     {"lambda_module": "linear"},

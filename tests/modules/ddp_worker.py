@@ -13,8 +13,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 sys.modules["fairseq"] = None  # as if it were not installed: these modules do without, and importing it takes seconds
 
-from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier  # noqa: E402
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape  # noqa: E402
+from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier  # noqa: E402
 from fairseq_palbert.ponder.objective import PonderObjective  # noqa: E402
 
 SHAPE = EncoderShape(vocabulary=17, padding_id=1, separator_id=2, max_positions=9, layers=3, hidden=8, ffn_hidden=12, heads=2)

@@ -3,13 +3,14 @@
 import pytest
 from torch import nn
 
-from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
+from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
 from fairseq_palbert.optim.parts import tag_parameters
 
 
 def network(**heads) -> PonderingClassifier:
-    shape = EncoderShape(vocabulary=11, padding_id=1, separator_id=2, max_positions=8, layers=3, hidden=4, ffn_hidden=8, heads=2)
+    shape = EncoderShape(vocabulary=11, padding_id=1, separator_id=2, max_positions=8, layers=3, hidden=4,
+                         ffn_hidden=8, heads=2)
     return PonderingClassifier(Encoder(shape), HeadsShape(outputs=2, **heads))
 
 

@@ -11,8 +11,8 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
+from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
 from fairseq_palbert.optim.parts import tag_parameters
 from fairseq_palbert.optim.ponder_adam import PonderAdamConfig
 
@@ -38,7 +38,8 @@ def network() -> PonderingClassifier:
 def make_network() -> PonderingClassifier:
     """The same weights at every call, with dropout off."""
     torch.manual_seed(0)
-    shape = EncoderShape(vocabulary=11, padding_id=1, separator_id=2, max_positions=8, layers=3, hidden=4, ffn_hidden=8, heads=2)
+    shape = EncoderShape(vocabulary=11, padding_id=1, separator_id=2, max_positions=8, layers=3, hidden=4,
+                         ffn_hidden=8, heads=2)
     network = PonderingClassifier(Encoder(shape), HeadsShape(outputs=2, classifier_dropout=0.0))
     tag_parameters(network)
     return network

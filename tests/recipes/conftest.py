@@ -58,7 +58,9 @@ case "$call" in
         echo "preprocess: error: offline" >&2
         exit 1
         ;;
-    *"checkpoints.py resume"*) if [[ -e "$3/checkpoint_last.pt" ]]; then cut -d " " -f 1 "$3/checkpoint_last.pt"; else echo 0; fi ;;
+    *"checkpoints.py resume"*)
+        if [[ -e "$3/checkpoint_last.pt" ]]; then cut -d " " -f 1 "$3/checkpoint_last.pt"; else echo 0; fi
+        ;;
     *"checkpoints.py best"*) cut -d " " -f 2 "$3" ;;
     *"checkpoints.py config"*) sed "s/.* /lr: /" "$3" && echo "  encoder_layers: 7" ;;
     *) exec REAL_PYTHON "$@" ;;

@@ -169,8 +169,8 @@ def assembled():
     from fairseq_palbert.modules.encoder import Encoder, EncoderShape
     from fairseq_palbert.tasks.dataset import GlueDataset, TokenizedSplit
 
-    encoder = Encoder(EncoderShape(vocabulary=4, padding_id=1, separator_id=2, max_positions=1, layers=1, hidden=1, ffn_hidden=1,
-                                   heads=1, segments=2))
+    encoder = Encoder(EncoderShape(vocabulary=4, padding_id=1, separator_id=2, max_positions=1, layers=1, hidden=1,
+                                   ffn_hidden=1, heads=1, segments=2))
 
     def call(vocabulary: Vocabulary, examples: list[tuple[str, ...]], limit: int) -> list[tuple[list[int], list[int]]]:
         columns = [_Sentences(vocabulary.encode(column)) for column in zip(*examples, strict=True)]

@@ -53,14 +53,9 @@ DEFAULTS = {
     "type_vocab_size": 2, "max_position_embeddings": 512, "layer_norm_eps": 1e-12, "num_hidden_groups": 1,
     "inner_group_num": 1, "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1,
 }
-DEFAULTS_OF = {
-    "albert": {"hidden_act": "gelu_new", "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
-    "roberta": {"pad_token_id": 1},
-}
 # settings that change what the encoder computes, and the one value of each that ours computes
 FIXED = {"is_decoder": False, "add_cross_attention": False, "position_embedding_type": "absolute", "pruned_heads": {},
          "quantization_config": None}
-FIXED_OF = {"roberta": {"pad_token_id": 1}}  # positions are counted from the row behind that of the padding
 BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # numbers from 0, and zeros: no weights
 PARTS = ("embeddings.", "encoder.", "pooler.")
 OLD_LEAVES = {"gamma": "weight", "beta": "bias"}  # of LayerNorm in early checkpoints
@@ -102,11 +97,11 @@ def settings_of(path: Path, config: Mapping[str, Any], family: Family) -> tuple[
     Raises UserError, which names the file ``path``, by the first setting that is missing, malformed, or that this plugin
     cannot represent exactly.
     """
-    config = DEFAULTS | DEFAULTS_OF.get(family.name, {}) | dict(config)
-    for theirs, value in (FIXED | FIXED_OF.get(family.name, {})).items():
+    config = {**DEFAULTS, **family.defaults, **config}
+    for theirs, value in {**FIXED, **family.fixed}.items():
         if config.get(theirs) not in (None, value):
             raise UserError(f"{path}: {theirs} is {config[theirs]!r}, and this plugin computes {value!r} alone")
-    factorised = FACTORISED if family.name == "albert" else {}
+    factorised = FACTORISED if family.factorised else {}
     settings = {ours: None for ours in FACTORISED}
     for ours, theirs in (SIZES | factorised).items():
         settings[ours] = _number(path, config, theirs, int)
@@ -124,9 +119,9 @@ def settings_of(path: Path, config: Mapping[str, Any], family: Family) -> tuple[
 def _check_sizes(path: Path, family: Family, settings: Mapping[str, Any]) -> None:
     """Raises UserError for sizes of which no encoder of the family can be built here."""
     layers, hidden, heads = (settings[f"encoder_{name}"] for name in ("layers", "embed_dim", "attention_heads"))
-    if family.name == "roberta" and settings["encoder_segments"] > 1:
-        raise UserError(f"{path}: type_vocab_size is {settings['encoder_segments']}, and a roberta of this plugin has 1 at "
-                        "most: its tokenizer tells no second segment")
+    if settings["encoder_segments"] > 1 and not family.tells_segments:
+        raise UserError(f"{path}: type_vocab_size is {settings['encoder_segments']}, and a {family.name} of this plugin has 1 "
+                        "at most: its tokenizer tells no second segment")
     if settings["encoder_max_positions"] < 1:
         raise UserError(f"{path}: max_position_embeddings is {settings['encoder_max_positions'] + family.first_position}, of "
                         f"which a {family.name} never uses the first {family.first_position}")
@@ -198,7 +193,7 @@ def _adds_nothing(weights: Mapping[str, Tensor], family: Family) -> bool:
     """Whether these are weights of a family without segments, whose table of one row is zero, as fairseq's RoBERTa on the
     Hub has it."""
     segments = weights.get(SEGMENTS)
-    return not family.presets["base"]["encoder_segments"] and segments is not None and len(segments) == 1 and not segments.any()
+    return not family.tells_segments and segments is not None and len(segments) == 1 and not segments.any()
 
 
 def read_weights(folder: Path) -> tuple[dict[str, Tensor], tuple[Path, ...]]:

@@ -31,10 +31,9 @@ def check_expressible(name: str, family: Family, shape: EncoderShape, vocabulary
     if not grouped and (shape.groups not in (None, shape.layers) or shape.inner_layers != 1):
         raise UserError(f"{name}: layers of {family.name} share no weights in transformers, and this model has "
                         f"--encoder-groups or --encoder-inner-layers: it cannot be written so")
-    projects = "embed_projection" in family.tensors
-    if projects != (shape.embedding is not None):
-        raise UserError(f"{name}: embeddings of {family.name} are {'' if projects else 'not '}projected in transformers, "
-                        f"unlike those of this model (--encoder-embedding-dim): it cannot be written so")
+    if family.factorised != (shape.embedding is not None):
+        raise UserError(f"{name}: embeddings of {family.name} are {'' if family.factorised else 'not '}projected in "
+                        f"transformers, unlike those of this model (--encoder-embedding-dim): it cannot be written so")
 
 
 def write_encoder(folder: Path, family: Family, shape: EncoderShape, weights: Mapping[str, Tensor],

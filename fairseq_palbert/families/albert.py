@@ -43,4 +43,5 @@ FAMILY = Family(
         "layers.{layer}.output_norm": f"{LAYER}.full_layer_layer_norm",
         "pooler": "pooler",
     },
+    defaults={"hidden_act": "gelu_new", "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
 )

@@ -21,4 +21,6 @@ FAMILY = Family(
         "tiny": preset(6, 64, 4),
     },
     tensors=bert.TENSORS,
+    defaults={"pad_token_id": 1},
+    fixed={"pad_token_id": 1},  # positions are counted from the row behind that of the padding
 )

@@ -30,18 +30,19 @@ def keep(run: Path, name: str, out: Path, predictions: bool) -> list[Path]:
     for seed, scores in seeds.items():
         if not scores:
             print(f"{seed} is not scored yet: left out", file=sys.stderr)
-    return [_keep_seed(run, seed, scores, out / name, predictions) for seed, scores in seeds.items() if scores]
+    commands = {seed: shlex.split((seed / "command").read_text()) for seed, scores in seeds.items() if scores}
+    kept = {seed: portable(words, run) for seed, words in commands.items()}  # all of them before anything is written
+    return [_keep_seed(seed, seeds[seed], words, kept[seed], out / name, predictions) for seed, words in commands.items()]
 
 
-def _keep_seed(run: Path, seed: Path, scores: list[Path], out: Path, predictions: bool) -> Path:
-    words = shlex.split((seed / "command").read_text())
+def _keep_seed(seed: Path, scores: list[Path], words: list[str], command: str, out: Path, predictions: bool) -> Path:
     folder = out / METHODS[_value(words, "--criterion")] / _value(words, "--glue-task") / seed.name
     files = scores + [path.with_name("predictions.tsv") for path in scores if predictions]
     for path in files:
         target = folder / path.relative_to(seed)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
-    (folder / "command").write_text(portable(words, run) + "\n")
+    (folder / "command").write_text(command + "\n")
     return folder
 
 

@@ -51,7 +51,7 @@ def test_a_seed_without_scores_is_named(run, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("change, message", [
-    (lambda run: (run / "seed1" / "command").write_text("train data --glue-task RTE --criterion ponder_classification /a/b"),
+    (lambda run: (run / "seed2" / "command").write_text("train data --glue-task RTE --criterion ponder_classification /a/b"),
      "a path of this machine, /a/b"),
     (lambda run: run.rename(run.with_name("moved")), "has no seed.*/scores"),
 ])
@@ -59,3 +59,4 @@ def test_nothing_to_keep_and_foreign_paths_are_one_line(run, tmp_path, change, m
     change(run)
     with pytest.raises(SystemExit, match=message):
         keep_results.main([str(run), "minilm", "--out", str(tmp_path / "kept")])
+    assert not (tmp_path / "kept").exists()

@@ -36,7 +36,8 @@
 #   NUM_GPUS        GPUs of this machine to train on (default: 1 where there is one, else 0)
 #   CPU_WORKERS     processes over gloo to train on instead (default 0: one, without gloo)
 #   UPDATE_FREQ     batches that make up one update (default 1), each that much smaller
-#   MAX_UPDATE MAX_EPOCH LR LAMBDA_LR BETA PRIOR_LAMBDA BATCH WARMUP PATIENCE WEIGHT_DECAY DROPOUT MAX_POSITIONS CLIP_NORM
+#   MAX_UPDATE MAX_EPOCH LR LAMBDA_LR BETA PRIOR_LAMBDA BATCH LENGTH_POOL WARMUP PATIENCE WEIGHT_DECAY DROPOUT
+#   MAX_POSITIONS CLIP_NORM
 #                   in place of the row in recipes/hyperparameters.tsv; the learning rate decays over MAX_UPDATE, or over
 #                   MAX_EPOCH epochs where only that is given
 #   SEARCH_LR SEARCH_LAMBDA_LR SEARCH_BETA
@@ -115,8 +116,9 @@ read_settings() {
     WEIGHT_DECAY="${WEIGHT_DECAY:-${SETTING[weight_decay]}}"
     DROPOUT="${DROPOUT:-${SETTING[dropout]}}"
     MAX_POSITIONS="${MAX_POSITIONS:-${SETTING[max_positions]}}"
+    LENGTH_POOL="${LENGTH_POOL:-${SETTING[length_pool]}}"
     CLIP_NORM="${CLIP_NORM:-${SETTING[clip_norm]}}"
-    positive BATCH MAX_POSITIONS ${PATIENCE:+PATIENCE}
+    positive BATCH LENGTH_POOL MAX_POSITIONS ${PATIENCE:+PATIENCE}
     if [[ "$SELECT_ON" = valid ]]; then
         HOLDOUT_FRACTION=0
     fi
@@ -153,7 +155,7 @@ model_flags() {
     [[ "$TASK" != MNLI ]] || valid="valid,valid1"
     [[ "$SELECT_ON" = valid ]] || valid="holdout,$valid"
     FLAGS=(
-        --task glue --glue-task "$TASK" --max-positions "$MAX_POSITIONS"
+        --task glue --glue-task "$TASK" --max-positions "$MAX_POSITIONS" --length-pool "$LENGTH_POOL"
         --holdout-fraction "$HOLDOUT_FRACTION" --valid-subset "$valid" ${TRAIN_EXAMPLES:+--train-examples "$TRAIN_EXAMPLES"}
         --arch "$ARCH" "${ENCODER_FLAGS[@]}" --dropout "$DROPOUT" --attention-dropout "$DROPOUT"
         --optimizer ponder_adam --adam-betas "${SETTING[adam_betas]}" --adam-eps "${SETTING[adam_eps]}"

@@ -10,8 +10,6 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ..glue.assembly import example, kept_lengths, mark_count
 
-POOL = 50  # batches of training examples that are sorted by length together
-
 
 @dataclass(frozen=True)
 class TokenizedSplit:
@@ -35,11 +33,14 @@ class GlueDataset(FairseqDataset):
     where labels are known, ``nsentences``, ``ntokens``, and ``examples``, the number of examples of the whole split.
     """
 
-    def __init__(self, split: TokenizedSplit, ids: np.ndarray, dictionary: Dictionary, max_positions: int, shuffle: bool):
+    def __init__(self, split: TokenizedSplit, ids: np.ndarray, dictionary: Dictionary, max_positions: int, shuffle: bool,
+                 length_pool: int = 1):
+        """``length_pool``: how many batches of shuffled examples are sorted by length together; 1 sorts none."""
         self.split = split
         self.ids = ids
         self.dictionary = dictionary
         self.shuffle = shuffle
+        self.length_pool = length_pool
         marks = mark_count(len(split.sentences), split.separators)
         lengths = [np.asarray(sentences.sizes)[ids] - 1 for sentences in split.sentences]  # the </s> counts as a mark
         if len(lengths) == 1:
@@ -84,10 +85,10 @@ class GlueDataset(FairseqDataset):
         return np.argsort(self.sizes, kind="stable")
 
     def batch_by_size(self, indices, max_tokens=None, max_sentences=None, required_batch_size_multiple=1):
-        """As fairseq's, after sorting shuffled examples by length within pools of ``POOL`` batches: what meets in a batch
-        stays random, and little of it is padding (fairseq shuffles the batches themselves afterwards)."""
-        if self.shuffle:
-            pool = POOL * (max_sentences or max(1, max_tokens // max(1, int(self.sizes.mean()))))
+        """As fairseq's, after sorting shuffled examples by length within pools of ``length_pool`` batches (fairseq shuffles
+        the batches themselves afterwards): little of a batch is padding, and its examples are less of a random sample."""
+        if self.shuffle and self.length_pool > 1:
+            pool = self.length_pool * (max_sentences or max(1, max_tokens // max(1, int(self.sizes.mean()))))
             pools = np.arange(len(indices)) // pool
             indices = indices[np.lexsort((self.sizes[indices], pools))]
         return super().batch_by_size(indices, max_tokens, max_sentences, required_batch_size_multiple)

@@ -45,6 +45,11 @@ class GlueConfig(FairseqDataclass):
         default=None,
         metadata={"help": "train on this many rows of a seeded shuffle of train, the same for every --seed (default: all)"},
     )
+    length_pool: int = field(
+        default=1,
+        metadata={"help": "batches of shuffled training examples that are sorted by length together: saves padding, and makes "
+                          "each batch less of a random sample, which may cost score; 1 sorts none"},
+    )
     seed: int = II("common.seed")
     valid_subset: str = II("dataset.valid_subset")
     ignore_unused_valid_subsets: Optional[bool] = II("dataset.ignore_unused_valid_subsets")
@@ -89,7 +94,8 @@ class GlueSentenceTask(FairseqTask):
         """
         loaded = self.folder.load("train" if split == HOLDOUT else split)
         ids = self._ids(split, len(loaded))
-        dataset = GlueDataset(loaded, ids, self.source_dictionary, self.cfg.max_positions, shuffle=split == "train")
+        dataset = GlueDataset(loaded, ids, self.source_dictionary, self.cfg.max_positions, shuffle=split == "train",
+                              length_pool=self.cfg.length_pool)
         part = "" if len(ids) == len(loaded) else f" of the {len(loaded)} rows of train, by a seeded shuffle"
         logger.info(f"{self.glue_task.name} {split}: {len(dataset)} examples{part}, {dataset.truncated} of them truncated "
                     f"to {self.cfg.max_positions} tokens")
@@ -171,6 +177,8 @@ def _check_config(cfg: GlueConfig, task) -> None:
         raise UserError(f"--train-examples {cfg.train_examples}: at least 1, or leave it out to train on all")
     if cfg.max_positions < 8:
         raise UserError(f"--max-positions {cfg.max_positions}: at least 8 tokens are needed for a pair and its marks")
+    if cfg.length_pool < 1:
+        raise UserError(f"--length-pool {cfg.length_pool}: at least 1, which sorts nothing")
     missing = [split for split in task.valid_splits if split not in cfg.valid_subset.split(",")]
     if "valid" in cfg.valid_subset.split(",") and missing and not cfg.ignore_unused_valid_subsets:
         splits = ",".join(task.valid_splits)

@@ -43,6 +43,7 @@ def test_composes_with_the_settings_of_the_table(name):
     assert config.model.dropout == config.model.attention_dropout == float(row["dropout"])
     assert config.optimization.clip_norm == float(row["clip_norm"])
     assert config.task.max_positions == int(row["max_positions"])
+    assert config.task.get("length_pool", 1) == int(row["length_pool"])
 
 
 def test_trains(make_toy_data, tmp_path):

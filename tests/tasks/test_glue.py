@@ -76,13 +76,15 @@ def test_training_order_changes_by_epoch_and_repeats_by_seed(folders):
     assert order(1) != order(1, seed=5)
 
 
-def test_training_batches_hold_examples_of_similar_length(make_toy_data, tmp_path):
+def test_training_batches_are_random_and_hold_similar_lengths_on_demand(make_toy_data, tmp_path):
     folder = make_toy_data(tmp_path / "data", "MRPC", {"train": 2000})
-    train = batches(make_task(folder, "MRPC"), "train")
-    tokens = sum(batch["ntokens"] for batch in train)
-    padded = sum(batch["net_input"]["src_tokens"].numel() for batch in train)
-    assert padded < 1.1 * tokens
-    assert sorted(i for batch in train for i in batch["id"].tolist()) == list(range(2000))
+    padding = {}
+    for pool in (1, 50):
+        train = batches(make_task(folder, "MRPC", length_pool=pool), "train")
+        tokens = sum(batch["ntokens"] for batch in train)
+        padding[pool] = sum(batch["net_input"]["src_tokens"].numel() for batch in train) / tokens
+        assert sorted(i for batch in train for i in batch["id"].tolist()) == list(range(2000))
+    assert padding[50] < 1.1 and padding[1] > 1.3
 
 
 def test_holdout_and_train_share_the_training_set(folders):

@@ -206,6 +206,7 @@ OPTIONS = {
     "--label-order 0,2": {"label_order": "0,2"},
     "--holdout-fraction 1.5": {"holdout_fraction": 1.5},
     "--train-examples 0": {"train_examples": 0},
+    "--length-pool 0": {"length_pool": 0},
     "--max-positions 4": {"max_positions": 4},
     "pass --valid-subset valid,valid1": {"name": "MNLI"},
 }

@@ -2,7 +2,6 @@
 ``python -m preprocess.convert_checkpoint --help``."""
 
 import argparse
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -20,17 +19,19 @@ from fairseq_palbert.models.architectures import BARE
 from fairseq_palbert.models.palbert import ENCODER_FIELDS, PalbertConfig
 from fairseq_palbert.tasks.same_tokenizer import fingerprint
 from fairseq_palbert.tokenization import Vocabulary
+from fairseq_palbert.tokenization.native import SPECIAL
+from fairseq_palbert.tokenization.vocabulary import DICTIONARY_FILE
 
 from . import export_checkpoint
 from .encoder_source import TOKENS, EncoderSource
 from .folder import check_replaceable, written_folder
 from .hub import fetch
 from .hugging_face import CONFIG_FILE, read_hugging_face
-from .stock_roberta import ARCHIVES, DICTIONARY_FILE, MODEL_FILE, read_stock, unpacked
+from .stock_roberta import ARCHIVES, MODEL_FILE, read_stock, unpacked
+from .transfer import file_sha256
 
 CONVERSION_FILE = "conversion.json"
 REMEDY = "give its own by --vocab"
-SPECIALS = 4  # that begin every dictionary of fairseq
 DROPOUTS = ("dropout", "attention_dropout", "activation_dropout")
 
 
@@ -87,7 +88,7 @@ def _stock_vocabulary(source: str, vocab: str | Path | None) -> Vocabulary:
 def _check_vocabulary(found: EncoderSource, vocabulary: Vocabulary, rows: int) -> None:
     """Raises UserError where the rows of the token embedding are not those of the vocabulary."""
     if found.dictionary is not None:
-        theirs = _dictionary(found.dictionary).symbols[SPECIALS:-1]
+        theirs = _dictionary(found.dictionary).symbols[SPECIAL:-1]
         for place, (their, our) in enumerate(zip(theirs, vocabulary.symbols)):
             if their != our:
                 raise UserError(f"{found.name}: line {place + 1} of its dict.txt is {their!r}, where the vocabulary has "
@@ -127,7 +128,7 @@ def _account(source: str, found: EncoderSource, vocabulary: Vocabulary) -> dict[
     arch, flags = arch_and_flags(found.family, found.settings)
     return {
         "source": source,
-        "sha256": {path.name: _sha256(path) for path in found.files},
+        "sha256": {path.name: file_sha256(path) for path in found.files},
         "family": found.family.name,
         "arch": arch,
         "flags": flags,
@@ -152,11 +153,6 @@ def _differing(preset: Mapping[str, Any], settings: Mapping[str, Any]) -> list[s
     """The settings that an architecture of this preset would have otherwise."""
     defaults = PalbertConfig()
     return [name for name in ENCODER_FIELDS.values() if settings[name] != preset.get(name, getattr(defaults, name))]
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _print(out: Path, conversion: Mapping[str, Any]) -> None:

@@ -3,7 +3,6 @@
 The command is ``python -m preprocess.convert_checkpoint --to safetensors`` or ``--to hugging-face``.
 """
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
@@ -31,6 +30,7 @@ from fairseq_palbert.tokenization import Vocabulary
 from .encoder_source import POOLER, SEGMENTS, TOKENS, shape_of
 from .folder import check_replaceable, written_folder
 from .hugging_face_folder import check_expressible, write_encoder, write_tokenizer
+from .transfer import file_sha256
 
 EXPORT_FILE = "export.json"
 POOLERS = NETWORK + "pooler.copies."
@@ -166,10 +166,8 @@ def _remarks(family: Family, weights: dict[str, Tensor], last_pooler: int | None
 def _write_account(folder: Path, checkpoint: Path, written: Iterable[str], left_out: Iterable[str],
                    remarks: Iterable[str] = ()) -> str:
     """Writes what became of every tensor, and returns it in a few lines."""
-    with open(checkpoint, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    account = {"checkpoint": str(checkpoint), "sha256": digest, "written": list(written), "left_out": list(left_out),
-               "remarks": list(remarks)}
+    account = {"checkpoint": str(checkpoint), "sha256": file_sha256(checkpoint), "written": list(written),
+               "left_out": list(left_out), "remarks": list(remarks)}
     (folder / EXPORT_FILE).write_text(json.dumps(account, indent=2) + "\n")
     return "\n".join([f"tensors written: {_counted(written)}", f"tensors left out: {_counted(left_out)}", *remarks])
 

@@ -14,10 +14,11 @@ from fairseq_palbert.errors import UserError
 from fairseq_palbert.families import FAMILIES
 from fairseq_palbert.models.starting_weights import ENCODER
 from fairseq_palbert.models.stock_checkpoint import encoder_from_stock, is_stock, model_settings, read_checkpoint
+from fairseq_palbert.tokenization.vocabulary import DICTIONARY_FILE
 
 from .encoder_source import POOLER, TOKENS, EncoderSource, check_tensor, expected_tensors, shape_of
 
-MODEL_FILE, DICTIONARY_FILE = "model.pt", "dict.txt"
+MODEL_FILE = "model.pt"
 ARCHIVES = (".tar.gz", ".tgz", ".tar")
 SAME_NAME = ("encoder_layers", "encoder_embed_dim", "encoder_ffn_embed_dim", "encoder_attention_heads", "activation_fn",
              "dropout", "attention_dropout", "activation_dropout")

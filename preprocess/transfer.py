@@ -56,12 +56,16 @@ def download(url: str, target: str | Path, size: int | None = None, sha256: str 
     return target
 
 
+def file_sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _mismatch(path: Path, size: int | None, sha256: str | None) -> str | None:
     if size is not None and path.stat().st_size != size:
         return f"has {path.stat().st_size} bytes instead of {size}"
     if sha256 is not None:
-        with open(path, "rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = file_sha256(path)
         if found != sha256:
             return f"has the SHA-256 {found} instead of {sha256}"
     return None

@@ -59,6 +59,16 @@ def test_padding_changes_nothing(settings):
     torch.testing.assert_close(padded[1:, :3], run(encoder, PAIR[1:, :3]))
 
 
+@pytest.mark.parametrize("tokens, rows", [(PAIR, 9), (PAIR[1:], 3), (PAIR[:1], 6)])
+def test_nothing_but_attention_computes_with_padding(tokens, rows):
+    encoder, seen = make(), []
+    for layer in encoder.layers:
+        for linear in (layer.qkv_proj, layer.out_proj, layer.fc1, layer.fc2):
+            linear.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].numel() // inputs[0].shape[-1]))
+    run(encoder, tokens)
+    assert seen == [rows] * 4 * encoder.depth
+
+
 def test_the_first_token_takes_the_first_position():
     encoder = make(first_position=2, max_positions=6)
     assert len(encoder.embed_positions.weight) == 8

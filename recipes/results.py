@@ -1,11 +1,11 @@
 """Mean ± standard deviation over seeds of what recipes have scored.
 
-    python recipes/results.py RUN_DIR... [--out results.tsv] [--markdown]
+    python recipes/results.py RUN_DIR... [--metric f1] [--out results.tsv] [--markdown]
 
 Reads RUN_DIR/seed*/scores/SPLIT/scores.jsonl; a row is one run folder, split and exit rule. The standard deviation is the
-sample's (n - 1); one seed has none. --markdown prints a table for a page instead: RUN_DIR is METHOD/TASK, a row is a method
-and an exit rule, a column a task (and split, where that is not valid), and a cell has the score in per cent, the mean exit
-layer, and its part of all layers.
+sample's (n - 1); one seed has none. The score is GLUE's official one, or the --metric that is named. --markdown prints a
+table for a page instead: RUN_DIR is METHOD/TASK, a row is a method and an exit rule, a column a task (and split, where that
+is not valid), and a cell has the score in per cent, the mean exit layer, and its part of all layers.
 """
 
 import argparse
@@ -20,15 +20,19 @@ COLUMNS = ("score", "mean_exit", "layer_speedup", "layers_used")
 PERCENT = 100
 
 
-def collect(runs: list[Path]) -> dict[tuple[Path, str, str], list[dict]]:
-    """The scores of every seed, by (run folder, split, rule), in the order found."""
+def collect(runs: list[Path], metric: str = "score") -> dict[tuple[Path, str, str], list[dict]]:
+    """The scores of every seed, by (run folder, split, rule), in the order found.
+
+    Exits with one line where labelled examples were scored, but not by this metric."""
     found = defaultdict(list)
     for run in runs:
         for path in sorted(run.glob("seed*/scores/*/scores.jsonl")):
             for line in path.read_text().splitlines():
                 record = json.loads(line)
+                if record["metrics"] and metric not in record["metrics"]:
+                    sys.exit(f"results.py: error: {path} has no {metric}: choose from {', '.join(sorted(record['metrics']))}")
                 found[run.resolve(), path.parent.name, rule_of(record)].append({
-                    "score": record["metrics"].get("score"),
+                    "score": record["metrics"].get(metric),
                     "mean_exit": record["mean_exit"],
                     "layer_speedup": record["layer_speedup"],
                     "layers_used": record["mean_exit"] / len(record["exit_histogram"]),
@@ -102,10 +106,11 @@ def _cell(row: dict, column: str, scale: float = 1) -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Mean ± standard deviation over seeds of what recipes have scored.")
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN_DIR")
+    parser.add_argument("--metric", default="score", help="such as accuracy or pearson (default: score, GLUE's official one)")
     parser.add_argument("--out", type=Path, help="write the unrounded table there, tab-separated")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table, tasks side by side")
     args = parser.parse_args(arguments)
-    rows = summarise(collect(args.runs))
+    rows = summarise(collect(args.runs, args.metric))
     if not rows:
         sys.exit(f"results.py: error: no seed*/scores/*/scores.jsonl in {', '.join(map(str, args.runs))}: "
                  "nothing was scored there")

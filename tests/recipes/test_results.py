@@ -14,7 +14,7 @@ def scored(tmp_path):
     def write(run: str, seed: int, split: str, score: float | None, threshold: float | None = 0.5):
         folder = tmp_path / run / f"seed{seed}" / "scores" / split
         folder.mkdir(parents=True, exist_ok=True)
-        metrics = {} if score is None else {"score": score}
+        metrics = {} if score is None else {"score": score, "f1": score / 2}
         record = {"rule": "q_exit", "threshold": threshold, "metrics": metrics, "mean_exit": 2 + seed, "layer_speedup": 1.5,
                   "exit_histogram": [0] * 8}
         with open(folder / "scores.jsonl", "a") as file:
@@ -42,6 +42,14 @@ def test_rules_splits_and_runs_stay_apart(scored, capsys, tmp_path):
                      ["MNLI", "valid", "q_exit:0.5", "1", "60.00"], ["MNLI", "valid1", "q_exit:0.5", "1", "70.00"]]
     header, first = (line.split("\t") for line in (tmp_path / "results.tsv").read_text().splitlines()[:2])
     assert dict(zip(header, first, strict=True))["score"] == "0.5"
+
+
+def test_another_metric_than_the_official_score(scored):
+    run = scored("MRPC", 1, "valid", 0.8)
+    row, = results.summarise(results.collect([run], "f1"))
+    assert row["score"] == 0.4
+    with pytest.raises(SystemExit, match="has no pearson: choose from f1, score"):
+        results.main([str(run), "--metric", "pearson"])
 
 
 def test_a_split_without_labels_has_no_score(scored):

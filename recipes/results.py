@@ -41,7 +41,9 @@ def collect(runs: list[Path], metric: str = "score") -> dict[tuple[Path, str, st
 
 
 def rule_of(record: dict) -> str:
-    """The rule as it is given to --exit: its name, and its threshold where it has one."""
+    """The rule as it is given to --exit; records of older versions have its name and threshold instead."""
+    if "exit" in record:
+        return record["exit"]
     return record["rule"] if record["threshold"] is None else f"{record['rule']}:{record['threshold']:g}"
 
 

@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
     _check_run(options)
     model = load_model(options.checkpoint, options.data, options.glue_task)
     for rule in rules:
-        rule.check(model.network.depth, model.network.halts)
+        rule.check(model.network)
     split = load_split(model.task, options.split)
     title = f"{model.task.glue_task.name}, {split.name}: {len(split.sentences)} examples"
     with staged(options.out) as folder:
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> None:
             write_summary(options.tensorboard_logdir / f"score_{split.name}", model.updates, layers, scored, plots)
     remarks = [] if layers.scores else ["This split has no labels: predictions only, no metrics."]
     if not model.network.halts:
-        remarks.append("This model has no halting logits (--lambda-module none): no posterior, and fixed exits alone.")
+        remarks.append("This model has no halting logits (--lambda-module none): no posterior, and no exit rule that reads them.")
     print(title, *remarks, layer_table(layers), score_table(scored, layers), f"Written to {options.out}", sep="\n\n")
 
 

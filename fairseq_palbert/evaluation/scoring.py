@@ -46,6 +46,7 @@ class Scorer:
         decisions, seconds = self._timed(rule)
         layers = decisions.exit_layers.numpy()
         return Scored(rule, decisions, {
+            "exit": rule.spec,
             "rule": rule.name,
             "threshold": rule.parameter,
             "metrics": self._metrics(rule, decisions),

@@ -9,11 +9,19 @@ per sentence. Nobody asks a rule at layer N: there every sentence leaves.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Protocol, Self
 
 from torch import Tensor
 
 from ..errors import UserError
+
+
+class Model(Protocol):
+    """What decides whether a rule fits a model: N, K, and whether it has halting logits."""
+
+    depth: int
+    outputs: int
+    halts: bool
 
 
 @dataclass(frozen=True)
@@ -34,15 +42,16 @@ class Decisions:
 
 
 class Rule(ABC):
-    """What every rule has: its name, its form on the command line, and at most one number as its parameter.
+    """What every rule has: its name, its form on the command line, and the parameter that moves its exits.
 
     ``form`` is what a user types; ``parameter`` is None where the rule takes none; ``reads_halting`` says whether it is
-    shown halting logits.
+    shown halting logits, ``reads_classes`` whether it needs probabilities of classes.
     """
 
     name: ClassVar[str]
     form: ClassVar[str]
     reads_halting: ClassVar[bool] = False
+    reads_classes: ClassVar[bool] = False
     parameter: float | int | None = None
 
     @classmethod
@@ -50,11 +59,19 @@ class Rule(ABC):
     def parse(cls, parameter: str | None) -> Self:
         """The rule with the text behind the colon, None where there is no colon. Raises ValueError with the reason."""
 
-    def check(self, depth: int, halts: bool) -> None:
-        """Raises UserError where the rule does not fit a model of ``depth`` layers, with halting logits or without."""
-        if self.reads_halting and not halts:
+    def check(self, model: Model) -> None:
+        """Raises UserError where the rule does not fit the model."""
+        if self.reads_halting and not model.halts:
             raise self.refuse("it reads halting logits, and a model of --lambda-module none has none: choose fixed:K with "
-                              f"1 <= K <= {depth}")
+                              f"1 <= K <= {model.depth}, or a rule that reads the classifiers' answers")
+        if self.reads_classes and model.outputs == 1:
+            raise self.refuse("it reads the probabilities of classes, and a regression has none: choose patience:P:TOLERANCE, "
+                              f"or fixed:K with 1 <= K <= {model.depth}")
+
+    def check_layer(self, model: Model) -> None:
+        """Raises UserError where the parameter is a layer that the model does not have."""
+        if self.parameter > model.depth:
+            raise self.refuse(f"the model has {model.depth} layers, choose {self.name}:1 to {self.name}:{model.depth}")
 
     @property
     def spec(self) -> str:
@@ -70,9 +87,10 @@ class ExitRule(Rule):
 
     reads_logits: ClassVar[bool] = False
 
-    @abstractmethod
     def start(self, example_ids: Tensor) -> Tensor:
-        """What to remember before layer 1. Shape: ids [B], int64, of the examples in their split -> [B, ...]."""
+        """What to remember before layer 1, by default nothing, [B, 0]. Shape: ids [B], int64, of the examples in their
+        split -> [B, ...]."""
+        return example_ids.new_empty(len(example_ids), 0)
 
     @abstractmethod
     def leaves(self, seen: Seen, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,3 +103,11 @@ class AllDepthsRule(Rule):
     @abstractmethod
     def combine(self, halting_logits: Tensor, logits: Tensor) -> Tensor:
         """Shape: [N − 1, B], [N, B, K] -> outputs [B, K]."""
+
+
+def parse_fraction(parameter: str | None, reason: str) -> float:
+    """A number of 0..1 as it is typed; −0.0 becomes 0.0, one spelling for equal rules. Raises ValueError with the reason."""
+    fraction = float(parameter or "")
+    if not 0 <= fraction <= 1:
+        raise ValueError(reason)
+    return fraction + 0.0

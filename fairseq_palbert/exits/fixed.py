@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from .base import ExitRule, Seen
+from .base import ExitRule, Model, Seen
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,9 @@ class Fixed(ExitRule):
             raise ValueError("layers are counted from 1")
         return cls(k)
 
-    def check(self, depth: int, halts: bool) -> None:
-        super().check(depth, halts)
-        if self.parameter > depth:
-            raise self.refuse(f"the model has {depth} layers, choose fixed:1 to fixed:{depth}")
-
-    def start(self, example_ids: Tensor) -> Tensor:
-        """Nothing to remember: [B, 0]."""
-        return example_ids.new_empty(example_ids.shape[0], 0)
+    def check(self, model: Model) -> None:
+        super().check(model)
+        self.check_layer(model)
 
     def leaves(self, seen: Seen, state: Tensor) -> tuple[Tensor, Tensor]:
         return torch.full(state.shape[:1], seen.n >= self.parameter, device=state.device), state

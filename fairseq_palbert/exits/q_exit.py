@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
+from .base import parse_fraction
 from .cdf import CdfRule
 
 
@@ -22,10 +23,7 @@ class QExit(CdfRule):
 
     @classmethod
     def parse(cls, parameter: str | None) -> Self:
-        q = float(parameter or "")
-        if not 0 <= q <= 1:
-            raise ValueError("Q is a probability")
-        return cls(q + 0.0)  # −0.0 becomes 0.0: one spelling for equal rules
+        return cls(parse_fraction(parameter, "Q is a probability"))
 
     def thresholds(self, example_ids: Tensor) -> Tensor:
         return torch.full(example_ids.shape, self.parameter, dtype=torch.float64, device=example_ids.device)

@@ -2,12 +2,16 @@
 
 from ..errors import UserError
 from .base import Rule
+from .confidence import Confidence
+from .entropy import Entropy
 from .expectation import Expectation
 from .fixed import Fixed
+from .patience import Patience
 from .q_exit import QExit
+from .random import Random
 from .sampling import Sampling
 
-RULES = {rule.name: rule for rule in (QExit, Sampling, Expectation, Fixed)}
+RULES = {rule.name: rule for rule in (QExit, Sampling, Expectation, Patience, Entropy, Confidence, Fixed, Random)}
 
 
 def parse_rule(spec: str) -> Rule:

@@ -51,7 +51,7 @@ def decide(network: PonderingNetwork, rule: Rule, workload: Workload) -> Decisio
 
     The network is in evaluation mode and on the workload's device. Raises UserError for a rule that does not fit it.
     """
-    rule.check(network.depth, network.halts)
+    rule.check(network)
     places, outputs, exit_layers = [], [], []
     for batch, tokens in workload.batches():
         decided = decide_batch(network, rule, tokens, workload.ids_of(batch), workload.padding_id)

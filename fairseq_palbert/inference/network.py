@@ -9,9 +9,11 @@ from torch import Tensor
 
 
 class PonderingNetwork(Protocol):
-    """One depth at a time. The layers are 1..``depth``; ``initial_memory`` and ``halt`` are there where it ``halts``."""
+    """One depth at a time. The layers are 1..``depth``; ``outputs`` is K; ``initial_memory`` and ``halt`` are there where
+    it ``halts``."""
 
     depth: int
+    outputs: int
     halts: bool
 
     def embed(self, tokens: Tensor) -> Tensor:

@@ -62,6 +62,7 @@ class PonderingClassifier(nn.Module):
         self.encoder = encoder
         self.depth = encoder.depth
         self.heads_shape = heads
+        self.outputs = heads.outputs
         self.halts = heads.halts
         hidden = encoder.hidden_size
         self.pooler = DepthWise(lambda: nn.Linear(hidden, hidden), self.depth if heads.per_layer_pooler else 1)

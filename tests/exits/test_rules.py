@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.exits.replay import replay
-from fairseq_palbert.exits.sampling import splitmix64
+from fairseq_palbert.exits.uniform import splitmix64
 from fairseq_palbert.ponder.halting import cdf, exit_layer, log_posterior
 
 LOGITS = st.floats(-100, 100, width=32)

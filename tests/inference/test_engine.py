@@ -14,7 +14,7 @@ from fairseq_palbert.modules.lambda_module import LAMBDA_INPUTS, LAMBDA_MODULES,
 
 PADDING = 1
 SPECS = ["q_exit:0", "q_exit:0.3", "q_exit:0.5", "q_exit:0.9", "q_exit:1", "sampling:7", "expectation", "fixed:1",
-         "fixed:3", "fixed:5"]
+         "fixed:3", "fixed:5", "patience:0", "patience:1", "patience:4", "entropy:0.3", "confidence:0.8", "random:2.5"]
 
 
 def check_against_alone(network, rule, sentences, decided):
@@ -68,12 +68,20 @@ def test_always_and_never_leaving(make_network, make_sentences, bias, layer):
     check_against_alone(network, rule, sentences, decided)
 
 
-@pytest.mark.parametrize("spec", ["q_exit:0.5", "expectation", "sampling:0", "fixed:2"])
+@pytest.mark.parametrize("spec", ["q_exit:0.5", "expectation", "sampling:0", "fixed:2", "random:1.5"])
 @pytest.mark.parametrize("outputs, layers", [(1, 5), (3, 5), (2, 2), (1, 2)])
 def test_regression_more_classes_and_two_layers(make_network, make_sentences, spec, outputs, layers):
     network, sentences, rule = make_network(outputs=outputs, layers=layers), make_sentences(15), parse_rule(spec)
     decided = decide(network, rule, Workload(sentences, PADDING, 4))
     assert decided.outputs.shape == (15, outputs)
+    check_against_alone(network, rule, sentences, decided)
+
+
+@pytest.mark.parametrize("spec, outputs", [("patience:1:0.5", 1), ("patience:1", 3), ("entropy:0.9", 3), ("confidence:0.5", 3)])
+def test_rules_that_read_answers_need_no_halting_logits(make_network, make_sentences, spec, outputs):
+    network, sentences, rule = make_network(outputs=outputs, lambda_module=NO_LAMBDA), make_sentences(15), parse_rule(spec)
+    decided = decide(network, rule, Workload(sentences, PADDING, 4))
+    assert len(set(decided.exit_layers.tolist())) > 1, "the network is to let sentences leave at different layers"
     check_against_alone(network, rule, sentences, decided)
 
 

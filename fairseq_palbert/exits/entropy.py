@@ -1,0 +1,38 @@
+"""Entropy: leave once the classifier is sure, by the entropy of its probabilities."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from torch import Tensor
+
+from .base import ExitRule, Seen, parse_fraction
+
+
+@dataclass(frozen=True)
+class Entropy(ExitRule):
+    """Exit at the first n with H(softmax(ŷ_n)) / log K < S, 0 ≤ S ≤ 1, in float64: at S = 0 nobody leaves early, at S = 1
+    everybody whose probabilities are not exactly uniform leaves at layer 1.
+
+    Sources: DeeBERT (arXiv 2004.12993), whose threshold is S log K nats; FastBERT (arXiv 2004.02178), whose "speed" is S.
+    """
+
+    parameter: float
+    name: ClassVar[str] = "entropy"
+    form: ClassVar[str] = "entropy:S with 0 <= S <= 1"
+    reads_logits: ClassVar[bool] = True
+    reads_classes: ClassVar[bool] = True
+
+    @classmethod
+    def parse(cls, parameter: str | None) -> Self:
+        return cls(parse_fraction(parameter, "S is a part of the largest entropy"))
+
+    def leaves(self, seen: Seen, state: Tensor) -> tuple[Tensor, Tensor]:
+        return normalised_entropy(seen.logits) < self.parameter, state
+
+
+def normalised_entropy(logits: Tensor) -> Tensor:
+    """H(softmax(ŷ)) / log K of 0..1, in float64. Shape: [..., K] -> [...]."""
+    log_p = logits.double().log_softmax(-1)
+    terms = (log_p.exp() * log_p).unbind(-1)  # added class by class: the same to the bit for any number of rows
+    return -sum(terms) / math.log(logits.shape[-1])

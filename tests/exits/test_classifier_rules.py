@@ -1,0 +1,113 @@
+"""The rules that read the classifiers' answers, each against a slow reading of its paper's text, and random exits."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairseq_palbert.exits.registry import parse_rule
+from fairseq_palbert.exits.replay import replay
+
+FEW = st.sampled_from([-2.0, -1.0, 0.0, 0.5, 1.0, 3.0])  # so that ties and repetitions are common
+
+
+def answers(outputs):
+    """[sentence][layer][output], 1 to 4 sentences of 1 to 6 layers."""
+    row = st.lists(FEW, min_size=outputs, max_size=outputs)
+    return st.integers(1, 6).flatmap(
+        lambda layers: st.lists(st.lists(row, min_size=layers, max_size=layers), min_size=1, max_size=4))
+
+
+def exits(spec, sentences) -> list[int]:
+    logits = torch.tensor(sentences).transpose(0, 1)
+    decided = replay(parse_rule(spec), None, logits, torch.arange(len(sentences)))
+    layers = decided.exit_layers.tolist()
+    assert decided.outputs.tolist() == [sentence[layer - 1] for sentence, layer in zip(sentences, layers)]
+    return layers
+
+
+def patience_by_the_paper(sentence, patience, same) -> int:
+    """PABEE, section 3.2: "cnt_i = cnt_{i-1} + 1" where the prediction "remains consistent", else 0; stop at cnt = patience."""
+    count = 0
+    for n, answer in enumerate(sentence, start=1):
+        count = count + 1 if n > 1 and same(sentence[n - 2], answer) else 0
+        if count == patience:
+            return n
+    return len(sentence)
+
+
+def probabilities(row):
+    weights = [math.exp(value) for value in row]
+    return [weight / sum(weights) for weight in weights]
+
+
+@given(answers(3), st.integers(0, 6))
+def test_patience_counts_equal_classes_in_a_row(sentences, patience):
+    def same(a, b):
+        return a.index(max(a)) == b.index(max(b))  # of equal logits the first class
+
+    expected = [patience_by_the_paper(sentence, patience, same) for sentence in sentences]
+    assert exits(f"patience:{patience}", sentences) == expected
+
+
+@given(answers(1), st.integers(0, 6), st.sampled_from([0.5, 0.6, 1.0, 9.0]))
+def test_patience_of_a_regression_counts_answers_closer_than_the_tolerance(sentences, patience, tolerance):
+    def same(a, b):
+        return abs(a[0] - b[0]) < tolerance
+
+    expected = [patience_by_the_paper(sentence, patience, same) for sentence in sentences]
+    assert exits(f"patience:{patience}:{tolerance}", sentences) == expected
+
+
+@given(answers(3), st.sampled_from([0.2, 0.5, 0.8]))
+def test_entropy_leaves_below_its_part_of_the_largest_entropy(sentences, threshold):
+    def first(sentence):
+        for n, row in enumerate(sentence, start=1):
+            if -sum(p * math.log(p) for p in probabilities(row)) / math.log(3) < threshold:
+                return n
+        return len(sentence)
+
+    assert exits(f"entropy:{threshold}", sentences) == [first(sentence) for sentence in sentences]
+
+
+@given(answers(3), st.sampled_from([0.4, 0.6, 0.9]))
+def test_confidence_leaves_above_its_probability(sentences, threshold):
+    def first(sentence):
+        return next((n for n, row in enumerate(sentence, start=1) if max(probabilities(row)) > threshold), len(sentence))
+
+    assert exits(f"confidence:{threshold}", sentences) == [first(sentence) for sentence in sentences]
+
+
+@given(answers(2))
+def test_both_ends_of_every_range(sentences):
+    depth = len(sentences[0])
+    first, last = [1] * len(sentences), [depth] * len(sentences)
+    assert exits("patience:0", sentences) == exits("confidence:0", sentences) == exits("random:1", sentences) == first
+    for never in (f"patience:{depth}", "confidence:1", "entropy:0", f"random:{depth}"):
+        assert exits(never, sentences) == last
+    uniform = [next((n for n, row in enumerate(sentence, 1) if row[0] != row[1]), depth) for sentence in sentences]
+    assert exits("entropy:1", sentences) == uniform
+
+
+@pytest.mark.parametrize("spec", ["patience:1", "entropy:0.5", "confidence:0.9", "random:1"])
+def test_one_layer_and_one_class_seen(spec):
+    assert exits(spec, [[[5.0, -5.0]]]) == [1]
+    same = [[[5.0, -5.0]] * 4] * 3
+    assert exits(spec, same) == [2 if spec == "patience:1" else 1] * 3
+
+
+def test_answers_of_any_size_are_decided():
+    rows = [[[1e4, -1e4]] * 2, [[-(2.0 ** 100), 2.0 ** 100]] * 2]
+    assert exits("entropy:0.5", rows) == exits("confidence:0.9", rows) == [1, 1]
+
+
+@pytest.mark.parametrize("depth", [1.0, 2.3, 3.75, 5.0])
+def test_random_has_its_mean_depth_and_no_other_layers(depth):
+    examples = 100_000
+    decided = replay(parse_rule(f"random:{depth}"), None, torch.zeros(5, examples, 2), torch.arange(examples))
+    layers = decided.exit_layers.double()
+    part = depth - int(depth)
+    assert abs(layers.mean() - depth) <= 5 * math.sqrt(part * (1 - part) / examples)
+    assert set(layers.tolist()) == {int(depth)} | ({int(depth) + 1} if part else set())

@@ -13,7 +13,7 @@ def score_table(scored: list[Scored], layers: LayerReport) -> str:
     the straight line: what adapting the depth has to beat."""
     names = list(dict.fromkeys(name for one in scored for name in one.row["metrics"]))
     same_depth = ["same depth"] if layers.scores else []
-    table = [["exit rule", *names, *same_depth, "mean exit", "sd", "median", "p95", "layer speed-up", "sentences/s"]]
+    table = [["exit rule", *names, *same_depth, "mean exit", "sd", "median", "p95", "layer speed-up", "GFLOPs", "sentences/s"]]
     for one in scored:
         row = one.row
         table.append([
@@ -21,7 +21,7 @@ def score_table(scored: list[Scored], layers: LayerReport) -> str:
             *(f"{row['metrics'][name]:.4f}" if name in row["metrics"] else "-" for name in names),
             *(f"{layers.score_at(row['mean_exit']):.4f}" for _ in same_depth),
             f"{row['mean_exit']:.2f}", f"{row['sd_exit']:.2f}", f"{row['median_exit']:g}", f"{row['p95_exit']}",
-            f"{row['layer_speedup']:.2f}x", f"{row['sentences_per_second']:.1f}",
+            f"{row['layer_speedup']:.2f}x", f"{row['mean_flops'] / 1e9:.3g}", f"{row['sentences_per_second']:.1f}",
         ])
     return _aligned(table)
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..exits.base import Decisions, Rule
 from ..exits.sampling import Sampling
 from ..glue.metrics import GlueMetrics
 from ..inference.engine import Recording, Workload, decide
-from ..inference.network import PonderingNetwork
+from ..modules.flops import exit_flops
+from ..modules.pondering import PonderingClassifier
 from .loading import Split
 from .records import expected_score, predictions, score
 
@@ -30,7 +32,7 @@ class Scored:
 class Scorer:
     """What all rules of a run share. ``recording`` has every layer of the split; ``dtype`` names the precision."""
 
-    network: PonderingNetwork
+    network: PonderingClassifier
     workload: Workload
     split: Split
     metrics: GlueMetrics
@@ -41,7 +43,8 @@ class Scorer:
         """Runs the engine and scores what it decides.
 
         Depths are in layers: the percentile is the first layer by which 95 % have left, the deviation that of the split
-        itself (not of a sample). ``seconds`` is one run over the split, padding and sorting included, after a warm-up.
+        itself (not of a sample). ``mean_flops`` is that of ``modules.flops`` over sentences. ``seconds`` is one run over the
+        split, padding and sorting included, after a warm-up.
         """
         decisions, seconds = self._timed(rule)
         layers = decisions.exit_layers.numpy()
@@ -56,6 +59,7 @@ class Scorer:
             "p95_exit": int(np.percentile(layers, 95, method="inverted_cdf")),
             "sd_exit": float(layers.std()),
             "exit_histogram": np.bincount(layers - 1, minlength=self.network.depth).tolist(),
+            "mean_flops": float(self._flops(rule, decisions).double().mean()),
             "layer_speedup": self.network.depth / float(layers.mean()),
             "seconds": seconds,
             "sentences_per_second": len(layers) / seconds,
@@ -72,6 +76,12 @@ class Scorer:
         decisions = decide(self.network, rule, self.workload)
         _synchronise(self.workload.device)
         return decisions, time.perf_counter() - start
+
+    def _flops(self, rule: Rule, decisions: Decisions) -> Tensor:
+        """Shape: int64 [E]."""
+        lengths = torch.tensor([len(sentence) for sentence in self.workload.sentences])
+        return exit_flops(self.network.encoder.shape, self.network.heads_shape, lengths, decisions.exit_layers,
+                          rule.reads_halting, rule.reads_logits)
 
     def _metrics(self, rule: Rule, decisions: Decisions) -> dict[str, float]:
         metrics = score(self.metrics, predictions(decisions.outputs), self.split)

@@ -45,12 +45,14 @@ class Rule(ABC):
     """What every rule has: its name, its form on the command line, and the parameter that moves its exits.
 
     ``form`` is what a user types; ``parameter`` is None where the rule takes none; ``reads_halting`` says whether it is
-    shown halting logits, ``reads_classes`` whether it needs probabilities of classes.
+    shown halting logits, ``reads_logits`` whether every layer's answer, ``reads_classes`` whether it needs probabilities of
+    classes.
     """
 
     name: ClassVar[str]
     form: ClassVar[str]
     reads_halting: ClassVar[bool] = False
+    reads_logits: ClassVar[bool] = False
     reads_classes: ClassVar[bool] = False
     parameter: float | int | None = None
 
@@ -85,8 +87,6 @@ class Rule(ABC):
 class ExitRule(Rule):
     """Decides layer by layer who leaves; the answer is the classifier's at that layer."""
 
-    reads_logits: ClassVar[bool] = False
-
     def start(self, example_ids: Tensor) -> Tensor:
         """What to remember before layer 1, by default nothing, [B, 0]. Shape: ids [B], int64, of the examples in their
         split -> [B, ...]."""
@@ -99,6 +99,8 @@ class ExitRule(Rule):
 
 class AllDepthsRule(Rule):
     """Reads every layer of every sentence, and answers with something made of all of them; its exit layer is N."""
+
+    reads_logits: ClassVar[bool] = True
 
     @abstractmethod
     def combine(self, halting_logits: Tensor, logits: Tensor) -> Tensor:

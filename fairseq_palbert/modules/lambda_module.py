@@ -15,6 +15,11 @@ LAMBDA_MODULES = ("linear", "mlp", "rnn", NO_LAMBDA)
 LAMBDA_INPUTS = ("concat", "diff", "both")
 
 
+def joined_width(hidden: int, joined: str, lookback: int) -> int:
+    """The units that ``MlpLambda`` reads, and how wide it is."""
+    return hidden * {"concat": lookback + 1, "diff": lookback, "both": 2 * lookback + 1}[joined]
+
+
 class LinearLambda(nn.Module):
     """l_n = w · z_n + b. Source: PonderNet as run in PALBERT (arXiv 2204.03276)."""
 
@@ -43,7 +48,7 @@ class MlpLambda(nn.Module):
         super().__init__()
         self.joined = joined
         self.lookback = lookback
-        width = hidden * {"concat": lookback + 1, "diff": lookback, "both": 2 * lookback + 1}[joined]
+        width = joined_width(hidden, joined, lookback)
 
         def mlp() -> nn.Module:
             inner = [part for _ in range(depth) for part in (nn.Linear(width, width), nn.Tanh())]

@@ -1,0 +1,53 @@
+"""What a sentence costs: the floating-point operations of its matrix products, a multiplication and an addition being two.
+
+Norms, activations, softmax and look-ups are left out, as counters of public libraries do. Sizes: N layers, T tokens
+without padding, C hidden units, F units inside the feed-forward part, E embedding units, K outputs, w and d width and
+depth of the lambda module's MLP, m Transformer layers a step (ALBERT's inner layers).
+
+    embedding      2 T E C, where embeddings are factorised
+    a step         m (8 T C² + 4 T C F + 4 T² C)
+    pooler         2 C²
+    classifier     2 C K
+    lambda module  2 C (linear), 2 d w² + 2 w (mlp), 12 C² + 2 C (rnn)
+"""
+
+from torch import Tensor
+
+from .encoder import EncoderShape
+from .lambda_module import NO_LAMBDA, joined_width
+from .pondering import HeadsShape
+
+
+def exit_flops(encoder: EncoderShape, heads: HeadsShape, tokens: Tensor, exit_layers: Tensor, halts: bool,
+               classifies: bool) -> Tensor:
+    """Operations of each sentence that leaves after layer n of 1..N, as the engine runs it.
+
+    Every layer up to n is stepped and pooled; ``classifies``: the rule has every one of them classified, not layer n
+    alone; ``halts``: it has the lambda module run after each that is not N. Shape: T [B], n [B] -> int64 [B].
+    """
+    layers = exit_layers.long()
+    heads_flops = layers * 2 * encoder.hidden**2
+    heads_flops += (layers if classifies else 1) * 2 * encoder.hidden * heads.outputs
+    if halts:
+        heads_flops += layers.clamp(max=encoder.layers - 1) * lambda_flops(encoder.hidden, heads)
+    return embedding_flops(encoder, tokens) + layers * step_flops(encoder, tokens) + heads_flops
+
+
+def embedding_flops(encoder: EncoderShape, tokens: Tensor) -> Tensor:
+    """Shape: T [B] -> int64 [B]."""
+    return tokens.long() * 2 * (encoder.embedding or 0) * encoder.hidden
+
+
+def step_flops(encoder: EncoderShape, tokens: Tensor) -> Tensor:
+    """Shape: T [B] -> int64 [B]."""
+    tokens, hidden = tokens.long(), encoder.hidden
+    weights = 8 * hidden**2 + 4 * hidden * encoder.ffn_hidden
+    return encoder.inner_layers * (tokens * weights + 4 * tokens**2 * hidden)
+
+
+def lambda_flops(hidden: int, heads: HeadsShape) -> int:
+    """One run of the lambda module on one sentence."""
+    if heads.lambda_module == "mlp":
+        width = joined_width(hidden, heads.lambda_input, heads.lambda_lookback)
+        return 2 * heads.lambda_depth * width**2 + 2 * width
+    return {NO_LAMBDA: 0, "linear": 2 * hidden, "rnn": 12 * hidden**2 + 2 * hidden}[heads.lambda_module]

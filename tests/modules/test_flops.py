@@ -1,0 +1,45 @@
+"""Our count of operations against torch's own counter, on the engine itself."""
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from fairseq_palbert.exits.registry import parse_rule
+from fairseq_palbert.inference.engine import decide_batch
+from fairseq_palbert.modules.encoder import Encoder, EncoderShape
+from fairseq_palbert.modules.flops import exit_flops
+from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
+
+SHAPE = {"vocabulary": 50, "padding_id": 1, "separator_id": 2, "max_positions": 40, "layers": 4, "hidden": 24,
+         "ffn_hidden": 56, "heads": 3, "first_position": 2}
+
+
+FIXED, HALTING = ("fixed:1", "fixed:3", "fixed:4"), ("q_exit:1", "expectation")
+
+
+@pytest.mark.parametrize("encoder", [{}, {"embedding": 8, "groups": 1}, {"groups": 2, "inner_layers": 2}])
+@pytest.mark.parametrize("heads, specs", [
+    ({"lambda_module": "linear"}, [*FIXED, *HALTING, "patience:9"]),
+    ({"lambda_module": "rnn"}, HALTING),
+    ({"lambda_lookback": 2, "lambda_input": "both", "lambda_depth": 2}, HALTING),
+    ({"outputs": 1, "per_layer_pooler": True, "per_layer_classifier": True}, [*FIXED, *HALTING, "patience:9:1"]),
+    ({"lambda_module": "none", "outputs": 5}, [*FIXED, "entropy:0"]),
+])
+def test_torchs_counter_agrees(encoder, heads, specs):
+    heads = HeadsShape(**{"outputs": 3, **heads})
+    network = PonderingClassifier(Encoder(EncoderShape(**SHAPE | encoder)), heads).eval()
+    tokens = torch.randint(3, 50, (2, 17))
+    for rule in map(parse_rule, specs):
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:  # it does not know the CPU's fused one
+            decided = decide_batch(network, rule, tokens, torch.arange(2), padding_id=1)
+        ours = exit_flops(network.encoder.shape, heads, torch.tensor([17, 17]), decided.exit_layers,
+                          rule.reads_halting, rule.reads_logits)
+        assert int(ours.sum()) == pytest.approx(counter.get_total_flops(), rel=0.02), rule.spec
+
+
+def test_padding_costs_nothing_and_a_layer_more_costs_its_step_and_pooler():
+    shape, heads = EncoderShape(**SHAPE), HeadsShape(outputs=2)
+    costs = exit_flops(shape, heads, torch.tensor([5, 5, 9]), torch.tensor([1, 2, 2]), halts=False, classifies=False)
+    assert costs[1] - costs[0] == 5 * (8 * 24**2 + 4 * 24 * 56) + 4 * 25 * 24 + 2 * 24**2
+    assert costs[2] > costs[1]

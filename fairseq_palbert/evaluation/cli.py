@@ -18,7 +18,8 @@ from .loading import Model, Split, load_model, load_split
 from .output import staged, write_json, write_json_lines, write_tsv
 from .plots import plot_exit_histogram, plot_posterior
 from .provenance import provenance
-from .records import LayerReport, layer_report
+from .recorded_split import RecordedSplit, write_record
+from .records import layer_report
 from .report import layer_table, prediction_columns, score_table
 from .scoring import Scored, Scorer
 from .tensorboard import write_summary
@@ -40,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     add("--batch-size", type=int, default=32, help="sentences a batch (default: 32)")
     add("--device", default="cpu", choices=("cpu", "cuda"), help="where to run (default: cpu)")
     add("--dtype", default="float32", choices=DTYPES, help="precision of the network (default: float32)")
+    add("--record", action="store_true", help="write record.safetensors too: every layer's answers, for recipes/sweep.sh")
     add("--tensorboard-logdir", type=Path, help="write the scores there for TensorBoard, under score_SPLIT")
     return options
 
@@ -56,11 +58,14 @@ def main(argv: list[str] | None = None) -> None:
     split = load_split(model.task, options.split)
     title = f"{model.task.glue_task.name}, {split.name}: {len(split.sentences)} examples"
     with staged(options.out) as folder:
-        layers, scored = _score(options, rules, model, split)
+        origin = provenance(argv, options.checkpoint, torch.device(options.device))
+        recorded, scored = _score(options, rules, model, split, origin)
+        layers = layer_report(recorded)
+        if options.record:
+            write_record(folder / "record.safetensors", recorded)
         write_json_lines(folder / "scores.jsonl", [one.row for one in scored])
         write_tsv(folder / "predictions.tsv", prediction_columns(scored, split, model.task.metrics))
-        write_json(folder / "evaluation.json", {**provenance(argv, options.checkpoint, torch.device(options.device)),
-                                                "split": split.name, "examples": len(split.sentences),
+        write_json(folder / "evaluation.json", {**origin, "split": split.name, "examples": len(split.sentences),
                                                 "layers": vars(layers)})
         plots = [folder / "exit_histogram.png", folder / "posterior.png"]
         plot_exit_histogram(plots[0], title, scored)
@@ -80,12 +85,18 @@ def _check_run(options: argparse.Namespace) -> None:
         raise UserError("--device cuda: torch finds no CUDA device here; use --device cpu")
 
 
-def _score(options: argparse.Namespace, rules: list[Rule], model: Model,
-           split: Split) -> tuple[LayerReport, list[Scored]]:
+def _score(options: argparse.Namespace, rules: list[Rule], model: Model, split: Split,
+           origin: dict) -> tuple[RecordedSplit, list[Scored]]:
     """One pass over all depths, then every rule in the engine."""
-    device, metrics = torch.device(options.device), model.task.metrics
+    device = torch.device(options.device)
     network = model.network.to(device, DTYPES[options.dtype])
     workload = Workload(split.sentences, model.task.source_dictionary.pad(), options.batch_size, device, split.ids)
-    recording = record(network, workload)
-    scorer = Scorer(network, workload, split, metrics, recording, options.dtype)
-    return layer_report(recording, split, metrics, model.prior), [scorer(rule) for rule in rules]
+    recorded = RecordedSplit(
+        split=split.name, glue_task=model.task.glue_task.name, labels=list(model.task.metrics.labels), rows=split.rows,
+        encoder=network.encoder.shape, heads=network.heads_shape,
+        prior=None if model.prior is None else model.prior.tolist(), origin=origin,
+        ids=split.ids, lengths=torch.tensor([len(sentence) for sentence in split.sentences]), targets=split.targets,
+        recording=record(network, workload),
+    )
+    scorer = Scorer(network, workload, recorded, options.dtype)
+    return recorded, [scorer(rule) for rule in rules]

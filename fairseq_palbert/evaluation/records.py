@@ -9,10 +9,8 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor
 
-from ..glue.metrics import GlueMetrics
-from ..inference.engine import Recording
 from ..ponder.halting import log_posterior
-from .loading import Split
+from .recorded_split import RecordedSplit
 
 
 @dataclass(frozen=True)
@@ -36,41 +34,41 @@ def predictions(outputs: Tensor) -> Tensor:
     return outputs.squeeze(-1) if outputs.shape[-1] == 1 else outputs.argmax(-1)
 
 
-def score(metrics: GlueMetrics, predicted: Tensor, split: Split) -> dict[str, float]:
+def score(recorded: RecordedSplit, predicted: Tensor) -> dict[str, float]:
     """The task's metrics, with the official one as ``score``; empty where the split has no labels. Shape: [E]."""
-    if split.targets is None:
+    if recorded.targets is None:
         return {}
-    return metrics(metrics.statistics(predicted, split.targets, split.ids, split.rows))
+    return recorded.metrics(recorded.metrics.statistics(predicted, recorded.targets, recorded.ids, recorded.rows))
 
 
-def posterior(recording: Recording) -> Tensor:
+def posterior(recorded: RecordedSplit) -> Tensor:
     """p_n of every example, in float64, where there are halting logits. Shape: [N, E]."""
-    return log_posterior(recording.halting_logits.double()).exp()
+    return log_posterior(recorded.recording.halting_logits.double()).exp()
 
 
-def layer_report(recording: Recording, split: Split, metrics: GlueMetrics, prior: Tensor | None) -> LayerReport:
+def layer_report(recorded: RecordedSplit) -> LayerReport:
     scores = None
-    if split.targets is not None:
-        scores = [score(metrics, predicted, split)["score"] for predicted in predictions(recording.logits)]
+    if recorded.targets is not None:
+        scores = [score(recorded, predicted)["score"] for predicted in predictions(recorded.recording.logits)]
     return LayerReport(
-        depth=len(recording.logits),
-        posterior=None if recording.halting_logits is None else posterior(recording).mean(1).tolist(),
-        prior=None if prior is None else prior.tolist(),
+        depth=recorded.depth,
+        posterior=posterior(recorded).mean(1).tolist() if recorded.halts else None,
+        prior=recorded.prior,
         scores=scores,
     )
 
 
-def expected_score(recording: Recording, split: Split, metrics: GlueMetrics) -> float:
+def expected_score(recorded: RecordedSplit) -> float:
     """The official score of sampling in expectation over its random numbers: each layer's answer has weight p_n.
 
     Exact for accuracy, Σ_n p_n [ŷ_n right]. F1 and Matthews are taken of the expected confusion counts, Pearson of
     the expected sums, Spearman likewise of the answers' ranks: the limit of the score over many samples pooled.
     """
-    weights, answers = posterior(recording), predictions(recording.logits)
+    weights, answers, metrics = posterior(recorded), predictions(recorded.recording.logits), recorded.metrics
     if metrics.task.regression:
-        return _expected_correlation(weights, answers.double(), split.targets.double())
+        return _expected_correlation(weights, answers.double(), recorded.targets.double())
     classes = len(metrics.labels)
-    pairs = split.targets.long() * classes + answers  # [N, E]
+    pairs = recorded.targets.long() * classes + answers  # [N, E]
     confusion = torch.bincount(pairs.flatten(), weights.flatten(), minlength=classes * classes)
     return metrics(confusion.view(classes, classes))["score"]
 

@@ -23,7 +23,7 @@ def score_table(scored: list[Scored], layers: LayerReport) -> str:
             f"{row['mean_exit']:.2f}", f"{row['sd_exit']:.2f}", f"{row['median_exit']:g}", f"{row['p95_exit']}",
             f"{row['layer_speedup']:.2f}x", f"{row['mean_flops'] / 1e9:.3g}", f"{row['sentences_per_second']:.1f}",
         ])
-    return _aligned(table)
+    return aligned(table)
 
 
 def layer_table(layers: LayerReport) -> str:
@@ -31,7 +31,7 @@ def layer_table(layers: LayerReport) -> str:
     columns = {"prior": layers.prior, "posterior": layers.posterior, "score": layers.scores}
     present = {name: [f"{value:.4f}" for value in values] for name, values in columns.items() if values is not None}
     numbers = map(str, range(1, layers.depth + 1))
-    return _aligned([["layer", *present], *map(list, zip(numbers, *present.values()))])
+    return aligned([["layer", *present], *map(list, zip(numbers, *present.values()))])
 
 
 def prediction_columns(scored: list[Scored], split: Split, metrics: GlueMetrics) -> dict[str, list]:
@@ -51,7 +51,7 @@ def _named(values: Tensor, metrics: GlueMetrics) -> list:
     return values.tolist() if metrics.task.regression else [metrics.labels[value] for value in values.tolist()]
 
 
-def _aligned(table: list[list[str]]) -> str:
+def aligned(table: list[list[str]]) -> str:
     """The first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*table)]
     lines = []

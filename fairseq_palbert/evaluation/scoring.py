@@ -5,15 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ..exits.base import Decisions, Rule
 from ..exits.sampling import Sampling
-from ..glue.metrics import GlueMetrics
-from ..inference.engine import Recording, Workload, decide
+from ..inference.engine import Workload, decide
+from ..inference.network import PonderingNetwork
 from ..modules.flops import exit_flops
-from ..modules.pondering import PonderingClassifier
-from .loading import Split
+from .recorded_split import RecordedSplit
 from .records import expected_score, predictions, score
 
 WARM_UP_BATCHES = 2
@@ -28,41 +26,53 @@ class Scored:
     row: dict
 
 
+def describe(recorded: RecordedSplit, rule: Rule, decisions: Decisions) -> dict:
+    """How well and how deep: what is known without a clock.
+
+    Depths are in layers: the percentile is the first layer by which 95 % have left, the deviation that of the split
+    itself (not of a sample). ``mean_flops`` is that of ``modules.flops`` over sentences.
+    """
+    layers = decisions.exit_layers.numpy()
+    flops = exit_flops(recorded.encoder, recorded.heads, recorded.lengths, decisions.exit_layers, rule.reads_halting,
+                       rule.reads_logits)
+    metrics = score(recorded, predictions(decisions.outputs))
+    if isinstance(rule, Sampling) and metrics:
+        metrics["expected_score"] = expected_score(recorded)
+    return {
+        "exit": rule.spec,
+        "rule": rule.name,
+        "threshold": rule.parameter,
+        "metrics": metrics,
+        "examples": len(layers),
+        "mean_exit": float(layers.mean()),
+        "median_exit": float(np.median(layers)),
+        "p95_exit": int(np.percentile(layers, 95, method="inverted_cdf")),
+        "sd_exit": float(layers.std()),
+        "exit_histogram": np.bincount(layers - 1, minlength=recorded.depth).tolist(),
+        "mean_flops": float(flops.double().mean()),
+        "layer_speedup": recorded.depth / float(layers.mean()),
+    }
+
+
 @dataclass(frozen=True)
 class Scorer:
-    """What all rules of a run share. ``recording`` has every layer of the split; ``dtype`` names the precision."""
+    """What all rules of a run share. ``dtype`` names the precision."""
 
-    network: PonderingClassifier
+    network: PonderingNetwork
     workload: Workload
-    split: Split
-    metrics: GlueMetrics
-    recording: Recording
+    recorded: RecordedSplit
     dtype: str
 
     def __call__(self, rule: Rule) -> Scored:
         """Runs the engine and scores what it decides.
 
-        Depths are in layers: the percentile is the first layer by which 95 % have left, the deviation that of the split
-        itself (not of a sample). ``mean_flops`` is that of ``modules.flops`` over sentences. ``seconds`` is one run over the
-        split, padding and sorting included, after a warm-up.
+        ``seconds`` is one run over the split, padding and sorting included, after a warm-up.
         """
         decisions, seconds = self._timed(rule)
-        layers = decisions.exit_layers.numpy()
         return Scored(rule, decisions, {
-            "exit": rule.spec,
-            "rule": rule.name,
-            "threshold": rule.parameter,
-            "metrics": self._metrics(rule, decisions),
-            "examples": len(layers),
-            "mean_exit": float(layers.mean()),
-            "median_exit": float(np.median(layers)),
-            "p95_exit": int(np.percentile(layers, 95, method="inverted_cdf")),
-            "sd_exit": float(layers.std()),
-            "exit_histogram": np.bincount(layers - 1, minlength=self.network.depth).tolist(),
-            "mean_flops": float(self._flops(rule, decisions).double().mean()),
-            "layer_speedup": self.network.depth / float(layers.mean()),
+            **describe(self.recorded, rule, decisions),
             "seconds": seconds,
-            "sentences_per_second": len(layers) / seconds,
+            "sentences_per_second": len(decisions.exit_layers) / seconds,
             "batch_size": self.workload.batch_size,
             "device": self.workload.device.type,
             "dtype": self.dtype,
@@ -76,18 +86,6 @@ class Scorer:
         decisions = decide(self.network, rule, self.workload)
         _synchronise(self.workload.device)
         return decisions, time.perf_counter() - start
-
-    def _flops(self, rule: Rule, decisions: Decisions) -> Tensor:
-        """Shape: int64 [E]."""
-        lengths = torch.tensor([len(sentence) for sentence in self.workload.sentences])
-        return exit_flops(self.network.encoder.shape, self.network.heads_shape, lengths, decisions.exit_layers,
-                          rule.reads_halting, rule.reads_logits)
-
-    def _metrics(self, rule: Rule, decisions: Decisions) -> dict[str, float]:
-        metrics = score(self.metrics, predictions(decisions.outputs), self.split)
-        if isinstance(rule, Sampling) and metrics:
-            metrics["expected_score"] = expected_score(self.recording, self.split, self.metrics)
-        return metrics
 
 
 def _synchronise(device: torch.device) -> None:

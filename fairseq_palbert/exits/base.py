@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, Self
 
+import numpy as np
 from torch import Tensor
 
 from ..errors import UserError
@@ -61,14 +62,27 @@ class Rule(ABC):
     def parse(cls, parameter: str | None) -> Self:
         """The rule with the text behind the colon, None where there is no colon. Raises ValueError with the reason."""
 
+    @classmethod
+    @abstractmethod
+    def sweep(cls, halting_logits: Tensor | None, logits: Tensor, points: int) -> list[Self]:
+        """About ``points`` rules that span the whole trade-off on these recorded numbers, from leaving at once to never,
+        in that order or the reverse. Shape: [N − 1, E], [N, E, K]."""
+
+    @classmethod
+    def misfit(cls, model: Model) -> str | None:
+        """Why no rule of this name fits the model, or None."""
+        if cls.reads_halting and not model.halts:
+            return ("it reads halting logits, and a model of --lambda-module none has none: choose fixed:K with "
+                    f"1 <= K <= {model.depth}, or a rule that reads the classifiers' answers")
+        if cls.reads_classes and model.outputs == 1:
+            return ("it reads the probabilities of classes, and a regression has none: choose patience:P:TOLERANCE, or "
+                    f"fixed:K with 1 <= K <= {model.depth}")
+        return None
+
     def check(self, model: Model) -> None:
         """Raises UserError where the rule does not fit the model."""
-        if self.reads_halting and not model.halts:
-            raise self.refuse("it reads halting logits, and a model of --lambda-module none has none: choose fixed:K with "
-                              f"1 <= K <= {model.depth}, or a rule that reads the classifiers' answers")
-        if self.reads_classes and model.outputs == 1:
-            raise self.refuse("it reads the probabilities of classes, and a regression has none: choose patience:P:TOLERANCE, "
-                              f"or fixed:K with 1 <= K <= {model.depth}")
+        if reason := self.misfit(model):
+            raise self.refuse(reason)
 
     def check_layer(self, model: Model) -> None:
         """Raises UserError where the parameter is a layer that the model does not have."""
@@ -113,3 +127,10 @@ def parse_fraction(parameter: str | None, reason: str) -> float:
     if not 0 <= fraction <= 1:
         raise ValueError(reason)
     return fraction + 0.0
+
+
+def fractions_between(values: Tensor, points: int) -> list[float]:
+    """0 and 1, and between them quantiles of ``values``, which lie in 0..1: thresholds where decisions change."""
+    inner = np.linspace(0, 1, max(points - 2, 0) if values.numel() else 0)
+    quantiles = np.quantile(values.flatten().numpy(), inner, method="lower") if len(inner) else inner
+    return sorted({0.0, 1.0, *quantiles.clip(0, 1).tolist()})

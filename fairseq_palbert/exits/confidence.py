@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 
 from torch import Tensor
 
-from .base import ExitRule, Seen, parse_fraction
+from .base import ExitRule, Seen, fractions_between, parse_fraction
 
 
 @dataclass(frozen=True)
@@ -23,5 +23,14 @@ class Confidence(ExitRule):
     def parse(cls, parameter: str | None) -> Self:
         return cls(parse_fraction(parameter, "P is a probability"))
 
+    @classmethod
+    def sweep(cls, halting_logits: Tensor | None, logits: Tensor, points: int) -> list[Self]:
+        return [cls(p) for p in fractions_between(confidence(logits[:-1]), points)]
+
     def leaves(self, seen: Seen, state: Tensor) -> tuple[Tensor, Tensor]:
-        return seen.logits.double().softmax(-1).amax(-1) > self.parameter, state
+        return confidence(seen.logits) > self.parameter, state
+
+
+def confidence(logits: Tensor) -> Tensor:
+    """max softmax(ŷ) of 1/K..1, in float64. Shape: [..., K] -> [...]."""
+    return logits.double().softmax(-1).amax(-1)

@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 from torch import Tensor
 
-from .base import ExitRule, Seen, parse_fraction
+from .base import ExitRule, Seen, fractions_between, parse_fraction
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,10 @@ class Entropy(ExitRule):
     @classmethod
     def parse(cls, parameter: str | None) -> Self:
         return cls(parse_fraction(parameter, "S is a part of the largest entropy"))
+
+    @classmethod
+    def sweep(cls, halting_logits: Tensor | None, logits: Tensor, points: int) -> list[Self]:
+        return [cls(s) for s in fractions_between(normalised_entropy(logits[:-1]), points)]
 
     def leaves(self, seen: Seen, state: Tensor) -> tuple[Tensor, Tensor]:
         return normalised_entropy(seen.logits) < self.parameter, state

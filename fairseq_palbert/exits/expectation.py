@@ -23,6 +23,10 @@ class Expectation(AllDepthsRule):
             raise ValueError("it takes no parameter")
         return cls()
 
+    @classmethod
+    def sweep(cls, halting_logits: Tensor | None, logits: Tensor, points: int) -> list[Self]:
+        return [cls()]
+
     def combine(self, halting_logits: Tensor, logits: Tensor) -> Tensor:
         p = log_posterior(halting_logits.double()).exp()
         answers = logits.double()

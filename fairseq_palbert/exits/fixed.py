@@ -24,6 +24,10 @@ class Fixed(ExitRule):
             raise ValueError("layers are counted from 1")
         return cls(k)
 
+    @classmethod
+    def sweep(cls, halting_logits: Tensor | None, logits: Tensor, points: int) -> list[Self]:
+        return [cls(k) for k in range(1, len(logits) + 1)]
+
     def check(self, model: Model) -> None:
         super().check(model)
         self.check_layer(model)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,6 +33,18 @@ class Patience(ExitRule):
         if colon and not 0 < rule.tolerance < float("inf"):
             raise ValueError("TOLERANCE is a distance between two answers")
         return rule
+
+    @classmethod
+    def sweep(cls, halting_logits: Tensor | None, logits: Tensor, points: int) -> list[Self]:
+        """Every P, for regression with quantiles of the distances between neighbouring layers' answers."""
+        depth = len(logits)
+        if logits.shape[-1] > 1:
+            return [cls(patience) for patience in range(depth)]
+        distances = logits.squeeze(-1).double().diff(dim=0).abs().flatten().numpy()
+        quantiles = np.quantile(distances, np.linspace(0, 1, max(points // depth, 2))).tolist() if depth > 1 else []
+        tolerances = sorted({tolerance for tolerance in quantiles if tolerance > 0}) or [1.0]
+        at_once = cls(0, tolerances[0])
+        return [at_once, *(cls(patience, tolerance) for patience in range(1, depth) for tolerance in tolerances)]
 
     @property
     def spec(self) -> str:

@@ -6,7 +6,8 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from .base import parse_fraction
+from ..ponder.halting import cdf
+from .base import fractions_between, parse_fraction
 from .cdf import CdfRule
 
 
@@ -24,6 +25,10 @@ class QExit(CdfRule):
     @classmethod
     def parse(cls, parameter: str | None) -> Self:
         return cls(parse_fraction(parameter, "Q is a probability"))
+
+    @classmethod
+    def sweep(cls, halting_logits: Tensor | None, logits: Tensor, points: int) -> list[Self]:
+        return [cls(q) for q in fractions_between(cdf(halting_logits.double())[:-1], points)]
 
     def thresholds(self, example_ids: Tensor) -> Tensor:
         return torch.full(example_ids.shape, self.parameter, dtype=torch.float64, device=example_ids.device)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+import numpy as np
 from torch import Tensor
 
 from .base import ExitRule, Model, Seen
@@ -28,6 +29,10 @@ class Random(ExitRule):
         if not 1 <= mean_depth < float("inf"):
             raise ValueError("layers are counted from 1")
         return cls(mean_depth)
+
+    @classmethod
+    def sweep(cls, halting_logits: Tensor | None, logits: Tensor, points: int) -> list[Self]:
+        return [cls(mean_depth) for mean_depth in np.linspace(1, len(logits), points).tolist()]
 
     def check(self, model: Model) -> None:
         super().check(model)

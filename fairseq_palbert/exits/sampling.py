@@ -27,5 +27,9 @@ class Sampling(CdfRule):
             raise ValueError("SEED does not fit")
         return cls(seed)
 
+    @classmethod
+    def sweep(cls, halting_logits: Tensor | None, logits: Tensor, points: int) -> list[Self]:
+        return [cls(0)]
+
     def thresholds(self, example_ids: Tensor) -> Tensor:
         return uniform(self.parameter, example_ids)

@@ -1,21 +1,24 @@
 """What is made of the full-depth record, against enumeration and pooled samples."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from scipy.stats import pearsonr, spearmanr
 
-from fairseq_palbert.evaluation.loading import Split
+from fairseq_palbert.evaluation.recorded_split import RecordedSplit
 from fairseq_palbert.evaluation.records import LayerReport, expected_score, layer_report, posterior, predictions
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.exits.replay import replay
-from fairseq_palbert.glue.metrics import GlueMetrics
 from fairseq_palbert.glue.tasks import TASKS
 from fairseq_palbert.inference.engine import Recording
+from fairseq_palbert.modules.encoder import EncoderShape
+from fairseq_palbert.modules.pondering import HeadsShape
 
 LAYERS, EXAMPLES = 4, 30
 
 
-def recorded(task_name: str):
+def record_of(task_name: str) -> RecordedSplit:
     """A random record whose deeper layers know more of the target."""
     torch.manual_seed(0)
     task = TASKS[task_name]
@@ -28,46 +31,54 @@ def recorded(task_name: str):
         targets = torch.randint(task.outputs, (EXAMPLES,))
         logits = torch.randn(LAYERS, EXAMPLES, task.outputs)
         logits[:, torch.arange(EXAMPLES), targets] += depth / LAYERS
-    split = Split("valid", [torch.tensor([1])] * EXAMPLES, torch.arange(EXAMPLES), targets, EXAMPLES)
-    return Recording(halting, logits), split, GlueMetrics(task)
+    return RecordedSplit(
+        split="valid", glue_task=task_name, labels=list(task.labels), rows=EXAMPLES,
+        encoder=EncoderShape(9, 1, 2, 16, LAYERS, 4, 8, 1), heads=HeadsShape(task.outputs), prior=[0.4, 0.3, 0.2, 0.1],
+        origin={"checkpoint": {"sha256": "0"}}, ids=torch.arange(EXAMPLES), lengths=torch.full((EXAMPLES,), 5),
+        targets=targets, recording=Recording(halting, logits))
+
+
+def replayed(recorded, spec):
+    recording = recorded.recording
+    return replay(parse_rule(spec), recording.halting_logits, recording.logits, recorded.ids)
 
 
 def test_expected_accuracy_is_the_mean_chance_of_being_right():
-    recording, split, metrics = recorded("MNLI")
-    p = posterior(recording)
+    recorded = record_of("MNLI")
+    p = posterior(recorded)
     right = sum(float(p[n, e]) for n in range(LAYERS) for e in range(EXAMPLES)
-                if recording.logits[n, e].argmax() == split.targets[e])
-    assert expected_score(recording, split, metrics) == pytest.approx(right / EXAMPLES)
+                if recorded.recording.logits[n, e].argmax() == recorded.targets[e])
+    assert expected_score(recorded) == pytest.approx(right / EXAMPLES)
 
 
 @pytest.mark.parametrize("task", ["SST-2", "MRPC", "CoLA", "STS-B"])
 def test_the_expected_score_is_the_score_of_many_samples_pooled(task):
-    recording, split, metrics = recorded(task)
+    recorded = record_of(task)
     samples = 400
-    pooled = [replay(parse_rule(f"sampling:{seed}"), recording.halting_logits, recording.logits, split.ids).outputs
-              for seed in range(samples)]
-    answers, targets = predictions(torch.cat(pooled)), split.targets.repeat(samples)
-    if metrics.task.regression:
+    pooled = [replayed(recorded, f"sampling:{seed}").outputs for seed in range(samples)]
+    answers, targets = predictions(torch.cat(pooled)), recorded.targets.repeat(samples)
+    if recorded.metrics.task.regression:
         expected = (pearsonr(answers, targets).statistic + spearmanr(answers, targets).statistic) / 2
     else:
-        expected = metrics(metrics.statistics(answers, targets, targets, 0))["score"]
-    assert expected_score(recording, split, metrics) == pytest.approx(expected, abs=0.01)
+        expected = recorded.metrics(recorded.metrics.statistics(answers, targets, targets, 0))["score"]
+    assert expected_score(recorded) == pytest.approx(expected, abs=0.01)
 
 
 def test_the_expected_correlation_is_the_plain_one_where_every_layer_agrees():
-    recording, split, metrics = recorded("STS-B")
-    recording = Recording(recording.halting_logits, recording.logits[-1:].expand(LAYERS, -1, -1))
-    answers = recording.logits[-1].squeeze(-1)
-    plain = (pearsonr(answers, split.targets).statistic + spearmanr(answers, split.targets).statistic) / 2
-    assert expected_score(recording, split, metrics) == pytest.approx(plain, abs=1e-6)
+    recorded = record_of("STS-B")
+    last = recorded.recording.logits[-1]
+    recorded = replace(recorded, recording=Recording(recorded.recording.halting_logits, last.expand(LAYERS, -1, -1)))
+    answers = last.squeeze(-1)
+    plain = (pearsonr(answers, recorded.targets).statistic + spearmanr(answers, recorded.targets).statistic) / 2
+    assert expected_score(recorded) == pytest.approx(plain, abs=1e-6)
 
 
 def test_a_layer_s_score_is_that_of_the_fixed_exit():
-    recording, split, metrics = recorded("SST-2")
-    report = layer_report(recording, split, metrics, torch.tensor([0.4, 0.3, 0.2, 0.1]))
+    recorded = record_of("SST-2")
+    report = layer_report(recorded)
     for n, score in enumerate(report.scores, start=1):
-        decided = replay(parse_rule(f"fixed:{n}"), recording.halting_logits, recording.logits, split.ids)
-        assert score == pytest.approx((decided.outputs.argmax(1) == split.targets).double().mean().item())
+        decided = replayed(recorded, f"fixed:{n}")
+        assert score == pytest.approx((decided.outputs.argmax(1) == recorded.targets).double().mean().item())
     assert sum(report.posterior) == pytest.approx(1)
 
 

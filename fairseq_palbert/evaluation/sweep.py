@@ -1,0 +1,79 @@
+"""``python -m fairseq_palbert.evaluation.sweep``: every exit rule over its whole range, replayed from one record.
+
+Writes to ``--out``: sweep.jsonl, one object a rule and threshold, as scores.jsonl has them but for what a clock measures.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from ..errors import UserError
+from ..exits.base import Decisions, Rule
+from ..exits.registry import RULES
+from ..exits.replay import replay
+from .output import staged, write_json_lines
+from .recorded_split import RecordedSplit, read_record
+from .report import aligned
+from .scoring import describe
+
+
+def parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(prog="python -m fairseq_palbert.evaluation.sweep",
+                                      description="Replays exit rules from a record, each over its whole range.")
+    add = options.add_argument
+    add("record", type=Path, help="record.safetensors of recipes/evaluate.sh --record")
+    add("--rule", action="append", dest="rules", choices=RULES, metavar="NAME",
+        help=f"exit rule, any number of times (default: all that fit the model): {', '.join(RULES)}")
+    add("--points", type=int, default=100, help="thresholds a rule, about (default: 100)")
+    add("--out", required=True, type=Path, help="folder for sweep.jsonl")
+    return options
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Raises UserError, one line and exit status 1, for a user's mistake; argparse's own errors exit with 2."""
+    options = parser().parse_args(argv)
+    if options.points < 1:
+        raise UserError(f"--points {options.points}: at least 1")
+    recorded = read_record(options.record)
+    rules = fitting_rules(recorded, options.rules or list(RULES), options.points)
+    with staged(options.out) as folder:
+        rows = [describe(recorded, rule, decisions(recorded, rule)) for rule in rules]
+        write_json_lines(folder / "sweep.jsonl", rows)
+    print(f"{recorded.glue_task}, {recorded.split}: {len(recorded.ids)} examples", curve_table(rows),
+          f"Written to {options.out}", sep="\n\n")
+
+
+def decisions(recorded: RecordedSplit, rule: Rule) -> Decisions:
+    return replay(rule, recorded.recording.halting_logits, recorded.recording.logits, recorded.ids)
+
+
+def fitting_rules(recorded: RecordedSplit, names: list[str], points: int) -> list[Rule]:
+    """Every rule of these names at about ``points`` thresholds; one that does not fit the model is named on stderr.
+
+    Raises UserError where none fits.
+    """
+    recording, fitting = recorded.recording, []
+    for name in names:
+        if reason := RULES[name].misfit(recorded):
+            print(f"{name} is left out: {reason}", file=sys.stderr)
+        else:
+            fitting += RULES[name].sweep(recording.halting_logits, recording.logits, points)
+    if not fitting:
+        raise UserError(f"none of the exit rules {', '.join(names)} fits this model")
+    return fitting
+
+
+def curve_table(rows: list[dict]) -> str:
+    """One line a rule: its points, the depths they span, and the best score with the depth it takes."""
+    table = [["exit rule", "points", "mean exit from", "to", "best score", "at mean exit"]]
+    for name in dict.fromkeys(row["rule"] for row in rows):
+        curve = [row for row in rows if row["rule"] == name]
+        depths = [row["mean_exit"] for row in curve]
+        best = max(curve, key=lambda row: (row["metrics"].get("score", 0), -row["mean_exit"]))
+        score = f"{best['metrics']['score']:.4f}" if best["metrics"] else "-"
+        table.append([name, str(len(curve)), f"{min(depths):.2f}", f"{max(depths):.2f}", score, f"{best['mean_exit']:.2f}"])
+    return aligned(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,6 +11,7 @@ from ..exits.sampling import Sampling
 from ..inference.engine import Workload, decide
 from ..inference.network import PonderingNetwork
 from ..modules.flops import exit_flops
+from .measures import against_the_last_layer
 from .recorded_split import RecordedSplit
 from .records import expected_score, predictions, score
 
@@ -35,7 +36,8 @@ def describe(recorded: RecordedSplit, rule: Rule, decisions: Decisions) -> dict:
     layers = decisions.exit_layers.numpy()
     flops = exit_flops(recorded.encoder, recorded.heads, recorded.lengths, decisions.exit_layers, rule.reads_halting,
                        rule.reads_logits)
-    metrics = score(recorded, predictions(decisions.outputs))
+    answers = predictions(decisions.outputs)
+    metrics = score(recorded, answers)
     if isinstance(rule, Sampling) and metrics:
         metrics["expected_score"] = expected_score(recorded)
     return {
@@ -43,6 +45,7 @@ def describe(recorded: RecordedSplit, rule: Rule, decisions: Decisions) -> dict:
         "rule": rule.name,
         "threshold": rule.parameter,
         "metrics": metrics,
+        **against_the_last_layer(recorded, answers),
         "examples": len(layers),
         "mean_exit": float(layers.mean()),
         "median_exit": float(np.median(layers)),

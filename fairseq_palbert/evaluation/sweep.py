@@ -1,6 +1,8 @@
 """``python -m fairseq_palbert.evaluation.sweep``: every exit rule over its whole range, replayed from one record.
 
-Writes to ``--out``: sweep.jsonl, one object a rule and threshold, as scores.jsonl has them but for what a clock measures.
+Writes to ``--out``: sweep.jsonl, one object a rule and threshold, as scores.jsonl has them but for what a clock measures;
+and, of a split with labels, analysis.json: each layer's score, operations and calibration, the oracle, overthinking, the
+posterior's entropy, and of every rule's curve, over operations, its area and its advantage over the static exits.
 """
 
 import argparse
@@ -9,9 +11,11 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..exits.base import Decisions, Rule
+from ..exits.fixed import Fixed
 from ..exits.registry import RULES
 from ..exits.replay import replay
-from .output import staged, write_json_lines
+from .measures import curve_area, exit_calibration, oracle, overthinking, posterior_entropy, static_advantage
+from .output import staged, write_json, write_json_lines
 from .recorded_split import RecordedSplit, read_record
 from .report import aligned
 from .scoring import describe
@@ -39,7 +43,10 @@ def main(argv: list[str] | None = None) -> None:
     with staged(options.out) as folder:
         rows = [describe(recorded, rule, decisions(recorded, rule)) for rule in rules]
         write_json_lines(folder / "sweep.jsonl", rows)
-    print(f"{recorded.glue_task}, {recorded.split}: {len(recorded.ids)} examples", curve_table(rows),
+        if recorded.targets is not None:
+            write_json(folder / "analysis.json", analyse(recorded, rows))
+    remarks = [] if recorded.targets is not None else ["This split has no labels: depths only, no metrics."]
+    print(f"{recorded.glue_task}, {recorded.split}: {len(recorded.ids)} examples", *remarks, curve_table(rows),
           f"Written to {options.out}", sep="\n\n")
 
 
@@ -61,6 +68,29 @@ def fitting_rules(recorded: RecordedSplit, names: list[str], points: int) -> lis
     if not fitting:
         raise UserError(f"none of the exit rules {', '.join(names)} fits this model")
     return fitting
+
+
+def analyse(recorded: RecordedSplit, rows: list[dict]) -> dict:
+    """What analysis.json has of a split with labels; ``rows`` are those of sweep.jsonl."""
+    static = [describe(recorded, rule, decisions(recorded, rule)) for rule in (Fixed(n + 1) for n in range(recorded.depth))]
+    static_costs, static_scores = _curve(static)
+    calibration = exit_calibration(recorded) or [{}] * recorded.depth
+    curves = {name: _curve([row for row in rows if row["rule"] == name]) for name in dict.fromkeys(row["rule"] for row in rows)}
+    return {
+        "layers": [{"score": score, "mean_flops": cost, **sure}
+                   for score, cost, sure in zip(static_scores, static_costs, calibration)],
+        "oracle": vars(oracle(recorded)),
+        **overthinking(recorded),
+        "posterior_entropy": posterior_entropy(recorded),
+        "curves": {name: {"area": curve_area(*curve, static_costs[0], static_costs[-1]),
+                          "static_advantage": static_advantage(*curve, static_costs, static_scores)}
+                   for name, curve in curves.items()},
+    }
+
+
+def _curve(rows: list[dict]) -> tuple[list[float], list[float]]:
+    """(mean_flops, official score) of each."""
+    return [row["mean_flops"] for row in rows], [row["metrics"]["score"] for row in rows]
 
 
 def curve_table(rows: list[dict]) -> str:

@@ -52,6 +52,25 @@ def test_every_rule_that_fits_spans_the_depths(toy, evaluate, sweep, capsys, tas
     assert len({row["exit"] for row in rows}) == len(rows)
 
 
+def test_the_analysis_of_a_split(toy, evaluate, sweep):
+    out, scores = evaluate(*toy("MRPC"), *(f"fixed:{k}" for k in range(1, 5)), options=["--record"])
+    rows = sweep(out / "record.safetensors", "--points", "8")
+    analysis = json.loads((out.parent / "sweep" / "analysis.json").read_text())
+    assert [layer["score"] for layer in analysis["layers"]] == [row["metrics"]["score"] for row in scores]
+    assert [layer["mean_flops"] for layer in analysis["layers"]] == [row["mean_flops"] for row in scores]
+    assert all(0 <= layer["ece"] <= 1 and 0 <= layer["auroc"] <= 1 for layer in analysis["layers"])
+    assert analysis["oracle"]["score"] >= max(row["metrics"]["score"] for row in scores)
+    assert analysis["curves"].keys() == {row["rule"] for row in rows} and analysis["curves"]["fixed"]["static_advantage"] == 0
+    assert analysis["posterior_entropy"] > 0
+
+
+def test_a_split_without_labels_has_depths_alone(toy, evaluate, sweep, capsys):
+    out, _ = evaluate(*toy("MRPC"), "fixed:1", options=["--record", "--split", "test"])
+    assert all(row["metrics"] == {} for row in sweep(out / "record.safetensors", "--points", "4"))
+    assert "This split has no labels" in capsys.readouterr().out
+    assert not (out.parent / "sweep" / "analysis.json").exists()
+
+
 def test_rules_are_chosen_by_name(toy, evaluate, sweep, capsys):
     out, _ = evaluate(*toy("MRPC"), "fixed:1", options=["--record"])
     assert [row["exit"] for row in sweep(out / "record.safetensors", "--rule", "fixed")] == [f"fixed:{k}" for k in range(1, 5)]

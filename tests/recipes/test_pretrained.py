@@ -35,7 +35,7 @@ class TestConversion:
         assert f"convert_checkpoint {source} --out {folder} " in converted and folder.name.startswith("encoder-")
         assert f"--vocab {folder} " in calls("preprocess.glue")[0]
         trained, = calls("fairseq-train")
-        assert "--arch palbert_bert_minilm_l6 --encoder-layers 7 --dropout 0.1" in trained
+        assert "--arch palbert_bert_minilm_l6 --encoder-layers 7 --dropout 0.0" in trained
         assert f"--finetune-from-model {folder}/model.pt" in trained and "--fresh-heads" not in trained
 
     def test_is_done_once_for_all_runs(self, run_recipe, calls, source, conversions):

@@ -5,7 +5,7 @@
 #   recipes/evaluate.sh CHECKPOINT --data DIR --split valid --exit fixed:12 --record --out OUT
 #   recipes/sweep.sh OUT/record.safetensors --out OUT [--rule q_exit --rule patience] [--points 100]
 #
-# Leaves OUT/sweep.jsonl. Duration: seconds.
+# Leaves OUT/sweep.jsonl and, of a split with labels, OUT/analysis.json. Duration: seconds.
 
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

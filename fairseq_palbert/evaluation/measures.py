@@ -93,10 +93,6 @@ def exit_calibration(recorded: RecordedSplit) -> list[dict[str, float | None]] |
             for sure, of_layer in zip(confidence(recorded.recording.logits), right)]
 
 
-def _part(of_examples: Tensor) -> float:
-    return float(of_examples.double().mean())
-
-
 def posterior_entropy(recorded: RecordedSplit) -> float | None:
     """The mean of −Σ_n p_n log p_n over examples, in nats; None where there are no halting logits."""
     if not recorded.halts:
@@ -121,3 +117,7 @@ def static_advantage(costs: list[float], scores: list[float], static_costs: list
     and M, N and N by ascending cost.
     """
     return float(np.mean(np.array(scores) - np.interp(costs, static_costs, static_scores)))
+
+
+def _part(of_examples: Tensor) -> float:
+    return float(of_examples.double().mean())

@@ -12,7 +12,7 @@ from .base import ExitRule, Model, Seen
 
 @dataclass(frozen=True)
 class Patience(ExitRule):
-    """Exit at the first n whose answer, and those of the P layers before it, each equal the answer before them.
+    """Exit at the first n where the answers of the last P layers, n among them, each equal the answer before them.
 
     Equal is the same class or, for regression, |ŷ_n − ŷ_{n−1}| < TOLERANCE. With P = 0 everybody leaves at layer 1, with
     P = N − 1 nobody before layer N. Source: PABEE (arXiv 2006.04152, section 3.2).

@@ -1,0 +1,160 @@
+"""GLUE's submission from run directories of recipes/glue_task.sh, or the check of one that is there.
+
+    python recipes/submission.py RUN... --exit RULE --out submission.zip [--seed S] [--fill-missing]
+    python recipes/submission.py --check submission.zip
+
+A RUN is told its task by its folder data/TASK. The predictions are those of RUN/seedS/checkpoints/checkpoint_best.pt on the
+test split, MNLI's on both; AX's are those of MNLI's checkpoint. Predictions of that very checkpoint (by its SHA-256) under
+the rule are taken from RUN/seedS/scores/SPLIT or RUN/seedS/submission/SPLIT; where there are none the evaluator makes them,
+in the latter. A test split is binarized whole and in the order of its file, so that its rows are GLUE's indices.
+"""
+
+import argparse
+import csv
+import hashlib
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import torch
+
+from fairseq_palbert.evaluation import cli
+from fairseq_palbert.exits.registry import parse_rule
+from fairseq_palbert.glue.submission import SHEETS, Sheet, faults, write_submission
+
+MODEL_OF = {"AX": "MNLI"}  # AX has no training data
+BEST = Path("checkpoints", "checkpoint_best.pt")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the predictions of a task come from: a model, its task's data, and the folder RUN/seedS of its scores."""
+
+    checkpoint: Path
+    data: Path
+    folder: Path
+
+
+def find_sources(runs: list[Path], seed: int) -> dict[str, Source]:
+    """The source of every task that has a run, by its name. Ends the process with one line for a folder that is no run, two
+    runs of a task, and a model that is missing."""
+    run_of = {}
+    for run in runs:
+        task = _task_of(run)
+        if task in run_of:
+            _refuse(f"{run_of[task]} and {run} are both of {task}: give one of them")
+        run_of[task] = run
+    return {task: Source(_checkpoint(run_of, task, seed), run / "data" / task, run / f"seed{seed}")
+            for task, run in run_of.items()}
+
+
+def _task_of(run: Path) -> str:
+    tasks = [task for task in {sheet.task.name for sheet in SHEETS.values()} if (run / "data" / task).is_dir()]
+    if len(tasks) != 1:
+        _refuse(f"{run} has {' and '.join(sorted(tasks)) or 'no task of GLUE'} in its folder data: give RUN_DIR of "
+                "recipes/glue_task.sh, which has one (where that was given DATA, make RUN_DIR/data/TASK a link to it)")
+    return tasks[0]
+
+
+def _checkpoint(run_of: dict[str, Path], task: str, seed: int) -> Path:
+    model = MODEL_OF.get(task, task)
+    if model not in run_of:
+        _refuse(f"{run_of[task]} is of {task}, whose answers are those of {model}'s model: give the run of {model} too")
+    checkpoint = run_of[model] / f"seed{seed}" / BEST
+    if not checkpoint.is_file():
+        seeds = sorted(folder.name.removeprefix("seed") for folder in run_of[model].glob("seed*") if (folder / BEST).is_file())
+        _refuse(f"{checkpoint} is missing: " + (f"choose --seed from {', '.join(seeds)}" if seeds else "train that run first"))
+    return checkpoint
+
+
+def predictions(sheet: Sheet, source: Source, rule: str) -> list[str]:
+    """In the order of the official rows; scored now unless they are there."""
+    with open(source.checkpoint, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    places = [source.folder / kind / sheet.split.name for kind in ("scores", "submission")]
+    fitting = [place for place in places if _fits(place, digest, rule)]
+    if not fitting:
+        evaluate(sheet, source, rule, places[-1])
+        fitting = places[-1:]
+    return _read(fitting[0] / "predictions.tsv", sheet, rule)
+
+
+def _fits(folder: Path, digest: str, rule: str) -> bool:
+    """Whether the folder has predictions of the checkpoint with that SHA-256 under the rule."""
+    table, record = folder / "predictions.tsv", folder / "evaluation.json"
+    if not (table.is_file() and record.is_file()) or json.loads(record.read_text())["checkpoint"]["sha256"] != digest:
+        return False
+    with open(table, encoding="utf-8") as file:
+        return f"{rule}.prediction" in file.readline().rstrip("\n").split("\t")
+
+
+def evaluate(sheet: Sheet, source: Source, rule: str, out: Path) -> None:
+    """Scores the split, on a GPU where there is one."""
+    cli.main([str(source.checkpoint), "--data", str(source.data), "--glue-task", sheet.task.name, "--split", sheet.split.name,
+              "--exit", rule, "--out", str(out), "--device", "cuda" if torch.cuda.is_available() else "cpu"])
+
+
+def _read(path: Path, sheet: Sheet, rule: str) -> list[str]:
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    official = sheet.split.rows
+    if [row["index"] for row in rows] != list(map(str, range(official))):
+        _refuse(f"{path} has {len(rows)} rows, which are not the {official} of GLUE's {sheet.task.name} {sheet.split.name}: "
+                "preprocess its official file, and leave no row out")
+    return [sheet.spelt(row[f"{rule}.prediction"]) for row in rows]
+
+
+def submit(runs: list[Path], rule: str, seed: int, fill_missing: bool, out: Path) -> None:
+    """Writes the zip, and says on stdout where each of its files comes from."""
+    sources = find_sources(runs, seed)
+    missing = list(dict.fromkeys(sheet.task.name for sheet in SHEETS.values() if sheet.task.name not in sources))
+    if missing and not fill_missing:
+        _refuse(f"no run of {', '.join(missing)}: give the run of each, or --fill-missing to answer them by a constant")
+    answers, origins = {}, {}
+    for file, sheet in SHEETS.items():
+        if sheet.task.name in missing:
+            answers[file], origins[file] = [sheet.filler] * sheet.split.rows, f"no run: filled with {sheet.filler}"
+        else:
+            source = sources[sheet.task.name]
+            answers[file], origins[file] = predictions(sheet, source, rule), f"{source.checkpoint} under {rule}"
+    write_submission(out, answers)
+    for file, origin in origins.items():
+        print(f"{file:<11}  {len(answers[file]):>6} rows  {origin}")
+    print(f"Written to {out}")
+
+
+def check(path: Path) -> None:
+    """Ends the process with a line for each file that is not as GLUE wants it."""
+    if found := faults(path):
+        sys.exit("\n".join(f"submission.py: error: {path}: {fault}" for fault in found))
+    print(f"{path} is sound: {len(SHEETS)} files, {sum(sheet.split.rows for sheet in SHEETS.values())} rows")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="submission.py", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN")
+    parser.add_argument("--exit", metavar="RULE", help="exit rule, as of recipes/evaluate.sh")
+    parser.add_argument("--seed", type=int, default=1, help="which of the runs' models (default: %(default)s)")
+    parser.add_argument("--fill-missing", action="store_true", help="answer tasks without a run by a constant")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--out", type=Path, metavar="ZIP", help="the zip to write, from RUN... and --exit")
+    what.add_argument("--check", type=Path, metavar="ZIP", help="the zip to check")
+    options = parser.parse_args(arguments)
+    if options.check:
+        return check(options.check)
+    if not (options.runs and options.exit):
+        parser.error("--out needs RUN... and --exit")
+    if not options.out.parent.is_dir() or options.out.is_dir():
+        _refuse(f"--out {options.out}: give the name of a file, in a folder that exists")
+    submit(options.runs, parse_rule(options.exit).spec, options.seed, options.fill_missing, options.out)
+
+
+def _refuse(line: str) -> NoReturn:
+    sys.exit(f"submission.py: error: {line}")
+
+
+if __name__ == "__main__":
+    main()

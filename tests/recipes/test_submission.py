@@ -1,0 +1,189 @@
+"""recipes/submission.py, with an evaluator that answers at once: whose predictions go into which file, and what is refused."""
+
+import hashlib
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fairseq_palbert.evaluation.cli import parser
+from fairseq_palbert.glue.submission import SHEETS
+from recipes import submission
+
+TASKS = ["AX", "CoLA", "MNLI", "MRPC", "QNLI", "QQP", "RTE", "SST-2", "STS-B", "WNLI"]
+ANSWERS = {sheet.file: "7.5" if sheet.task.regression else sheet.task.labels[-1] for sheet in SHEETS.values()}
+
+
+@pytest.fixture(autouse=True)
+def shorter(monkeypatch):
+    """QQP has 100 rows instead of 390,965, to save time."""
+    qqp = SHEETS["QQP.tsv"]
+    monkeypatch.setitem(SHEETS, "QQP.tsv", replace(qqp, split=replace(qqp.split, rows=100)))
+
+
+@pytest.fixture
+def make_runs(tmp_path):
+    """make_runs("RTE", ...) -> run folders of these tasks, each with a model of seed 1, AX without."""
+
+    def make(*tasks: str) -> list[str]:
+        for task in tasks:
+            (tmp_path / task / "data" / task).mkdir(parents=True)
+            (tmp_path / task / "data" / "raw").mkdir()
+            if task != "AX":
+                checkpoint = tmp_path / task / "seed1" / "checkpoints" / "checkpoint_best.pt"
+                checkpoint.parent.mkdir(parents=True)
+                checkpoint.write_text(f"model of {task}")
+        return [str(tmp_path / task) for task in tasks]
+
+    return make
+
+
+def answer(out, file: str, rule: str, checkpoint, rows: int | None = None) -> None:
+    """Writes what the evaluator does."""
+    rows = SHEETS[file].split.rows if rows is None else rows
+    out.mkdir(parents=True, exist_ok=True)
+    lines = [f"index\tlabel\t{rule}.prediction\t{rule}.exit_layer", *(f"{i}\t\t{ANSWERS[file]}\t3" for i in range(rows))]
+    (out / "predictions.tsv").write_text("\n".join(lines) + "\n")
+    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    (out / "evaluation.json").write_text(json.dumps({"checkpoint": {"sha256": digest}}))
+
+
+@pytest.fixture
+def evaluated(monkeypatch):
+    """The evaluator's calls, as its own parser reads them."""
+    calls = []
+
+    def stand_in(arguments):
+        options = parser().parse_args(arguments)
+        calls.append(options)
+        file, = (sheet.file for sheet in SHEETS.values()
+                 if (sheet.task.name, sheet.split.name) == (options.glue_task, options.split))
+        answer(options.out, file, *options.rules, options.checkpoint)
+
+    monkeypatch.setattr(submission.cli, "main", stand_in)
+    return calls
+
+
+@pytest.fixture
+def submit(tmp_path):
+    """submit(runs, arguments...) -> the lines of each file of the zip, headers left out."""
+
+    def run(runs: list[str], *arguments: str) -> dict[str, list[str]]:
+        out = tmp_path / "glue.zip"
+        submission.main([*runs, "--out", str(out), *(arguments or ["--exit", "q_exit:0.5"])])
+        with zipfile.ZipFile(out) as archive:
+            return {name: archive.read(name).decode().splitlines()[1:] for name in archive.namelist()}
+
+    return run
+
+
+def test_every_test_split_is_answered_by_its_own_model(make_runs, evaluated, submit, tmp_path, capsys):
+    contents = submit(make_runs(*TASKS))
+    assert list(contents) == list(SHEETS)
+    for file, lines in contents.items():
+        expected = "5.000" if file == "STS-B.tsv" else ANSWERS[file]
+        assert lines == [f"{i}\t{expected}" for i in range(SHEETS[file].split.rows)]
+    assert [(call.glue_task, call.split) for call in evaluated] == [
+        (task, split) for task in TASKS for split in (["test", "test1"] if task == "MNLI" else ["test"])]
+    for call in evaluated:
+        model = "MNLI" if call.glue_task == "AX" else call.glue_task
+        assert call.checkpoint == tmp_path / model / "seed1" / "checkpoints" / "checkpoint_best.pt"
+        assert call.data == str(tmp_path / call.glue_task / "data" / call.glue_task)
+        assert call.rules == ["q_exit:0.5"]
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].split() == ["AX.tsv", "1104", "rows", f"{evaluated[0].checkpoint}", "under", "q_exit:0.5"]
+    assert len(told) == 12 and told[-1] == f"Written to {tmp_path / 'glue.zip'}"
+
+
+def test_fitting_predictions_are_taken_as_they_are(make_runs, evaluated, submit, tmp_path):
+    runs = make_runs("WNLI")
+    flags = ["--fill-missing", "--exit"]
+    first = submit(runs, *flags, "q_exit:.5")
+    assert submit(runs, *flags, "q_exit:0.5") == first and len(evaluated) == 1
+    submit(runs, *flags, "fixed:2")
+    assert len(evaluated) == 2, "another rule"
+    (tmp_path / "WNLI" / "seed1" / "checkpoints" / "checkpoint_best.pt").write_text("trained on")
+    submit(runs, *flags, "fixed:2")
+    assert len(evaluated) == 3, "another model"
+
+
+def test_predictions_of_the_task_recipe_are_taken(make_runs, evaluated, submit, tmp_path):
+    runs = make_runs("MNLI", "AX")
+    mnli = tmp_path / "MNLI" / "seed1" / "checkpoints" / "checkpoint_best.pt"
+    answer(tmp_path / "AX" / "seed1" / "scores" / "test", "AX.tsv", "fixed:6", mnli)
+    submit(runs, "--exit", "fixed:6", "--fill-missing")
+    assert [call.glue_task for call in evaluated] == ["MNLI", "MNLI"]
+
+
+def test_missing_tasks_are_refused_by_name_before_anything_is_scored(make_runs, evaluated, submit, tmp_path):
+    with pytest.raises(SystemExit, match="no run of AX, CoLA, MRPC, QNLI, QQP, SST-2, STS-B, WNLI: give .* --fill-missing"):
+        submit(make_runs("MNLI", "RTE"))
+    assert not evaluated and not (tmp_path / "glue.zip").exists()
+
+
+def test_missing_tasks_are_filled_on_request_and_named(make_runs, evaluated, submit, capsys):
+    contents = submit(make_runs("RTE"), "--exit", "expectation", "--fill-missing")
+    assert set(contents["RTE.tsv"]) == {f"{i}\tnot_entailment" for i in range(3000)}
+    assert contents["STS-B.tsv"] == [f"{i}\t2.500" for i in range(1379)]
+    told = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()[:11]}
+    assert [file for file, line in told.items() if "filled with" not in line] == ["RTE.tsv"]
+    assert told["CoLA.tsv"].endswith("1063 rows  no run: filled with 0")
+
+
+def test_part_of_a_split_is_refused(make_runs, evaluated, submit, tmp_path):
+    runs = make_runs("RTE")
+    answer(tmp_path / "RTE" / "seed1" / "scores" / "test", "RTE.tsv", "fixed:6",
+           tmp_path / "RTE" / "seed1" / "checkpoints" / "checkpoint_best.pt", rows=277)
+    with pytest.raises(SystemExit, match="predictions.tsv has 277 rows, which are not the 3000 of GLUE's RTE test: preprocess"):
+        submit(runs, "--exit", "fixed:6", "--fill-missing")
+    assert not (tmp_path / "glue.zip").exists()
+
+
+def make_untrained(runs: list[str]) -> list[str]:
+    for run in runs:
+        Path(run, "seed1", "checkpoints", "checkpoint_best.pt").unlink()
+    return runs
+
+
+WRONG = {
+    "has no task of GLUE in its folder data": lambda make: ["nowhere"],
+    "MNLI/seed1/checkpoints/checkpoint_best.pt is missing: train that run first": lambda make: make_untrained(make("MNLI")),
+    "has CoLA and RTE in its folder data": lambda make: (make("RTE"), make("RTE/data/CoLA"))[0],
+    "are both of RTE: give one": lambda make: make("RTE") * 2,
+    "is of AX, whose answers are those of MNLI's model: give the run of MNLI too": lambda make: make("AX", "RTE"),
+    "checkpoint_best.pt is missing: choose --seed from 1": lambda make: [*make("RTE"), "--seed", "3"],
+    "unknown exit rule 'q': choose from q_exit:Q": lambda make: [*make("RTE"), "--exit", "q"],
+    "--out .*/nowhere/glue.zip: give the name of a file": lambda make: [*make("RTE"), "--out", "/nowhere/glue.zip"],
+}
+
+
+@pytest.mark.parametrize("reason", WRONG)
+def test_a_mistake_gives_one_line(make_runs, evaluated, tmp_path, reason):
+    with pytest.raises(SystemExit, match=reason) as stop:
+        submission.main(["--exit", "fixed:6", "--out", str(tmp_path / "glue.zip"), "--fill-missing", *WRONG[reason](make_runs)])
+    assert "\n" not in stop.value.code and not evaluated
+
+
+@pytest.mark.parametrize("arguments", [[], ["RTE"], ["RTE", "--exit", "fixed:6"], ["RTE", "--out", "a.zip"],
+                                       ["--check", "a.zip", "--out", "a.zip"]])
+def test_half_a_command_is_refused(arguments):
+    with pytest.raises(SystemExit, match="2"):
+        submission.main(arguments)
+
+
+def test_check_tells_sound_from_damaged(make_runs, evaluated, submit, tmp_path, capsys):
+    submit(make_runs("RTE"), "--exit", "fixed:6", "--fill-missing")
+    path = tmp_path / "glue.zip"
+    submission.main(["--check", str(path)])
+    assert capsys.readouterr().out.splitlines()[-1] == f"{path} is sound: 11 files, {35344 + 100} rows"
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(SystemExit, match=f"{path}: is no zip"):
+        submission.main(["--check", str(path)])
+
+
+def test_the_recipe_ends_with_the_checks_status(run_recipe, tmp_path):
+    run = run_recipe("submission.sh", "--check", str(tmp_path / "nowhere.zip"))
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == f"submission.py: error: {tmp_path}/nowhere.zip: cannot be read (No such file or directory)\n"

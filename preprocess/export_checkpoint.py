@@ -17,9 +17,9 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.evaluation.loading import check_checkpoint, label_order, model_of
+from fairseq_palbert.evaluation.loading import check_checkpoint, model_of
 from fairseq_palbert.families import Family, family_of
-from fairseq_palbert.glue.tasks import glue_task
+from fairseq_palbert.glue.tasks import glue_task, label_order
 from fairseq_palbert.models.palbert import ENCODER_FIELDS
 from fairseq_palbert.models.starting_weights import ENCODER, NETWORK, has_classifier
 from fairseq_palbert.models.stock_checkpoint import model_settings, read_checkpoint

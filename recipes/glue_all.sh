@@ -6,12 +6,13 @@
 #
 # TASK: default all of CoLA SST-2 MRPC STS-B QQP MNLI QNLI RTE WNLI AX, in this order (AX needs MNLI's model).
 # Variables: those of recipes/glue_task.sh, for every task alike; RUN_DIR (default: runs/ARCH, of
-# METHOD=vanilla runs/ARCH/vanilla) gets one folder a task.
+# another METHOD than palbert runs/ARCH/METHOD) gets one folder a task.
 # A task that fails is reported at the end, after the others, and the exit status is then 1.
 # Leaves RUN_DIR/TASK/, RUN_DIR/results.tsv. Duration: the sum of the tasks'.
 
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$ROOT/recipes/methods.sh"
 source "$ROOT/recipes/pretrained.sh"
 
 parse_stages "$@"
@@ -19,6 +20,7 @@ TASKS=("${ARGUMENTS[@]}")
 [[ ${#TASKS[@]} -gt 0 ]] || TASKS=(CoLA SST-2 MRPC STS-B QQP MNLI QNLI RTE WNLI AX)
 require_environment
 check_pretrained
+check_method
 
 # As one command, so that a change of this file does not reach a run that is under way.
 main() {

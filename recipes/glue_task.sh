@@ -18,12 +18,16 @@
 #   PRETRAINED_DIR  where it is converted to, once (default: runs/pretrained of the repository)
 #   ARCH            needed without PRETRAINED alone (default: palbert_roberta_tiny): palbert_roberta, palbert_bert or
 #                   palbert_albert and a size, such as palbert_albert_base
-#   METHOD          palbert (default), or vanilla: the same encoder, fine-tuned without pondering
+#   METHOD          palbert (default); pondernet: a linear lambda module, BETA 0.01; of a classifier a layer without
+#                   pondering pabee, uniform and berxit (with a learned-exit head), and deebert and fastbert, which train the
+#                   exits of a finished METHOD=vanilla; vanilla: the same encoder, fine-tuned for its last layer alone;
+#                   staticK: the same, of its first K layers. Each trains and scores by its paper's objective and rule
+#   VANILLA_RUN     deebert and fastbert: run directory of METHOD=vanilla, with the same seeds (default: the usual one)
 #   VOCAB_DIR       RoBERTa's encoder.json, vocab.bpe and dict.txt, BERT's vocab.txt or ALBERT's spiece.model, or a folder
 #                   with such folders gpt2_bpe, bert, albert: for what comes without a vocabulary, as models from scratch and
 #                   fairseq's checkpoints do (unset: RoBERTa's is downloaded)
 #   DATA            binarized data to use instead of stage 2's
-#   RUN_DIR         where everything goes (default: runs/ARCH/TASK of the repository, of vanilla runs/ARCH/vanilla/TASK)
+#   RUN_DIR         where everything goes (default: runs/ARCH/TASK of the repository, of other methods runs/ARCH/METHOD/TASK)
 #   DETOKENIZE      1: undo the spaces around punctuation that MRPC and CoLA carry (default 0)
 #   TRAIN_EXAMPLES  train on so many rows of a seeded shuffle of train (unset: all)
 #   FRESH_HEADS     1: take nothing but the encoder over from PRETRAINED (default 0: its pooler too, and the lambda module of
@@ -31,8 +35,8 @@
 #   SEEDS           default "1"; a list trains and scores one model a seed
 #   SELECT_ON       valid (default; MNLI: matched), or holdout: the best checkpoint is the best on HOLDOUT_FRACTION
 #                   (default 0.1) of train, which is then not trained on
-#   EXITS           exit rules to score, as of recipes/evaluate.sh, fixed:N for the last layer (default "q_exit:0.5 sampling:1
-#                   expectation"; vanilla: fixed:N, or other fixed exits)
+#   EXITS           exit rules to score, as of recipes/evaluate.sh, fixed:N for the last layer (default: the method's, such as
+#                   "q_exit:0.5 sampling:1 expectation"); every layer's answers are recorded too, for recipes/sweep.sh
 #   NUM_GPUS        GPUs of this machine to train on (default: 1 where there is one, else 0)
 #   CPU_WORKERS     processes over gloo to train on instead (default 0: one, without gloo)
 #   UPDATE_FREQ     batches that make up one update (default 1), each that much smaller
@@ -52,6 +56,7 @@
 
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$ROOT/recipes/methods.sh"
 source "$ROOT/recipes/training.sh"
 source "$ROOT/recipes/pretrained.sh"
 
@@ -65,9 +70,8 @@ DETOKENIZE="${DETOKENIZE:-0}" FRESH_HEADS="${FRESH_HEADS:-0}"
 read -ra SEEDS <<<"${SEEDS:-1}"
 SELECT_ON="${SELECT_ON:-valid}"
 HOLDOUT_FRACTION="${HOLDOUT_FRACTION:-0.1}"
-USUAL_EXITS="q_exit:0.5 sampling:1 expectation"
-[[ "$METHOD" != vanilla ]] || USUAL_EXITS="fixed:N"
-read -ra EXITS <<<"${EXITS:-$USUAL_EXITS}"
+check_method
+read -ra EXITS <<<"${EXITS:-$(usual_exits "$TASK")}"
 CPU_WORKERS="${CPU_WORKERS:-0}"
 UPDATE_FREQ="${UPDATE_FREQ:-1}"
 read -ra EXTRA_TRAIN_FLAGS <<<"${EXTRA_TRAIN_FLAGS:-}"
@@ -80,13 +84,12 @@ check_inputs() {
     done
     [[ -z "${GLUE_DIR:-}" || -d "$GLUE_DIR/$TASK" ]] || die "GLUE_DIR=$GLUE_DIR has no folder $TASK"
     check_pretrained
-    one_of METHOD palbert vanilla
     one_of SELECT_ON valid holdout
     one_of DETOKENIZE 0 1
     one_of FRESH_HEADS 0 1
     DETOKENIZE="${DETOKENIZE#0}" FRESH_HEADS="${FRESH_HEADS#0}"
     for variable in BETA PRIOR_LAMBDA LAMBDA_LR SEARCH_BETA SEARCH_LAMBDA_LR; do
-        [[ "$METHOD" = palbert || -z "${!variable:-}" ]] ||
+        ponders || [[ -z "${!variable:-}" ]] ||
             die "$variable is of pondering, and METHOD=$METHOD has none: unset it"
     done
     [[ ${#SEEDS[@]} -gt 0 ]] || die "SEEDS is empty"
@@ -94,13 +97,16 @@ check_inputs() {
     positive UPDATE_FREQ ${MAX_UPDATE:+MAX_UPDATE} ${MAX_EPOCH:+MAX_EPOCH} ${TRAIN_EXAMPLES:+TRAIN_EXAMPLES}
 }
 
-# Where runs go; AX is scored with the models of MNLI's.
+# Where runs go; AX is scored with the models of MNLI's, and some methods go on from vanilla's.
 choose_run_dir() {
     RUN_DIR="${RUN_DIR:-$(runs_folder)/$TASK}"
+    VANILLA_RUN="${VANILLA_RUN:-$ROOT/runs/$ARCH/vanilla/$TASK}"
     MNLI_RUN="${MNLI_RUN:-$(dirname "$RUN_DIR")/MNLI}"
     for seed in "${SEEDS[@]}"; do
         [[ "$TASK" != AX || -e "$MNLI_RUN/stages/train-seed$seed.done" ]] ||
             die "AX is scored with MNLI's model, and MNLI_RUN=$MNLI_RUN has none of seed $seed: run glue_task.sh MNLI first"
+        ! follows_vanilla || [[ -e "$VANILLA_RUN/stages/train-seed$seed.done" ]] ||
+            die "METHOD=$METHOD goes on from METHOD=vanilla, and VANILLA_RUN=$VANILLA_RUN has none of seed $seed: train that first"
     done
 }
 
@@ -108,6 +114,7 @@ read_settings() {
     read_hyperparameters "$ARCH" "$TASK"
     LR="${LR:-${SETTING[lr]}}"
     LAMBDA_LR="${LAMBDA_LR:-${SETTING[lambda_lr]}}"
+    [[ "$METHOD" != pondernet ]] || SETTING[beta]=0.01  # PonderNet's (arXiv 2107.05407)
     BETA="${BETA:-${SETTING[beta]}}"
     PRIOR_LAMBDA="${PRIOR_LAMBDA:-${SETTING[prior_lambda]#-}}"
     BATCH="${BATCH:-${SETTING[batch]}}"
@@ -165,14 +172,12 @@ model_flags() {
         --max-update "$MAX_UPDATE" ${MAX_EPOCH:+--max-epoch "$MAX_EPOCH"} ${PATIENCE:+--patience "$PATIENCE"} --seed "$1"
         --best-checkpoint-metric score --maximize-best-checkpoint-metric --no-epoch-checkpoints "${BATCH_FLAGS[@]}"
     )
-    case "$METHOD" in
-        vanilla) FLAGS+=(--criterion multi_exit_classification --layer-weights last --lambda-module none) ;;
-        palbert)
-            FLAGS+=(--criterion ponder_classification --beta "$4" --lambda-lr "$3")
-            FLAGS+=(${PRIOR_LAMBDA:+--prior-lambda "$PRIOR_LAMBDA"})
-            ;;
-    esac
-    [[ -z "$CHECKPOINT" ]] || FLAGS+=(--finetune-from-model "$CHECKPOINT")
+    method_flags "$3" "$4"
+    if follows_vanilla; then
+        FLAGS+=(--finetune-from-model "$VANILLA_RUN/seed$1/checkpoints/checkpoint_best.pt")
+    elif [[ -n "$CHECKPOINT" ]]; then
+        FLAGS+=(--finetune-from-model "$CHECKPOINT")
+    fi
     FLAGS+=(${FRESH_HEADS:+--fresh-heads} "${EXTRA_TRAIN_FLAGS[@]}")
 }
 
@@ -219,7 +224,7 @@ search() {
 # score_model TRAINED SPLIT DIRECTORY: scores of the best checkpoint go to DIRECTORY/scores/SPLIT, and beside the curves of
 # training.
 score_model() {
-    local flags=(--split "$2" --out "$3/scores/$2" --tensorboard-logdir "$3/tensorboard") rule layers
+    local flags=(--glue-task "$TASK" --split "$2" --out "$3/scores/$2" --tensorboard-logdir "$3/tensorboard" --record) rule layers
     layers="$(awk '$1 == "encoder_layers:" { print $2 }' "$1/config.yaml")"
     for rule in "${EXITS[@]}"; do
         flags+=(--exit "${rule/#fixed:N/fixed:$layers}")

@@ -1,6 +1,5 @@
 # Sourced by recipes that start from pretrained weights: they are found, converted once, and described.
 
-METHOD="${METHOD:-palbert}"
 PRETRAINED="${PRETRAINED:-}"
 PRETRAINED_DIR="${PRETRAINED_DIR:-$ROOT/runs/pretrained}"
 PRETRAINED_URL="${PRETRAINED_URL:-https://dl.fbaipublicfiles.com/fairseq/models}"

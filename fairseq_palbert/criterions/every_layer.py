@@ -4,17 +4,36 @@ Sizes: N layers, B sentences, K outputs.
 """
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
 from fairseq import metrics
 from fairseq.criterions import FairseqCriterion
+from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import UserError
 from ..modules.pondering import HeadsShape, PonderOutput
+from .distillation import DISTILL_KLS, Distillation
+from .freelb import FreeLB
+
+
+@dataclass
+class EveryLayerConfig(FairseqDataclass):
+    distill_weight: float = field(
+        default=0.0, metadata={"help": "part of the loss of layers 1..N-1 that the last layer's answer teaches; 0 is off"}
+    )
+    distill_temperature: float = field(default=1.0, metadata={"help": "temperature T of that distillation"})
+    distill_kl: ChoiceEnum(DISTILL_KLS) = field(
+        default="teacher_student", metadata={"help": "KL(last || layer) (Hinton), or KL(layer || last) (FastBERT)"}
+    )
+    freelb_steps: int = field(
+        default=0, metadata={"help": "passes with adversarial noise on the embeddings (FreeLB: 2 or 3); 0 is off"}
+    )
+    freelb_lr: float = field(default=0.1, metadata={"help": "length of a step of that noise"})
+    freelb_norm: float = field(default=0.3, metadata={"help": "largest L2 norm of a sentence's noise"})
 
 
 @dataclass(frozen=True)
@@ -30,18 +49,24 @@ class Objective:
 class EveryLayerCriterion(FairseqCriterion):
     """Mean over sentences of something made of L(ŷ_n, y), n = 1..N: cross-entropy in nats, or squared error.
 
+    A model with a learned-exit head adds the mean over n < N of (σ(its logit) − e_n)², e_n the error of layer n: 0 or 1 of
+    classes, |tanh(ŷ_n − y)| of a regression (BERxiT, EACL 2021). ``updates`` counts those that were made before.
     ``scalars`` and ``by_layer`` name what is logged as means per sentence, the latter as ``NAME_1`` .. ``NAME_N``.
     """
 
     name: ClassVar[str]
-    scalars: ClassVar[tuple[str, ...]] = ("loss",)
+    scalars: ClassVar[tuple[str, ...]] = ("loss", "exit_loss")
     by_layer: ClassVar[tuple[str, ...]] = ("accuracy", "squared_error")
 
-    def __init__(self, task):
+    def __init__(self, cfg: EveryLayerConfig, task):
         super().__init__(task)
         if not hasattr(task, "glue_task"):
             raise UserError(f"--criterion {self.name} needs --task glue")
+        _check_config(cfg)
         self.regression = task.glue_task.regression
+        self.distillation = Distillation(cfg.distill_weight, cfg.distill_temperature, str(cfg.distill_kl))
+        self.freelb = FreeLB(cfg.freelb_steps, cfg.freelb_lr, cfg.freelb_norm)
+        self.updates = 0
 
     @abstractmethod
     def check_heads(self, heads: HeadsShape) -> None:
@@ -51,9 +76,9 @@ class EveryLayerCriterion(FairseqCriterion):
     def objective_of(self, output: PonderOutput, losses: Tensor) -> Objective:
         """Shape: losses [N, B]."""
 
-    def ask(self, model, sample: dict) -> PonderOutput:
+    def ask(self, model, sample: dict, **options) -> PonderOutput:
         """The model's answer to a batch."""
-        return model(**sample["net_input"])
+        return model(**sample["net_input"], **options)
 
     def forward(self, model, sample, reduce=True):
         """Returns the loss summed over the batch, B, and the sums to log."""
@@ -61,8 +86,7 @@ class EveryLayerCriterion(FairseqCriterion):
             raise UserError("this split has no labels: train and validate on one that has, or predict with "
                             "python -m fairseq_palbert.evaluation")
         self.check_heads(model.network.heads_shape)
-        output = self.ask(model, sample)
-        objective = self.objective_of(output, self.layer_losses(output.logits, sample["target"]))
+        output, objective = self._attacked(model, sample) if self.training and self.freelb.steps else self._answer(model, sample)
         with torch.no_grad():
             log = {
                 "loss": objective.loss.detach(),
@@ -74,13 +98,47 @@ class EveryLayerCriterion(FairseqCriterion):
             }
         return objective.loss, sample["nsentences"], log
 
+    def _answer(self, model, sample: dict, **options) -> tuple[PonderOutput, Objective]:
+        """What the model says of a batch, and what that costs."""
+        output = self.ask(model, sample, **options)
+        objective = self.objective_of(output, self.layer_losses(output.logits, sample["target"]))
+        if output.error_logits is None:
+            return output, objective
+        exit_loss = self._exit_loss(output, sample["target"])
+        return output, replace(objective, loss=objective.loss + exit_loss,
+                               sums={**objective.sums, "exit_loss": exit_loss.detach()})
+
+    def _attacked(self, model, sample: dict) -> tuple[PonderOutput, Objective]:
+        """The last pass of FreeLB, with the mean loss of all."""
+        answers = []
+
+        def loss_of(noise: Tensor) -> Tensor:
+            answers.append(self._answer(model, sample, noise=noise))
+            return answers[-1][1].loss
+
+        shape = model.network.encoder.shape
+        real = sample["net_input"]["src_tokens"].ne(shape.padding_id)
+        losses = list(self.freelb.passes(loss_of, real, shape.embedding or shape.hidden))
+        output, objective = answers[-1]
+        return output, replace(objective, loss=sum(losses) / len(losses))
+
     def layer_losses(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy in nats, or squared error. Shape: [N, B, K], [B] -> [N, B]."""
+        """Cross-entropy in nats, or squared error, with what is distilled. Shape: [N, B, K], [B] -> [N, B]."""
+        logits = logits.float()
         if self.regression:
-            return (logits.squeeze(-1).float() - targets.float()) ** 2
-        # [N, B, K] -> [B, K, N], as cross_entropy has it
-        return F.cross_entropy(logits.float().permute(1, 2, 0), targets[:, None].expand(-1, len(logits)),
-                               reduction="none").T
+            losses = (logits.squeeze(-1) - targets.float()) ** 2
+        else:  # [N, B, K] -> [B, K, N], as cross_entropy has it
+            losses = F.cross_entropy(logits.permute(1, 2, 0), targets[:, None].expand(-1, len(logits)), reduction="none").T
+        return self.distillation(losses, logits) if self.distillation.weight else losses
+
+    def _exit_loss(self, output: PonderOutput, targets: Tensor) -> Tensor:
+        """Summed over the batch, a scalar."""
+        logits = output.logits[:-1].detach()
+        if self.regression:
+            errors = (logits.squeeze(-1).float() - targets.float()).tanh().abs()
+        else:
+            errors = logits.argmax(-1).ne(targets).float()
+        return ((output.error_logits.float().sigmoid() - errors) ** 2).mean(0).sum()
 
     def _right(self, logits: Tensor, exit_layers: Tensor, sample: dict) -> dict[str, Tensor]:
         """What each layer and the exits get right, summed over the batch."""
@@ -97,7 +155,7 @@ class EveryLayerCriterion(FairseqCriterion):
     def reduce_metrics(cls, logging_outputs) -> None:
         """Logs means per sentence."""
         sentences = float(sum(log["sample_size"] for log in logging_outputs))
-        for name in cls.scalars:
+        for name in (name for name in cls.scalars if name in logging_outputs[0]):
             metrics.log_scalar(name, float(sum(log[name] for log in logging_outputs)) / sentences, sentences)
         for name in (name for name in cls.by_layer if name in logging_outputs[0]):
             for n, total in enumerate(sum(log[name] for log in logging_outputs).tolist(), start=1):
@@ -106,3 +164,13 @@ class EveryLayerCriterion(FairseqCriterion):
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:
         return True
+
+
+def _check_config(cfg: EveryLayerConfig) -> None:
+    if not 0 <= cfg.distill_weight <= 1:
+        raise UserError(f"--distill-weight {cfg.distill_weight}: choose a part of the loss from 0 to 1")
+    if cfg.freelb_steps < 0:
+        raise UserError(f"--freelb-steps {cfg.freelb_steps}: passes are 0, which is off, or more")
+    for name in ("distill_temperature", "freelb_lr", "freelb_norm"):
+        if not 0 < getattr(cfg, name) < float("inf"):
+            raise UserError(f"--{name.replace('_', '-')} {getattr(cfg, name)}: choose a number above 0")

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 import torch
 from fairseq.criterions import register_criterion
-from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+from fairseq.dataclass import ChoiceEnum
 from torch import Tensor
 
 from ..errors import UserError
 from ..modules.pondering import HeadsShape, PonderOutput
-from .every_layer import EveryLayerCriterion, Objective
+from .every_layer import EveryLayerConfig, EveryLayerCriterion, Objective
 
 LAYER_WEIGHTS = ("linear", "uniform", "last")
 
@@ -26,10 +26,13 @@ def layer_weights(scheme: str, depth: int) -> Tensor:
 
 
 @dataclass
-class MultiExitClassificationConfig(FairseqDataclass):
+class MultiExitClassificationConfig(EveryLayerConfig):
     layer_weights: ChoiceEnum(LAYER_WEIGHTS) = field(
         default="linear",
         metadata={"help": "weight of layer n of N in the loss: 2n / (N (N + 1)) (PABEE), 1 / N, or layer N alone"},
+    )
+    alternate_last: bool = field(
+        default=False, metadata={"help": "train layer N alone in every other update, the first among them (BERxiT)"}
     )
 
 
@@ -37,14 +40,17 @@ class MultiExitClassificationConfig(FairseqDataclass):
 class MultiExitClassification(EveryLayerCriterion):
     """Mean over sentences of Σ_n w_n L(ŷ_n, y), in nats, with Σ_n w_n = 1 (see ``layer_weights``).
 
+    ``--alternate-last`` has L(ŷ_N, y) in its place in training's updates 1, 3, 5, ... (BERxiT, EACL 2021, section 3.2).
+
     The task's metrics are those of layer N.
     """
 
     name = "multi_exit_classification"
 
     def __init__(self, cfg: MultiExitClassificationConfig, task):
-        super().__init__(task)
+        super().__init__(cfg, task)
         self.layer_weights = str(cfg.layer_weights)
+        self.alternate_last = cfg.alternate_last
 
     def check_heads(self, heads: HeadsShape) -> None:
         if heads.halts:
@@ -56,5 +62,6 @@ class MultiExitClassification(EveryLayerCriterion):
 
     def objective_of(self, output: PonderOutput, losses: Tensor) -> Objective:
         depth, sentences = losses.shape
-        weights = layer_weights(self.layer_weights, depth).to(losses.device)
+        alone = self.alternate_last and self.training and self.updates % 2 == 0
+        weights = layer_weights("last" if alone else self.layer_weights, depth).to(losses.device)
         return Objective((weights[:, None] * losses).sum(), torch.full((sentences,), depth, device=losses.device), {})

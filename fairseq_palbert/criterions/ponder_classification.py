@@ -8,7 +8,7 @@ from typing import Optional
 
 import torch
 from fairseq.criterions import register_criterion
-from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+from fairseq.dataclass import ChoiceEnum
 from torch import Tensor
 
 from ..errors import UserError
@@ -16,13 +16,13 @@ from ..modules.pondering import HeadsShape, PonderOutput
 from ..ponder.halting import cdf, exit_layer, expected_depth
 from ..ponder.objective import POSTERIOR_REMAINDERS, PonderObjective
 from ..ponder.prior import KL_DIRECTIONS, PRIOR_REMAINDERS, PRIORS, default_lambda
-from .every_layer import EveryLayerCriterion, Objective
+from .every_layer import EveryLayerConfig, EveryLayerCriterion, Objective
 
 RELEASED = {"kl_direction": "prior_posterior", "posterior_remainder": "none", "halting_epsilon": 0.05}
 
 
 @dataclass
-class PonderClassificationConfig(FairseqDataclass):
+class PonderClassificationConfig(EveryLayerConfig):
     beta: float = field(default=0.5, metadata={"help": "weight of the KL term (PALBERT: 0.5, PonderNet: 0.01)"})
     prior: ChoiceEnum(PRIORS) = field(default="geometric", metadata={"help": "prior of the exit layer"})
     prior_lambda: Optional[float] = field(
@@ -61,11 +61,11 @@ class PonderClassification(EveryLayerCriterion):
     """
 
     name = "ponder_classification"
-    scalars = ("loss", "task_loss", "kl", "posterior_depth", "q_exit_depth")
+    scalars = (*EveryLayerCriterion.scalars, "task_loss", "kl", "posterior_depth", "q_exit_depth")
     by_layer = ("p", *EveryLayerCriterion.by_layer)
 
     def __init__(self, cfg: PonderClassificationConfig, task):
-        super().__init__(task)
+        super().__init__(cfg, task)
         _check_config(cfg)
         self.threshold = cfg.q_exit_threshold
         self.prior_lambda = cfg.prior_lambda
@@ -89,8 +89,8 @@ class PonderClassification(EveryLayerCriterion):
             raise UserError(f"--criterion {self.name} trains a lambda module, and --lambda-module none has none: choose "
                             "another, or --criterion multi_exit_classification")
 
-    def ask(self, model, sample: dict) -> PonderOutput:
-        return model(**sample["net_input"], halt_at_last=self.options["posterior_remainder"] == "none")
+    def ask(self, model, sample: dict, **options) -> PonderOutput:
+        return super().ask(model, sample, halt_at_last=self.options["posterior_remainder"] == "none", **options)
 
     def objective_of(self, output: PonderOutput, losses: Tensor) -> Objective:
         depth = len(losses)

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from ..criterions.ponder_classification import PonderClassification
 from ..errors import UserError
-from ..glue import tasks as glue_tasks
+from ..glue.tasks import glue_task as find_task
+from ..glue.tasks import label_order
 from ..modules.pondering import PonderingClassifier
 from ..modules.saved import read_model
 from ..ponder.prior import log_prior
@@ -127,15 +128,9 @@ def check_checkpoint(checkpoint: Path) -> dict:
     return task
 
 
-def label_order(trained_with: dict) -> tuple[str, ...]:
-    """The labels by class id, of the task's part of a checkpoint's configuration."""
-    order = trained_with.get("label_order")
-    return tuple(order.split(",")) if order else glue_tasks.TASKS[trained_with["glue_task"]].labels
-
-
 def _check_labels(name: Path, trained_for: str, labels: tuple[str, ...], task_name: str) -> None:
     """The classifier's outputs mean what the task to score takes them for."""
-    wanted = glue_tasks.glue_task(task_name).labels
+    wanted = find_task(task_name).labels
     if sorted(labels) != sorted(wanted):
         raise UserError(f"{name}: trained for {trained_for} ({', '.join(labels) or 'scores'}), which does not fit "
                         f"{task_name} ({', '.join(wanted) or 'scores'}): check --glue-task")

@@ -14,9 +14,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import UserError
+from ..exits.base import Recording
 from ..glue.metrics import GlueMetrics
 from ..glue.tasks import TASKS
-from ..inference.engine import Recording
 from ..modules.encoder import EncoderShape
 from ..modules.pondering import HeadsShape
 
@@ -59,13 +59,17 @@ class RecordedSplit:
     def halts(self) -> bool:
         return self.heads.halts
 
+    @property
+    def learns_exit(self) -> bool:
+        return self.heads.learned_exit
+
     @cached_property
     def metrics(self) -> GlueMetrics:
         return GlueMetrics(TASKS[self.glue_task], self.labels)
 
 
 _TENSORS = ("ids", "lengths", "targets")
-_RECORDED = ("logits", "halting_logits")
+_RECORDED = ("halting_logits", "logits", "error_logits")
 _PLAIN = ("split", "glue_task", "labels", "rows", "prior", "origin")
 
 
@@ -93,6 +97,6 @@ def read_record(path: Path) -> RecordedSplit:
         raise UserError(f"{path}: not a record of this version of fairseq_palbert (it is not of the format {FORMAT!r}); {REMEDY}")
     about = json.loads(metadata["about"])
     encoder, heads = EncoderShape(**about.pop("encoder")), HeadsShape(**about.pop("heads"))
-    recording = Recording(tensors.get("halting_logits"), tensors["logits"])
+    recording = Recording(*(tensors.get(name) for name in _RECORDED))
     return RecordedSplit(**about, encoder=encoder, heads=heads, recording=recording,
                          **{name: tensors.get(name) for name in _TENSORS})

@@ -35,7 +35,7 @@ def describe(recorded: RecordedSplit, rule: Rule, decisions: Decisions) -> dict:
     """
     layers = decisions.exit_layers.numpy()
     flops = exit_flops(recorded.encoder, recorded.heads, recorded.lengths, decisions.exit_layers, rule.reads_halting,
-                       rule.reads_logits)
+                       rule.reads_logits, rule.reads_errors)
     answers = predictions(decisions.outputs)
     metrics = score(recorded, answers)
     if isinstance(rule, Sampling) and metrics:

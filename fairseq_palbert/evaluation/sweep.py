@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def decisions(recorded: RecordedSplit, rule: Rule) -> Decisions:
-    return replay(rule, recorded.recording.halting_logits, recorded.recording.logits, recorded.ids)
+    return replay(rule, recorded.recording, recorded.ids)
 
 
 def fitting_rules(recorded: RecordedSplit, names: list[str], points: int) -> list[Rule]:
@@ -59,12 +59,12 @@ def fitting_rules(recorded: RecordedSplit, names: list[str], points: int) -> lis
 
     Raises UserError where none fits.
     """
-    recording, fitting = recorded.recording, []
+    fitting = []
     for name in names:
         if reason := RULES[name].misfit(recorded):
             print(f"{name} is left out: {reason}", file=sys.stderr)
         else:
-            fitting += RULES[name].sweep(recording.halting_logits, recording.logits, points)
+            fitting += RULES[name].sweep(recorded.recording, points)
     if not fitting:
         raise UserError(f"none of the exit rules {', '.join(names)} fits this model")
     return fitting

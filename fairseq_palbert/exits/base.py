@@ -18,20 +18,38 @@ from ..errors import UserError
 
 
 class Model(Protocol):
-    """What decides whether a rule fits a model: N, K, and whether it has halting logits."""
+    """What decides whether a rule fits a model: N, K, and whether it has halting logits and learned-exit scores."""
 
     depth: int
     outputs: int
     halts: bool
+    learns_exit: bool
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a rule is shown after layer ``n``: ``halting_logits`` [B] and ``logits`` [B, K], where it reads them."""
+    """What a rule is shown after layer ``n``: ``halting_logits`` [B], ``logits`` [B, K] and ``error_logits`` [B], where it
+    reads them."""
 
     n: int
     halting_logits: Tensor | None = None
     logits: Tensor | None = None
+    error_logits: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Every layer of every example of E: ``halting_logits`` [N − 1, E] and ``error_logits`` [N − 1, E], None where the
+    network has no such head, and ``logits`` [N, E, K]."""
+
+    halting_logits: Tensor | None
+    logits: Tensor
+    error_logits: Tensor | None = None
+
+    def at(self, n: int) -> Seen:
+        """What a rule sees of layer ``n`` < N."""
+        halting, errors = (None if heads is None else heads[n - 1] for heads in (self.halting_logits, self.error_logits))
+        return Seen(n, halting, self.logits[n - 1], errors)
 
 
 @dataclass(frozen=True)
@@ -46,13 +64,14 @@ class Rule(ABC):
     """What every rule has: its name, its form on the command line, and the parameter that moves its exits.
 
     ``form`` is what a user types; ``parameter`` is None where the rule takes none; ``reads_halting`` says whether it is
-    shown halting logits, ``reads_logits`` whether every layer's answer, ``reads_classes`` whether it needs probabilities of
-    classes.
+    shown halting logits, ``reads_errors`` learned-exit scores, ``reads_logits`` every layer's answer, ``reads_classes``
+    whether it needs probabilities of classes.
     """
 
     name: ClassVar[str]
     form: ClassVar[str]
     reads_halting: ClassVar[bool] = False
+    reads_errors: ClassVar[bool] = False
     reads_logits: ClassVar[bool] = False
     reads_classes: ClassVar[bool] = False
     parameter: float | int | None = None
@@ -64,9 +83,9 @@ class Rule(ABC):
 
     @classmethod
     @abstractmethod
-    def sweep(cls, halting_logits: Tensor | None, logits: Tensor, points: int) -> list[Self]:
+    def sweep(cls, recording: Recording, points: int) -> list[Self]:
         """About ``points`` rules that span the whole trade-off on these recorded numbers, from leaving at once to never,
-        in that order or the reverse. Shape: [N − 1, E], [N, E, K]."""
+        in that order or the reverse."""
 
     @classmethod
     def misfit(cls, model: Model) -> str | None:
@@ -74,6 +93,8 @@ class Rule(ABC):
         if cls.reads_halting and not model.halts:
             return ("it reads halting logits, and a model of --lambda-module none has none: choose fixed:K with "
                     f"1 <= K <= {model.depth}, or a rule that reads the classifiers' answers")
+        if cls.reads_errors and not model.learns_exit:
+            return "it reads learned-exit scores, which models trained with --learned-exit have"
         if cls.reads_classes and model.outputs == 1:
             return ("it reads the probabilities of classes, and a regression has none: choose patience:P:TOLERANCE, or "
                     f"fixed:K with 1 <= K <= {model.depth}")

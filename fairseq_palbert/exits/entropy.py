@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 from torch import Tensor
 
-from .base import ExitRule, Seen, fractions_between, parse_fraction
+from .base import ExitRule, Recording, Seen, fractions_between, parse_fraction
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Entropy(ExitRule):
         return cls(parse_fraction(parameter, "S is a part of the largest entropy"))
 
     @classmethod
-    def sweep(cls, halting_logits: Tensor | None, logits: Tensor, points: int) -> list[Self]:
-        return [cls(s) for s in fractions_between(normalised_entropy(logits[:-1]), points)]
+    def sweep(cls, recording: Recording, points: int) -> list[Self]:
+        return [cls(s) for s in fractions_between(normalised_entropy(recording.logits[:-1]), points)]
 
     def leaves(self, seen: Seen, state: Tensor) -> tuple[Tensor, Tensor]:
         return normalised_entropy(seen.logits) < self.parameter, state

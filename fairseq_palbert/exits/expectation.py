@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 from torch import Tensor
 
 from ..ponder.halting import log_posterior
-from .base import AllDepthsRule
+from .base import AllDepthsRule, Recording
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Expectation(AllDepthsRule):
         return cls()
 
     @classmethod
-    def sweep(cls, halting_logits: Tensor | None, logits: Tensor, points: int) -> list[Self]:
+    def sweep(cls, recording: Recording, points: int) -> list[Self]:
         return [cls()]
 
     def combine(self, halting_logits: Tensor, logits: Tensor) -> Tensor:

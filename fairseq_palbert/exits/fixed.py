@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from .base import ExitRule, Model, Seen
+from .base import ExitRule, Model, Recording, Seen
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Fixed(ExitRule):
         return cls(k)
 
     @classmethod
-    def sweep(cls, halting_logits: Tensor | None, logits: Tensor, points: int) -> list[Self]:
-        return [cls(k) for k in range(1, len(logits) + 1)]
+    def sweep(cls, recording: Recording, points: int) -> list[Self]:
+        return [cls(k) for k in range(1, len(recording.logits) + 1)]
 
     def check(self, model: Model) -> None:
         super().check(model)

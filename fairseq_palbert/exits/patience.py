@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .base import ExitRule, Model, Seen
+from .base import ExitRule, Model, Recording, Seen
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Patience(ExitRule):
         return rule
 
     @classmethod
-    def sweep(cls, halting_logits: Tensor | None, logits: Tensor, points: int) -> list[Self]:
+    def sweep(cls, recording: Recording, points: int) -> list[Self]:
         """Every P, for regression with quantiles of the distances between neighbouring layers' answers."""
-        depth = len(logits)
-        if logits.shape[-1] > 1:
+        depth = len(recording.logits)
+        if recording.logits.shape[-1] > 1:
             return [cls(patience) for patience in range(depth)]
-        distances = logits.squeeze(-1).double().diff(dim=0).abs().flatten().numpy()
+        distances = recording.logits.squeeze(-1).double().diff(dim=0).abs().flatten().numpy()
         quantiles = np.quantile(distances, np.linspace(0, 1, max(points // depth, 2))).tolist() if depth > 1 else []
         tolerances = sorted({tolerance for tolerance in quantiles if tolerance > 0}) or [1.0]
         at_once = cls(0, tolerances[0])

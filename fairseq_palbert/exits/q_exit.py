@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..ponder.halting import cdf
-from .base import fractions_between, parse_fraction
+from .base import Recording, fractions_between, parse_fraction
 from .cdf import CdfRule
 
 
@@ -27,8 +27,8 @@ class QExit(CdfRule):
         return cls(parse_fraction(parameter, "Q is a probability"))
 
     @classmethod
-    def sweep(cls, halting_logits: Tensor | None, logits: Tensor, points: int) -> list[Self]:
-        return [cls(q) for q in fractions_between(cdf(halting_logits.double())[:-1], points)]
+    def sweep(cls, recording: Recording, points: int) -> list[Self]:
+        return [cls(q) for q in fractions_between(cdf(recording.halting_logits.double())[:-1], points)]
 
     def thresholds(self, example_ids: Tensor) -> Tensor:
         return torch.full(example_ids.shape, self.parameter, dtype=torch.float64, device=example_ids.device)

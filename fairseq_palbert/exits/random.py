@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 import numpy as np
 from torch import Tensor
 
-from .base import ExitRule, Model, Seen
+from .base import ExitRule, Model, Recording, Seen
 from .uniform import uniform
 
 _SEED = 0
@@ -31,8 +31,8 @@ class Random(ExitRule):
         return cls(mean_depth)
 
     @classmethod
-    def sweep(cls, halting_logits: Tensor | None, logits: Tensor, points: int) -> list[Self]:
-        return [cls(mean_depth) for mean_depth in np.linspace(1, len(logits), points).tolist()]
+    def sweep(cls, recording: Recording, points: int) -> list[Self]:
+        return [cls(mean_depth) for mean_depth in np.linspace(1, len(recording.logits), points).tolist()]
 
     def check(self, model: Model) -> None:
         super().check(model)

@@ -6,12 +6,13 @@ from .confidence import Confidence
 from .entropy import Entropy
 from .expectation import Expectation
 from .fixed import Fixed
+from .learned import Learned
 from .patience import Patience
 from .q_exit import QExit
 from .random import Random
 from .sampling import Sampling
 
-RULES = {rule.name: rule for rule in (QExit, Sampling, Expectation, Patience, Entropy, Confidence, Fixed, Random)}
+RULES = {rule.name: rule for rule in (QExit, Sampling, Expectation, Patience, Entropy, Confidence, Learned, Fixed, Random)}
 
 
 def parse_rule(spec: str) -> Rule:

@@ -5,6 +5,7 @@ from typing import ClassVar, Self
 
 from torch import Tensor
 
+from .base import Recording
 from .cdf import CdfRule
 from .uniform import uniform
 
@@ -28,7 +29,7 @@ class Sampling(CdfRule):
         return cls(seed)
 
     @classmethod
-    def sweep(cls, halting_logits: Tensor | None, logits: Tensor, points: int) -> list[Self]:
+    def sweep(cls, recording: Recording, points: int) -> list[Self]:
         return [cls(0)]
 
     def thresholds(self, example_ids: Tensor) -> Tensor:

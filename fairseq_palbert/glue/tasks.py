@@ -109,3 +109,9 @@ def glue_task(name: str) -> GlueTask:
     if name not in TASKS:
         raise UserError(f"unknown GLUE task {name!r}: choose from {', '.join(TASKS)}")
     return TASKS[name]
+
+
+def label_order(trained_with: dict) -> tuple[str, ...]:
+    """The labels by class id, of the task's part of a checkpoint's configuration."""
+    order = trained_with.get("label_order")
+    return tuple(order.split(",")) if order else TASKS[trained_with["glue_task"]].labels

@@ -4,24 +4,15 @@ Sizes: N layers, E examples, B sentences still in the batch, T tokens (padding i
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
-from ..exits.base import AllDepthsRule, Decisions, ExitRule, Rule, Seen
+from ..exits.base import AllDepthsRule, Decisions, ExitRule, Recording, Rule, Seen
 from ..ponder.halting import at_least_float32
 from .batching import length_sorted_batches, pad
 from .network import PonderingNetwork
-
-
-@dataclass(frozen=True)
-class Recording:
-    """Every layer of every example: ``halting_logits`` [N − 1, E], None where the network has none, and ``logits``
-    [N, E, K]."""
-
-    halting_logits: Tensor | None
-    logits: Tensor
 
 
 @dataclass(frozen=True)
@@ -65,23 +56,23 @@ def decide(network: PonderingNetwork, rule: Rule, workload: Workload) -> Decisio
 @torch.inference_mode()
 def record(network: PonderingNetwork, workload: Workload) -> Recording:
     """Every layer of every sentence, on the CPU in the order given, float32 at least."""
-    places, halting_logits, logits = [], [], []
+    places, batches = [], []
     for batch, tokens in workload.batches():
-        recorded = record_batch(network, tokens)
         places.append(batch)
-        if network.halts:
-            halting_logits.append(recorded.halting_logits.cpu())
-        logits.append(recorded.logits.cpu())
+        batches.append(record_batch(network, tokens))
     order = torch.cat(places).argsort()
-    halting = torch.cat(halting_logits, dim=1)[:, order] if network.halts else None
-    return Recording(halting, torch.cat(logits, dim=1)[:, order])
+
+    def joined(parts: list[Tensor | None]) -> Tensor | None:
+        return None if parts[0] is None else torch.cat([part.cpu() for part in parts], dim=1)[:, order]
+
+    return Recording(*(joined([getattr(batch, item.name) for batch in batches]) for item in fields(Recording)))
 
 
 def record_batch(network: PonderingNetwork, tokens: Tensor) -> Recording:
-    """All depths of one batch. Shape: [B, T] -> halting logits [N − 1, B] or None, logits [N, B, K]."""
+    """All depths of one batch. Shape: tokens [B, T] -> a recording of B examples."""
     hidden, attended = network.embed(tokens), network.attended(tokens)
     memory = None
-    halting_logits, logits = [], []
+    halting_logits, logits, error_logits = [], [], []
     for n in range(1, network.depth + 1):
         hidden = network.step(n, hidden, attended)
         pooled = network.pool(n, hidden)
@@ -89,8 +80,10 @@ def record_batch(network: PonderingNetwork, tokens: Tensor) -> Recording:
         if network.halts and n < network.depth:
             halting_logit, memory = _halt(network, n, pooled, memory)
             halting_logits.append(halting_logit)
-    halting = at_least_float32(torch.stack(halting_logits)) if network.halts else None
-    return Recording(halting, at_least_float32(torch.stack(logits)))
+        if network.learns_exit and n < network.depth:
+            error_logits.append(network.expect_error(n, pooled))
+    return Recording(*(at_least_float32(torch.stack(by_layer)) if by_layer else None
+                       for by_layer in (halting_logits, logits, error_logits)))
 
 
 def decide_batch(network: PonderingNetwork, rule: Rule, tokens: Tensor, example_ids: Tensor,
@@ -135,12 +128,14 @@ class _Survivors:
         pooled = self.network.pool(n, self.hidden)
         if n == self.network.depth:
             return torch.ones_like(self.rows, dtype=torch.bool), self.network.classify(n, pooled)
-        halting_logits = logits = None
+        halting_logits = logits = error_logits = None
         if self.rule.reads_halting:
             halting_logits, self.memory = _halt(self.network, n, pooled, self.memory)
         if self.rule.reads_logits:
             logits = self.network.classify(n, pooled)
-        leaves, self.state = self.rule.leaves(Seen(n, halting_logits, logits), self.state)
+        if self.rule.reads_errors:
+            error_logits = self.network.expect_error(n, pooled)
+        leaves, self.state = self.rule.leaves(Seen(n, halting_logits, logits, error_logits), self.state)
         return leaves, self.network.classify(n, pooled[leaves]) if logits is None else logits[leaves]
 
     def keep(self, stays: Tensor) -> None:

@@ -10,11 +10,12 @@ from torch import Tensor
 
 class PonderingNetwork(Protocol):
     """One depth at a time. The layers are 1..``depth``; ``outputs`` is K; ``initial_memory`` and ``halt`` are there where
-    it ``halts``."""
+    it ``halts``, ``expect_error`` where it ``learns_exit``."""
 
     depth: int
     outputs: int
     halts: bool
+    learns_exit: bool
 
     def embed(self, tokens: Tensor) -> Tensor:
         """[B, T] -> hidden states [B, T, C]."""
@@ -36,3 +37,6 @@ class PonderingNetwork(Protocol):
 
     def halt(self, n: int, pooled: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """The halting logit of layer n < N, and the memory for layer n + 1. [B, C], [B, ...] -> [B], [B, ...]."""
+
+    def expect_error(self, n: int, pooled: Tensor) -> Tensor:
+        """The logit of the error that is expected of layer n < N. [B, C] -> [B]."""

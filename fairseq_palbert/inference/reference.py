@@ -28,7 +28,8 @@ def decide_alone(network: PonderingNetwork, rule: Rule, sentence: Tensor, exampl
         if isinstance(rule, AllDepthsRule):
             continue
         state = rule.start(torch.tensor([example_id])) if state is None else state
-        leaves, state = rule.leaves(Seen(n, halting_logit, logits[-1]), state)
+        error_logit = network.expect_error(n, pooled) if network.learns_exit else None
+        leaves, state = rule.leaves(Seen(n, halting_logit, logits[-1], error_logit), state)
         if leaves.item():
             break
     exit_layer = torch.tensor([len(logits)])

@@ -66,7 +66,16 @@ class PalbertConfig(StartConfig):
     lambda_layer_embedding: bool = _flag(False, "add a learned vector per layer to the lambda module's input")
     lambda_detach: bool = _flag(False, "let no gradient of the halting logits into pooler and encoder")
     lambda_dropout: float = _flag(0.0, "dropout of the lambda module's input (published code: 0.1)")
+    learned_exit: bool = _flag(False, "a head that learns how wrong each layer's answer is, for the exit rule learned (BERxiT)")
     fresh_heads: bool = _flag(False, "take no pooler and no lambda module over from the model that training starts from")
+    keep_classifier: bool = _flag(
+        False, "take the classifier over too, from a model of the same task; pooler and classifier of a model that has one for "
+               "all layers become each layer's"
+    )
+    truncate_encoder: bool = _flag(False, "start from the first --encoder-layers layers of a deeper encoder")
+    freeze_backbone: bool = _flag(
+        False, "train neither the encoder nor the last layer's pooler and classifier, but the exits before them"
+    )
 
 
 # the shape's name of each setting that fixes the encoder
@@ -112,18 +121,21 @@ class PalbertModel(BaseFairseqModel):
         heads = {item.name: getattr(cfg, item.name) for item in fields(HeadsShape) if item.name != "outputs"}
         network = PonderingClassifier(encoder, HeadsShape(outputs=task.glue_task.outputs, **heads))
         tag_parameters(network)
+        if cfg.freeze_backbone:
+            for module in (encoder, network.pooler.copies[-1], network.classifier.copies[-1]):
+                module.requires_grad_(False)
         return cls(cfg, network)
 
-    def forward(self, src_tokens: Tensor, src_lengths: Tensor | None = None,
-                halt_at_last: bool = False) -> PonderOutput:
-        """All depths; lengths follow from the padding. Shape: src_tokens [B, T] -> see ``PonderOutput``.
+    def forward(self, src_tokens: Tensor, src_lengths: Tensor | None = None, halt_at_last: bool = False,
+                noise: Tensor | None = None) -> PonderOutput:
+        """All depths; lengths follow from the padding. Shape: src_tokens [B, T] -> see ``PonderingClassifier.forward``.
 
         Raises UserError where ``halt_at_last`` asks for a halting logit that the model does not have.
         """
         if halt_at_last and self.network.heads_shape.per_layer_lambda:
             raise UserError("--posterior-remainder none (part of --as-released) reads the last layer's halting logit, "
                             "which --per-layer-lambda leaves out: drop one of the two")
-        return self.network(src_tokens, halt_at_last)
+        return self.network(src_tokens, halt_at_last, noise)
 
     def start_training(self, task) -> None:
         """Called where the model is built to be trained, not to be read from a checkpoint.
@@ -136,6 +148,9 @@ class PalbertModel(BaseFairseqModel):
         if found:
             self.starting_point = found
             allow_namespace()
+        elif self.cfg.freeze_backbone:
+            raise UserError("--freeze-backbone keeps a trained model as it is, and there is none to start from: add "
+                            "--finetune-from-model")
 
     def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:
         """Makes of what fairseq has read, in place, weights for this model: see ``models.starting_weights``."""
@@ -181,6 +196,16 @@ def _check_config(cfg: PalbertConfig) -> None:
         if cfg.lambda_module == NO_LAMBDA and getattr(cfg, name):
             raise UserError(f"{_as_flag(name)} changes a lambda module, and --lambda-module {NO_LAMBDA} has none: drop one "
                             "of the two")
+    if cfg.freeze_backbone:
+        for name in ("per_layer_pooler", "per_layer_classifier", "keep_classifier"):
+            if not getattr(cfg, name):
+                raise UserError(f"--freeze-backbone keeps the last layer's answer as it is, which takes {_as_flag(name)} too: "
+                                f"add it")
+    if cfg.keep_classifier and cfg.fresh_heads:
+        raise UserError("--keep-classifier and --fresh-heads contradict each other: choose one")
+    if cfg.truncate_encoder and (cfg.encoder_groups or 1) > 1:
+        raise UserError(f"--truncate-encoder needs a group of weights a layer, or one for all, and --encoder-groups is "
+                        f"{cfg.encoder_groups}")
     least = {"encoder_layers": 2, "encoder_embed_dim": 1, "encoder_ffn_embed_dim": 1, "encoder_attention_heads": 1,
              "encoder_max_positions": 1, "encoder_embedding_dim": 1, "encoder_groups": 1, "encoder_inner_layers": 1,
              "encoder_segments": 0, "encoder_norm_eps": 0, "lambda_depth": 1, "lambda_lookback": 1}

@@ -4,6 +4,7 @@ A checkpoint of the plugin itself is restored whole: every tensor must match. Fr
 a model of another task, the encoder is taken over whole, and heads as told; everything else keeps its fresh values.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,8 +15,8 @@ from .stock_checkpoint import encoder_from_stock, is_stock
 
 NETWORK = "network."
 ENCODER = NETWORK + "encoder."
-# The classifier of another task is never taken over: its outputs mean other labels, even where there are as many.
-TRANSFERABLE_HEADS = ("pooler", "lambda_module", "layer_embedding")
+# The classifier of another task is not among them: its outputs mean other labels, even where there are as many.
+TRANSFERABLE_HEADS = ("pooler", "lambda_module", "layer_embedding", "learned_exit")
 _ADVICE = "use the --arch, flags and dictionary that it was made with"
 
 
@@ -35,10 +36,16 @@ class StartingWeights:
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """A checkpoint by ``name``, and the ``heads`` to take over from it, or None where all of it must match."""
+    """A checkpoint by ``name``, and the ``heads`` to take over from it, or None where all of it must match.
+
+    ``spread``: a head that it has for all layers becomes each layer's, where the model has one a layer. ``truncate``: its
+    encoder may be the deeper one.
+    """
 
     name: str
     heads: tuple[str, ...] | None = None
+    spread: bool = False
+    truncate: bool = False
 
     def weights(self, offered: dict[str, Tensor], fresh: dict[str, Tensor]) -> StartingWeights:
         """From the checkpoint's tensors and the model's own. Raises UserError by the first that does not fit."""
@@ -56,11 +63,16 @@ class StartingPoint:
 
     def _transferred(self, offered: dict[str, Tensor], others: list[str], fresh: dict[str, Tensor],
                      heads: tuple[str, ...]) -> StartingWeights:
-        taken = _under(ENCODER, offered)
+        encoder = _under(ENCODER, offered)
+        taken = {name: tensor for name, tensor in encoder.items() if name in fresh} if self.truncate else dict(encoder)
         self._check_fit(taken, _under(ENCODER, fresh))
+        if len(taken) < len(encoder):
+            others = [*others, "network.deeper encoder layers"]
         for head in heads:
-            tensors = _under(f"{NETWORK}{head}.", offered)
-            if _shapes(tensors) == _shapes(_under(f"{NETWORK}{head}.", fresh)):
+            wanted, tensors = _under(f"{NETWORK}{head}.", fresh), _under(f"{NETWORK}{head}.", offered)
+            if self.spread:
+                tensors = _spread(tensors, wanted)
+            if _shapes(tensors) == _shapes(wanted):
                 taken |= tensors
         return StartingWeights(
             weights={**fresh, **taken},
@@ -92,6 +104,14 @@ def _size(tensor: Tensor) -> str:
 
 def _shapes(tensors: dict[str, Tensor]) -> dict[str, tuple]:
     return {name: tensor.shape for name, tensor in tensors.items()}
+
+
+def _spread(tensors: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A head for all layers as the copies for each that are wanted; other heads as they are."""
+    sources = {name: re.sub(r"\.copies\.\d+\.", ".copies.0.", name) for name in wanted}
+    if set(sources.values()) != tensors.keys():
+        return tensors
+    return {name: tensors[source] for name, source in sources.items()}
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

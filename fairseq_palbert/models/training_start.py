@@ -6,6 +6,7 @@ fit, and says nothing where a precision has no effect.
 
 import logging
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -96,7 +97,12 @@ def starting_point(cfg: StartConfig, family: Family, task, fresh: dict[str, Tens
     _check_family(name, state, family)
     task.check_checkpoint(name, state)
     point = _point(flag, name, state, cfg)
-    point.weights(state["model"], fresh)
+    weights = point.weights(state["model"], fresh)
+    if cfg.keep_classifier:
+        task.check_classifier(name, state)
+        if "classifier" not in weights.loaded:
+            raise UserError(f"{name} has no classifier that this model can take over: for --keep-classifier it takes one that is "
+                            f"the same, or one for all layers")
     return point
 
 
@@ -124,7 +130,8 @@ def _check_family(name: str, state: dict[str, Any], family: Family) -> None:
 
 def _point(flag: str, name: str, state: dict[str, Any], cfg: StartConfig) -> StartingPoint:
     settings, weights = model_settings(state), state["model"]
-    _check_settings(name, settings, cfg, ENCODER_SETTINGS)
+    _check_settings(name, settings, cfg, [setting for setting in ENCODER_SETTINGS
+                                          if setting != "encoder_layers" or not cfg.truncate_encoder])
     if flag != FINETUNE and (is_stock(weights) or not has_classifier(weights)):
         if not all(getattr(cfg, reset) for reset in RESETS):
             flags = " ".join("--" + reset.replace("_", "-") for reset in RESETS)
@@ -135,13 +142,14 @@ def _point(flag: str, name: str, state: dict[str, Any], cfg: StartConfig) -> Sta
         if not cfg.reset_optimizer:  # its state is kept in another form for each precision
             _check_settings(name, state["cfg"]["common"], cfg, PRECISIONS)
         return StartingPoint(name)
-    if cfg.fresh_heads:
-        return StartingPoint(name, heads=())
     same_lambda = all(settings.get(setting) == getattr(cfg, setting) for setting in LAMBDA_SETTINGS)
-    return StartingPoint(name, tuple(head for head in TRANSFERABLE_HEADS if same_lambda or head != "lambda_module"))
+    heads = tuple(head for head in TRANSFERABLE_HEADS if same_lambda or head != "lambda_module")
+    if cfg.keep_classifier:
+        heads = (*heads, "classifier")
+    return StartingPoint(name, () if cfg.fresh_heads else heads, spread=cfg.keep_classifier, truncate=cfg.truncate_encoder)
 
 
-def _check_settings(name: str, settings: dict[str, Any], cfg: StartConfig, names: tuple[str, ...]) -> None:
+def _check_settings(name: str, settings: dict[str, Any], cfg: StartConfig, names: Iterable[str]) -> None:
     for setting in names:
         theirs = settings.get(setting)
         if theirs is not None and theirs != getattr(cfg, setting):

@@ -79,14 +79,17 @@ class Encoder(nn.Module):
         real = tokens.ne(self.shape.padding_id)
         return None if bool(real.all()) else real[:, None, None, :]
 
-    def embed(self, tokens: Tensor) -> Tensor:
+    def embed(self, tokens: Tensor, noise: Tensor | None = None) -> Tensor:
         """LayerNorm(token + position + segment embedding), projected where E is not C, with dropout in training.
 
-        Positions count the tokens that are not padding. Shape: [B, T] -> [B, T, C].
+        Positions count the tokens that are not padding; ``noise`` is added to the token embeddings.
+        Shape: [B, T], [B, T, E] -> [B, T, C].
         """
         real = tokens.ne(self.shape.padding_id)
         positions = (real.cumsum(1) * real - 1).clamp(min=0) + self.shape.first_position
         embedded = self.embed_tokens(tokens) + self.embed_positions(positions)
+        if noise is not None:
+            embedded = embedded + noise
         if self.embed_segments is not None:
             embedded = embedded + self.embed_segments(self._segments(tokens))
         embedded = F.dropout(self.embedding_norm(embedded), self.shape.dropout, self.training)

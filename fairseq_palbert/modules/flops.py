@@ -9,6 +9,7 @@ depth of the lambda module's MLP, m Transformer layers a step (ALBERT's inner la
     pooler         2 C²
     classifier     2 C K
     lambda module  2 C (linear), 2 d w² + 2 w (mlp), 12 C² + 2 C (rnn)
+    learned exit   2 C
 """
 
 from torch import Tensor
@@ -19,17 +20,21 @@ from .pondering import HeadsShape
 
 
 def exit_flops(encoder: EncoderShape, heads: HeadsShape, tokens: Tensor, exit_layers: Tensor, halts: bool,
-               classifies: bool) -> Tensor:
+               classifies: bool, expects_error: bool = False) -> Tensor:
     """Operations of each sentence that leaves after layer n of 1..N, as the engine runs it.
 
     Every layer up to n is stepped and pooled; ``classifies``: the rule has every one of them classified, not layer n
-    alone; ``halts``: it has the lambda module run after each that is not N. Shape: T [B], n [B] -> int64 [B].
+    alone; ``halts`` and ``expects_error``: it has the lambda module, or the learned-exit head, run after each that is not
+    N. Shape: T [B], n [B] -> int64 [B].
     """
     layers = exit_layers.long()
+    before_last = layers.clamp(max=encoder.layers - 1)
     heads_flops = layers * 2 * encoder.hidden**2
     heads_flops += (layers if classifies else 1) * 2 * encoder.hidden * heads.outputs
     if halts:
-        heads_flops += layers.clamp(max=encoder.layers - 1) * lambda_flops(encoder.hidden, heads)
+        heads_flops += before_last * lambda_flops(encoder.hidden, heads)
+    if expects_error:
+        heads_flops += before_last * 2 * encoder.hidden
     return embedding_flops(encoder, tokens) + layers * step_flops(encoder, tokens) + heads_flops
 
 

@@ -32,6 +32,7 @@ class HeadsShape:
     lambda_layer_embedding: bool = False
     lambda_detach: bool = False
     lambda_dropout: float = 0.0
+    learned_exit: bool = False
 
     @property
     def halts(self) -> bool:
@@ -41,20 +42,22 @@ class HeadsShape:
 
 @dataclass(frozen=True)
 class PonderOutput:
-    """``logits`` [N, B, K] of every layer; ``halting_logits`` [N − 1, B], or [N, B] where the last was asked for, or None
-    without a lambda module."""
+    """``logits`` [N, B, K] of every layer; ``halting_logits`` [N − 1, B], or [N, B] where the last was asked for, and
+    ``error_logits`` [N − 1, B], None without a head for them."""
 
     logits: Tensor
     halting_logits: Tensor | None
+    error_logits: Tensor | None = None
 
 
 class PonderingClassifier(nn.Module):
     """z_n = tanh(W c_n + b) of the first token c_n after layer n; ŷ_n = classifier(z_n); l_n = lambda module(z_1..z_n).
 
-    ``forward`` gives all depths at once, for training. ``embed``, ``attended``, ``step``, ``pool``, ``classify`` and
-    ``halt`` give one depth at a time, for early exit; they run the same code on one layer. Without a lambda module
-    (``halts`` is false) there is no ``initial_memory`` and no ``halt``.
-    Source: PALBERT (arXiv 2204.03276, section 3).
+    ``forward`` gives all depths at once, for training. ``embed``, ``attended``, ``step``, ``pool``, ``classify``, ``halt``
+    and ``expect_error`` give one depth at a time, for early exit; they run the same code on one layer. Without a lambda
+    module (``halts`` is false) there is no ``initial_memory`` and no ``halt``.
+    The learned-exit head is one for all depths: σ(w · z_n + b) is the error to be expected of ŷ_n.
+    Sources: PALBERT (arXiv 2204.03276, section 3), BERxiT (EACL 2021, section 3.3).
     """
 
     def __init__(self, encoder: nn.Module, heads: HeadsShape):
@@ -64,6 +67,7 @@ class PonderingClassifier(nn.Module):
         self.heads_shape = heads
         self.outputs = heads.outputs
         self.halts = heads.halts
+        self.learns_exit = heads.learned_exit
         hidden = encoder.hidden_size
         self.pooler = DepthWise(lambda: nn.Linear(hidden, hidden), self.depth if heads.per_layer_pooler else 1)
         self.classifier = DepthWise(
@@ -73,6 +77,7 @@ class PonderingClassifier(nn.Module):
         self.lambda_module = self._make_lambda_module(hidden, heads)
         embeds_layers = heads.halts and heads.lambda_layer_embedding
         self.layer_embedding = nn.Embedding(self.depth, hidden) if embeds_layers else None
+        self.learned_exit = nn.Linear(hidden, 1) if heads.learned_exit else None
         initialise(self)
 
     def _make_lambda_module(self, hidden: int, heads: HeadsShape) -> nn.Module | None:
@@ -84,11 +89,12 @@ class PonderingClassifier(nn.Module):
                              heads.lambda_lookback)
         return {"linear": LinearLambda, "rnn": RnnLambda}[heads.lambda_module](hidden, copies, heads.lambda_dropout)
 
-    def forward(self, tokens: Tensor, halt_at_last: bool = False) -> PonderOutput:
+    def forward(self, tokens: Tensor, halt_at_last: bool = False, noise: Tensor | None = None) -> PonderOutput:
         """All depths. ``halt_at_last`` asks for the last layer's halting logit too, which one lambda module a layer
-        does not have. Shape: tokens [B, T] -> see ``PonderOutput``."""
+        does not have; ``noise`` is added to the tokens' embeddings. Shape: tokens [B, T], noise [B, T, E] -> see
+        ``PonderOutput``."""
         attended = self.attended(tokens)
-        hidden = self.embed(tokens)
+        hidden = self.encoder.embed(tokens, noise)
         first_tokens = []
         for n in range(1, self.depth + 1):
             hidden = self.step(n, hidden, attended)
@@ -98,7 +104,8 @@ class PonderingClassifier(nn.Module):
         if self.halts:
             halting = pooled if halt_at_last else pooled[:-1]
             halting_logits, _ = self._halt(1, halting, self.initial_memory(pooled))
-        return PonderOutput(self.classifier(1, pooled), halting_logits)
+        error_logits = self.expect_error(1, pooled[:-1]) if self.learns_exit else None
+        return PonderOutput(self.classifier(1, pooled), halting_logits, error_logits)
 
     def attended(self, tokens: Tensor) -> Tensor | None:
         """What ``step`` needs to know of the padding: rows follow the batch. Shape: [B, T] -> [B, ...] or None."""
@@ -124,6 +131,10 @@ class PonderingClassifier(nn.Module):
         """l_n and what to remember for layer n + 1. Shape: [B, C], [B, ...] -> [B], [B, ...]."""
         halting_logits, memory = self._halt(n, pooled[None], memory)
         return halting_logits[0], memory
+
+    def expect_error(self, n: int, pooled: Tensor) -> Tensor:
+        """The learned-exit head's logit, the same function at every layer n < N. Shape: [..., C] -> [...]."""
+        return self.learned_exit(pooled).squeeze(-1)
 
     def initial_memory(self, pooled: Tensor) -> Tensor:
         """The lambda module's memory before layer 1. Shape: pooled [..., B, C] -> [B, ...]."""

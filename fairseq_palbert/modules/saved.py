@@ -16,7 +16,7 @@ from .encoder import Encoder, EncoderShape
 from .pondering import HeadsShape, PonderingClassifier
 
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
-FORMAT, FORMAT_VERSION = "fairseq_palbert", 1
+FORMAT, FORMAT_VERSION = "fairseq_palbert", 2
 REMEDY = "export the checkpoint again with python -m preprocess.convert_checkpoint --to safetensors"
 Fields = TypeVar("Fields")
 

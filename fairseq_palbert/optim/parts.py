@@ -1,6 +1,6 @@
 """Which part of a pondering classifier a parameter belongs to, for learning rates by part.
 
-Parts: ``encoder``, ``classifier`` (the pooler belongs to it), ``lambda`` (the lambda module and its layer embedding). A
+Parts: ``encoder``, ``classifier`` (pooler and learned-exit head belong to it), ``lambda`` (the lambda module and its layer embedding). A
 parameter of the encoder also has a depth: 0 in the embeddings, n in layer n of 1..N, the last of them where layers share it.
 """
 
@@ -10,6 +10,7 @@ PARTS = ("encoder", "classifier", "lambda")
 _PART_OF_HEAD = {
     "pooler": "classifier",
     "classifier": "classifier",
+    "learned_exit": "classifier",
     "lambda_module": "lambda",
     "layer_embedding": "lambda",
 }

@@ -13,7 +13,7 @@ from omegaconf import II, MISSING
 
 from ..errors import UserError
 from ..glue.metrics import GlueMetrics
-from ..glue.tasks import TASKS, glue_task
+from ..glue.tasks import TASKS, glue_task, label_order
 from .binarized import BinarizedFolder
 from .dataset import GlueDataset
 from .same_tokenizer import check_same_tokenizer, tokenizer_state
@@ -147,11 +147,20 @@ class GlueSentenceTask(FairseqTask):
         """Raises UserError where the checkpoint ``state`` was trained on another tokenizer or dictionary than the data's."""
         check_same_tokenizer(name, state, self.folder)
 
+    def check_classifier(self, name: str, state: dict[str, Any]) -> None:
+        """Raises UserError where the checkpoint's outputs do not mean this task's labels."""
+        trained_with = (state.get("cfg") or {}).get("task") or {}
+        theirs = trained_with.get("glue_task")
+        if theirs != self.glue_task.name or label_order(trained_with) != tuple(self.labels):
+            raise UserError(f"{name} was trained for {theirs}: --keep-classifier is for a model of {self.glue_task.name}, with the "
+                            f"same --label-order")
+
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
         """As fairseq's. A worker without a batch of its own, at the end of an epoch, gets one that may be from a validation
         split; its sums count nothing, but must have the shapes of the training split's to be added to them."""
         if ignore_grad:
             sample = {**sample, "id": torch.zeros_like(sample["id"]), "examples": len(self.datasets["train"].split)}
+        criterion.updates = update_num
         return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
 
     def reduce_metrics(self, logging_outputs, criterion):

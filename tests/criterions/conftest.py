@@ -14,19 +14,21 @@ DEPTH, BATCH = 5, 6
 
 
 class FixedModel(torch.nn.Module):
-    """Gives the same output whatever it is asked: logits [5, 6, K] and, with a lambda module, halting logits."""
+    """Gives the same output whatever it is asked: logits [5, 6, K] and, with heads for them, halting and error logits."""
 
     def __init__(self, outputs: int, seed: int = 0, **heads):
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
         self.logits = torch.nn.Parameter(torch.randn(DEPTH, BATCH, outputs, generator=generator))
         self.halting_logits = torch.nn.Parameter(torch.randn(DEPTH, BATCH, generator=generator))
+        self.error_logits = torch.nn.Parameter(torch.randn(DEPTH - 1, BATCH, generator=generator))
         self.network = SimpleNamespace(heads_shape=HeadsShape(outputs, **heads))
 
     def forward(self, halt_at_last=False):
-        if not self.network.heads_shape.halts:
-            return PonderOutput(self.logits, None)
-        return PonderOutput(self.logits, self.halting_logits if halt_at_last else self.halting_logits[:-1])
+        heads = self.network.heads_shape
+        halting_logits = self.halting_logits if halt_at_last else self.halting_logits[:-1]
+        return PonderOutput(self.logits, halting_logits if heads.halts else None,
+                            self.error_logits if heads.learned_exit else None)
 
 
 @pytest.fixture

@@ -25,8 +25,8 @@ NO_LAMBDA = {"lambda_module": "none"}
 
 @pytest.fixture
 def make_criterion(make_task):
-    def make(weights="last", name="SST-2"):
-        config = OmegaConf.structured(MultiExitClassificationConfig(layer_weights=weights))
+    def make(weights="last", name="SST-2", **options):
+        config = OmegaConf.structured(MultiExitClassificationConfig(layer_weights=weights, **options))
         return MultiExitClassification(config, make_task(name))
 
     return make
@@ -81,6 +81,18 @@ def test_last_is_the_ordinary_fine_tuned_encoder(make_criterion, make_sample, ma
     F.cross_entropy(logits, CLASSES, reduction="sum").backward()
     torch.testing.assert_close(model.logits.grad[-1], logits.grad)
     assert not model.logits.grad[:-1].any() and model.halting_logits.grad is None
+
+
+def test_every_other_update_of_training_is_the_last_layers_alone(make_criterion, make_sample, make_model):
+    model, sample = make_model(2, **NO_LAMBDA), make_sample(CLASSES)
+    last, uniform = (make_criterion(weights)(model, sample)[0] for weights in ("last", "uniform"))
+    criterion = make_criterion("uniform", alternate_last=True)
+    losses = []
+    for criterion.updates in range(4):
+        losses.append(criterion(model, sample)[0])
+    assert losses == [last, uniform, last, uniform]
+    criterion.updates = 0
+    assert criterion.eval()(model, sample)[0] == uniform
 
 
 PER_LAYER = ("per_layer_pooler", "per_layer_classifier")

@@ -18,8 +18,8 @@ from fairseq_palbert.evaluation.measures import (
     static_advantage,
 )
 from fairseq_palbert.evaluation.recorded_split import RecordedSplit
+from fairseq_palbert.exits.base import Recording
 from fairseq_palbert.glue.tasks import TASKS
-from fairseq_palbert.inference.engine import Recording
 from fairseq_palbert.modules.encoder import EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape
 

@@ -8,10 +8,10 @@ from scipy.stats import pearsonr, spearmanr
 
 from fairseq_palbert.evaluation.recorded_split import RecordedSplit
 from fairseq_palbert.evaluation.records import LayerReport, expected_score, layer_report, posterior, predictions
+from fairseq_palbert.exits.base import Recording
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.exits.replay import replay
 from fairseq_palbert.glue.tasks import TASKS
-from fairseq_palbert.inference.engine import Recording
 from fairseq_palbert.modules.encoder import EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape
 
@@ -40,7 +40,7 @@ def record_of(task_name: str) -> RecordedSplit:
 
 def replayed(recorded, spec):
     recording = recorded.recording
-    return replay(parse_rule(spec), recording.halting_logits, recording.logits, recorded.ids)
+    return replay(parse_rule(spec), recording, recorded.ids)
 
 
 def test_expected_accuracy_is_the_mean_chance_of_being_right():

@@ -12,9 +12,9 @@ from fairseq_palbert.evaluation.scoring import describe
 from fairseq_palbert.evaluation.sweep import decisions, main
 from fairseq_palbert.exits.registry import RULES, parse_rule
 
-SPECS = {"MRPC": ["q_exit:0.5", "sampling:7", "expectation", "patience:1", "entropy:0.3", "confidence:0.9", "fixed:2",
-                  "random:2.5"],
-         "STS-B": ["q_exit:0.5", "sampling:7", "expectation", "patience:1:0.5", "fixed:2", "random:2.5"]}
+SPECS = {"MRPC": ["q_exit:0.5", "sampling:7", "expectation", "patience:1", "entropy:0.3", "confidence:0.9", "learned:0.4",
+                  "fixed:2", "random:2.5"],
+         "STS-B": ["q_exit:0.5", "sampling:7", "expectation", "patience:1:0.5", "learned:0.6", "fixed:2", "random:2.5"]}
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def sweep(tmp_path):
 
 @pytest.mark.parametrize("task", SPECS)
 def test_a_replay_scores_what_the_engine_has_scored(toy, evaluate, task):
-    out, scores = evaluate(*toy(task), *SPECS[task], options=["--record", "--batch-size", 1])
+    out, scores = evaluate(*toy(task, "--learned-exit"), *SPECS[task], options=["--record", "--batch-size", 1])
     recorded = read_record(out / "record.safetensors")
     for row in scores:
         rule = parse_rule(row["exit"])
@@ -39,7 +39,7 @@ def test_a_replay_scores_what_the_engine_has_scored(toy, evaluate, task):
 
 @pytest.mark.parametrize("task", SPECS)
 def test_every_rule_that_fits_spans_the_depths(toy, evaluate, sweep, capsys, task):
-    out, _ = evaluate(*toy(task), "fixed:1", options=["--record"])
+    out, _ = evaluate(*toy(task, "--learned-exit"), "fixed:1", options=["--record"])
     rows = sweep(out / "record.safetensors", "--points", "12")
     by_rule = {name: [row for row in rows if row["rule"] == name] for name in RULES}
     left_out = {name for name, found in by_rule.items() if not found}

@@ -1,12 +1,15 @@
 """The rules that read the classifiers' answers, each against a slow reading of its paper's text, and random exits."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.exits.base import Recording
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.exits.replay import replay
 
@@ -22,7 +25,7 @@ def answers(outputs):
 
 def exits(spec, sentences) -> list[int]:
     logits = torch.tensor(sentences).transpose(0, 1)
-    decided = replay(parse_rule(spec), None, logits, torch.arange(len(sentences)))
+    decided = replay(parse_rule(spec), Recording(None, logits), torch.arange(len(sentences)))
     layers = decided.exit_layers.tolist()
     assert decided.outputs.tolist() == [sentence[layer - 1] for sentence, layer in zip(sentences, layers)]
     return layers
@@ -80,6 +83,42 @@ def test_confidence_leaves_above_its_probability(sentences, threshold):
     assert exits(f"confidence:{threshold}", sentences) == [first(sentence) for sentence in sentences]
 
 
+@given(answers(3), st.sampled_from([0.4, 0.6, 0.9]), st.lists(st.sampled_from([0.3, 1.0, 1.7, 6.0]), min_size=5, max_size=5))
+def test_confidence_divides_the_logits_of_each_layer_by_its_temperature(sentences, threshold, temperatures):
+    def first(sentence, temperatures):
+        return next((n for n, (row, t) in enumerate(zip(sentence, temperatures), start=1)
+                     if max(probabilities([value / t for value in row])) > threshold), len(sentence))
+
+    by_layer = temperatures[:max(len(sentences[0]) - 1, 1)]
+    spec = f"confidence:{threshold}:{','.join(map(str, by_layer))}"
+    assert exits(spec, sentences) == [first(sentence, by_layer) for sentence in sentences]
+    assert exits(f"confidence:{threshold}:1.7", sentences) == [first(sentence, [1.7] * 5) for sentence in sentences]
+
+
+@given(answers(2), st.floats(min_value=0, exclude_min=True, allow_infinity=False))
+def test_both_ends_of_confidence_hold_at_any_temperature(sentences, temperature):
+    assert exits(f"confidence:0:{temperature}", sentences) == [1] * len(sentences)
+    assert exits(f"confidence:1:{temperature}", sentences) == [len(sentences[0])] * len(sentences)
+
+
+def test_temperatures_are_spelt_as_they_were_typed_and_1_is_none():
+    for spec in ("confidence:0.9:1.3", "confidence:0.9:1.3,0.5", "confidence:0.9:1.0,1.0"):
+        assert parse_rule(spec).spec == spec
+    assert parse_rule("confidence:0.9:1").spec == "confidence:0.9"
+    for spec in ("confidence:0.9:", "confidence:0.9:0", "confidence:0.9:-1", "confidence:0.9:nan", "confidence:0.9:inf",
+                 "confidence:0.9:1,", "confidence:0.9:1:2", "confidence::2", "confidence:2:1"):
+        with pytest.raises(UserError, match=f"exit rule '{spec}'"):
+            parse_rule(spec)
+
+
+def test_temperatures_are_one_or_one_a_layer_before_the_last():
+    model = SimpleNamespace(depth=4, outputs=2, halts=False, learns_exit=False)
+    for spec in ("confidence:0.9", "confidence:0.9:2", "confidence:0.9:2,1,3"):
+        parse_rule(spec).check(model)
+    with pytest.raises(UserError, match="2 temperatures for a model of 4 layers: give one, or 3"):
+        parse_rule("confidence:0.9:2,1").check(model)
+
+
 @given(answers(2))
 def test_both_ends_of_every_range(sentences):
     depth = len(sentences[0])
@@ -103,10 +142,17 @@ def test_answers_of_any_size_are_decided():
     assert exits("entropy:0.5", rows) == exits("confidence:0.9", rows) == [1, 1]
 
 
+@pytest.mark.parametrize("threshold, expected", [(0, [3, 3, 3]), (0.5, [1, 2, 3]), (0.9, [1, 1, 2]), (1, [1, 1, 1])])
+def test_a_learned_exit_leaves_below_the_expected_error(threshold, expected):
+    error_logits = torch.tensor([[-1.0, 1.0, 3.0], [2.0, -1.0, 0.0]])  # σ(0) = 0.5 is not below it
+    recording = Recording(None, torch.zeros(3, 3, 2), error_logits)
+    assert replay(parse_rule(f"learned:{threshold}"), recording, torch.arange(3)).exit_layers.tolist() == expected
+
+
 @pytest.mark.parametrize("depth", [1.0, 2.3, 3.75, 5.0])
 def test_random_has_its_mean_depth_and_no_other_layers(depth):
     examples = 100_000
-    decided = replay(parse_rule(f"random:{depth}"), None, torch.zeros(5, examples, 2), torch.arange(examples))
+    decided = replay(parse_rule(f"random:{depth}"), Recording(None, torch.zeros(5, examples, 2)), torch.arange(examples))
     layers = decided.exit_layers.double()
     part = depth - int(depth)
     assert abs(layers.mean() - depth) <= 5 * math.sqrt(part * (1 - part) / examples)

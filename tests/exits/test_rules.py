@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairseq_palbert.exits.base import Recording
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.exits.replay import replay
 from fairseq_palbert.exits.uniform import splitmix64
@@ -23,7 +24,7 @@ def replayed(spec: str, halting: list[list[float]], outputs: int = 2):
     depth, examples = len(halting_logits) + 1, len(halting)
     logits = torch.zeros(depth, examples, outputs)
     logits[..., 0] = torch.arange(1, depth + 1)[:, None] + 100 * torch.arange(examples)
-    return replay(parse_rule(spec), halting_logits, logits, torch.arange(examples))
+    return replay(parse_rule(spec), Recording(halting_logits, logits), torch.arange(examples))
 
 
 def first_layer_past(threshold: float, row: list[float]) -> int:
@@ -86,7 +87,7 @@ def test_sampling_leaves_each_layer_with_its_halting_probability():
     examples = 100_000
     ids, rule = torch.arange(examples), parse_rule("sampling:7")
     halting = torch.tensor([-1.0, 0.5, -2.0])[:, None]
-    decided = replay(rule, halting.expand(-1, examples), torch.zeros(4, examples, 2), ids)
+    decided = replay(rule, Recording(halting.expand(-1, examples), torch.zeros(4, examples, 2)), ids)
     p = log_posterior(halting).exp()[:, 0]
     share = torch.bincount(decided.exit_layers - 1, minlength=4) / examples
     assert ((share - p).abs() < 5 * (p * (1 - p) / examples).sqrt()).all()
@@ -99,7 +100,7 @@ def test_sampling_leaves_each_layer_with_its_halting_probability():
 def test_expectation_is_the_mean_over_the_posterior(outputs):
     torch.manual_seed(0)
     halting, logits = torch.randn(3, 5), torch.randn(4, 5, outputs)
-    decided = replay(parse_rule("expectation"), halting, logits, torch.arange(5))
+    decided = replay(parse_rule("expectation"), Recording(halting, logits), torch.arange(5))
     for b in range(5):
         survival, expected = 1.0, torch.zeros(outputs, dtype=torch.float64)
         for n in range(4):
@@ -137,5 +138,5 @@ def test_survival_is_kept_in_float64_whatever_the_model_gives(dtype):
     halting = torch.randn(5, 8).to(dtype)
     logits = torch.randn(6, 8, 2)
     assert rule.start(torch.arange(8)).dtype == torch.float64
-    assert replay(rule, halting, logits, torch.arange(8)).exit_layers.equal(
-        replay(rule, halting.double(), logits, torch.arange(8)).exit_layers)
+    assert replay(rule, Recording(halting, logits), torch.arange(8)).exit_layers.equal(
+        replay(rule, Recording(halting.double(), logits), torch.arange(8)).exit_layers)

@@ -15,6 +15,7 @@ from fairseq_palbert.modules.lambda_module import LAMBDA_INPUTS, LAMBDA_MODULES,
 PADDING = 1
 SPECS = ["q_exit:0", "q_exit:0.3", "q_exit:0.5", "q_exit:0.9", "q_exit:1", "sampling:7", "expectation", "fixed:1",
          "fixed:3", "fixed:5", "patience:0", "patience:1", "patience:4", "entropy:0.3", "confidence:0.8", "random:2.5"]
+LEARNED = [f"learned:{threshold}" for threshold in (0, 0.5, 1)]
 
 
 def check_against_alone(network, rule, sentences, decided):
@@ -85,6 +86,22 @@ def test_rules_that_read_answers_need_no_halting_logits(make_network, make_sente
     check_against_alone(network, rule, sentences, decided)
 
 
+@pytest.mark.parametrize("spec", LEARNED)
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_learned_exits(make_network, make_sentences, spec, outputs):
+    network, rule = make_network(outputs=outputs, lambda_module=NO_LAMBDA, learned_exit=True), parse_rule(spec)
+    workload = Workload(make_sentences(40), PADDING, 1)
+    decided, replayed = decide(network, rule, workload), replay(rule, record(network, workload), torch.arange(40))
+    assert decided.exit_layers.equal(replayed.exit_layers) and decided.outputs.equal(replayed.outputs)
+    assert len(set(decided.exit_layers.tolist())) > 1 or spec != "learned:0.5", "sentences are to leave at different layers"
+    check_against_alone(network, rule, workload.sentences, decide(network, rule, Workload(workload.sentences, PADDING, 8)))
+
+
+def test_a_learned_exit_needs_its_head(make_network, make_sentences):
+    with pytest.raises(UserError, match="exit rule learned:0.5: it reads learned-exit scores"):
+        decide(make_network(), parse_rule("learned:0.5"), Workload(make_sentences(3), PADDING, 2))
+
+
 def test_sentences_of_one_token(make_network):
     network, rule = make_network(), parse_rule("q_exit:0.5")
     sentences = [torch.tensor([token]) for token in range(2, 12)]
@@ -96,7 +113,7 @@ def test_a_replay_of_the_record_decides_as_the_engine_does(make_network, make_se
     network, rule = make_network(), parse_rule(spec)
     workload = Workload(make_sentences(40), PADDING, 1)  # the same shapes in both, so the same numbers to the bit
     recording = record(network, workload)
-    replayed = replay(rule, recording.halting_logits, recording.logits, torch.arange(40))
+    replayed = replay(rule, recording, torch.arange(40))
     decided = decide(network, rule, workload)
     assert decided.exit_layers.equal(replayed.exit_layers)
     assert decided.outputs.equal(replayed.outputs)
@@ -111,7 +128,7 @@ def test_a_network_without_halting_logits_leaves_at_fixed_layers(make_network, m
         rule = parse_rule(f"fixed:{k}")
         decided = decide(network, rule, workload)
         check_against_alone(network, rule, sentences, decided)
-        replayed = replay(rule, None, recording.logits, torch.arange(20))
+        replayed = replay(rule, recording, torch.arange(20))
         assert decided.exit_layers.equal(replayed.exit_layers) and decided.exit_layers.eq(k).all()
         torch.testing.assert_close(decided.outputs, replayed.outputs, rtol=0, atol=1e-5)
 

@@ -69,7 +69,7 @@ def test_the_whole_dev_set_is_decided_alike_in_any_batch(dev_set, make_network, 
     order = random.Random(0).sample(range(rows), rows)
     for spec in SPECS:
         rule = parse_rule(spec)
-        reference = replay(rule, alone.halting_logits, alone.logits, ids)
+        reference = replay(rule, alone, ids)
         margin = margins(rule, alone, reference, ids)
         for batch_size in (1, 8, 32) if isinstance(rule, CdfRule) else (8, 32):  # ``reference`` is of batches of 1
             check_same(reference, decide(network, rule, Workload(sentences, PADDING, batch_size)), margin)

@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 STOCK = {"encoder_layers": 3, "encoder_embed_dim": 16, "encoder_ffn_embed_dim": 24, "encoder_attention_heads": 2}
 ARCH = ("--arch", "palbert_roberta_tiny", *(f"--{name.replace('_', '-')}={value}" for name, value in STOCK.items()))
@@ -47,6 +48,18 @@ def build(configure):
         return tasks.setup_task(cfg.task).build_model(cfg.model).eval()
 
     return build
+
+
+@pytest.fixture
+def save_own(configure, build):
+    """save_own(path, *flags) writes a checkpoint of the plugin's, as far as the start of a run looks at it."""
+
+    def save(path, *flags):
+        cfg = OmegaConf.to_container(configure(*flags), resolve=True, enum_to_str=True)
+        torch.save({"cfg": cfg, "model": build(*flags).state_dict()}, path)
+        return path
+
+    return save
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ import pytest
 import torch
 from fairseq import tasks
 from fairseq.checkpoint_utils import load_checkpoint_to_cpu
-from omegaconf import OmegaConf
 
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.models import stock_checkpoint
@@ -30,18 +29,6 @@ def namespace_is_forbidden_again():
 def stock_files(make_stock, save_stock, tmp_path_factory):
     folder = tmp_path_factory.mktemp("stock")
     return {form: save_stock(make_stock(), folder / f"{form}.pt", old=form == "old") for form in ("new", "old")}
-
-
-@pytest.fixture
-def save_own(configure, build, tmp_path):
-    """save_own(path, *flags) writes a checkpoint of the plugin's, as far as the start of a run looks at it."""
-
-    def save(path, *flags):
-        cfg = OmegaConf.to_container(configure(*flags), resolve=True, enum_to_str=True)
-        torch.save({"cfg": cfg, "model": build(*flags).state_dict()}, path)
-        return path
-
-    return save
 
 
 @pytest.mark.parametrize("form", ["new", "old"])
@@ -159,8 +146,8 @@ def test_resuming_with_another_lambda_module_is_refused_and_finetuning_drops_it(
     with pytest.raises(UserError, match="was made with --lambda-input diff, which this run sets to concat"):
         build("--save-dir", tmp_path)
     start = ("--finetune-from-model", path, "--save-dir", tmp_path / "new")
-    assert build(*start).starting_point.heads == ("pooler", "layer_embedding")
-    assert build(*start, *other).starting_point.heads == ("pooler", "lambda_module", "layer_embedding")
+    assert build(*start).starting_point.heads == ("pooler", "layer_embedding", "learned_exit")
+    assert build(*start, *other).starting_point.heads == ("pooler", "lambda_module", "layer_embedding", "learned_exit")
 
 
 def test_resuming_in_another_precision_is_refused(build, save_own, tmp_path):

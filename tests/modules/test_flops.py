@@ -24,7 +24,7 @@ FIXED, HALTING = ("fixed:1", "fixed:3", "fixed:4"), ("q_exit:1", "expectation")
     ({"lambda_module": "rnn"}, HALTING),
     ({"lambda_lookback": 2, "lambda_input": "both", "lambda_depth": 2}, HALTING),
     ({"outputs": 1, "per_layer_pooler": True, "per_layer_classifier": True}, [*FIXED, *HALTING, "patience:9:1"]),
-    ({"lambda_module": "none", "outputs": 5}, [*FIXED, "entropy:0"]),
+    ({"lambda_module": "none", "outputs": 5, "learned_exit": True}, [*FIXED, "entropy:0", "learned:0"]),
 ])
 def test_torchs_counter_agrees(encoder, heads, specs):
     heads = HeadsShape(**{"outputs": 3, **heads})
@@ -34,7 +34,7 @@ def test_torchs_counter_agrees(encoder, heads, specs):
         with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:  # it does not know the CPU's fused one
             decided = decide_batch(network, rule, tokens, torch.arange(2), padding_id=1)
         ours = exit_flops(network.encoder.shape, heads, torch.tensor([17, 17]), decided.exit_layers,
-                          rule.reads_halting, rule.reads_logits)
+                          rule.reads_halting, rule.reads_logits, rule.reads_errors)
         assert int(ours.sum()) == pytest.approx(counter.get_total_flops(), rel=0.02), rule.spec
 
 

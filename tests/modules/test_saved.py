@@ -70,7 +70,7 @@ def test_the_files_are_data_of_two_public_formats(saved):
     assert sorted(path.name for path in folder.iterdir()) == [CONFIG_FILE, WEIGHTS_FILE]
     assert load_file(folder / WEIGHTS_FILE).keys() == network.state_dict().keys()
     config = json.loads((folder / CONFIG_FILE).read_text())
-    assert (config["format_version"], config["family"], config["heads"]["lambda_module"]) == (1, "albert", "rnn")
+    assert (config["format_version"], config["family"], config["heads"]["lambda_module"]) == (2, "albert", "rnn")
 
 
 def config(change):
@@ -100,7 +100,7 @@ def tensors(change):
     ("not JSON", lambda folder: (folder / CONFIG_FILE).write_text("{")),
     ("not of an exported model", lambda folder: (folder / CONFIG_FILE).write_text('{"model_type": "bert"}')),
     ("not of an exported model", lambda folder: (folder / CONFIG_FILE).write_text("[]")),
-    ("format version 2, and this code reads version 1", config(lambda c: c.update(format_version=2))),
+    ("format version 3, and this code reads version 2", config(lambda c: c.update(format_version=3))),
     ("has no prior", config(lambda c: c.pop("prior"))),
     ("has no heads.outputs", config(lambda c: c.pop("heads"))),
     ("has no encoder.segments", config(lambda c: c["encoder"].pop("segments"))),

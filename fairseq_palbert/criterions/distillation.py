@@ -1,0 +1,40 @@
+"""What the last layer teaches the layers before it.
+
+Sizes: N layers, B sentences, K outputs.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+DISTILL_KLS = ("teacher_student", "student_teacher")
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """L_n becomes (1 − α) L_n + α D_n for n < N, without a gradient into ŷ_N.
+
+    Of classes, D_n = T² KL(q_N ‖ q_n) in nats, q_n = softmax(ŷ_n / T) (Hinton, arXiv 1503.02531), or with ``kl``
+    ``student_teacher`` T² KL(q_n ‖ q_N), FastBERT's (arXiv 2004.02178) at T = 1; of a regression, (ŷ_n − ŷ_N)².
+    """
+
+    weight: float
+    temperature: float
+    kl: str
+
+    def __call__(self, losses: Tensor, logits: Tensor) -> Tensor:
+        """Shape: [N, B], float32 [N, B, K] -> [N, B]."""
+        students, teacher = logits[:-1], logits[-1:].detach()
+        taught = (1 - self.weight) * losses[:-1] + self.weight * self._distance(students, teacher)
+        return torch.cat([taught, losses[-1:]])
+
+    def _distance(self, students: Tensor, teacher: Tensor) -> Tensor:
+        """Shape: [N − 1, B, K], [1, B, K] -> [N − 1, B]."""
+        if students.shape[-1] == 1:
+            return (students - teacher).squeeze(-1) ** 2
+        target, other = ((logits / self.temperature).log_softmax(-1).expand_as(students) for logits in (teacher, students))
+        if self.kl == "student_teacher":
+            target, other = other, target
+        return self.temperature**2 * F.kl_div(other, target, reduction="none", log_target=True).sum(-1)

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fairseq_palbert.evaluation.bootstrap import interval, resampled, score_at
 from fairseq_palbert.glue.metrics import GlueMetrics
 from fairseq_palbert.glue.tasks import TASKS
 
 POINTS = 100
-PERCENTILES = (2.5, 97.5)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Comparison:
 
     @property
     def interval(self) -> tuple[float, float]:
-        return tuple(np.percentile(self.differences, PERCENTILES))
+        return interval(self.differences)
 
 
 def read_answers(run: Path, split: str, rule: str, metrics: GlueMetrics) -> Answers:
@@ -82,23 +82,16 @@ def _read(path: Path, rule: str, metrics: GlueMetrics) -> tuple[list[int], list,
 
 def mean_score(answers: Answers, places: Tensor, metrics: GlueMetrics) -> float:
     """The mean over seeds of the official score on the examples at ``places`` [R], which may repeat, in points."""
-    ids = torch.arange(len(places))  # an example drawn twice counts as two
-    targets = answers.targets[places]
-    scores = [metrics(metrics.statistics(of_seed[places], targets, ids, len(ids)))["score"]
-              for of_seed in answers.predictions]
+    scores = [score_at(metrics, of_seed, answers.targets, places) for of_seed in answers.predictions]
     return POINTS * sum(scores) / len(scores)
 
 
 def compare(name: str, a: Answers, b: Answers, metrics: GlueMetrics, resamples: int, seed: int) -> Comparison:
     examples = len(a.ids)
     everything = torch.arange(examples)
-    rng = np.random.default_rng(seed)
-    differences = np.empty(resamples)
-    for i in range(resamples):
-        places = torch.from_numpy(rng.integers(examples, size=examples))
-        differences[i] = mean_score(a, places, metrics) - mean_score(b, places, metrics)
+    drawn_a, drawn_b = (resampled(lambda places: mean_score(one, places, metrics), examples, resamples, seed) for one in (a, b))
     return Comparison(name, examples, f"{len(a.predictions)}, {len(b.predictions)}", mean_score(a, everything, metrics),
-                      mean_score(b, everything, metrics), differences)
+                      mean_score(b, everything, metrics), drawn_a - drawn_b)
 
 
 def averaged(comparisons: list[Comparison]) -> Comparison:

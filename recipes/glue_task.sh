@@ -36,7 +36,7 @@
 #   SELECT_ON       valid (default; MNLI: matched), or holdout: the best checkpoint is the best on HOLDOUT_FRACTION
 #                   (default 0.1) of train, which is then not trained on
 #   EXITS           exit rules to score, as of recipes/evaluate.sh, fixed:N for the last layer (default: the method's, such as
-#                   "q_exit:0.5 sampling:1 expectation"); every layer's answers are recorded too, for recipes/sweep.sh
+#                   "q_exit:0.5 sampling:1 expectation fixed:N"); every layer's answers are recorded too, for recipes/sweep.sh
 #   NUM_GPUS        GPUs of this machine to train on (default: 1 where there is one, else 0)
 #   CPU_WORKERS     processes over gloo to train on instead (default 0: one, without gloo)
 #   UPDATE_FREQ     batches that make up one update (default 1), each that much smaller

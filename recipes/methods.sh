@@ -24,8 +24,8 @@ usual_exits() {
     local tolerance="" entropy="entropy:0.3 "
     [[ "$1" != STS-B ]] || tolerance=":0.2" entropy=""
     case "$METHOD" in
-        palbert) echo "q_exit:0.5 sampling:1 expectation" ;;
-        pondernet) echo "sampling:1 q_exit:0.5 expectation" ;;
+        palbert) echo "q_exit:0.5 sampling:1 expectation fixed:N" ;;
+        pondernet) echo "sampling:1 q_exit:0.5 expectation fixed:N" ;;
         pabee | uniform) echo "patience:2$tolerance fixed:N" ;;
         deebert | fastbert) echo "${entropy}fixed:N" ;;
         berxit) echo "learned:0.2 fixed:N" ;;

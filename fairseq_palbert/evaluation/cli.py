@@ -71,7 +71,8 @@ def main(argv: list[str] | None = None) -> None:
         plot_exit_histogram(plots[0], title, scored)
         plot_posterior(plots[1], title, layers)
         if options.tensorboard_logdir:
-            write_summary(options.tensorboard_logdir / f"score_{split.name}", model.updates, layers, scored, plots)
+            write_summary(options.tensorboard_logdir / f"score_{split.name}", model.updates, model.settings, layers, scored,
+                          plots)
     remarks = [] if layers.scores else ["This split has no labels: predictions only, no metrics."]
     if not model.network.halts:
         remarks.append("This model has no halting logits (--lambda-module none): no posterior, and no exit rule that reads them.")

@@ -11,6 +11,7 @@ import torch
 from fairseq import checkpoint_utils
 from fairseq import tasks as fairseq_tasks
 from fairseq.tasks import FairseqTask
+from omegaconf import DictConfig
 from torch import Tensor
 
 from ..criterions.ponder_classification import PonderClassification
@@ -28,13 +29,14 @@ class Model:
     """A trained ``network`` in evaluation mode, float32, on the CPU; its ``task``, loaded with the data to score.
 
     ``prior`` is the prior of its training on layers 1..N, [N], or None where its criterion has none. ``updates`` counts
-    the updates it was trained for.
+    the updates it was trained for. ``settings``: what tells its training from others, none of an exported folder.
     """
 
     network: PonderingClassifier
     task: GlueSentenceTask
     prior: Tensor | None
     updates: int
+    settings: dict[str, str | float]
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def _load_exported(folder: Path, data: str, glue_task: str | None) -> Model:
     trained_on = {"tokenizer": card.tokenizer, "dictionary": card.dictionary}
     task.check_checkpoint(str(folder), {"model": network.state_dict(), "task_state": trained_on})
     prior = None if card.prior is None else torch.tensor(card.prior, dtype=torch.float64)
-    return Model(network.float(), task, prior, card.updates)
+    return Model(network.float(), task, prior, card.updates, {})
 
 
 def model_of(checkpoint: Path, state: dict, task: FairseqTask) -> Model:
@@ -93,7 +95,7 @@ def model_of(checkpoint: Path, state: dict, task: FairseqTask) -> Model:
     criterion = task.build_criterion(cfg.criterion)
     prior = _prior(criterion, model.network.depth) if isinstance(criterion, PonderClassification) else None
     history = state.get("optimizer_history") or [{}]
-    return Model(model.network.float().eval(), task, prior, history[-1].get("num_updates", 0))
+    return Model(model.network.float().eval(), task, prior, history[-1].get("num_updates", 0), _settings(cfg))
 
 
 def load_split(task: GlueSentenceTask, name: str) -> Split:
@@ -139,3 +141,10 @@ def _check_labels(name: Path, trained_for: str, labels: tuple[str, ...], task_na
 def _prior(criterion: PonderClassification, depth: int) -> Tensor:
     objective = criterion.objective(depth)
     return log_prior(objective.prior, depth, objective.lambda_p, objective.prior_remainder).exp()
+
+
+def _settings(cfg: DictConfig) -> dict[str, str | float]:
+    """What one compares runs by: architecture, learning rate, seed, and every flag of the criterion that is set."""
+    criterion = {name: value for name, value in cfg.criterion.items() if name != "_name" and value is not None}
+    return {"arch": cfg.model._name, "criterion": cfg.criterion._name, "lr": cfg.optimization.lr[0], "seed": cfg.common.seed,
+            **criterion}

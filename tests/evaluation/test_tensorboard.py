@@ -4,6 +4,7 @@ import json
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 RULES = ["q_exit:0.5", "expectation"]
 
@@ -41,6 +42,18 @@ def test_every_metric_of_a_rule_is_a_scalar(scored):
     for rule, score in zip(RULES, scores):
         for name, value in {**score["metrics"], "mean_exit": score["mean_exit"]}.items():
             assert events.Scalars(f"{name}/{rule}")[-1].value == pytest.approx(value, abs=1e-6)
+
+
+def test_runs_can_be_compared_by_their_settings(scored):
+    events, scores, _ = scored()
+    written = {tag: HParamsPluginData.FromString(content) for tag, content in events.PluginTagToContent("hparams").items()}
+    settings = written["_hparams_/session_start_info"].session_start_info.hparams
+    assert {name: settings[name].string_value for name in ("arch", "criterion")} == {
+        "arch": "palbert_roberta_tiny", "criterion": "ponder_classification"}
+    assert [settings[name].number_value for name in ("lr", "seed", "beta", "prior_lambda")] == [0.001, 1, 0.5, 0.3]
+    metrics = {metric.name.tag for metric in written["_hparams_/experiment"].experiment.metric_infos}
+    assert {f"{name}/{rule}" for rule in RULES for name in (*scores[0]["metrics"], "mean_exit")} == metrics
+    assert metrics <= set(events.Tags()["scalars"])
 
 
 def test_the_plots_are_images(scored):

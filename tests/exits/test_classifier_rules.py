@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.exits.base import Recording
+from fairseq_palbert.exits.confidence import Confidence
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.exits.replay import replay
 
@@ -109,6 +110,14 @@ def test_temperatures_are_spelt_as_they_were_typed_and_1_is_none():
                  "confidence:0.9:1,", "confidence:0.9:1:2", "confidence::2", "confidence:2:1"):
         with pytest.raises(UserError, match=f"exit rule '{spec}'"):
             parse_rule(spec)
+
+
+def test_a_sweep_at_temperatures_has_their_confidences_as_thresholds():
+    logits = torch.tensor([[[2.0, 0.0]], [[6.0, 0.0]], [[9.0, 0.0]]])  # layers 1 to 3 of one sentence
+    rules = Confidence.sweep(Recording(None, logits), 4, (4.0, 2.0))
+    expected = [0, max(probabilities([0.5, 0])), max(probabilities([3, 0])), 1]
+    assert [rule.parameter for rule in rules] == pytest.approx(expected)
+    assert {rule.temperatures for rule in rules} == {(4.0, 2.0)}
 
 
 def test_temperatures_are_one_or_one_a_layer_before_the_last():

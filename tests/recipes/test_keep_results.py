@@ -1,13 +1,20 @@
 """recipes/keep_results.py: the scores of a run, and its command without a path of the machine."""
 
 import pytest
+import torch
 
+from fairseq_palbert.evaluation.recorded_split import RecordedSplit, read_record, write_record
+from fairseq_palbert.exits.base import Recording
+from fairseq_palbert.modules.encoder import EncoderShape
+from fairseq_palbert.modules.pondering import HeadsShape
 from recipes import keep_results
 
 
 @pytest.fixture
 def run(tmp_path):
     """A finished run of PALBERT on MRPC, of two seeds."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "invocations.jsonl").write_text('{"variables": {"METHOD": "other"}}\n{"variables": {}}\n')
     for seed in (1, 2):
         scores = tmp_path / "run" / f"seed{seed}" / "scores" / "valid"
         scores.mkdir(parents=True)
@@ -36,11 +43,31 @@ def test_scores_and_command_of_every_seed(run, tmp_path, capsys):
 
 def test_predictions_on_demand_and_data_elsewhere(run, tmp_path):
     for path in run.glob("seed*/command"):
-        path.write_text(path.read_text().replace(f"{run}/data/MRPC", "/elsewhere/MRPC").replace("ponder_", "multi_exit_"))
+        path.write_text(path.read_text().replace(f"{run}/data/MRPC", "/elsewhere/MRPC"))
+    (run / "invocations.jsonl").write_text('{"variables": {"METHOD": "pabee"}}\n')
     keep_results.main([str(run), "minilm", "--out", str(tmp_path / "kept"), "--predictions"])
-    folder = tmp_path / "kept" / "minilm" / "vanilla" / "MRPC" / "seed1"
+    folder = tmp_path / "kept" / "minilm" / "pabee" / "MRPC" / "seed1"
     assert (folder / "scores" / "valid" / "predictions.tsv").is_file()
     assert (folder / "command").read_text().startswith("fairseq-train $DATA --user-dir")
+
+
+def test_a_record_is_kept_without_a_path_of_the_machine(run, tmp_path):
+    path = run / "seed1" / "scores" / "valid" / "record.safetensors"
+    command = ["python", "-m", "fairseq_palbert.evaluation", f"{run}/seed1/checkpoints/checkpoint_best.pt", "--data",
+               "/elsewhere/MRPC", "--out", f"{run}/seed1/scores/valid"]
+    origin = {"command": command, "checkpoint": {"path": command[3], "sha256": "ab"}}
+    write_record(path, RecordedSplit(
+        split="valid", glue_task="MRPC", labels=["0", "1"], rows=2, encoder=EncoderShape(9, 1, 2, 16, 3, 4, 8, 1),
+        heads=HeadsShape(2), prior=None, origin=origin, ids=torch.arange(2), lengths=torch.ones(2), targets=torch.arange(2),
+        recording=Recording(None, torch.ones(3, 2, 2))))
+    keep_results.main([str(run), "minilm", "--out", str(tmp_path / "kept")])
+    kept = tmp_path / "kept" / "minilm" / "palbert" / "MRPC"
+    recorded = read_record(kept / "seed1" / "scores" / "valid" / "record.safetensors")
+    checkpoint = "$RUN_DIR/seed1/checkpoints/checkpoint_best.pt"
+    assert recorded.origin == {"checkpoint": {"path": checkpoint, "sha256": "ab"}, "command": [
+        *command[:3], checkpoint, "--data", "$DATA", "--out", "$RUN_DIR/seed1/scores/valid"]}
+    assert recorded.recording.logits.equal(read_record(path).recording.logits)
+    assert not (kept / "seed2" / "scores" / "valid" / "record.safetensors").exists()
 
 
 def test_a_seed_without_scores_is_named(run, tmp_path, capsys):
@@ -54,6 +81,7 @@ def test_a_seed_without_scores_is_named(run, tmp_path, capsys):
     (lambda run: (run / "seed2" / "command").write_text("train data --glue-task RTE --criterion ponder_classification /a/b"),
      "a path of this machine, /a/b"),
     (lambda run: run.rename(run.with_name("moved")), "has no seed.*/scores"),
+    (lambda run: (run / "invocations.jsonl").unlink(), "has no invocations.jsonl, which says METHOD"),
 ])
 def test_nothing_to_keep_and_foreign_paths_are_one_line(run, tmp_path, change, message):
     change(run)

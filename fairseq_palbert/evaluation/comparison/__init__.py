@@ -1,0 +1,1 @@
+"""Many runs side by side, from their recorded splits alone: what recipes/report.sh writes. See ``page``."""

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Copies what a finished run has scored to where this project keeps it, without a path of the machine that ran it.
+#
+#   recipes/keep_results.sh RUN_DIR NAME [--out recipes/results] [--predictions]
+#
+# Inputs:   RUN_DIR of recipes/glue_task.sh; NAME: of what training started from, such as minilm_l6.
+# Outputs:  OUT/NAME/METHOD/TASK/seedS/{command,scores/SPLIT/{scores.jsonl,record.safetensors}}.
+
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+require_environment
+exec "$VENV/bin/python" "$ROOT/recipes/keep_results.py" "$@"

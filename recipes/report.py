@@ -1,0 +1,68 @@
+"""Reports on recorded runs: OUT/report.html, OUT/README.md and its plots; the command of recipes/report.sh.
+
+    recipes/report.sh RUN... --out OUT [--glue-dir RAW] [--split valid] [--resamples 1000]
+
+RUN is METHOD/TASK, with seed*/scores/SPLIT/{scores.jsonl,record.safetensors} below it. A task's methods are compared in the
+order given: the first that adapts its depth is the one that the others are measured against.
+"""
+
+import argparse
+import os
+import shlex
+from pathlib import Path
+
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.evaluation.comparison.page import write_report
+from fairseq_palbert.evaluation.comparison.runs import Run, read_runs
+from fairseq_palbert.evaluation.output import staged
+from fairseq_palbert.glue.tasks import glue_task
+from preprocess.raw import Example, read_examples
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def texts(tasks: dict[str, list[Run]], raw: Path) -> dict[str, list[tuple[str, ...]]]:
+    """The sentences of every row of each task's split. Raises UserError where the raw file is another one."""
+    found = {}
+    for name, (run, *_) in tasks.items():
+        task, recorded = glue_task(name), run.recorded
+        rows = read_examples(task, task.split(recorded.split), raw)
+        found[name] = [row.sentences for row in rows if isinstance(row, Example)]
+        if len(found[name]) != recorded.rows:
+            raise UserError(f"--glue-dir {raw}: {name} has {len(found[name])} rows of {recorded.split}, the record "
+                            f"{recorded.rows}: give the data that was scored")
+    return found
+
+
+def command(options: argparse.Namespace) -> str:
+    """As it is typed in the repository; what lies outside of it without its path there."""
+    words = ["recipes/report.sh", *map(portable, options.runs), "--out", portable(options.out), "--split", options.split,
+             "--resamples", str(options.resamples)]
+    return " ".join([*map(shlex.quote, words), *(["--glue-dir", "$GLUE_DIR"] if options.glue_dir else [])])
+
+
+def portable(path: Path) -> str:
+    path = path.resolve()
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else os.path.join("...", *path.parts[-2:])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="report.py", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the report")
+    parser.add_argument("--glue-dir", type=Path, metavar="RAW", help="raw GLUE: show the text of sentences")
+    parser.add_argument("--split", default="valid", help="split that was scored (default: %(default)s)")
+    parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    if options.resamples < 1:
+        raise UserError(f"--resamples {options.resamples}: at least 1")
+    tasks = read_runs(options.runs, options.split)
+    sentences = texts(tasks, options.glue_dir) if options.glue_dir else {}
+    with staged(options.out) as folder:
+        write_report(folder, tasks, command(options), sentences, options.resamples)
+    print(f"Written to {options.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The runs of a report, read and refused."""
+
+import shutil
+
+import pytest
+import torch
+
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.evaluation.comparison.runs import read_runs
+
+
+def test_runs_are_read_by_task_with_what_a_clock_measured(make_run):
+    folders = [make_run("palbert", "SST-2", "q_exit:0.5", "fixed:4", halts=True), make_run("palbert", "STS-B", "fixed:2"),
+               make_run("vanilla", "SST-2", "fixed:4", seeds=[3])]
+    tasks = read_runs(folders, "valid")
+    assert {name: [run.method for run in runs] for name, runs in tasks.items()} == {
+        "SST-2": ["palbert", "vanilla"], "STS-B": ["palbert"]}
+    run = tasks["SST-2"][0]
+    assert [seed.name for seed in run.seeds] == ["seed1", "seed2"] and run.main_rule.spec == "q_exit:0.5"
+    assert [point.row["seconds"] for point in run.points(run.full_model)] == [2, 2]
+    assert tasks["SST-2"][1].main_rule is None
+
+
+def test_a_rule_that_one_seed_lacks_is_no_rule_of_the_run(make_run):
+    make_run("palbert", "SST-2", "fixed:2", "fixed:4", seeds=[1])
+    run, = read_runs([make_run("palbert", "SST-2", "fixed:4", seeds=[2])], "valid")["SST-2"]
+    assert [rule.spec for rule in run.rules] == ["fixed:4"] and len(run.seeds) == 2
+
+
+def test_a_seed_without_a_record_is_named(make_run, capsys):
+    folder = make_run("palbert", "SST-2", "fixed:4")
+    (folder / "seed1/scores/valid/record.safetensors").unlink()
+    run, = read_runs([folder], "valid")["SST-2"]
+    assert [seed.name for seed in run.seeds] == ["seed2"]
+    assert "seed1/scores/valid has no record.safetensors: left out" in capsys.readouterr().err
+
+
+WRONG = {
+    "no .*seed.* with scores.jsonl and record.safetensors": lambda run: shutil.rmtree(run / "seed1/scores"),
+    "are of different models": lambda run: shutil.copy(run.parents[1] / "vanilla/SST-2/seed2/scores/valid/scores.jsonl",
+                                                       run / "seed1/scores/valid/scores.jsonl"),
+    "no scores of this version": lambda run: (run / "seed1/scores/valid/scores.jsonl").write_text('{"rule": "fixed"}\n'),
+}
+
+
+@pytest.mark.parametrize("reason", WRONG)
+def test_a_damaged_run_is_one_line(make_run, reason):
+    make_run("vanilla", "SST-2", "fixed:3", seeds=[2])
+    folder = make_run("palbert", "SST-2", "fixed:4", seeds=[1])
+    WRONG[reason](folder)
+    with pytest.raises(UserError, match=reason):
+        read_runs([folder], "valid")
+
+
+CHANGED = {
+    "have other examples or labels": {"ids": torch.arange(1, 61), "rows": 61},
+    "the split has no labels": {"targets": None},
+}
+
+
+@pytest.mark.parametrize("reason", CHANGED)
+def test_runs_of_other_examples_are_one_line(make_run, damage, reason):
+    folders = [make_run(method, "SST-2", "fixed:4", seeds=[1]) for method in ("a", "b")]
+    damage(folders[1] / "seed1/scores/valid/record.safetensors", **CHANGED[reason])
+    with pytest.raises(UserError, match=reason):
+        read_runs(folders, "valid")
+
+
+def test_the_same_method_twice_is_one_line(make_run):
+    folder = make_run("palbert", "SST-2", "fixed:4", seeds=[1])
+    with pytest.raises(UserError, match="a second run of palbert on SST-2"):
+        read_runs([folder, folder], "valid")

@@ -1,33 +1,19 @@
 """One real training run through ``--user-dir``, what it logs, and what it leaves."""
 
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-ROOT = Path(__file__).parents[2]
 DEPTH = 6
 BY_LAYER = {f"{kind}_{n}" for kind in ("p", "squared_error") for n in range(1, DEPTH + 1)}
 LOGGED = {"loss", "task_loss", "kl", "posterior_depth", "q_exit_depth", "pearson", "spearman", "score"} | BY_LAYER
 
 
-def fairseq(command, *arguments):
-    run = subprocess.run(
-        [str(Path(sys.executable).with_name(f"fairseq-{command}")), *map(str, arguments)],
-        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert run.returncode == 0, run.stderr[-3000:]
-    return run.stdout + run.stderr
-
-
 @pytest.fixture(scope="module")
-def trained(make_toy_data, tmp_path_factory):
+def trained(fairseq, make_toy_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("train")
     data = make_toy_data(folder / "data", "STS-B")
     output = fairseq(
@@ -72,7 +58,7 @@ def test_the_checkpoint_holds_data_alone_and_the_best_one_is_the_best(trained):
     assert best["extra_state"]["best"] != pytest.approx(round(best["extra_state"]["best"], 3), abs=1e-9), "rounded"
 
 
-def test_fairseq_validate_repeats_the_validation_score(trained):
+def test_fairseq_validate_repeats_the_validation_score(fairseq, trained):
     output = fairseq("validate", trained / "data", "--user-dir", "fairseq_palbert", "--task", "glue", "--glue-task", "STS-B",
                      "--path", trained / "checkpoint_best.pt", "--batch-size", "32", "--cpu", "--log-format", "json")
     best = torch.load(trained / "checkpoint_best.pt", weights_only=True)["extra_state"]["best"]

@@ -1,0 +1,64 @@
+"""Methods that do not ponder, trained by fairseq with the flags of recipes/methods.sh."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+DEPTH = 6
+
+
+def method_flags(method):
+    script = 'source recipes/methods.sh; FLAGS=(); method_flags 0.001 0.1; printf "%s\\n" "${FLAGS[@]}"'
+    run = subprocess.run(["bash", "-euc", script], env={"METHOD": method, "PATH": "/bin:/usr/bin"}, cwd=ROOT, text=True,
+                         capture_output=True, check=True)
+    return run.stdout.split()
+
+
+@pytest.fixture(scope="module")
+def train(fairseq, make_toy_data, tmp_path_factory):
+    """train(method, flags...) -> (weights after an epoch, last log of training, checkpoint)."""
+    folder = tmp_path_factory.mktemp("methods")
+    data = make_toy_data(folder / "data", "SST-2")
+
+    def run(method, *flags):
+        output = fairseq(
+            "train", data, "--user-dir", "fairseq_palbert", "--task", "glue", "--glue-task", "SST-2", "--cpu",
+            "--arch", "palbert_roberta_tiny", "--optimizer", "ponder_adam", "--lr", "0.01", "--weight-decay", "0.1",
+            "--batch-size", "32", "--max-epoch", "1", "--save-dir", folder / method, "--log-format", "json",
+            *method_flags(method), *flags)
+        checkpoint = folder / method / "checkpoint_last.pt"
+        logged = json.loads(re.findall(r"\| train \| (\{.*\})", output)[-1])
+        return torch.load(checkpoint, weights_only=True)["model"], logged, checkpoint
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def vanilla(train):
+    return train("vanilla")
+
+
+def test_the_second_phase_leaves_the_backbone_as_it_is(train, vanilla):
+    before, _, checkpoint = vanilla
+    after, logged, _ = train("fastbert", "--finetune-from-model", checkpoint)
+    assert float(logged["train_loss"]) > 0
+    for name, tensor in after.items():
+        first_phase = before[re.sub(r"copies\.\d+", "copies.0", name)]
+        frozen = "encoder" in name or f"copies.{DEPTH - 1}." in name
+        assert torch.equal(tensor, first_phase) == frozen, name
+
+
+def test_joint_training_with_a_learned_exit_and_adversarial_noise(train):
+    weights, logged, _ = train("berxit", "--freelb-steps", "2")
+    assert 0 < float(logged["train_exit_loss"]) < 1
+    assert weights["network.learned_exit.bias"].abs() > 0
+
+
+def test_a_static_model_starts_from_the_first_layers(train, vanilla):
+    weights, _, _ = train("static2", "--finetune-from-model", vanilla[2])
+    assert {name.split(".")[3] for name in weights if name.startswith("network.encoder.layers.")} == {"0", "1"}

@@ -35,22 +35,22 @@ usual_exits() {
 
 # method_flags LAMBDA_LR BETA: adds to FLAGS.
 method_flags() {
-    local multi_exit=(--criterion multi_exit_classification --lambda-module none)
+    local weights=(--criterion multi_exit_classification --layer-weights) freeze=(--freeze-backbone --keep-classifier)
     case "$METHOD" in
         palbert | pondernet)
-            FLAGS+=(--criterion ponder_classification --lambda-lr "$1" --beta "$2")
+            FLAGS+=(--criterion ponder_classification --beta "$2" --lambda-lr "$1")
             FLAGS+=(${PRIOR_LAMBDA:+--prior-lambda "$PRIOR_LAMBDA"})
             [[ "$METHOD" = palbert ]] || FLAGS+=(--lambda-module linear)
             ;;
-        vanilla) FLAGS+=("${multi_exit[@]}" --layer-weights last) ;;
-        static*) FLAGS+=("${multi_exit[@]}" --layer-weights last --truncate-encoder --encoder-layers "${METHOD#static}") ;;
-        pabee) FLAGS+=("${multi_exit[@]}" --layer-weights linear --per-layer-classifier) ;;
-        uniform) FLAGS+=("${multi_exit[@]}" --layer-weights uniform "${EXIT_EACH[@]}") ;;
-        deebert) FLAGS+=("${multi_exit[@]}" --layer-weights uniform "${EXIT_EACH[@]}" --freeze-backbone --keep-classifier) ;;
+        vanilla) FLAGS+=("${weights[@]}" last) ;;
+        static*) FLAGS+=("${weights[@]}" last --truncate-encoder --encoder-layers "${METHOD#static}") ;;
+        pabee) FLAGS+=("${weights[@]}" linear --per-layer-classifier) ;;
+        uniform) FLAGS+=("${weights[@]}" uniform "${EXIT_EACH[@]}") ;;
+        deebert) FLAGS+=("${weights[@]}" uniform "${EXIT_EACH[@]}" "${freeze[@]}") ;;
         fastbert)
-            FLAGS+=("${multi_exit[@]}" --layer-weights uniform "${EXIT_EACH[@]}" --freeze-backbone --keep-classifier)
-            FLAGS+=(--distill-weight 1 --distill-kl student_teacher)
+            FLAGS+=("${weights[@]}" uniform "${EXIT_EACH[@]}" "${freeze[@]}" --distill-weight 1 --distill-kl student_teacher)
             ;;
-        berxit) FLAGS+=("${multi_exit[@]}" --layer-weights uniform "${EXIT_EACH[@]}" --alternate-last --learned-exit) ;;
+        berxit) FLAGS+=("${weights[@]}" uniform "${EXIT_EACH[@]}" --alternate-last --learned-exit) ;;
     esac
+    ponders || FLAGS+=(--lambda-module none)
 }

@@ -6,7 +6,7 @@ RUN_DIR is that of recipes/glue_task.sh. Every seed's scores/SPLIT/scores.jsonl 
 OUT/NAME/METHOD/TASK/seedS, METHOD being the recipe's and TASK that of the command; so does record.safetensors, where there is
 one, which recipes/report.sh reads and which says all that evaluation.json does; with --predictions predictions.tsv too, which
 recipes/compare.sh reads. In commands, that of the record included, paths are given by the recipe's variables:
-$RUN_DIR, $DATA, $PRETRAINED (the converted checkpoint's folder); those in the repository are relative to it.
+$RUN_DIR, $DATA, $PRETRAINED (the converted checkpoint's folder), $VANILLA_RUN; those in the repository are relative to it.
 """
 
 import argparse
@@ -82,7 +82,9 @@ def _records(scores: list[Path], run: Path) -> dict[Path, RecordedSplit]:
 def portable(words: list[str], run: Path, data: str) -> list[str]:
     """The command with variables for the folders of the machine. Exits with one line where another absolute path is left."""
     places = {str(run): "$RUN_DIR"}
-    if "--finetune-from-model" in words:
+    if "--freeze-backbone" in words:  # a second phase: VANILLA_RUN/seedS/checkpoints/checkpoint_best.pt
+        places[str(Path(_value(words, "--finetune-from-model")).parents[2])] = "$VANILLA_RUN"
+    elif "--finetune-from-model" in words:
         places[str(Path(_value(words, "--finetune-from-model")).parent)] = "$PRETRAINED"
     places[str(ROOT)] = "."
     if os.path.isabs(data):

@@ -51,6 +51,15 @@ def test_predictions_on_demand_and_data_elsewhere(run, tmp_path):
     assert (folder / "command").read_text().startswith("fairseq-train $DATA --user-dir")
 
 
+def test_a_second_phase_names_the_first(run, tmp_path):
+    for path in run.glob("seed*/command"):
+        path.write_text("train data --glue-task MRPC --freeze-backbone --finetune-from-model "
+                        "/elsewhere/vanilla/MRPC/seed1/checkpoints/checkpoint_best.pt")
+    keep_results.main([str(run), "minilm", "--out", str(tmp_path / "kept")])
+    kept = (tmp_path / "kept" / "minilm" / "palbert" / "MRPC" / "seed1" / "command").read_text()
+    assert kept.endswith("--finetune-from-model $VANILLA_RUN/seed1/checkpoints/checkpoint_best.pt\n")
+
+
 def test_a_record_is_kept_without_a_path_of_the_machine(run, tmp_path):
     path = run / "seed1" / "scores" / "valid" / "record.safetensors"
     command = ["python", "-m", "fairseq_palbert.evaluation", f"{run}/seed1/checkpoints/checkpoint_best.pt", "--data",

@@ -19,6 +19,7 @@ from .output import staged, write_json, write_json_lines
 from .recorded_split import RecordedSplit, read_record
 from .report import aligned
 from .scoring import describe
+from .tensorboard import write_curves
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"exit rule, any number of times (default: all that fit the model): {', '.join(RULES)}")
     add("--points", type=int, default=100, help="thresholds a rule, about (default: 100)")
     add("--out", required=True, type=Path, help="folder for sweep.jsonl")
+    add("--tensorboard-logdir", type=Path, help="write the curves there for TensorBoard, under sweep_SPLIT")
     return options
 
 
@@ -45,6 +47,8 @@ def main(argv: list[str] | None = None) -> None:
         write_json_lines(folder / "sweep.jsonl", rows)
         if recorded.targets is not None:
             write_json(folder / "analysis.json", analyse(recorded, rows))
+            if options.tensorboard_logdir:
+                write_curves(options.tensorboard_logdir / f"sweep_{recorded.split}", rows)
     remarks = [] if recorded.targets is not None else ["This split has no labels: depths only, no metrics."]
     print(f"{recorded.glue_task}, {recorded.split}: {len(recorded.ids)} examples", *remarks, curve_table(rows),
           f"Written to {options.out}", sep="\n\n")

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from safetensors.torch import save_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.evaluation.recorded_split import read_record, write_record
@@ -69,6 +70,15 @@ def test_a_split_without_labels_has_depths_alone(toy, evaluate, sweep, capsys):
     assert all(row["metrics"] == {} for row in sweep(out / "record.safetensors", "--points", "4"))
     assert "This split has no labels" in capsys.readouterr().out
     assert not (out.parent / "sweep" / "analysis.json").exists()
+
+
+def test_curves_in_tensorboard(toy, evaluate, sweep, tmp_path):
+    out, _ = evaluate(*toy("MRPC"), "fixed:1", options=["--record"])
+    rows = sweep(out / "record.safetensors", "--rule", "fixed", "--tensorboard-logdir", str(tmp_path / "tb"))
+    events = EventAccumulator(str(tmp_path / "tb" / "sweep_valid"))
+    events.Reload()
+    drawn = {event.step: event.value for event in events.Scalars("curve/fixed")}
+    assert drawn == pytest.approx({100 * k: row["metrics"]["score"] for k, row in enumerate(rows, start=1)})
 
 
 def test_rules_are_chosen_by_name(toy, evaluate, sweep, capsys):

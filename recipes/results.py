@@ -31,20 +31,13 @@ def collect(runs: list[Path], metric: str = "score") -> dict[tuple[Path, str, st
                 record = json.loads(line)
                 if record["metrics"] and metric not in record["metrics"]:
                     sys.exit(f"results.py: error: {path} has no {metric}: choose from {', '.join(sorted(record['metrics']))}")
-                found[run.resolve(), path.parent.name, rule_of(record)].append({
+                found[run.resolve(), path.parent.name, record["exit"]].append({
                     "score": record["metrics"].get(metric),
                     "mean_exit": record["mean_exit"],
                     "layer_speedup": record["layer_speedup"],
                     "layers_used": record["mean_exit"] / len(record["exit_histogram"]),
                 })
     return found
-
-
-def rule_of(record: dict) -> str:
-    """The rule as it is given to --exit; records of older versions have its name and threshold instead."""
-    if "exit" in record:
-        return record["exit"]
-    return record["rule"] if record["threshold"] is None else f"{record['rule']}:{record['threshold']:g}"
 
 
 def mean_and_sd(values: list[float]) -> tuple[float, float | None]:

@@ -11,11 +11,11 @@ from recipes import results
 def scored(tmp_path):
     """scored(run, seed, split, score, threshold) writes what scoring one rule leaves."""
 
-    def write(run: str, seed: int, split: str, score: float | None, threshold: float | None = 0.5):
+    def write(run: str, seed: int, split: str, score: float | None, exit: str = "q_exit:0.5"):
         folder = tmp_path / run / f"seed{seed}" / "scores" / split
         folder.mkdir(parents=True, exist_ok=True)
         metrics = {} if score is None else {"score": score, "f1": score / 2}
-        record = {"rule": "q_exit", "threshold": threshold, "metrics": metrics, "mean_exit": 2 + seed, "layer_speedup": 1.5,
+        record = {"exit": exit, "metrics": metrics, "mean_exit": 2 + seed, "layer_speedup": 1.5,
                   "exit_histogram": [0] * 8}
         with open(folder / "scores.jsonl", "a") as file:
             file.write(json.dumps(record) + "\n")
@@ -35,7 +35,7 @@ def test_mean_and_sample_deviation(scored):
 
 def test_rules_splits_and_runs_stay_apart(scored, capsys, tmp_path):
     runs = [scored("RTE", 1, "valid", 0.5), scored("MNLI", 1, "valid", 0.6), scored("MNLI", 1, "valid1", 0.7)]
-    scored("RTE", 1, "valid", 0.8, threshold=None)
+    scored("RTE", 1, "valid", 0.8, exit="q_exit")
     results.main([str(runs[0]), str(runs[1]), "--out", str(tmp_path / "results.tsv")])
     lines = [line.split()[:5] for line in capsys.readouterr().out.splitlines()[1:]]
     assert lines == [["RTE", "valid", "q_exit:0.5", "1", "50.00"], ["RTE", "valid", "q_exit", "1", "80.00"],

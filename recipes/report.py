@@ -1,6 +1,6 @@
 """Reports on recorded runs: OUT/report.html, OUT/README.md and its plots; the command of recipes/report.sh.
 
-    recipes/report.sh RUN... --out OUT [--glue-dir RAW] [--split valid] [--resamples 1000]
+    recipes/report.sh RUN... --out OUT [--glue-dir RAW] [--remarks FILE] [--split valid] [--resamples 1000]
 
 RUN is METHOD/TASK, with seed*/scores/SPLIT/{scores.jsonl,record.safetensors} below it. A task's methods are compared in the
 order given: the first that adapts its depth is the one that the others are measured against.
@@ -34,10 +34,18 @@ def texts(tasks: dict[str, list[Run]], raw: Path) -> dict[str, list[tuple[str, .
     return found
 
 
+def read_remarks(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--remarks {path}: cannot be read ({error}): give a file of Markdown") from error
+
+
 def command(options: argparse.Namespace) -> str:
     """As it is typed in the repository; what lies outside of it without its path there."""
     words = ["recipes/report.sh", *map(portable, options.runs), "--out", portable(options.out), "--split", options.split,
              "--resamples", str(options.resamples)]
+    words += ["--remarks", portable(options.remarks)] if options.remarks else []
     return " ".join([*map(shlex.quote, words), *(["--glue-dir", "$GLUE_DIR"] if options.glue_dir else [])])
 
 
@@ -52,15 +60,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     parser.add_argument("--out", type=Path, required=True, help="folder of the report")
     parser.add_argument("--glue-dir", type=Path, metavar="RAW", help="raw GLUE: show the text of sentences")
+    parser.add_argument("--remarks", type=Path, metavar="FILE", help="Markdown to put before the tasks: what to make of them")
     parser.add_argument("--split", default="valid", help="split that was scored (default: %(default)s)")
     parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap (default: %(default)s)")
     options = parser.parse_args(arguments)
     if options.resamples < 1:
         raise UserError(f"--resamples {options.resamples}: at least 1")
+    remarks = read_remarks(options.remarks) if options.remarks else ""
     tasks = read_runs(options.runs, options.split)
     sentences = texts(tasks, options.glue_dir) if options.glue_dir else {}
     with staged(options.out) as folder:
-        write_report(folder, tasks, command(options), sentences, options.resamples)
+        write_report(folder, tasks, command(options), sentences, options.resamples, remarks)
     print(f"Written to {options.out}")
 
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Every early-exit method side by side: tables and plots of recorded runs, as an HTML page and as a Markdown one.
 #
-#   recipes/report.sh RUN... --out OUT [--glue-dir RAW] [--split valid] [--resamples 1000]
-#   recipes/report.sh recipes/results/minilm_l6/*/* --out recipes/results
+#   recipes/report.sh RUN... --out OUT [--glue-dir RAW] [--remarks FILE] [--split valid] [--resamples 1000]
 #
 # Inputs:   METHOD/TASK folders of recipes/keep_results.sh, or run directories of recipes/glue_task.sh, scored with
-#           recipes/evaluate.sh --record. RAW: raw GLUE, for the text of the hardest and easiest sentences.
+#           recipes/evaluate.sh --record. RAW: raw GLUE, for the text of the hardest and easiest sentences. FILE: Markdown
+#           that goes before the tasks.
 # Outputs:  OUT/report.html, which needs nothing beside it; OUT/README.md and its plots, OUT/TASK_PLOT.svg.
 # Duration: some 10 seconds a seed, and the bootstrap as much again; its part of STS-B is the longest.
 

@@ -9,7 +9,7 @@ from recipes import results
 
 @pytest.fixture
 def scored(tmp_path):
-    """scored(run, seed, split, score, threshold) writes what scoring one rule leaves."""
+    """scored(run, seed, split, score, exit) writes what scoring one rule leaves."""
 
     def write(run: str, seed: int, split: str, score: float | None, exit: str = "q_exit:0.5"):
         folder = tmp_path / run / f"seed{seed}" / "scores" / split

@@ -19,12 +19,13 @@ TEMPLATE = Path(__file__).with_name("page.html")
 Texts = Mapping[str, Sequence[tuple[str, ...]]]
 
 
-def write_report(folder: Path, tasks: dict[str, list[Run]], command: str, texts: Texts, resamples: int) -> None:
+def write_report(folder: Path, tasks: dict[str, list[Run]], command: str, texts: Texts, resamples: int,
+                 remarks: str = "") -> None:
     """Writes README.md, its plots, and report.html. ``command`` is the one that makes them; ``texts``: of a task, the
-    sentences of every row of its split; a task may lack them."""
+    sentences of every row of its split; a task may lack them. ``remarks``: Markdown that goes before the tasks."""
     methods = list(dict.fromkeys(run.method for runs in tasks.values() for run in runs))
     look = colours(methods)
-    sections = [_introduction(tasks, command, resamples)]
+    sections = [_introduction(tasks, command, resamples), *filter(None, [remarks.strip()])]
     sections += [_section(folder, Task(name, runs), look, texts.get(name), resamples) for name, runs in tasks.items()]
     page = "\n\n".join(sections) + "\n"
     (folder / MARKDOWN).write_text(page)

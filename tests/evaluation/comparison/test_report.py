@@ -89,6 +89,14 @@ def test_with_raw_data_sentences_have_their_text(runs, tmp_path):
     assert "with `--glue-dir`" not in page and page.count("--glue-dir $GLUE_DIR\n") == 1
 
 
+def test_remarks_stand_before_the_tasks(runs, tmp_path):
+    (tmp_path / "remarks.md").write_text("## What to make of it\n\nNothing *yet*.\n")
+    report.main([*map(str, runs), "--out", str(tmp_path / "out"), "--resamples", "10", "--remarks", str(tmp_path / "remarks.md")])
+    page = (tmp_path / "out" / "README.md").read_text()
+    assert page.index("Nothing *yet*.") < page.index("## SST-2") and "--remarks .../" in page
+    assert "Nothing <em>yet</em>." in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_a_mistake_is_one_line_and_leaves_nothing(runs, tmp_path):
     arguments = [*map(str, runs), "--out", str(tmp_path / "out")]
     with pytest.raises(UserError, match="SST-2 has 3 rows of valid, the record 60"):
@@ -97,4 +105,6 @@ def test_a_mistake_is_one_line_and_leaves_nothing(runs, tmp_path):
         report.main([*arguments, "--resamples", "0"])
     with pytest.raises(UserError, match="no .*/scores/test with scores.jsonl"):
         report.main([*arguments, "--split", "test"])
+    with pytest.raises(UserError, match="--remarks .*gone.md: cannot be read"):
+        report.main([*arguments, "--remarks", str(tmp_path / "gone.md")])
     assert not (tmp_path / "out").exists()

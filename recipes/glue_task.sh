@@ -158,7 +158,8 @@ print(int(epochs) * math.ceil(rows / int(batch)))' \
 
 # model_flags SEED LR LAMBDA_LR BETA: what decides a run's result, in FLAGS.
 model_flags() {
-    local valid="valid"
+    local valid="valid" best=(score --maximize-best-checkpoint-metric)
+    ! follows_vanilla || best=(loss)  # of all exits: the last one's score stays what it was
     [[ "$TASK" != MNLI ]] || valid="valid,valid1"
     [[ "$SELECT_ON" = valid ]] || valid="holdout,$valid"
     FLAGS=(
@@ -170,7 +171,7 @@ model_flags() {
         --lr "$2" --lr-scheduler polynomial_decay --total-num-update "$MAX_UPDATE"
         --warmup-updates "$(awk "BEGIN { print int($WARMUP * $MAX_UPDATE) }")"
         --max-update "$MAX_UPDATE" ${MAX_EPOCH:+--max-epoch "$MAX_EPOCH"} ${PATIENCE:+--patience "$PATIENCE"} --seed "$1"
-        --best-checkpoint-metric score --maximize-best-checkpoint-metric --no-epoch-checkpoints "${BATCH_FLAGS[@]}"
+        --best-checkpoint-metric "${best[@]}" --no-epoch-checkpoints "${BATCH_FLAGS[@]}"
     )
     method_flags "$3" "$4"
     if follows_vanilla; then

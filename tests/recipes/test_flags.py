@@ -32,10 +32,12 @@ def test_fairseq_parses_every_flag(run_recipe, environment, tmp_path, task, vari
     assert "enough" in run.stderr, run.stderr
     command = shlex.split((Path(environment["RUN_DIR"]) / "seed1" / "command").read_text())
     parsed = options.parse_args_and_arch(options.get_training_parser(), command[1:])
-    assert parsed.glue_task == task and parsed.optimizer == "ponder_adam" and parsed.best_checkpoint_metric == "score"
+    assert parsed.glue_task == task and parsed.optimizer == "ponder_adam"
     assert parsed.arch.startswith(variables.get("CONVERTED_ARCH", "palbert_roberta"))
     assert bool(parsed.finetune_from_model) == ("CONVERTED_ARCH" in variables)
     if "CONVERTED_ARCH" in variables:
         assert parsed.encoder_layers == (3 if variables.get("METHOD") == "static3" else 7)
     follows = str(parsed.finetune_from_model) == str(vanilla / "seed1" / "checkpoints" / "checkpoint_best.pt")
+    selected_on = ("loss", False) if follows else ("score", True)
+    assert (parsed.best_checkpoint_metric, getattr(parsed, "maximize_best_checkpoint_metric", False)) == selected_on
     assert follows == getattr(parsed, "freeze_backbone", False) == (variables.get("METHOD") in ("deebert", "fastbert"))

@@ -38,7 +38,7 @@ case "$call" in
     *"-m fairseq_palbert.evaluation"*)
         out="$(value_of --out "$@")"
         mkdir -p "$out"
-        printf '%s' '{"rule": "q_exit", "threshold": 0.5, "metrics": {"score": 0.5}, "mean_exit": 3, "layer_speedup": 2, ' \\
+        printf '%s' '{"exit": "q_exit:0.5", "metrics": {"score": 0.5}, "mean_exit": 3, "layer_speedup": 2, ' \\
             '"exit_histogram": [0, 0, 1, 0, 0, 0]}' >"$out/scores.jsonl"
         ;;
     *"-m preprocess.convert_checkpoint"*)

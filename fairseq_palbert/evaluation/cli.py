@@ -14,6 +14,7 @@ from ..errors import UserError
 from ..exits.base import Rule
 from ..exits.registry import RULES, parse_rules
 from ..inference.engine import Workload, record
+from ..inference.window import Window
 from .loading import Model, Split, load_model, load_split
 from .output import staged, write_json, write_json_lines, write_tsv
 from .plots import plot_exit_histogram, plot_posterior
@@ -91,7 +92,7 @@ def _score(options: argparse.Namespace, rules: list[Rule], model: Model, split: 
     """One pass over all depths, then every rule in the engine."""
     device = torch.device(options.device)
     network = model.network.to(device, DTYPES[options.dtype])
-    workload = Workload(split.sentences, model.task.source_dictionary.pad(), options.batch_size, device, split.ids)
+    workload = Workload(split.sentences, Window(sentences=options.batch_size), device, split.ids)
     recorded = RecordedSplit(
         split=split.name, glue_task=model.task.glue_task.name, labels=list(model.task.metrics.labels), rows=split.rows,
         encoder=network.encoder.shape, heads=network.heads_shape,

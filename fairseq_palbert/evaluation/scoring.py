@@ -76,13 +76,13 @@ class Scorer:
             **describe(self.recorded, rule, decisions),
             "seconds": seconds,
             "sentences_per_second": len(decisions.exit_layers) / seconds,
-            "batch_size": self.workload.batch_size,
+            "batch_size": self.workload.window.sentences,
             "device": self.workload.device.type,
             "dtype": self.dtype,
         })
 
     def _timed(self, rule: Rule) -> tuple[Decisions, float]:
-        longest = sorted(self.workload.sentences, key=len, reverse=True)[:WARM_UP_BATCHES * self.workload.batch_size]
+        longest = sorted(self.workload.sentences, key=len, reverse=True)[:WARM_UP_BATCHES * self.workload.window.sentences]
         decide(self.network, rule, replace(self.workload, sentences=longest, ids=None))
         _synchronise(self.workload.device)
         start = time.perf_counter()

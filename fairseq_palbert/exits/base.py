@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, Self
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..errors import UserError
@@ -28,10 +29,10 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class Seen:
-    """What a rule is shown after layer ``n``: ``halting_logits`` [B], ``logits`` [B, K] and ``error_logits`` [B], where it
-    reads them."""
+    """What a rule is shown after layer ``n`` [B], int64, each sentence's own: ``halting_logits`` [B], ``logits`` [B, K] and
+    ``error_logits`` [B], where it reads them."""
 
-    n: int
+    n: Tensor
     halting_logits: Tensor | None = None
     logits: Tensor | None = None
     error_logits: Tensor | None = None
@@ -49,7 +50,8 @@ class Recording:
     def at(self, n: int) -> Seen:
         """What a rule sees of layer ``n`` < N."""
         halting, errors = (None if heads is None else heads[n - 1] for heads in (self.halting_logits, self.error_logits))
-        return Seen(n, halting, self.logits[n - 1], errors)
+        logits = self.logits[n - 1]
+        return Seen(torch.full((len(logits),), n, device=logits.device), halting, logits, errors)
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,9 @@ class Confidence(ExitRule):
                               f"{model.depth - 1}, for layers 1 to {model.depth - 1}")
 
     def leaves(self, seen: Seen, state: Tensor) -> tuple[Tensor, Tensor]:
-        temperature = self.temperatures[min(seen.n, len(self.temperatures)) - 1]
-        return confidence(seen.logits, temperature) > self.parameter, state
+        temperatures = torch.tensor(self.temperatures, dtype=torch.float64, device=seen.logits.device)
+        of_layer = temperatures[seen.n.clamp(max=len(temperatures)) - 1]
+        return confidence(seen.logits, of_layer[:, None]) > self.parameter, state
 
 
 def confidence(logits: Tensor, temperature: float | Tensor = 1.0) -> Tensor:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-import torch
 from torch import Tensor
 
 from .base import ExitRule, Model, Recording, Seen
@@ -33,4 +32,4 @@ class Fixed(ExitRule):
         self.check_layer(model)
 
     def leaves(self, seen: Seen, state: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.full(state.shape[:1], seen.n >= self.parameter, device=state.device), state
+        return seen.n >= self.parameter, state

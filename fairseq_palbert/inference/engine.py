@@ -1,6 +1,6 @@
-"""The depth loop over batches: sentences that exit leave the batch, and nothing is computed that no one reads.
+"""The engine: many sentences at once without padding, each leaving at the layer where its rule says so.
 
-Sizes: N layers, E examples, B sentences still in the batch, T tokens (padding included), C hidden units, K outputs.
+Sizes: N layers, E examples, B sentences of a batch, K outputs.
 """
 
 from collections.abc import Iterator
@@ -9,10 +9,12 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from ..exits.base import AllDepthsRule, Decisions, ExitRule, Recording, Rule, Seen
+from ..exits.base import AllDepthsRule, Decisions, ExitRule, Recording, Rule
 from ..ponder.halting import at_least_float32
-from .batching import length_sorted_batches, pad
+from .in_flight import InFlight, Left, through_layer
+from .latency import decide_few, is_few
 from .network import PonderingNetwork
+from .window import Waiting, Window
 
 
 @dataclass(frozen=True)
@@ -20,134 +22,88 @@ class Workload:
     """Sentences (each [T_i], token ids), their ids in the split (by default their places), and how to run them."""
 
     sentences: list[Tensor]
-    padding_id: int
-    batch_size: int
+    window: Window = Window()
     device: torch.device = torch.device("cpu")
     ids: Tensor | None = None
 
-    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """(places [B], tokens [B, T]) with sentences of similar length together, every sentence once."""
-        lengths = [len(sentence) for sentence in self.sentences]
-        for places in length_sorted_batches(lengths, self.batch_size):
-            tokens = pad([self.sentences[i] for i in places], self.padding_id)
-            yield torch.tensor(places), tokens.to(self.device)
+    def waiting(self) -> Waiting:
+        return Waiting([len(sentence) for sentence in self.sentences])
 
-    def ids_of(self, places: Tensor) -> Tensor:
-        return (places if self.ids is None else self.ids[places]).to(self.device)
+    def at(self, places: list[int]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Places [B], ids [B] and B sentences, on the device."""
+        at = torch.tensor(places)
+        ids = at if self.ids is None else self.ids[at]
+        return at.to(self.device), ids.to(self.device), [self.sentences[place].to(self.device) for place in places]
 
 
 @torch.inference_mode()
 def decide(network: PonderingNetwork, rule: Rule, workload: Workload) -> Decisions:
     """What the rule makes of every sentence, on the CPU in the order given, float32 at least.
 
-    The network is in evaluation mode and on the workload's device. Raises UserError for a rule that does not fit it.
+    The network is in evaluation mode and on the workload's device. At every depth the sentences that are left are packed
+    anew; where the network ``shares_layers``, sentences that wait take the places of those that have left at once.
+    Raises UserError for a rule that does not fit it.
     """
     rule.check(network)
-    places, outputs, exit_layers = [], [], []
-    for batch, tokens in workload.batches():
-        decided = decide_batch(network, rule, tokens, workload.ids_of(batch), workload.padding_id)
-        places.append(batch)
-        outputs.append(decided.outputs.cpu())
-        exit_layers.append(decided.exit_layers.cpu())
-    order = torch.cat(places).argsort()
-    return Decisions(torch.cat(outputs)[order], torch.cat(exit_layers)[order])
+    if isinstance(rule, AllDepthsRule):
+        recording = record(network, workload)
+        outputs = rule.combine(recording.halting_logits, recording.logits)
+        return Decisions(outputs, torch.full((len(outputs),), network.depth))
+    run = _decide_few_by_few if is_few(workload.window.sentences, workload.device) else _decide_packed
+    left = [some for some in run(network, rule, workload) if some]
+    order = torch.cat([some.places for some in left]).argsort()
+    outputs, exit_layers = (torch.cat([getattr(some, item) for some in left])[order].cpu() for item in ("outputs", "exit_layers"))
+    return Decisions(outputs, exit_layers)
+
+
+def _decide_packed(network: PonderingNetwork, rule: ExitRule, workload: Workload) -> Iterator[Left | None]:
+    waiting, in_flight = workload.waiting(), InFlight(network, rule)
+    while waiting or in_flight.lengths:
+        if not in_flight.lengths or network.shares_layers:
+            places = waiting.take(workload.window, in_flight.lengths)
+            if places:
+                in_flight.admit(*workload.at(places))
+        yield in_flight.advance(workload.window.step_tokens)
+
+
+def _decide_few_by_few(network: PonderingNetwork, rule: ExitRule, workload: Workload) -> Iterator[Left]:
+    waiting = workload.waiting()
+    while waiting:
+        places, example_ids, sentences = workload.at(waiting.take(workload.window, []))
+        decided = decide_few(network, rule, sentences, example_ids)
+        yield Left(places, decided.outputs, decided.exit_layers)
 
 
 @torch.inference_mode()
 def record(network: PonderingNetwork, workload: Workload) -> Recording:
     """Every layer of every sentence, on the CPU in the order given, float32 at least."""
-    places, batches = [], []
-    for batch, tokens in workload.batches():
-        places.append(batch)
-        batches.append(record_batch(network, tokens))
+    waiting, places, recordings = workload.waiting(), [], []
+    while waiting:
+        taken, _, sentences = workload.at(waiting.take(workload.window, []))
+        places.append(taken)
+        recordings.append(_record_window(network, sentences, workload.window.step_tokens))
     order = torch.cat(places).argsort()
 
     def joined(parts: list[Tensor | None]) -> Tensor | None:
-        return None if parts[0] is None else torch.cat([part.cpu() for part in parts], dim=1)[:, order]
+        return None if parts[0] is None else torch.cat(parts, dim=1)[:, order].cpu()
 
-    return Recording(*(joined([getattr(batch, item.name) for batch in batches]) for item in fields(Recording)))
+    return Recording(*(joined([getattr(recording, item.name) for recording in recordings]) for item in fields(Recording)))
 
 
-def record_batch(network: PonderingNetwork, tokens: Tensor) -> Recording:
-    """All depths of one batch. Shape: tokens [B, T] -> a recording of B examples."""
-    hidden, attended = network.embed(tokens), network.attended(tokens)
-    memory = None
+def _record_window(network: PonderingNetwork, sentences: list[Tensor], step_tokens: int) -> Recording:
+    """All depths of all sentences, a recording of B examples in their order."""
+    batch = network.packed(sentences)
+    hidden, memory = network.embed(batch), None
     halting_logits, logits, error_logits = [], [], []
     for n in range(1, network.depth + 1):
-        hidden = network.step(n, hidden, attended)
-        pooled = network.pool(n, hidden)
+        hidden = through_layer(network, n, hidden, batch, step_tokens)
+        pooled = network.pool(n, hidden, batch)
         logits.append(network.classify(n, pooled))
         if network.halts and n < network.depth:
-            halting_logit, memory = _halt(network, n, pooled, memory)
+            memory = network.initial_memory(pooled) if memory is None else memory
+            halting_logit, memory = network.halt(n, pooled, memory)
             halting_logits.append(halting_logit)
         if network.learns_exit and n < network.depth:
             error_logits.append(network.expect_error(n, pooled))
     return Recording(*(at_least_float32(torch.stack(by_layer)) if by_layer else None
                        for by_layer in (halting_logits, logits, error_logits)))
-
-
-def decide_batch(network: PonderingNetwork, rule: Rule, tokens: Tensor, example_ids: Tensor,
-                 padding_id: int) -> Decisions:
-    """One batch, its rows in the given order. Shape: tokens [B, T], ids [B] -> B decisions, float32 at least."""
-    if isinstance(rule, AllDepthsRule):
-        recording = record_batch(network, tokens)
-        outputs = rule.combine(recording.halting_logits, recording.logits)
-        return Decisions(outputs, torch.full_like(example_ids, network.depth))
-    batch = _Survivors(network, rule, tokens, example_ids, padding_id)
-    rows, outputs, exit_layers = [], [], []
-    for n in range(1, network.depth + 1):
-        leaves, logits = batch.advance(n)
-        if leaves.any():
-            rows.append(batch.rows[leaves])
-            outputs.append(logits)
-            exit_layers.append(torch.full_like(rows[-1], n))
-            if leaves.all():
-                break
-            batch.keep(~leaves)
-    order = torch.cat(rows).argsort()
-    return Decisions(at_least_float32(torch.cat(outputs)[order]), torch.cat(exit_layers)[order])
-
-
-class _Survivors:
-    """The sentences still in the batch: ``rows`` are their places in it, and every other tensor has a row for each."""
-
-    def __init__(self, network: PonderingNetwork, rule: ExitRule, tokens: Tensor, example_ids: Tensor, padding_id: int):
-        self.network = network
-        self.rule = rule
-        self.rows = torch.arange(len(tokens), device=tokens.device)
-        self.tokens = tokens
-        self.lengths = tokens.ne(padding_id).sum(1)
-        self.attended = network.attended(tokens)
-        self.hidden = network.embed(tokens)
-        self.memory: Tensor | None = None
-        self.state = rule.start(example_ids)
-
-    def advance(self, n: int) -> tuple[Tensor, Tensor]:
-        """Through layer n. Shape: who leaves, bool [B], and the logits of those alone, [leaving, K]."""
-        self.hidden = self.network.step(n, self.hidden, self.attended)
-        pooled = self.network.pool(n, self.hidden)
-        if n == self.network.depth:
-            return torch.ones_like(self.rows, dtype=torch.bool), self.network.classify(n, pooled)
-        halting_logits = logits = error_logits = None
-        if self.rule.reads_halting:
-            halting_logits, self.memory = _halt(self.network, n, pooled, self.memory)
-        if self.rule.reads_logits:
-            logits = self.network.classify(n, pooled)
-        if self.rule.reads_errors:
-            error_logits = self.network.expect_error(n, pooled)
-        leaves, self.state = self.rule.leaves(Seen(n, halting_logits, logits, error_logits), self.state)
-        return leaves, self.network.classify(n, pooled[leaves]) if logits is None else logits[leaves]
-
-    def keep(self, stays: Tensor) -> None:
-        """Drops the other rows, and the columns that only they filled. Shape: bool [B]."""
-        self.rows, self.lengths, self.state = self.rows[stays], self.lengths[stays], self.state[stays]
-        longest = int(self.lengths.max())
-        self.tokens = self.tokens[stays, :longest]
-        self.hidden = self.hidden[stays, :longest]
-        self.attended = self.network.attended(self.tokens)
-        if self.memory is not None:
-            self.memory = self.memory[stays]
-
-
-def _halt(network: PonderingNetwork, n: int, pooled: Tensor, memory: Tensor | None) -> tuple[Tensor, Tensor]:
-    return network.halt(n, pooled, network.initial_memory(pooled) if memory is None else memory)

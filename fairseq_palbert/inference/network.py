@@ -1,42 +1,61 @@
 """What the engine needs of a network; ``modules.pondering.PonderingClassifier`` is one.
 
-Sizes: N layers, B sentences, T tokens (padding included), C hidden units, K outputs. Rows are sentences everywhere.
+Sizes: N layers, B sentences, T tokens of one, R tokens of all, C hidden units, K outputs.
 """
 
-from typing import Protocol
+from typing import Protocol, Self
 
 from torch import Tensor
+
+Layers = int | Tensor  # a layer of 1..N for all sentences, or each sentence's own, int64 [B]
+
+
+class Batch(Protocol):
+    """Sentences without padding between them: ``lengths`` [B] in tokens, which stand one behind the other in ``tokens`` [R]."""
+
+    tokens: Tensor
+    lengths: list[int]
+
+    def keep(self, stays: Tensor) -> tuple[Tensor, Self]:
+        """The rows of the sentences that stay, and the batch of these. Shape: bool [B] -> int64 [R']."""
+
+    def followed_by(self, other: Self) -> Self:
+        """Both batches as one."""
+
+    def parts(self, most: int) -> list[tuple[slice, Self]]:
+        """The batch cut between sentences into parts of about ``most`` rows at most, and the rows of each."""
 
 
 class PonderingNetwork(Protocol):
     """One depth at a time. The layers are 1..``depth``; ``outputs`` is K; ``initial_memory`` and ``halt`` are there where
-    it ``halts``, ``expect_error`` where it ``learns_exit``."""
+    it ``halts``, ``expect_error`` where it ``learns_exit``. Where it ``shares_layers``, every layer's ``step`` is the same."""
 
     depth: int
     outputs: int
     halts: bool
     learns_exit: bool
+    shares_layers: bool
 
-    def embed(self, tokens: Tensor) -> Tensor:
-        """[B, T] -> hidden states [B, T, C]."""
+    def packed(self, sentences: list[Tensor]) -> Batch:
+        """A batch of token ids, [T_i] each."""
 
-    def attended(self, tokens: Tensor) -> Tensor | None:
-        """What ``step`` needs to know of the padding. [B, T] -> any, or None."""
+    def embed(self, batch: Batch) -> Tensor:
+        """Hidden states before layer 1, [R, C]."""
 
-    def step(self, n: int, hidden: Tensor, attended: Tensor | None) -> Tensor:
-        """Hidden states after layer n. [B, T, C] -> [B, T, C]."""
+    def step(self, n: int, hidden: Tensor, batch: Batch) -> Tensor:
+        """Hidden states after layer n. [R, C] -> [R, C]."""
 
-    def pool(self, n: int, hidden: Tensor) -> Tensor:
-        """What the heads read at layer n. [B, T, C] -> [B, C]."""
+    def pool(self, n: Layers, hidden: Tensor, batch: Batch) -> Tensor:
+        """What the heads read at layer n. [R, C] -> [B, C]."""
 
-    def classify(self, n: int, pooled: Tensor) -> Tensor:
+    def classify(self, n: Layers, pooled: Tensor) -> Tensor:
         """Logits, or the value of a regression. [B, C] -> [B, K]."""
 
     def initial_memory(self, pooled: Tensor) -> Tensor:
-        """The lambda module's memory before layer 1. [B, C] -> [B, ...]."""
+        """The lambda module's memory before layer 1; of ``pooled`` the shape and kind alone count. [B, C] -> [B, ...]."""
 
-    def halt(self, n: int, pooled: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+    def halt(self, n: Layers, pooled: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """The halting logit of layer n < N, and the memory for layer n + 1. [B, C], [B, ...] -> [B], [B, ...]."""
 
-    def expect_error(self, n: int, pooled: Tensor) -> Tensor:
+    def expect_error(self, n: Layers, pooled: Tensor) -> Tensor:
         """The logit of the error that is expected of layer n < N. [B, C] -> [B]."""

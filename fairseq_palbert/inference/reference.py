@@ -10,13 +10,13 @@ from .network import PonderingNetwork
 @torch.inference_mode()
 def decide_alone(network: PonderingNetwork, rule: Rule, sentence: Tensor, example_id: int) -> Decisions:
     """Every head at every layer, until the rule says stop. Shape: [T] token ids -> the decision of B = 1."""
-    tokens = sentence[None]
-    hidden, attended = network.embed(tokens), network.attended(tokens)
+    batch = network.packed([sentence])
+    hidden = network.embed(batch)
     memory = state = None
     halting_logits, logits = [], []
     for n in range(1, network.depth + 1):
-        hidden = network.step(n, hidden, attended)
-        pooled = network.pool(n, hidden)
+        hidden = network.step(n, hidden, batch)
+        pooled = network.pool(n, hidden, batch)
         logits.append(network.classify(n, pooled))
         if n == network.depth:
             break
@@ -29,7 +29,7 @@ def decide_alone(network: PonderingNetwork, rule: Rule, sentence: Tensor, exampl
             continue
         state = rule.start(torch.tensor([example_id])) if state is None else state
         error_logit = network.expect_error(n, pooled) if network.learns_exit else None
-        leaves, state = rule.leaves(Seen(n, halting_logit, logits[-1], error_logit), state)
+        leaves, state = rule.leaves(Seen(torch.tensor([n]), halting_logit, logits[-1], error_logit), state)
         if leaves.item():
             break
     exit_layer = torch.tensor([len(logits)])

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+Layers = int | Tensor  # a layer, counted from 1, of all sentences, or each sentence's own, [B]
+
 
 class DepthWise(nn.Module):
     """Applies the copy of each layer to that layer's input; a single copy serves all depths.
@@ -16,8 +18,15 @@ class DepthWise(nn.Module):
         super().__init__()
         self.copies = nn.ModuleList(make() for _ in range(copies))
 
-    def forward(self, first: int, x: Tensor) -> Tensor:
-        """``first`` is the layer, counted from 1, of x[0]. Shape: [L, B, C] -> [L, B, any]."""
+    def forward(self, first: Layers, x: Tensor) -> Tensor:
+        """``first`` is the layer, counted from 1, of x[0], or, where L = 1, the layer of each sentence.
+
+        Shape: [L, B, C] -> [L, B, any]."""
         if len(self.copies) == 1:
             return self.copies[0](x)
-        return torch.stack([self.copies[first - 1 + i](layer) for i, layer in enumerate(x)])
+        if isinstance(first, int):
+            return torch.stack([self.copies[first - 1 + i](layer) for i, layer in enumerate(x)])
+        layers, rows = first.sort()
+        numbers, counts = layers.unique_consecutive(return_counts=True)
+        parts = x[0, rows].split(counts.tolist())
+        return torch.cat([self.copies[n - 1](part) for n, part in zip(numbers.tolist(), parts)])[rows.argsort()][None]

@@ -1,6 +1,6 @@
 """The Transformer encoder of RoBERTa, BERT and ALBERT, one depth at a time. What tells them apart is in its shape.
 
-Sizes: B sentences, T tokens (padding included), C hidden units, E embedding units, V dictionary entries, N depths.
+Sizes: R tokens of all sentences, C hidden units, E embedding units, N depths.
 """
 
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .batch import Batch
 from .transformer import TransformerLayer
 
 
@@ -74,36 +75,28 @@ class Encoder(nn.Module):
             for _ in range((shape.groups or shape.layers) * shape.inner_layers)
         )
 
-    def attended(self, tokens: Tensor) -> Tensor | None:
-        """Where attention may look: [B, T] -> [B, 1, 1, T], or None where nothing is padding."""
-        real = tokens.ne(self.shape.padding_id)
-        return None if bool(real.all()) else real[:, None, None, :]
-
-    def embed(self, tokens: Tensor, noise: Tensor | None = None) -> Tensor:
+    def embed(self, batch: Batch, noise: Tensor | None = None) -> Tensor:
         """LayerNorm(token + position + segment embedding), projected where E is not C, with dropout in training.
 
-        Positions count the tokens that are not padding; ``noise`` is added to the token embeddings.
-        Shape: [B, T], [B, T, E] -> [B, T, C].
+        ``noise`` is added to the token embeddings. Shape: R tokens, [R, E] -> [R, C].
         """
-        real = tokens.ne(self.shape.padding_id)
-        positions = (real.cumsum(1) * real - 1).clamp(min=0) + self.shape.first_position
-        embedded = self.embed_tokens(tokens) + self.embed_positions(positions)
+        embedded = self.embed_tokens(batch.tokens) + self.embed_positions(batch.positions + self.shape.first_position)
         if noise is not None:
             embedded = embedded + noise
         if self.embed_segments is not None:
-            embedded = embedded + self.embed_segments(self._segments(tokens))
+            embedded = embedded + self.embed_segments(self._segments(batch))
         embedded = F.dropout(self.embedding_norm(embedded), self.shape.dropout, self.training)
         return embedded if self.embed_projection is None else self.embed_projection(embedded)
 
-    def _segments(self, tokens: Tensor) -> Tensor:
-        """How many separators stand before each token: [CLS] a [SEP] b [SEP] -> 0 0 0 1 1. Shape: [B, T] -> [B, T]."""
-        separators = tokens.eq(self.shape.separator_id)
-        before = separators.cumsum(1) - separators.long()
-        return before.clamp(max=self.shape.segments - 1)
+    def _segments(self, batch: Batch) -> Tensor:
+        """How many separators stand before each token of its sentence: [CLS] a [SEP] b [SEP] -> 0 0 0 1 1. Shape: [R]."""
+        separators = batch.tokens.eq(self.shape.separator_id).long()
+        before = separators.cumsum(0) - separators
+        return (before - before[batch.first][batch.sentence]).clamp(max=self.shape.segments - 1)
 
-    def step(self, n: int, hidden: Tensor, attended: Tensor | None) -> Tensor:
-        """Layer n of 1..N. Shape: [B, T, C] -> [B, T, C]."""
+    def step(self, n: int, hidden: Tensor, batch: Batch) -> Tensor:
+        """Layer n of 1..N. Shape: [R, C] -> [R, C]."""
         first = self.shape.group(n) * self.shape.inner_layers
         for layer in self.layers[first:first + self.shape.inner_layers]:
-            hidden = layer(hidden, attended)
+            hidden = layer(hidden, batch)
         return hidden

@@ -1,6 +1,7 @@
 """The whole pondering classifier in plain torch: an encoder, and the heads that read every layer of it.
 
-Sizes: N layers, B sentences, T tokens (padding included), C hidden units, K outputs (classes, or 1 for regression).
+Sizes: N layers, B sentences, R tokens of all of them, T tokens of the longest, C hidden units, K outputs (classes, or 1
+for regression).
 """
 
 from dataclasses import dataclass
@@ -8,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .depthwise import DepthWise
+from .batch import Batch, PackedBatch, PaddedBatch
+from .depthwise import DepthWise, Layers
 from .initialise import initialise
 from .lambda_module import NO_LAMBDA, LinearLambda, MlpLambda, RnnLambda
 
@@ -53,9 +55,10 @@ class PonderOutput:
 class PonderingClassifier(nn.Module):
     """z_n = tanh(W c_n + b) of the first token c_n after layer n; ŷ_n = classifier(z_n); l_n = lambda module(z_1..z_n).
 
-    ``forward`` gives all depths at once, for training. ``embed``, ``attended``, ``step``, ``pool``, ``classify``, ``halt``
-    and ``expect_error`` give one depth at a time, for early exit; they run the same code on one layer. Without a lambda
-    module (``halts`` is false) there is no ``initial_memory`` and no ``halt``.
+    ``forward`` gives all depths at once, for training. ``embed``, ``step``, ``pool``, ``classify``, ``halt`` and
+    ``expect_error`` give one depth at a time, for early exit; they run the same code on one layer, or, where ``n`` is a
+    tensor [B], on each sentence's own. Without a lambda module (``halts`` is false) there is no ``initial_memory`` and no
+    ``halt``. ``shares_layers``: every step is the same function, so that sentences at different depths may share one.
     The learned-exit head is one for all depths: σ(w · z_n + b) is the error to be expected of ŷ_n.
     Sources: PALBERT (arXiv 2204.03276, section 3), BERxiT (EACL 2021, section 3.3).
     """
@@ -67,6 +70,7 @@ class PonderingClassifier(nn.Module):
         self.heads_shape = heads
         self.outputs = heads.outputs
         self.halts = heads.halts
+        self.shares_layers = encoder.shape.groups == 1
         self.learns_exit = heads.learned_exit
         hidden = encoder.hidden_size
         self.pooler = DepthWise(lambda: nn.Linear(hidden, hidden), self.depth if heads.per_layer_pooler else 1)
@@ -93,12 +97,12 @@ class PonderingClassifier(nn.Module):
         """All depths. ``halt_at_last`` asks for the last layer's halting logit too, which one lambda module a layer
         does not have; ``noise`` is added to the tokens' embeddings. Shape: tokens [B, T], noise [B, T, E] -> see
         ``PonderOutput``."""
-        attended = self.attended(tokens)
-        hidden = self.encoder.embed(tokens, noise)
+        batch = self.padded(tokens)
+        hidden = self.encoder.embed(batch, None if noise is None else batch.take_out(noise))
         first_tokens = []
         for n in range(1, self.depth + 1):
-            hidden = self.step(n, hidden, attended)
-            first_tokens.append(hidden[:, 0])
+            hidden = self.step(n, hidden, batch)
+            first_tokens.append(hidden[batch.first])
         pooled = torch.tanh(self.pooler(1, torch.stack(first_tokens)))
         halting_logits = None
         if self.halts:
@@ -107,32 +111,36 @@ class PonderingClassifier(nn.Module):
         error_logits = self.expect_error(1, pooled[:-1]) if self.learns_exit else None
         return PonderOutput(self.classifier(1, pooled), halting_logits, error_logits)
 
-    def attended(self, tokens: Tensor) -> Tensor | None:
-        """What ``step`` needs to know of the padding: rows follow the batch. Shape: [B, T] -> [B, ...] or None."""
-        return self.encoder.attended(tokens)
+    def padded(self, tokens: Tensor) -> PaddedBatch:
+        """Shape: token ids [B, T], filled up with the dictionary's padding."""
+        return PaddedBatch(tokens, self.encoder.shape.padding_id)
 
-    def embed(self, tokens: Tensor) -> Tensor:
-        """Shape: [B, T] -> [B, T, C]."""
-        return self.encoder.embed(tokens)
+    def packed(self, sentences: list[Tensor]) -> PackedBatch:
+        """Shape: token ids [T_i] each."""
+        return PackedBatch.of(sentences)
 
-    def step(self, n: int, hidden: Tensor, attended: Tensor | None) -> Tensor:
-        """Hidden states after layer n of 1..N. Shape: [B, T, C] -> [B, T, C]."""
-        return self.encoder.step(n, hidden, attended)
+    def embed(self, batch: Batch) -> Tensor:
+        """Shape: R tokens -> [R, C]."""
+        return self.encoder.embed(batch)
 
-    def pool(self, n: int, hidden: Tensor) -> Tensor:
-        """z_n. Shape: [B, T, C] -> [B, C]."""
-        return torch.tanh(self.pooler(n, hidden[None, :, 0]))[0]
+    def step(self, n: int, hidden: Tensor, batch: Batch) -> Tensor:
+        """Hidden states after layer n of 1..N. Shape: [R, C] -> [R, C]."""
+        return self.encoder.step(n, hidden, batch)
 
-    def classify(self, n: int, pooled: Tensor) -> Tensor:
+    def pool(self, n: Layers, hidden: Tensor, batch: Batch) -> Tensor:
+        """z_n. Shape: [R, C] -> [B, C]."""
+        return torch.tanh(self.pooler(n, hidden[batch.first][None]))[0]
+
+    def classify(self, n: Layers, pooled: Tensor) -> Tensor:
         """ŷ_n. Shape: [B, C] -> [B, K]."""
         return self.classifier(n, pooled[None])[0]
 
-    def halt(self, n: int, pooled: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+    def halt(self, n: Layers, pooled: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """l_n and what to remember for layer n + 1. Shape: [B, C], [B, ...] -> [B], [B, ...]."""
         halting_logits, memory = self._halt(n, pooled[None], memory)
         return halting_logits[0], memory
 
-    def expect_error(self, n: int, pooled: Tensor) -> Tensor:
+    def expect_error(self, n: Layers, pooled: Tensor) -> Tensor:
         """The learned-exit head's logit, the same function at every layer n < N. Shape: [..., C] -> [...]."""
         return self.learned_exit(pooled).squeeze(-1)
 
@@ -140,10 +148,10 @@ class PonderingClassifier(nn.Module):
         """The lambda module's memory before layer 1. Shape: pooled [..., B, C] -> [B, ...]."""
         return self.lambda_module.initial_memory(pooled)
 
-    def _halt(self, first: int, pooled: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+    def _halt(self, first: Layers, pooled: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         if self.heads_shape.lambda_detach:
             pooled = pooled.detach()
         if self.layer_embedding is not None:
-            layers = torch.arange(first - 1, first - 1 + pooled.shape[0], device=pooled.device)
-            pooled = pooled + self.layer_embedding(layers).unsqueeze(1)
+            layers = torch.arange(len(pooled), device=pooled.device)[:, None] + first - 1  # [L, 1], or [1, B]
+            pooled = pooled + self.layer_embedding(layers)
         return self.lambda_module(first, pooled, memory)

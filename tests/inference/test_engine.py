@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.exits.replay import replay
-from fairseq_palbert.inference.engine import Workload, decide, decide_batch, record
+from fairseq_palbert.inference.engine import Workload, decide, record
 from fairseq_palbert.inference.reference import decide_alone
+from fairseq_palbert.inference.window import Window
 from fairseq_palbert.modules.lambda_module import LAMBDA_INPUTS, LAMBDA_MODULES, NO_LAMBDA
 
 PADDING = 1
@@ -28,7 +29,7 @@ def check_against_alone(network, rule, sentences, decided):
 @pytest.mark.parametrize("spec", SPECS)
 def test_any_batch_size_gives_what_each_sentence_gives_alone(make_network, make_sentences, spec, batch_size):
     network, sentences, rule = make_network(), make_sentences(40), parse_rule(spec)
-    decided = decide(network, rule, Workload(sentences, PADDING, batch_size))
+    decided = decide(network, rule, Workload(sentences, Window(sentences=batch_size)))
     check_against_alone(network, rule, sentences, decided)
     if spec == "q_exit:0.5":
         assert decided.exit_layers.double().std() >= 0.5, "the network is to let sentences leave at different layers"
@@ -41,8 +42,7 @@ def test_any_order_and_any_company_give_the_same(make_network, make_sentences, o
     network, sentences, rule = make_network(), make_sentences(12), parse_rule(spec)
     for rows in (order[:1], order[1:4], order[4:]):
         ids = torch.tensor(rows)
-        tokens = torch.nn.utils.rnn.pad_sequence([sentences[i] for i in rows], True, PADDING)
-        decided = decide_batch(network, rule, tokens, ids, PADDING)
+        decided = decide(network, rule, Workload([sentences[i] for i in rows], ids=ids))
         for row, i in enumerate(rows):
             alone = decide_alone(network, rule, sentences[i], i)
             assert decided.exit_layers[row] == alone.exit_layers[0]
@@ -58,13 +58,13 @@ def test_any_order_and_any_company_give_the_same(make_network, make_sentences, o
 def test_every_lambda_module_keeps_its_memory_through_compaction(make_network, make_sentences, heads, per_layer):
     copies = dict.fromkeys(("per_layer_pooler", "per_layer_classifier", "per_layer_lambda"), per_layer)
     network, sentences, rule = make_network(**heads, **copies), make_sentences(20), parse_rule("q_exit:0.5")
-    check_against_alone(network, rule, sentences, decide(network, rule, Workload(sentences, PADDING, 8)))
+    check_against_alone(network, rule, sentences, decide(network, rule, Workload(sentences, Window(sentences=8))))
 
 
 @pytest.mark.parametrize("bias, layer", [(50, 1), (-50, 5)])
 def test_always_and_never_leaving(make_network, make_sentences, bias, layer):
     network, sentences, rule = make_network(halting_bias=bias), make_sentences(10), parse_rule("q_exit:0.5")
-    decided = decide(network, rule, Workload(sentences, PADDING, 4))
+    decided = decide(network, rule, Workload(sentences, Window(sentences=4)))
     assert decided.exit_layers.eq(layer).all()
     check_against_alone(network, rule, sentences, decided)
 
@@ -73,7 +73,7 @@ def test_always_and_never_leaving(make_network, make_sentences, bias, layer):
 @pytest.mark.parametrize("outputs, layers", [(1, 5), (3, 5), (2, 2), (1, 2)])
 def test_regression_more_classes_and_two_layers(make_network, make_sentences, spec, outputs, layers):
     network, sentences, rule = make_network(outputs=outputs, layers=layers), make_sentences(15), parse_rule(spec)
-    decided = decide(network, rule, Workload(sentences, PADDING, 4))
+    decided = decide(network, rule, Workload(sentences, Window(sentences=4)))
     assert decided.outputs.shape == (15, outputs)
     check_against_alone(network, rule, sentences, decided)
 
@@ -81,7 +81,7 @@ def test_regression_more_classes_and_two_layers(make_network, make_sentences, sp
 @pytest.mark.parametrize("spec, outputs", [("patience:1:0.5", 1), ("patience:1", 3), ("entropy:0.9", 3), ("confidence:0.5", 3)])
 def test_rules_that_read_answers_need_no_halting_logits(make_network, make_sentences, spec, outputs):
     network, sentences, rule = make_network(outputs=outputs, lambda_module=NO_LAMBDA), make_sentences(15), parse_rule(spec)
-    decided = decide(network, rule, Workload(sentences, PADDING, 4))
+    decided = decide(network, rule, Workload(sentences, Window(sentences=4)))
     assert len(set(decided.exit_layers.tolist())) > 1, "the network is to let sentences leave at different layers"
     check_against_alone(network, rule, sentences, decided)
 
@@ -90,28 +90,28 @@ def test_rules_that_read_answers_need_no_halting_logits(make_network, make_sente
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_learned_exits(make_network, make_sentences, spec, outputs):
     network, rule = make_network(outputs=outputs, lambda_module=NO_LAMBDA, learned_exit=True), parse_rule(spec)
-    workload = Workload(make_sentences(40), PADDING, 1)
+    workload = Workload(make_sentences(40), Window(sentences=1))
     decided, replayed = decide(network, rule, workload), replay(rule, record(network, workload), torch.arange(40))
     assert decided.exit_layers.equal(replayed.exit_layers) and decided.outputs.equal(replayed.outputs)
     assert len(set(decided.exit_layers.tolist())) > 1 or spec != "learned:0.5", "sentences are to leave at different layers"
-    check_against_alone(network, rule, workload.sentences, decide(network, rule, Workload(workload.sentences, PADDING, 8)))
+    check_against_alone(network, rule, workload.sentences, decide(network, rule, Workload(workload.sentences, Window(sentences=8))))
 
 
 def test_a_learned_exit_needs_its_head(make_network, make_sentences):
     with pytest.raises(UserError, match="exit rule learned:0.5: it reads learned-exit scores"):
-        decide(make_network(), parse_rule("learned:0.5"), Workload(make_sentences(3), PADDING, 2))
+        decide(make_network(), parse_rule("learned:0.5"), Workload(make_sentences(3), Window(sentences=2)))
 
 
 def test_sentences_of_one_token(make_network):
     network, rule = make_network(), parse_rule("q_exit:0.5")
     sentences = [torch.tensor([token]) for token in range(2, 12)]
-    check_against_alone(network, rule, sentences, decide(network, rule, Workload(sentences, PADDING, 4)))
+    check_against_alone(network, rule, sentences, decide(network, rule, Workload(sentences, Window(sentences=4))))
 
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_a_replay_of_the_record_decides_as_the_engine_does(make_network, make_sentences, spec):
     network, rule = make_network(), parse_rule(spec)
-    workload = Workload(make_sentences(40), PADDING, 1)  # the same shapes in both, so the same numbers to the bit
+    workload = Workload(make_sentences(40), Window(sentences=1))  # the same shapes in both, so the same numbers to the bit
     recording = record(network, workload)
     replayed = replay(rule, recording, torch.arange(40))
     decided = decide(network, rule, workload)
@@ -121,7 +121,7 @@ def test_a_replay_of_the_record_decides_as_the_engine_does(make_network, make_se
 
 def test_a_network_without_halting_logits_leaves_at_fixed_layers(make_network, make_sentences):
     network, sentences = make_network(lambda_module=NO_LAMBDA), make_sentences(20)
-    workload = Workload(sentences, PADDING, 8)
+    workload = Workload(sentences, Window(sentences=8))
     recording = record(network, workload)
     assert recording.halting_logits is None and recording.logits.shape == (5, 20, 2)
     for k in (1, 3, 5):
@@ -136,12 +136,12 @@ def test_a_network_without_halting_logits_leaves_at_fixed_layers(make_network, m
 @pytest.mark.parametrize("spec", ["q_exit:0.5", "sampling:1", "expectation"])
 def test_a_rule_that_reads_halting_logits_needs_a_network_that_has_them(make_network, make_sentences, spec):
     with pytest.raises(UserError, match=f"exit rule {spec}: it reads halting logits.*choose fixed:K with 1 <= K <= 5"):
-        decide(make_network(lambda_module=NO_LAMBDA), parse_rule(spec), Workload(make_sentences(3), PADDING, 2))
+        decide(make_network(lambda_module=NO_LAMBDA), parse_rule(spec), Workload(make_sentences(3), Window(sentences=2)))
 
 
 def test_the_record_is_what_training_sees(make_network, make_sentences):
     network, sentences = make_network(), make_sentences(9)
-    recording = record(network, Workload(sentences, PADDING, 4))
+    recording = record(network, Workload(sentences, Window(sentences=4)))
     with torch.inference_mode():
         whole = network(torch.nn.utils.rnn.pad_sequence(sentences, True, PADDING))
     torch.testing.assert_close(recording.halting_logits, whole.halting_logits, rtol=0, atol=1e-5)
@@ -157,34 +157,34 @@ class Counting:
     def __getattr__(self, name):
         return getattr(self.network, name)
 
-    def step(self, n, hidden, attended):
-        self.calls.append(("step", n, *hidden.shape[:2]))
-        return self.network.step(n, hidden, attended)
+    def step(self, n, hidden, batch):
+        self.calls.append(("step", n, len(batch.lengths), len(hidden)))
+        return self.network.step(n, hidden, batch)
 
     def classify(self, n, pooled):
         if len(pooled):
-            self.calls.append(("classify", n, len(pooled)))
+            self.calls.append(("classify", int(n[0]), len(pooled)))
         return self.network.classify(n, pooled)
 
     def halt(self, n, pooled, memory):
-        self.calls.append(("halt", n, len(pooled)))
+        self.calls.append(("halt", int(n[0]), len(pooled)))
         return self.network.halt(n, pooled, memory)
 
 
 def test_who_left_costs_nothing_more(make_network, make_sentences):
-    """Later layers run on the sentences that are left and the columns that these fill; nobody is classified twice."""
+    """Later layers run on the tokens of the sentences that are left; nobody is classified twice."""
     network, sentences = Counting(make_network()), make_sentences(16)
-    decided = decide(network, parse_rule("q_exit:0.5"), Workload(sentences, PADDING, 16))
+    decided = decide(network, parse_rule("q_exit:0.5"), Workload(sentences, Window(sentences=16)))
     for n in range(1, int(decided.exit_layers.max()) + 1):
         inside = [len(sentence) for sentence, layer in zip(sentences, decided.exit_layers) if layer >= n]
-        assert ("step", n, len(inside), max(inside)) in network.calls
+        assert ("step", n, len(inside), sum(inside)) in network.calls
     assert sum(call[0] == "step" for call in network.calls) == decided.exit_layers.max()
     assert sum(call[2] for call in network.calls if call[0] == "classify") == len(sentences)
 
 
 def test_a_fixed_exit_runs_no_lambda_module_and_no_layer_beyond(make_network, make_sentences):
     network = Counting(make_network())
-    decide(network, parse_rule("fixed:3"), Workload(make_sentences(4), PADDING, 4))
+    decide(network, parse_rule("fixed:3"), Workload(make_sentences(4), Window(sentences=4)))
     assert [call[:2] for call in network.calls] == [("step", 1), ("step", 2), ("step", 3), ("classify", 3)]
 
 
@@ -192,5 +192,5 @@ def test_a_fixed_exit_runs_no_lambda_module_and_no_layer_beyond(make_network, ma
 def test_half_precision_answers_in_float32(make_network, make_sentences, dtype):
     network, sentences = make_network().to(dtype), make_sentences(12)
     for spec in ("q_exit:0.5", "expectation"):
-        decided = decide(network, parse_rule(spec), Workload(sentences, PADDING, 4))
+        decided = decide(network, parse_rule(spec), Workload(sentences, Window(sentences=4)))
         assert decided.outputs.dtype in (torch.float32, torch.float64) and decided.outputs.isfinite().all()

@@ -14,7 +14,8 @@ from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.exits.replay import replay
 from fairseq_palbert.glue.assembly import example
 from fairseq_palbert.glue.tasks import TASKS
-from fairseq_palbert.inference.engine import Workload, decide, decide_batch, record
+from fairseq_palbert.inference.engine import Workload, decide, record
+from fairseq_palbert.inference.window import Window
 from fairseq_palbert.ponder.halting import cdf
 
 BEGIN, PADDING, END = 0, 1, 2
@@ -65,22 +66,20 @@ def test_the_whole_dev_set_is_decided_alike_in_any_batch(dev_set, make_network, 
     network = make_network(vocabulary=50265, layers=6, hidden=16, max_positions=512, halting_bias=-1.0,
                            outputs=TASKS[task_name].outputs)
     ids = torch.arange(rows)
-    alone = record(network, Workload(sentences, PADDING, 1))
+    alone = record(network, Workload(sentences, Window(sentences=1)))
     order = random.Random(0).sample(range(rows), rows)
     for spec in SPECS:
         rule = parse_rule(spec)
         reference = replay(rule, alone, ids)
         margin = margins(rule, alone, reference, ids)
         for batch_size in (1, 8, 32) if isinstance(rule, CdfRule) else (8, 32):  # ``reference`` is of batches of 1
-            check_same(reference, decide(network, rule, Workload(sentences, PADDING, batch_size)), margin)
-        shuffled = Workload([sentences[i] for i in order], PADDING, 32, ids=torch.tensor(order))
+            check_same(reference, decide(network, rule, Workload(sentences, Window(sentences=batch_size))), margin)
+        shuffled = Workload([sentences[i] for i in order], Window(sentences=32), ids=torch.tensor(order))
         check_same(reordered(reference, order), decide(network, rule, shuffled), margin[order])
         for first in range(0, rows, 32 * 8):  # every eighth batch of the shuffled order, short and long ones together
             some = order[first:first + 32]
-            tokens = torch.nn.utils.rnn.pad_sequence([sentences[i] for i in some], True, PADDING)
-            with torch.inference_mode():
-                unsorted = decide_batch(network, rule, tokens, torch.tensor(some), PADDING)
-            check_same(reordered(reference, some), unsorted, margin[some])
+            small = Workload([sentences[i] for i in some], Window(tokens=300, step_tokens=100), ids=torch.tensor(some))
+            check_same(reordered(reference, some), decide(network, rule, small), margin[some])
         if spec == "q_exit:0.5":
             assert reference.exit_layers.double().std() >= 0.5, "sentences are to leave at different layers"
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from fairseq_palbert.families import FAMILIES
+from fairseq_palbert.modules.batch import PaddedBatch
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 
 TOLERANCE = 1e-5
@@ -20,11 +21,11 @@ def tokens():
 
 
 def our_layers(encoder, tokens):
-    hidden, attended = encoder.embed(tokens), encoder.attended(tokens)
-    layers = [hidden]
+    batch = PaddedBatch(tokens, encoder.shape.padding_id)
+    layers = [encoder.embed(batch)]
     for n in range(1, encoder.depth + 1):
-        layers.append(encoder.step(n, layers[-1], attended))
-    return layers
+        layers.append(encoder.step(n, layers[-1], batch))
+    return [batch.put_back(layer) for layer in layers]
 
 
 def stock_layers(stock, tokens):

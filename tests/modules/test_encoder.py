@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from fairseq_palbert.modules.batch import PaddedBatch
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 
 SHAPE = EncoderShape(vocabulary=17, padding_id=1, separator_id=2, max_positions=9, layers=6, hidden=8, ffn_hidden=12, heads=2)
@@ -19,24 +20,30 @@ def make(**settings) -> Encoder:
     return encoder
 
 
+def batch_of(*rows):
+    return PaddedBatch(torch.tensor(rows), SHAPE.padding_id)
+
+
 def run(encoder, tokens):
-    hidden, attended = encoder.embed(tokens), encoder.attended(tokens)
+    """Shape: [B, T] -> [B, T, C]."""
+    batch = PaddedBatch(tokens, SHAPE.padding_id)
+    hidden = encoder.embed(batch)
     for n in range(1, encoder.depth + 1):
-        hidden = encoder.step(n, hidden, attended)
-    return hidden
+        hidden = encoder.step(n, hidden, batch)
+    return batch.put_back(hidden)
 
 
 @pytest.mark.parametrize("tokens, expected", [
     ([0, 5, 2, 6, 7, 2], [0, 0, 0, 1, 1, 1]),
-    ([0, 5, 2, 1, 1, 1], [0, 0, 0, 1, 1, 1]),  # the padding's segment is never read
+    ([0, 5, 2], [0, 0, 0]),
     ([2, 2, 2, 2, 2, 2], [0, 1, 1, 1, 1, 1]),
 ])
 def test_the_second_segment_begins_after_the_first_separator(tokens, expected):
     encoder = make(segments=2)
     torch.nn.init.zeros_(encoder.embed_segments.weight)
-    plain = encoder.embed(torch.tensor([tokens]))
+    plain = encoder.embed(batch_of(tokens))
     encoder.embed_segments.weight.data[1] = 5 * torch.randn(8)
-    moved = (encoder.embed(torch.tensor([tokens])) - plain).abs().amax(-1)[0] > 1e-3
+    moved = (encoder.embed(batch_of(tokens)) - plain).abs().amax(-1) > 1e-3
     assert moved.long().tolist() == expected
 
 
@@ -46,7 +53,7 @@ def test_one_segment_is_everywhere_the_same():
     expected = make(segments=0)
     expected.load_state_dict({name: p for name, p in encoder.state_dict().items() if "segments" not in name})
     expected.embed_tokens.weight.data += row
-    torch.testing.assert_close(encoder.embed(PAIR), expected.embed(PAIR))
+    torch.testing.assert_close(encoder.embed(batch_of(*PAIR.tolist())), expected.embed(batch_of(*PAIR.tolist())))
 
 
 @pytest.mark.parametrize("settings", [
@@ -72,11 +79,12 @@ def test_nothing_but_attention_computes_with_padding(tokens, rows):
 def test_the_first_token_takes_the_first_position():
     encoder = make(first_position=2, max_positions=6)
     assert len(encoder.embed_positions.weight) == 8
-    before = encoder.embed(PAIR)
+    batch = batch_of(PAIR[0].tolist())
+    before = encoder.embed(batch)
     encoder.embed_positions.weight.data[:2] += 1
-    torch.testing.assert_close(encoder.embed(PAIR), before)
+    torch.testing.assert_close(encoder.embed(batch), before)
     encoder.embed_positions.weight.data[2] += torch.randn(8)
-    changed = (encoder.embed(PAIR) - before).abs().amax(-1)[0] > 1e-3
+    changed = (encoder.embed(batch) - before).abs().amax(-1) > 1e-3
     assert changed.tolist() == [True] + 5 * [False]
 
 
@@ -91,10 +99,10 @@ def test_layers_share_groups_evenly(groups, groups_of_layers):
     for index in range(len(encoder.layers)):
         deepest = 6 - groups_of_layers[::-1].index(index // 2)
         assert shape.deepest(index) == deepest
-    hidden = torch.randn(2, 6, 8)
+    batch, hidden = PaddedBatch(PAIR, SHAPE.padding_id), torch.randn(9, 8)
     first = 2 * groups_of_layers[3]
-    expected = encoder.layers[first + 1](encoder.layers[first](hidden, None), None)
-    assert torch.equal(encoder.step(4, hidden, None), expected)
+    expected = encoder.layers[first + 1](encoder.layers[first](hidden, batch), batch)
+    assert torch.equal(encoder.step(4, hidden, batch), expected)
 
 
 def test_an_encoder_of_shared_layers_equals_one_with_copies():

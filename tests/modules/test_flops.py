@@ -6,7 +6,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from fairseq_palbert.exits.registry import parse_rule
-from fairseq_palbert.inference.engine import decide_batch
+from fairseq_palbert.inference.engine import Workload, decide
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 from fairseq_palbert.modules.flops import exit_flops
 from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
@@ -29,10 +29,10 @@ FIXED, HALTING = ("fixed:1", "fixed:3", "fixed:4"), ("q_exit:1", "expectation")
 def test_torchs_counter_agrees(encoder, heads, specs):
     heads = HeadsShape(**{"outputs": 3, **heads})
     network = PonderingClassifier(Encoder(EncoderShape(**SHAPE | encoder)), heads).eval()
-    tokens = torch.randint(3, 50, (2, 17))
+    sentences = list(torch.randint(3, 50, (2, 17)))
     for rule in map(parse_rule, specs):
         with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:  # it does not know the CPU's fused one
-            decided = decide_batch(network, rule, tokens, torch.arange(2), padding_id=1)
+            decided = decide(network, rule, Workload(sentences))
         ours = exit_flops(network.encoder.shape, heads, torch.tensor([17, 17]), decided.exit_layers,
                           rule.reads_halting, rule.reads_logits, rule.reads_errors)
         assert int(ours.sum()) == pytest.approx(counter.get_total_flops(), rel=0.02), rule.spec

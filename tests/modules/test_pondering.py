@@ -17,11 +17,12 @@ REPOSITORY = Path(__file__).parents[2]
 
 def stepwise(network, tokens, halt_at_last=False):
     """forward() by one depth at a time, as an early-exit engine goes."""
-    hidden, attended = network.embed(tokens), network.attended(tokens)
+    batch = network.padded(tokens)
+    hidden = network.embed(batch)
     memory, logits, halting_logits = None, [], []
     for n in range(1, network.depth + 1):
-        hidden = network.step(n, hidden, attended)
-        pooled = network.pool(n, hidden)
+        hidden = network.step(n, hidden, batch)
+        pooled = network.pool(n, hidden, batch)
         logits.append(network.classify(n, pooled))
         if n < network.depth or halt_at_last:
             memory = network.initial_memory(pooled) if memory is None else memory
@@ -48,12 +49,12 @@ def test_rows_may_be_dropped_between_depths(configurations, make_network, tokens
         network = make_network(heads)
         with torch.no_grad():
             expected = network(tokens)
-            attended = network.attended(tokens)
-            hidden = network.step(1, network.embed(tokens), attended)
-            pooled = network.pool(1, hidden)
+            batch = network.padded(tokens)
+            hidden = network.step(1, network.embed(batch), batch)
+            pooled = network.pool(1, hidden, batch)
             _, memory = network.halt(1, pooled, network.initial_memory(pooled))
-            hidden, attended, memory = hidden[kept], attended[kept], memory[kept]
-            pooled = network.pool(2, network.step(2, hidden, attended))
+            hidden, batch, memory = batch.put_back(hidden)[kept], network.padded(tokens[kept]), memory[kept]
+            pooled = network.pool(2, network.step(2, batch.take_out(hidden), batch), batch)
             halting_logits, _ = network.halt(2, pooled, memory)
         torch.testing.assert_close(network.classify(2, pooled), expected.logits[1, kept], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(halting_logits, expected.halting_logits[1, kept], atol=1e-5, rtol=1e-5)

@@ -42,13 +42,13 @@ def largest_difference(network, theirs, tokens: torch.Tensor, native_ids: torch.
     real = tokens.ne(1)
     with torch.no_grad():
         expected = theirs(native_ids[tokens], attention_mask=real.long(), token_type_ids=segments, output_hidden_states=True)
-        hidden, attended = network.embed(tokens), network.attended(tokens)
-        layers = [hidden]
+        batch = network.padded(tokens)
+        layers = [network.embed(batch)]
         for n in range(1, network.depth + 1):
-            layers.append(network.step(n, layers[-1], attended))
-        pooled = network.pool(network.depth, layers[-1])
+            layers.append(network.step(n, layers[-1], batch))
+        pooled = network.pool(network.depth, layers[-1], batch)
     theirs_by_step = expected.hidden_states[::network.encoder.shape.inner_layers]  # they show each inner layer, and we do not
-    differences = [(our - their)[real].abs().max() for our, their in zip(layers, theirs_by_step, strict=True)]
+    differences = [(batch.put_back(our) - their)[real].abs().max() for our, their in zip(layers, theirs_by_step, strict=True)]
     return max(*differences, (pooled - expected.pooler_output).abs().max()).item()
 
 

@@ -241,14 +241,15 @@ def test_transformers_loads_it_whole_and_computes_the_same(trained, vocabularies
         assert torch.equal(torch.from_numpy(vocabulary.native_ids)[tokens], given["input_ids"])
         with torch.no_grad():
             expected = theirs(**given, output_hidden_states=True)
-            hidden, attended = network.embed(tokens), network.attended(tokens)
+            batch = network.padded(tokens)
+            hidden = network.embed(batch)
             inner = network.encoder.shape.inner_layers  # of which theirs notes each
             for n, state in enumerate(expected.hidden_states[inner::inner], start=1):
-                hidden = network.step(n, hidden, attended)
+                hidden = network.step(n, hidden, batch)
                 real = tokens.ne(1)
-                assert torch.allclose(hidden[real], state[real], atol=1e-5, rtol=0), n
+                assert torch.allclose(batch.put_back(hidden)[real], state[real], atol=1e-5, rtol=0), n
             assert n == network.depth
-            assert torch.allclose(network.pool(n, hidden), expected.pooler_output, atol=1e-5, rtol=0)
+            assert torch.allclose(network.pool(n, hidden, batch), expected.pooler_output, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("export", [export_model, export_hugging_face])

@@ -49,10 +49,11 @@ def test_every_layer_agrees(archive, vocabulary, network_of, make_batch, tmp_pat
     tokens = make_batch(network.encoder.shape.vocabulary, separators=2)
     with torch.no_grad():
         _, extra = stock(tokens, features_only=True, return_all_hiddens=True)
-        hidden, attended = network.embed(tokens), network.attended(tokens)
+        batch = network.padded(tokens)
+        hidden = network.embed(batch)
         for n, theirs in enumerate(extra["inner_states"]):
-            hidden = network.step(n, hidden, attended) if n else hidden
-            assert (hidden - theirs.transpose(0, 1))[tokens.ne(1)].abs().max() <= TOLERANCE
+            hidden = network.step(n, hidden, batch) if n else hidden
+            assert (batch.put_back(hidden) - theirs.transpose(0, 1))[tokens.ne(1)].abs().max() <= TOLERANCE
     assert n == network.depth
 
 

@@ -1,0 +1,95 @@
+"""Sentences on their way through the layers.
+
+Sizes: N layers, B sentences in flight, R tokens of all of them, C hidden units, K outputs.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..exits.base import ExitRule, Seen
+from ..ponder.halting import at_least_float32
+from .network import Batch, PonderingNetwork
+
+
+@dataclass(frozen=True)
+class Left:
+    """Who has left: ``places`` in the workload, ``outputs`` [B, K] and ``exit_layers`` [B]."""
+
+    places: Tensor
+    outputs: Tensor
+    exit_layers: Tensor
+
+
+def through_layer(network: PonderingNetwork, n: int, hidden: Tensor, batch: Batch, step_tokens: int) -> Tensor:
+    """``step``, about ``step_tokens`` rows at once, into the same memory. Shape: [R, C] -> [R, C]."""
+    for rows, part in batch.parts(step_tokens):
+        hidden[rows] = network.step(n, hidden[rows], part)
+    return hidden
+
+
+class InFlight:
+    """The sentences that have been admitted and have not left. Every tensor has a row, or a token's rows, for each.
+
+    ``layers`` [B] is the layer that each has reached, 0 on admission; they differ where layers share their weights.
+    """
+
+    batch: Batch
+
+    def __init__(self, network: PonderingNetwork, rule: ExitRule):
+        self.network = network
+        self.rule = rule
+        self.lengths: list[int] = []
+
+    def admit(self, places: Tensor, example_ids: Tensor, sentences: list[Tensor]) -> None:
+        """Shape: [B'], [B'] on the network's device, B' times [T_i]."""
+        batch = self.network.packed(sentences)
+        hidden = self.network.embed(batch)
+        memory = self.network.initial_memory(hidden[:len(sentences)]) if self.rule.reads_halting else None
+        arrived = places, torch.zeros_like(places), hidden, self.rule.start(example_ids).clone(), memory
+        if self.lengths:
+            batch = self.batch.followed_by(batch)
+            present = self.places, self.layers, self.hidden, self.state, self.memory
+            arrived = [None if new is None else torch.cat([old, new]) for old, new in zip(present, arrived)]
+        self.batch, self.lengths = batch, batch.lengths
+        self.places, self.layers, self.hidden, self.state, self.memory = arrived
+
+    def advance(self, step_tokens: int) -> Left | None:
+        """Takes every sentence through its next layer, ``step_tokens`` rows at once, and lets out who leaves there, if any."""
+        network = self.network
+        self.layers = self.layers + 1
+        n = int(self.layers[0])  # of all, or any of them where steps are the same
+        self.hidden = through_layer(network, n, self.hidden, self.batch, step_tokens)
+        pooled = network.pool(self.layers, self.hidden, self.batch)
+        logits = network.classify(self.layers, pooled) if self.rule.reads_logits else None
+        leaves = self._decide(pooled, logits)
+        if not leaves.any():
+            return None
+        outputs = network.classify(self.layers[leaves], pooled[leaves]) if logits is None else logits[leaves]
+        left = Left(self.places[leaves], at_least_float32(outputs), self.layers[leaves])
+        self._keep(~leaves)
+        return left
+
+    def _decide(self, pooled: Tensor, logits: Tensor | None) -> Tensor:
+        """Who leaves: all that have reached layer N, and whom the rule lets go. Shape: [B, C], [B, K] -> bool [B]."""
+        leaves = self.layers == self.network.depth
+        asked = (~leaves).nonzero().squeeze(1)
+        if not len(asked):
+            return leaves
+        n, pooled = self.layers[asked], pooled[asked]
+        halting_logits = error_logits = None
+        if self.rule.reads_halting:
+            halting_logits, self.memory[asked] = self.network.halt(n, pooled, self.memory[asked])
+        if self.rule.reads_errors:
+            error_logits = self.network.expect_error(n, pooled)
+        seen = Seen(n, halting_logits, None if logits is None else logits[asked], error_logits)
+        leaves[asked], self.state[asked] = self.rule.leaves(seen, self.state[asked])
+        return leaves
+
+    def _keep(self, stays: Tensor) -> None:
+        rows, self.batch = self.batch.keep(stays)
+        self.lengths = self.batch.lengths
+        self.hidden = self.hidden[rows]
+        self.places, self.layers, self.state = self.places[stays], self.layers[stays], self.state[stays]
+        self.memory = None if self.memory is None else self.memory[stays]

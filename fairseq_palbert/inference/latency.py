@@ -1,0 +1,52 @@
+"""A few sentences, as soon as possible: no padding, no packing anew, and a host that seldom waits for the device.
+
+Sizes: N layers, B sentences, K outputs.
+"""
+
+import torch
+from torch import Tensor
+
+from ..exits.base import Decisions, ExitRule, Seen
+from ..ponder.halting import at_least_float32
+from .network import PonderingNetwork
+
+LOOK_EVERY = 3  # layers of which the host waits for one, where it has to wait
+FEW = 8  # sentences, of which a GPU computes all as fast as one
+
+
+def is_few(sentences: int | None, device: torch.device) -> bool:
+    """Whether so many at a time are better left together than packed anew."""
+    return sentences is not None and sentences <= (1 if device.type == "cpu" else FEW)
+
+
+def decide_few(network: PonderingNetwork, rule: ExitRule, sentences: list[Tensor], example_ids: Tensor) -> Decisions:
+    """The decisions on the network's device, float32 at least. All sentences stay together until the last has left.
+
+    Who has left is known to the device; the host asks after every layer on a CPU, after every third elsewhere.
+    Shape: B times [T_i], [B].
+    """
+    look_every = 1 if example_ids.is_cpu else LOOK_EVERY
+    batch = network.packed(sentences)
+    hidden, state = network.embed(batch), rule.start(example_ids)
+    inside = torch.ones_like(example_ids, dtype=torch.bool)
+    exit_layers = torch.full_like(example_ids, network.depth)
+    outputs = memory = None
+    for n in range(1, network.depth + 1):
+        hidden = network.step(n, hidden, batch)
+        pooled = network.pool(n, hidden, batch)
+        logits = network.classify(n, pooled)
+        outputs = logits if outputs is None else torch.where(inside[:, None], logits, outputs)
+        if n == network.depth:
+            break
+        halting_logits = error_logits = None
+        if rule.reads_halting:
+            memory = network.initial_memory(pooled) if memory is None else memory
+            halting_logits, memory = network.halt(n, pooled, memory)
+        if rule.reads_errors:
+            error_logits = network.expect_error(n, pooled)
+        leaves, state = rule.leaves(Seen(torch.full_like(example_ids, n), halting_logits, logits, error_logits), state)
+        exit_layers = torch.where(inside & leaves, n, exit_layers)
+        inside = inside & ~leaves
+        if n % look_every == 0 and not inside.any():
+            break
+    return Decisions(at_least_float32(outputs), exit_layers)

@@ -1,0 +1,85 @@
+"""Padded and packed, on the CPU's way through attention and on a GPU's, are the same; what is kept is as if it were alone."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from fairseq_palbert.modules.batch import PackedBatch, PaddedBatch
+from fairseq_palbert.modules.encoder import Encoder
+
+from .conftest import SHAPE
+
+SENTENCES = [torch.tensor(ids) for ids in ([0, 5, 2, 6, 7, 2], [0, 5, 2], [0, 9, 2], [4], [0, 8, 2, 3, 2])]
+
+
+@pytest.fixture(params=[{}, {"segments": 2, "first_position": 2}, {"embedding": 4, "groups": 1, "segments": 2, "inner_layers": 2}])
+def encoder(request):
+    torch.manual_seed(0)
+    encoder = Encoder(replace(SHAPE, **request.param)).eval()
+    for parameter in encoder.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    return encoder
+
+
+@torch.no_grad()
+def run(encoder, batch):
+    hidden = encoder.embed(batch)
+    for n in range(1, encoder.depth + 1):
+        hidden = encoder.step(n, hidden, batch)
+    return hidden
+
+
+def padded(sentences):
+    return PaddedBatch(pad_sequence(sentences, True, SHAPE.padding_id), SHAPE.padding_id)
+
+
+def test_a_packed_batch_equals_a_padded_one(encoder):
+    packed, batch = PackedBatch.of(SENTENCES), padded(SENTENCES)
+    for item in ("tokens", "positions", "sentence", "first"):
+        assert torch.equal(getattr(packed, item), getattr(batch, item)), item
+    torch.testing.assert_close(run(encoder, packed), run(encoder, batch))
+
+
+def test_padding_that_stays_in_changes_nothing(encoder):
+    """As on a device where it is not taken out."""
+    batch = padded(SENTENCES)
+    tokens = pad_sequence(SENTENCES, True, SHAPE.padding_id)
+    left_in = PaddedBatch(tokens, SHAPE.padding_id)
+    expected = batch.put_back(run(encoder, batch))
+    left_in.rows, sizes = None, tokens.shape
+    left_in.tokens = tokens.flatten()
+    real = tokens.ne(SHAPE.padding_id)
+    left_in.positions = (real.cumsum(1) * real - 1).clamp(min=0).flatten()
+    left_in.sentence = torch.arange(sizes[0]).repeat_interleave(sizes[1])
+    left_in.first = torch.arange(sizes[0]) * sizes[1]
+    torch.testing.assert_close(left_in.put_back(run(encoder, left_in))[real], expected[real])
+
+
+@pytest.mark.parametrize("way", ["_attend_padded"])
+def test_a_gpus_way_through_attention_is_the_same(way):
+    packed, projected = PackedBatch.of(SENTENCES), torch.randn(18, 24)
+    torch.testing.assert_close(getattr(packed, way)(projected, 2, 0.0), packed.attend(projected, 2))
+
+
+def test_what_is_kept_is_as_if_it_were_alone():
+    rows, kept = PackedBatch.of(SENTENCES).keep(torch.tensor([False, True, False, True, True]))
+    alone = PackedBatch.of([SENTENCES[i] for i in (1, 3, 4)])
+    assert kept.lengths == alone.lengths and torch.equal(kept.tokens, alone.tokens)
+    assert torch.equal(torch.cat(SENTENCES)[rows], alone.tokens)
+
+
+def test_one_batch_follows_another():
+    joined = PackedBatch.of(SENTENCES[:2]).followed_by(PackedBatch.of(SENTENCES[2:]))
+    assert joined.lengths == [6, 3, 3, 1, 5] and torch.equal(joined.tokens, torch.cat(SENTENCES))
+
+
+@pytest.mark.parametrize("most, expected", [(100, [18]), (18, [18]), (9, [9, 9]), (8, [6, 6, 6]), (1, [6, 3, 3, 1, 5])])
+def test_parts_are_cut_between_sentences(most, expected):
+    batch = PackedBatch.of(SENTENCES)
+    parts = list(batch.parts(most))
+    assert [len(part.tokens) for _, part in parts] == expected
+    assert torch.equal(torch.cat([part.tokens for _, part in parts]), batch.tokens)
+    assert all(torch.equal(batch.tokens[rows], part.tokens) for rows, part in parts)
+    assert sum((part.lengths for _, part in parts), []) == batch.lengths

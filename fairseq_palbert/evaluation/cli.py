@@ -15,6 +15,7 @@ from ..exits.base import Rule
 from ..exits.registry import RULES, parse_rules
 from ..inference.engine import Workload, record
 from ..inference.window import Window
+from ..modules.for_inference import DTYPES, for_inference
 from .loading import Model, Split, load_model, load_split
 from .output import staged, write_json, write_json_lines, write_tsv
 from .plots import plot_exit_histogram, plot_posterior
@@ -24,8 +25,6 @@ from .records import layer_report
 from .report import layer_table, prediction_columns, score_table
 from .scoring import Scored, Scorer
 from .tensorboard import write_summary
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,9 +38,9 @@ def parser() -> argparse.ArgumentParser:
         help="exit rule, any number of times: " + "; ".join(rule.form for rule in RULES.values()))
     add("--out", required=True, type=Path, help="folder for scores, predictions and plots")
     add("--glue-task", help="GLUE task of the data, where it is not the checkpoint's own (AX with MNLI's model)")
-    add("--batch-size", type=int, default=32, help="sentences a batch (default: 32)")
+    add("--batch-size", type=int, help="sentences at a time (default: as many as fill the machine, packed)")
     add("--device", default="cpu", choices=("cpu", "cuda"), help="where to run (default: cpu)")
-    add("--dtype", default="float32", choices=DTYPES, help="precision of the network (default: float32)")
+    add("--dtype", default="float32", choices=DTYPES, help="of the network's numbers; int8: of the encoder's weights (default: float32)")
     add("--record", action="store_true", help="write record.safetensors too: every layer's answers, for recipes/sweep.sh")
     add("--tensorboard-logdir", type=Path, help="write the scores there for TensorBoard, under score_SPLIT")
     return options
@@ -81,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _check_run(options: argparse.Namespace) -> None:
-    if options.batch_size < 1:
+    if options.batch_size is not None and options.batch_size < 1:
         raise UserError(f"--batch-size {options.batch_size}: at least 1")
     if options.device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch finds no CUDA device here; use --device cpu")
@@ -91,7 +90,7 @@ def _score(options: argparse.Namespace, rules: list[Rule], model: Model, split: 
            origin: dict) -> tuple[RecordedSplit, list[Scored]]:
     """One pass over all depths, then every rule in the engine."""
     device = torch.device(options.device)
-    network = model.network.to(device, DTYPES[options.dtype])
+    network = for_inference(model.network, options.dtype, device)
     workload = Workload(split.sentences, Window(sentences=options.batch_size), device, split.ids)
     recorded = RecordedSplit(
         split=split.name, glue_task=model.task.glue_task.name, labels=list(model.task.metrics.labels), rows=split.rows,

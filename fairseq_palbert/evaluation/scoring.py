@@ -15,7 +15,7 @@ from .measures import against_the_last_layer
 from .recorded_split import RecordedSplit
 from .records import expected_score, predictions, score
 
-WARM_UP_BATCHES = 2
+WARM_UP_SENTENCES = 64
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Scorer:
     def __call__(self, rule: Rule) -> Scored:
         """Runs the engine and scores what it decides.
 
-        ``seconds`` is one run over the split, padding and sorting included, after a warm-up.
+        ``seconds`` is one run over the split, sorting and packing included, after a warm-up.
         """
         decisions, seconds = self._timed(rule)
         return Scored(rule, decisions, {
@@ -82,7 +82,7 @@ class Scorer:
         })
 
     def _timed(self, rule: Rule) -> tuple[Decisions, float]:
-        longest = sorted(self.workload.sentences, key=len, reverse=True)[:WARM_UP_BATCHES * self.workload.window.sentences]
+        longest = sorted(self.workload.sentences, key=len, reverse=True)[:WARM_UP_SENTENCES]
         decide(self.network, rule, replace(self.workload, sentences=longest, ids=None))
         _synchronise(self.workload.device)
         start = time.perf_counter()

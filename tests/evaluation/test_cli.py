@@ -128,8 +128,8 @@ def test_a_model_of_one_task_scores_another_with_the_same_labels(toy, evaluate):
     assert row["examples"] == 51
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision(toy, evaluate, dtype):
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "int8"])
+def test_other_precisions(toy, evaluate, dtype):
     _, (row, _) = evaluate(*toy("RTE"), "q_exit:0.5", "expectation", options=["--dtype", dtype])
     assert row["dtype"] == dtype
 

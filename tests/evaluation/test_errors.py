@@ -164,6 +164,6 @@ def test_a_tensorboard_folder_that_is_a_file(refused, tmp_path):
 def test_an_option_that_is_no_choice_is_argparse_s_error(toy, tmp_path, capsys):
     checkpoint, data = toy("RTE")
     with pytest.raises(SystemExit) as error:
-        main([str(checkpoint), "--data", str(data), "--out", str(tmp_path / "out"), "--dtype", "int8"])
+        main([str(checkpoint), "--data", str(data), "--out", str(tmp_path / "out"), "--dtype", "int4"])
     assert error.value.code == 2
-    assert "invalid choice: 'int8'" in capsys.readouterr().err
+    assert "invalid choice: 'int4'" in capsys.readouterr().err

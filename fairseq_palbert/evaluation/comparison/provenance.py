@@ -61,7 +61,8 @@ def _hardware(run: Run) -> str:
 
 def _device(device: dict, row: dict) -> str:
     threads = f", {device['threads']} thread{'s' * (device['threads'] > 1)}" if "threads" in device else ""
-    return f"{device['type']} ({device['name']}{threads}), {row['dtype']}, batches of {row['batch_size']}"
+    at_once = f"batches of {row['batch_size']}" if row["batch_size"] else "packed"
+    return f"{device['type']} ({device['name']}{threads}), {row['dtype']}, {at_once}"
 
 
 def _code(run: Run) -> str:

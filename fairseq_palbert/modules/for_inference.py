@@ -1,0 +1,44 @@
+"""A trained network made ready for inference, in the type of numbers asked for."""
+
+import warnings
+
+import torch
+from torch import nn
+
+from ..errors import UserError
+from .pondering import PonderingClassifier
+from .prepacked_linear import PrepackedLinear, can_prepack
+
+FLOATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+INT8 = "int8"
+DTYPES = (*FLOATS, INT8)
+
+
+def for_inference(network: PonderingClassifier, dtype: str, device: torch.device) -> PonderingClassifier:
+    """The same network, changed for good: in evaluation mode, on the device, its linear layers laid out for it.
+
+    ``int8``: the weights of the encoder's linear layers as integers of 8 bits, a scale a matrix, their inputs rounded in
+    passing; everything else stays float32. Raises UserError where the device cannot compute so.
+    """
+    if dtype == INT8 and device.type != "cpu":
+        raise UserError(f"dtype {INT8} is for the CPU: on {device.type} choose bfloat16 or float16")
+    network.eval().requires_grad_(False).to(device, FLOATS.get(dtype, torch.float32))
+    if dtype == INT8:
+        _quantize(network.encoder.layers)
+    _prepack(network)
+    return network
+
+
+def _quantize(layers: nn.Module) -> None:
+    """By torch's dynamic quantization, in place."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch means to leave this to torchao, whose int8 needs a compiler at run time
+        torch.ao.quantization.quantize_dynamic(layers, {nn.Linear}, dtype=torch.qint8, inplace=True)
+
+
+def _prepack(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if type(child) is nn.Linear and can_prepack(child):
+            setattr(module, name, PrepackedLinear(child))
+        else:
+            _prepack(child)

@@ -1,0 +1,62 @@
+"""A network made ready for inference answers as it did before, as closely as its numbers allow."""
+
+import copy
+
+import pytest
+import torch
+
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.inference.engine import Workload, record
+from fairseq_palbert.modules import prepacked_linear
+from fairseq_palbert.modules.for_inference import DTYPES, for_inference
+from fairseq_palbert.modules.pondering import HeadsShape
+from fairseq_palbert.modules.prepacked_linear import PrepackedLinear
+
+SENTENCES = [torch.tensor(ids) for ids in ([0, 5, 2, 6, 7, 2], [0, 5, 2], [4], [0, 8, 2, 3, 2])]
+CPU = torch.device("cpu")
+HEADS = [HeadsShape(outputs=3), HeadsShape(outputs=1, lambda_module="rnn", per_layer_pooler=True, learned_exit=True)]
+
+
+def answers(network):
+    recording = record(network, Workload(SENTENCES))
+    return torch.cat([part.float().flatten() for part in vars(recording).values() if part is not None])
+
+
+@pytest.mark.parametrize("heads", HEADS)
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-5), ("bfloat16", 0.1), ("float16", 0.02), ("int8", 0.2)])
+def test_answers_stay_what_they_were(make_network, heads, dtype, tolerance):
+    expected = answers(make_network(heads))
+    ready = answers(for_inference(copy.deepcopy(make_network(heads)), dtype, CPU))
+    assert (ready - expected).abs().max() <= tolerance
+    assert dtype == "float32" or not torch.equal(ready, expected)
+
+
+def test_every_name_is_tried():
+    assert set(DTYPES) == {"float32", "bfloat16", "float16", "int8"}
+
+
+def linears(network):
+    return [type(module) for module in network.modules() if "Linear" in type(module).__name__ and "Lambda" not in type(module).__name__]
+
+
+def test_linear_layers_are_laid_out_once_where_torch_can(make_network, monkeypatch):
+    network = copy.deepcopy(make_network(HEADS[0]))
+    count = len(linears(network))
+    assert linears(for_inference(copy.deepcopy(network), "float32", CPU)) == count * [PrepackedLinear]
+    expected = answers(network)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    plain = for_inference(network, "float32", CPU)
+    assert linears(plain) == count * [torch.nn.Linear] and torch.equal(answers(plain), expected)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 300])
+def test_a_prepacked_layer_is_the_layer(rows):
+    linear, x = torch.nn.Linear(24, 56), torch.randn(rows, 24)
+    with torch.no_grad():
+        torch.testing.assert_close(PrepackedLinear(linear)(x), linear(x), rtol=0, atol=1e-5)
+    assert prepacked_linear.can_prepack(linear) and not prepacked_linear.can_prepack(linear.half())
+
+
+def test_int8_is_for_the_cpu(make_network):
+    with pytest.raises(UserError, match="dtype int8 is for the CPU: on meta choose bfloat16 or float16"):
+        for_inference(copy.deepcopy(make_network(HEADS[0])), "int8", torch.device("meta"))

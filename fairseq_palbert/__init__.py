@@ -1,10 +1,10 @@
-"""Early-exit text classifiers that ponder, as a fairseq ``--user-dir``. Importing it registers every part by name."""
+"""Early-exit text classifiers that ponder, as a fairseq ``--user-dir``.
 
-import logging
-from importlib.util import find_spec
+Where fairseq is loaded before, as by its commands, importing this registers every part by name. A program of one's own
+imports ``fairseq_palbert.plugin`` for that; a trained model is served without, see ``fairseq_palbert.serving``.
+"""
 
-logging.getLogger("fairseq.tasks.text_to_speech").setLevel(logging.WARNING)  # asks for tensorboardX, which no one needs
-_level = logging.getLogger().level
-if find_spec("fairseq"):  # a trained model also runs where fairseq is not installed
-    from . import criterions, models, optim, tasks  # noqa: F401
-logging.getLogger().setLevel(_level)  # importing fairseq lets every library's debug lines through
+import sys
+
+if "fairseq" in sys.modules:
+    from . import plugin  # noqa: F401

@@ -17,7 +17,7 @@ from fairseq.trainer import Trainer
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-import fairseq_palbert  # noqa: F401  registers
+import fairseq_palbert.plugin  # noqa: F401  registers
 from fairseq_palbert.tasks.dataset import GlueDataset
 from fairseq_palbert.tokenization import Vocabulary
 from recipes.benchmark_training import compared, configuration, setting

@@ -17,7 +17,7 @@ from fairseq.data import Dictionary
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from omegaconf import DictConfig
 
-import fairseq_palbert  # noqa: F401  registers
+import fairseq_palbert.plugin  # noqa: F401  registers
 
 VOCABULARY = 50265  # RoBERTa's, <mask> included
 STOCK = ("--arch", "roberta_base", "--task", "sentence_prediction", "--num-classes", "2", "--max-positions", "512",

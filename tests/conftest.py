@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import fairseq_palbert.plugin  # noqa: F401  as fairseq's commands have it
+
 TOY_WORDS = 50
 TOY_SIZES = {"train": 203, "valid": 51, "test": 20}
 

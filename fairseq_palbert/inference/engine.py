@@ -12,7 +12,7 @@ from torch import Tensor
 from ..exits.base import AllDepthsRule, Decisions, ExitRule, Recording, Rule
 from ..ponder.halting import at_least_float32
 from .in_flight import InFlight, Left, through_layer
-from .latency import decide_few, is_few
+from .latency import LOOK_EVERY, decide_few, is_few
 from .network import PonderingNetwork
 from .window import Waiting, Window
 
@@ -67,10 +67,10 @@ def _decide_packed(network: PonderingNetwork, rule: ExitRule, workload: Workload
 
 
 def _decide_few_by_few(network: PonderingNetwork, rule: ExitRule, workload: Workload) -> Iterator[Left]:
-    waiting = workload.waiting()
+    waiting, look_every = workload.waiting(), 1 if workload.device.type == "cpu" else LOOK_EVERY
     while waiting:
         places, example_ids, sentences = workload.at(waiting.take(workload.window, []))
-        decided = decide_few(network, rule, sentences, example_ids)
+        decided = decide_few(network, rule, sentences, example_ids, look_every)
         yield Left(places, decided.outputs, decided.exit_layers)
 
 

@@ -10,7 +10,7 @@ from ..exits.base import Decisions, ExitRule, Seen
 from ..ponder.halting import at_least_float32
 from .network import PonderingNetwork
 
-LOOK_EVERY = 3  # layers of which the host waits for one, where it has to wait
+LOOK_EVERY = 3  # layers; the host asks seldom where it has to wait for the answer
 FEW = 8  # sentences, of which a GPU computes all as fast as one
 
 
@@ -19,13 +19,12 @@ def is_few(sentences: int | None, device: torch.device) -> bool:
     return sentences is not None and sentences <= (1 if device.type == "cpu" else FEW)
 
 
-def decide_few(network: PonderingNetwork, rule: ExitRule, sentences: list[Tensor], example_ids: Tensor) -> Decisions:
+def decide_few(network: PonderingNetwork, rule: ExitRule, sentences: list[Tensor], example_ids: Tensor,
+               look_every: int = 1) -> Decisions:
     """The decisions on the network's device, float32 at least. All sentences stay together until the last has left.
 
-    Who has left is known to the device; the host asks after every layer on a CPU, after every third elsewhere.
-    Shape: B times [T_i], [B].
+    Who has left is known to the device; the host asks after every ``look_every`` layers. Shape: B times [T_i], [B].
     """
-    look_every = 1 if example_ids.is_cpu else LOOK_EVERY
     batch = network.packed(sentences)
     hidden, state = network.embed(batch), rule.start(example_ids)
     inside = torch.ones_like(example_ids, dtype=torch.bool)

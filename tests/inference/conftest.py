@@ -8,17 +8,18 @@ from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
 
 PADDING = 1
+FAMILIES = {"roberta": {"first_position": PADDING + 1}, "bert": {"segments": 2},
+            "albert": {"segments": 2, "embedding": 8, "groups": 1}}
 
 
 def varied_network(vocabulary: int = 60, layers: int = 5, hidden: int = 16, max_positions: int = 40, seed: int = 0,
-                   halting_bias: float = 0.0, **heads) -> PonderingClassifier:
+                   halting_bias: float = 0.0, family: str = "roberta", **heads) -> PonderingClassifier:
     """Initialised an order of magnitude wider than for training, so that answers depend on the sentence at every layer.
 
     ``halting_bias`` moves the halting logits: 50 leaves at layer 1, −50 at the last.
     """
     torch.manual_seed(seed)
-    encoder = Encoder(EncoderShape(vocabulary, PADDING, 2, max_positions, layers, hidden, 2 * hidden, 2,
-                                   first_position=PADDING + 1))
+    encoder = Encoder(EncoderShape(vocabulary, PADDING, 2, max_positions, layers, hidden, 2 * hidden, 2, **FAMILIES[family]))
     network = PonderingClassifier(encoder, HeadsShape(**{"outputs": 2, **heads})).eval()
     for name, parameter in network.named_parameters():
         if parameter.dim() == 2:

@@ -9,11 +9,13 @@ from fairseq_palbert.errors import UserError
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.exits.replay import replay
 from fairseq_palbert.inference.engine import Workload, decide, record
+from fairseq_palbert.inference.latency import decide_few
 from fairseq_palbert.inference.reference import decide_alone
 from fairseq_palbert.inference.window import Window
 from fairseq_palbert.modules.lambda_module import LAMBDA_INPUTS, LAMBDA_MODULES, NO_LAMBDA
 
-PADDING = 1
+from .conftest import FAMILIES, PADDING, varied_network
+
 SPECS = ["q_exit:0", "q_exit:0.3", "q_exit:0.5", "q_exit:0.9", "q_exit:1", "sampling:7", "expectation", "fixed:1",
          "fixed:3", "fixed:5", "patience:0", "patience:1", "patience:4", "entropy:0.3", "confidence:0.8", "random:2.5"]
 LEARNED = [f"learned:{threshold}" for threshold in (0, 0.5, 1)]
@@ -47,6 +49,45 @@ def test_any_order_and_any_company_give_the_same(make_network, make_sentences, o
             alone = decide_alone(network, rule, sentences[i], i)
             assert decided.exit_layers[row] == alone.exit_layers[0]
             torch.testing.assert_close(decided.outputs[row], alone.outputs[0], rtol=0, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """By family, with heads of each layer's own: ALBERT's layers share their weights, and sentences at different depths
+    share steps."""
+    copies = dict.fromkeys(("per_layer_pooler", "per_layer_classifier", "per_layer_lambda"), True)
+    return {family: varied_network(family=family, **copies) for family in FAMILIES}
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(family=st.sampled_from(sorted(FAMILIES)), spec=st.sampled_from(SPECS), lengths=st.lists(st.integers(1, 30), min_size=1, max_size=25),
+       tokens=st.integers(1, 120), sentences=st.none() | st.integers(1, 9), step_tokens=st.integers(1, 60))
+def test_any_window_gives_what_each_sentence_gives_alone(networks, family, spec, lengths, tokens, sentences, step_tokens):
+    generator = torch.Generator().manual_seed(len(lengths))
+    given_tokens = [torch.randint(PADDING + 1, 60, (length,), generator=generator) for length in lengths]
+    rule, window = parse_rule(spec), Window(tokens, sentences, step_tokens)
+    decided = decide(networks[family], rule, Workload(given_tokens, window))
+    check_against_alone(networks[family], rule, given_tokens, decided)
+
+
+@pytest.mark.parametrize("spec", [spec for spec in SPECS if spec != "expectation"])
+@pytest.mark.parametrize("look_every", [1, 3])
+def test_a_few_together_are_decided_as_alone(networks, make_sentences, spec, look_every):
+    """As on a GPU, where the host asks who is left after every third layer."""
+    for network in networks.values():
+        sentences, rule = make_sentences(7), parse_rule(spec)
+        with torch.inference_mode():
+            decided = decide_few(network, rule, sentences, torch.arange(7), look_every)
+        check_against_alone(network, rule, sentences, decided)
+
+
+def test_sentences_at_different_depths_share_steps_where_layers_are_one(make_network, make_sentences):
+    network, sentences = Counting(make_network(family="albert")), make_sentences(40, longest=5)
+    decided = decide(network, parse_rule("q_exit:0.5"), Workload(sentences, Window(tokens=20)))
+    steps = [call for call in network.calls if call[0] == "step"]
+    work = sum(len(sentence) * int(layer) for sentence, layer in zip(sentences, decided.exit_layers))
+    assert sum(call[3] for call in steps) == work
+    assert sum(call[3] for call in steps[:-5]) > 0.8 * 20 * len(steps[:-5]), "steps are to stay full until nobody waits"
 
 
 @pytest.mark.parametrize("per_layer", [False, True])

@@ -23,7 +23,7 @@ def configure(data):
     from fairseq import options
     from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 
-    import fairseq_palbert  # noqa: F401  registers
+    import fairseq_palbert.plugin  # noqa: F401  registers
 
     def configure(*flags, arch=ARCH):
         args = options.parse_args_and_arch(options.get_training_parser(), [

@@ -19,7 +19,7 @@ def make_trainer(make_toy_data, tmp_path_factory):
     from fairseq.logging import metrics
     from fairseq.trainer import Trainer
 
-    import fairseq_palbert  # noqa: F401  registers
+    import fairseq_palbert.plugin  # noqa: F401  registers
 
     def make(name: str, *flags: str):
         metrics.reset()

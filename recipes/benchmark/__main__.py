@@ -1,0 +1,131 @@
+"""``recipes/benchmark.sh``: the same weights and sentences through every program, in turn."""
+
+import argparse
+import platform
+import statistics
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import torch
+
+import fairseq_palbert.plugin  # noqa: F401  quietly, before fairseq
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.evaluation.loading import load_split
+from fairseq_palbert.evaluation.output import staged, write_json
+from fairseq_palbert.exits.base import Decisions
+from fairseq_palbert.exits.fixed import Fixed
+from fairseq_palbert.exits.registry import parse_rule
+from fairseq_palbert.modules.for_inference import FLOATS
+from fairseq_palbert.modules.saved import read_model
+from fairseq_palbert.tasks.glue import GlueConfig, GlueSentenceTask
+
+from .drawn import Drawn
+from .measures import heads_part, operations, peak_flops, seconds_of, seconds_to_read_heads
+from .models import HubModel, onnx_session, random_network, ready, stock_roberta
+from .page import plot, tables
+from .targets import targets
+from .variants import Sentences, Variant, exiting, full_depth
+
+TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.02}
+
+
+def parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(prog="benchmark.sh", description=__doc__)
+    add = options.add_argument
+    add("--data", required=True, type=Path, help="folder of the binarized task whose sentences are taken")
+    add("--split", default="valid", help="(default: valid)")
+    add("--sentences", type=int, default=128, help="how many, the first of the split (default: 128)")
+    add("--model", type=Path, help="an exported RoBERTa; without it, random weights of --layers and --hidden")
+    add("--layers", type=int, default=12)
+    add("--hidden", type=int, default=768)
+    add("--exit", help="exit rule of the model (default: drawn from a geometric distribution of mean N / 2)")
+    add("--rounds", type=int, default=5, help="timed runs of each variant (default: 5)")
+    add("--device", default="cpu", choices=("cpu", "cuda"))
+    add("--dtype", default="float32", choices=FLOATS)
+    add("--out", required=True, type=Path, help="folder for benchmark.json, benchmark.md and benchmark.png")
+    return options
+
+
+def main() -> None:
+    options = parser().parse_args()
+    warnings.simplefilter("ignore")
+    torch.manual_seed(0)
+    device = torch.device(options.device)
+    sentences, outputs, entries = read_sentences(options, device)
+    network = read_model(options.model)[0] if options.model else random_network(entries, options.layers, options.hidden, outputs)
+    rule = parse_rule(options.exit) if options.exit else Drawn(1.68 / network.depth, network.depth)
+    rule.check(network)
+    with staged(options.out) as folder, tempfile.TemporaryDirectory() as scratch:
+        found = run(options, network, rule, sentences, Path(scratch))
+        write_json(folder / "benchmark.json", found)
+        (folder / "benchmark.md").write_text(tables(found))
+        plot(folder / "benchmark.png", found)
+    print(tables(found))
+
+
+def read_sentences(options: argparse.Namespace, device: torch.device) -> tuple[Sentences, int, int]:
+    """With the outputs of the task, and the entries of the dictionary."""
+    task = GlueSentenceTask.setup_task(GlueConfig(data=str(options.data), glue_task=options.data.name, max_positions=512))
+    tokens = load_split(task, options.split).sentences[:options.sentences]
+    return Sentences(tokens, device), task.glue_task.outputs, len(task.source_dictionary)
+
+
+def run(options: argparse.Namespace, network, rule, sentences: Sentences, scratch: Path) -> dict:
+    """Everything that is measured."""
+    dtype, device = FLOATS[options.dtype], sentences.device
+    hub_model, stock_model = HubModel(network, scratch).eval(), stock_roberta(network)
+    on_cpu = device.type == "cpu" and options.dtype == "float32"
+    session = onnx_session(hub_model, scratch, torch.get_num_threads()) if on_cpu else None
+    engine = ready(network, options.dtype, device)
+    for model in (network, hub_model, stock_model):
+        model.to(device, dtype)
+    last = Fixed(network.depth)
+    full = full_depth(network, hub_model, stock_model, session, engine, sentences)
+    early = exiting(network, hub_model, engine, sentences, rule)
+    decided = check_same(full, options.dtype), check_same(early, options.dtype)
+    peaks, taken = [], {name: [] for name in full | early}
+    for number in range(options.rounds):
+        peaks.append(peak_flops([network, engine], device, dtype))
+        names = list(taken)
+        for name in names[number % len(names):] + names[:number % len(names)]:
+            taken[name].append(seconds_of((full | early)[name], device))
+            print(f"round {number + 1} of {options.rounds}: {name}: {taken[name][-1]:.2f} s", file=sys.stderr)
+    full_operations, _ = operations(network, sentences, last, decided[0])
+    early_operations, heads_operations = operations(network, sentences, rule, decided[1])
+    found = {
+        "sentences": len(sentences.tokens), "tokens": sum(map(len, sentences.tokens)), "split": f"{options.data.name} {options.split}",
+        "padding_ratio": {"file order": sentences.padding_ratio(False), "by length": sentences.padding_ratio(True)},
+        "depth": network.depth, "hidden": network.encoder.shape.hidden, "rule": rule.spec,
+        "mean_exit": float(decided[1].exit_layers.double().mean()),
+        "operations": {"full": full_operations, "exiting": early_operations},
+        "peak_flops": statistics.median(peaks),
+        "seconds": taken, "median_seconds": {name: statistics.median(times) for name, times in taken.items()},
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(), "dtype": options.dtype, "torch": torch.__version__, "rounds": options.rounds,
+    }
+    if device.type == "cpu":
+        packed, _ = heads_part(engine, sentences, rule, None)
+        _, alone = heads_part(engine, sentences, rule, 1)
+        found["heads"] = {"part_of_operations": heads_operations, "part_of_seconds_packed": packed,
+                          "seconds_a_layer_at_batch_1": alone, "seconds_to_read_their_weights": seconds_to_read_heads(network)}
+    return found | {"targets": targets(found)}
+
+
+def check_same(variants: dict[str, Variant], dtype: str) -> Decisions:
+    """Runs every variant once, which warms it up. Raises UserError where one does not answer as the others."""
+    reference = None
+    for name, variant in variants.items():
+        decided = variant()
+        reference = reference or decided
+        furthest = float((decided.outputs - reference.outputs).abs().max())
+        differ = int(decided.exit_layers.ne(reference.exit_layers).sum())
+        if differ or not furthest <= TOLERANCE[dtype]:
+            raise UserError(f"{name} does not answer as {next(iter(variants))}: {differ} exit layers differ, and outputs by up "
+                            f"to {furthest:.2g}: no time is reported")
+    return reference
+
+
+if __name__ == "__main__":
+    main()

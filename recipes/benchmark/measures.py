@@ -1,0 +1,103 @@
+"""What the times are compared with: the machine's peak, operations, the heads' part of the work."""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from fairseq_palbert.exits.base import Decisions, ExitRule
+from fairseq_palbert.inference.engine import Workload, decide
+from fairseq_palbert.inference.window import Window
+from fairseq_palbert.modules.flops import embedding_flops, exit_flops, step_flops
+from fairseq_palbert.modules.pondering import PonderingClassifier
+
+from .variants import Sentences
+
+PEAK_ROWS = 1024
+REPEATS = 5
+READ_BYTES = 256 * 2**20
+
+
+def seconds_of(work: Callable[[], object], device: torch.device) -> float:
+    _synchronise(device)
+    start = time.perf_counter()
+    work()
+    _synchronise(device)
+    return time.perf_counter() - start
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+@torch.inference_mode()
+def peak_flops(networks: list[PonderingClassifier], device: torch.device, dtype: torch.dtype) -> float:
+    """The most operations a second that the four products of a layer reach at 1024 rows, over these networks' ways to do
+    them and torch's own; the median of five runs of each."""
+    shape = networks[0].encoder.shape
+    wide, narrow = (torch.randn(PEAK_ROWS, width, device=device, dtype=dtype) for width in (shape.ffn_hidden, shape.hidden))
+    products = 2 * PEAK_ROWS * (4 * shape.hidden**2 + 2 * shape.hidden * shape.ffn_hidden)
+
+    def layer_products(linears: list[nn.Module]) -> None:
+        for linear, x in zip(linears, (narrow, narrow, narrow, wide)):
+            linear(x)
+
+    best = 0.0
+    for network in networks:
+        first = network.encoder.layers[0]
+        linears = [first.qkv_proj, first.out_proj, first.fc1, first.fc2]
+        layer_products(linears)
+        times = [seconds_of(lambda: layer_products(linears), device) for _ in range(REPEATS)]
+        best = max(best, products / statistics.median(times))
+    return best
+
+
+def operations(network: PonderingClassifier, sentences: Sentences, rule: ExitRule, decisions: Decisions) -> tuple[float, float]:
+    """Of all sentences, and the part of it that heads and lambda modules have; see ``modules.flops``."""
+    shape, lengths = network.encoder.shape, torch.tensor([len(sentence) for sentence in sentences.tokens])
+    layers = decisions.exit_layers
+    everything = exit_flops(shape, network.heads_shape, lengths, layers, rule.reads_halting, rule.reads_logits)
+    encoder = embedding_flops(shape, lengths) + layers * step_flops(shape, lengths)
+    total = float(everything.double().sum())
+    return total, 1 - float(encoder.double().sum()) / total
+
+
+class TimedHeads:
+    """The network, with the seconds that its heads take."""
+
+    def __init__(self, network: PonderingClassifier):
+        self.network, self.seconds, self.visits = network, 0.0, 0
+
+    def __getattr__(self, name):
+        found = getattr(self.network, name)
+        if name not in ("pool", "classify", "halt"):
+            return found
+
+        def timed(*arguments):
+            start = time.perf_counter()
+            result = found(*arguments)
+            self.seconds += time.perf_counter() - start
+            self.visits += name == "pool"
+            return result
+
+        return timed
+
+
+def heads_part(network: PonderingClassifier, sentences: Sentences, rule: ExitRule, at_once: int | None) -> tuple[float, float]:
+    """The heads' part of a run's seconds, and their seconds each time that a layer's heads run. On a CPU, where calls wait."""
+    timed = TimedHeads(network)
+    total = seconds_of(lambda: decide(timed, rule, Workload(sentences.tokens, Window(sentences=at_once))), sentences.device)
+    return timed.seconds / total, timed.seconds / timed.visits
+
+
+@torch.inference_mode()
+def seconds_to_read_heads(network: PonderingClassifier) -> float:
+    """The time to read the weights of one layer's heads once from memory, at the speed of a sum over 256 MiB."""
+    buffer = torch.ones(READ_BYTES // 4)
+    buffer.sum()
+    second_per_byte = statistics.median(seconds_of(buffer.sum, torch.device("cpu")) for _ in range(REPEATS)) / READ_BYTES
+    heads = [network.pooler.copies[0], network.classifier.copies[0], network.lambda_module]
+    return second_per_byte * sum(p.numel() * p.element_size() for head in heads for p in head.parameters())

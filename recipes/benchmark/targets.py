@@ -1,0 +1,47 @@
+"""Ratios of medians, each beside what it is meant to be."""
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Target:
+    """``value`` is to be at least ``bound``, or at most where ``most``; a ``goal`` is aimed at, not promised."""
+
+    name: str
+    value: float
+    bound: float
+    most: bool = False
+    goal: bool = False
+
+    @property
+    def met(self) -> bool:
+        return self.value <= self.bound if self.most else self.value >= self.bound
+
+
+def targets(found: dict) -> list[dict]:
+    """Of what ``run`` has measured; a variant that was not run has none."""
+    seconds, ratio = found["median_seconds"], found["padding_ratio"]
+    full, early, alone = seconds["g: full depth, packed"], seconds["g: exiting, packed"], seconds["g: full depth, batch 1"]
+    fewer = found["operations"]["full"] / found["operations"]["exiting"]
+    r, r_sorted = ratio["file order"], ratio["by length"]
+    listed = [
+        Target("full depth over (a), r times", seconds["a: fairseq, file order"] / full / r, 1.02),
+        Target("full depth over (b) by length, r_s times", seconds["b: transformers, by length"] / full / r_sorted, 0.98),
+        Target("full depth, part of the peak", found["operations"]["full"] / full / found["peak_flops"], 0.85),
+        Target("exiting packed, speed-up by the clock over that in operations", full / early / fewer, 0.97),
+        Target("exiting at batch 1, the same", alone / seconds["g: exiting, batch 1"] / fewer, 0.93),
+        Target("exiting packed over (c)", seconds["c: one at a time"] / early, 1.35),
+        Target("exiting packed over (d), r times", seconds["d: padded, waiting, file order"] / early / r, 1.8),
+        Target("exiting packed over (e)", seconds["e: padded, dropping, by length"] / early, 1.25),
+    ]
+    if "f: ONNX Runtime, by length" in seconds:
+        listed.append(Target("full depth over (f)", seconds["f: ONNX Runtime, by length"] / full, 1, goal=True))
+    if "heads" in found:
+        heads = found["heads"]
+        listed += [
+            Target("heads packed, part of the time over part of the operations",
+                   heads["part_of_seconds_packed"] / heads["part_of_operations"], 1.25, most=True),
+            Target("heads at batch 1, time over that to read their weights",
+                   heads["seconds_a_layer_at_batch_1"] / heads["seconds_to_read_their_weights"], 1.3, most=True, goal=True),
+        ]
+    return [{**asdict(target), "met": target.met} for target in listed]

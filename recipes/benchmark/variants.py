@@ -1,0 +1,144 @@
+"""Every program that is timed: the same sentences to the same decisions, in the order given.
+
+(a) stock fairseq, (b) transformers, (c) early exit one sentence at a time, (d) a padded batch that waits for its slowest
+row, (e) a padded batch whose exited rows are dropped, (f) ONNX Runtime, (g) this engine.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from fairseq_palbert.exits.base import Decisions, ExitRule, Seen
+from fairseq_palbert.exits.fixed import Fixed
+from fairseq_palbert.inference.engine import Workload, decide
+from fairseq_palbert.inference.reference import decide_alone
+from fairseq_palbert.inference.window import Window
+from fairseq_palbert.modules.pondering import PonderingClassifier
+
+from .models import HEAD, PADDING, HubModel
+
+BATCH = 32
+AT_ONCE = (1, 8, 32, 128, None)
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Token ids [T_i] each, and where they are computed."""
+
+    tokens: list[Tensor]
+    device: torch.device
+
+    def padded(self, by_length: bool) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Batches in file order or by length: places [B], tokens [B, T], attended [B, T]."""
+        order = sorted(range(len(self.tokens)), key=lambda i: len(self.tokens[i])) if by_length else range(len(self.tokens))
+        for start in range(0, len(order), BATCH):
+            places = list(order[start:start + BATCH])
+            tokens = pad_sequence([self.tokens[i] for i in places], True, PADDING).to(self.device)
+            yield torch.tensor(places), tokens, tokens.ne(PADDING).long()
+
+    def padding_ratio(self, by_length: bool) -> float:
+        """Padded tokens over real ones, at batches of 32."""
+        return sum(tokens.numel() for _, tokens, _ in self.padded(by_length)) / sum(map(len, self.tokens))
+
+
+Variant = Callable[[], Decisions]
+
+
+def ours(network: PonderingClassifier, sentences: Sentences, rule: ExitRule, at_once: int | None) -> Decisions:
+    return decide(network, rule, Workload(sentences.tokens, Window(sentences=at_once), sentences.device))
+
+
+def stock(model, sentences: Sentences, depth: int) -> Decisions:
+    return _at_full_depth(sentences, False, depth, lambda tokens, _: model(tokens, features_only=True,
+                                                                           classification_head_name=HEAD)[0])
+
+
+def hub(model: HubModel, sentences: Sentences, depth: int, by_length: bool) -> Decisions:
+    return _at_full_depth(sentences, by_length, depth, model)
+
+
+def onnx(session, sentences: Sentences, depth: int) -> Decisions:
+    def run(tokens: Tensor, attended: Tensor) -> Tensor:
+        return torch.from_numpy(session.run(None, {"tokens": tokens.numpy(), "attended": attended.numpy()})[0])
+
+    return _at_full_depth(sentences, True, depth, run)
+
+
+def one_at_a_time(network: PonderingClassifier, sentences: Sentences, rule: ExitRule) -> Decisions:
+    """As published early-exit code goes: every head at every layer, batch 1."""
+    decided = [decide_alone(network, rule, sentence.to(sentences.device), i) for i, sentence in enumerate(sentences.tokens)]
+    return Decisions(torch.cat([one.outputs for one in decided]).cpu(), torch.cat([one.exit_layers for one in decided]).cpu())
+
+
+def padded_exits(network: PonderingClassifier, model: HubModel, sentences: Sentences, rule: ExitRule, by_length: bool,
+                 drops: bool) -> Decisions:
+    """Layers of ``transformers`` over padded batches, our heads; rows that have left wait for the slowest, or are dropped."""
+    found = []
+    for places, tokens, attended in sentences.padded(by_length):
+        found += _padded_batch(network, model, rule, places.to(sentences.device), tokens, attended, drops)
+    return _in_order(found)
+
+
+@torch.inference_mode()
+def _padded_batch(network, model, rule, places, tokens, attended, drops) -> list[tuple[Tensor, Tensor, Tensor]]:
+    hidden = model.encoder.embeddings(input_ids=tokens)
+    inside, state, memory, found = torch.ones_like(places, dtype=torch.bool), rule.start(places), None, []
+    for n, layer in enumerate(model.encoder.encoder.layer, start=1):
+        hidden = layer(hidden, attended.bool()[:, None, None, :])
+        hidden = hidden if isinstance(hidden, Tensor) else hidden[0]
+        pooled = torch.tanh(network.pooler(n, hidden[None, :, 0]))[0]
+        leaves = torch.ones_like(inside)
+        if n < network.depth:
+            memory = network.initial_memory(pooled) if memory is None else memory
+            halting_logits, memory = network.halt(n, pooled, memory)
+            leaves, state = rule.leaves(Seen(torch.full_like(places, n), halting_logits), state)
+        leaves = leaves & inside
+        found.append((places[leaves], network.classify(n, pooled[leaves]), torch.full_like(places[leaves], n)))
+        inside = inside & ~leaves
+        if not inside.any():
+            break
+        if drops:
+            places, hidden, attended, state, memory = (x[inside] for x in (places, hidden, attended, state, memory))
+            inside = inside[inside]
+    return found
+
+
+@torch.inference_mode()
+def _at_full_depth(sentences: Sentences, by_length: bool, depth: int, model: Callable[[Tensor, Tensor], Tensor]) -> Decisions:
+    return _in_order([(places, model(tokens, attended), torch.full_like(places, depth))
+                      for places, tokens, attended in sentences.padded(by_length)])
+
+
+def _in_order(found: list[tuple[Tensor, Tensor, Tensor]]) -> Decisions:
+    places, outputs, exit_layers = (torch.cat(parts).cpu() for parts in zip(*found))
+    order = places.argsort()
+    return Decisions(outputs[order].float(), exit_layers[order])
+
+
+def full_depth(network, hub_model, stock_model, session, engine, sentences: Sentences) -> dict[str, Variant]:
+    """Every variant without early exit, by name."""
+    depth = network.depth
+    rule = Fixed(depth)
+    found = {"a: fairseq, file order": lambda: stock(stock_model, sentences, depth),
+             "b: transformers, file order": lambda: hub(hub_model, sentences, depth, by_length=False),
+             "b: transformers, by length": lambda: hub(hub_model, sentences, depth, by_length=True)}
+    if session is not None:
+        found["f: ONNX Runtime, by length"] = lambda: onnx(session, sentences, depth)
+    return found | _by_window("g: full depth", engine, sentences, rule)
+
+
+def exiting(network, hub_model, engine, sentences: Sentences, rule: ExitRule) -> dict[str, Variant]:
+    """Every variant with early exit, by name."""
+    return {
+        "c: one at a time": lambda: one_at_a_time(network, sentences, rule),
+        "d: padded, waiting, file order": lambda: padded_exits(network, hub_model, sentences, rule, False, drops=False),
+        "e: padded, dropping, by length": lambda: padded_exits(network, hub_model, sentences, rule, True, drops=True),
+    } | _by_window("g: exiting", engine, sentences, rule)
+
+
+def _by_window(name: str, engine, sentences: Sentences, rule: ExitRule) -> dict[str, Variant]:
+    return {f"{name}, {f'batch {at_once}' if at_once else 'packed'}": lambda at_once=at_once: ours(engine, sentences, rule, at_once)
+            for at_once in AT_ONCE}

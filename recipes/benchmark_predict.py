@@ -1,0 +1,112 @@
+"""Streams generated sentences through predict.sh and watches its memory: see benchmark_predict.sh."""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+import torch
+
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.modules.encoder import Encoder, EncoderShape
+from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
+from fairseq_palbert.modules.saved import ModelCard, write_model
+from fairseq_palbert.tokenization import Vocabulary
+from fairseq_palbert.tokenization.identity import identity_of
+from preprocess.cues import BLAME, EMPHASES, NEGATIONS, NEUTRAL, NOUNS, PRAISE
+from preprocess.train_bpe import train_bpe
+
+PREDICT = Path(__file__).resolve().parent / "predict.sh"
+WORDS = (*NOUNS, *PRAISE, *BLAME, *NEUTRAL, *NEGATIONS, *EMPHASES, "and", ",", ".")
+LONGEST, MEAN = 60, 15  # words of a sentence
+MOST_GROWTH = 1.10
+INTERVAL = 0.02  # seconds between two readings of the memory
+MIB = 2**20
+
+
+def sentences(count: int) -> list[str]:
+    drawn = random.Random(1)
+    return [" ".join(drawn.choices(WORDS, k=min(LONGEST, 1 + int(drawn.expovariate(1 / MEAN))))) for _ in range(count)]
+
+
+def write_tiny_model(folder: Path, vocabulary_folder: Path) -> None:
+    train_bpe(sentences(2000), vocabulary_folder, 512)
+    vocabulary = Vocabulary(vocabulary_folder)
+    torch.manual_seed(1)
+    encoder = Encoder(EncoderShape(len(vocabulary), padding_id=1, separator_id=2, max_positions=128, layers=4, hidden=32,
+                                   ffn_hidden=64, heads=2, first_position=2))
+    identity = identity_of(vocabulary)
+    vocabulary.save(folder)
+    write_model(folder, PonderingClassifier(encoder, HeadsShape(outputs=2)), ModelCard(
+        "roberta", "SST-2", ["0", "1"], 128, identity.tokenizer, identity.dictionary, prior=None, updates=0))
+
+
+def feed(pipe: BinaryIO, count: int) -> None:
+    block = ("\n".join(sentences(10_000)) + "\n").encode().splitlines(keepends=True)  # again and again: its memory is none of ours
+    with pipe:
+        pipe.write(b"sentence\n")
+        for place in range(count):
+            pipe.write(block[place % len(block)])
+
+
+class Memory(threading.Thread):
+    """The resident memory of a process, read until it ends: the latest value, and the peak since it was last taken, in MiB."""
+
+    def __init__(self, pid: int):
+        super().__init__(daemon=True)
+        self.path, self.latest, self.peak = Path(f"/proc/{pid}/statm"), 0.0, 0.0
+        self.start()
+
+    def run(self) -> None:
+        while values := self.path.read_text().split():
+            self.latest = int(values[1]) * os.sysconf("SC_PAGE_SIZE") / MIB
+            self.peak = max(self.peak, self.latest)
+            time.sleep(INTERVAL)
+
+    def take_peak(self) -> float:
+        peak, self.peak = self.peak, self.latest
+        return peak
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True, help="an empty folder")
+    parser.add_argument("--sentences", type=int, required=True, help="at least 10")
+    flags = parser.parse_args()
+    folders = flags.work / "model", flags.work / "vocabulary"
+    for folder in folders:
+        folder.mkdir()
+    write_tiny_model(*folders)
+    process = subprocess.Popen([str(PREDICT), str(folders[0])], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    threading.Thread(target=feed, args=(process.stdin, flags.sentences), daemon=True).start()
+    memory = Memory(process.pid)
+    process.stdout.readline()  # names the columns
+    tenth, by_tenth, peaks, start = flags.sentences // 10, [], [], time.perf_counter()
+    answered = 0
+    for answered, line in enumerate(process.stdout, 1):
+        assert line.startswith(b"%d\t" % (answered - 1)), "answers are to come in the order of the input"
+        if answered % tenth == 0:
+            by_tenth.append(round(memory.latest, 1))
+            peaks.append(memory.take_peak())
+    seconds = time.perf_counter() - start
+    if process.wait() or answered != flags.sentences:
+        raise UserError(f"predict.sh ended with status {process.returncode} after {answered} of {flags.sentences} sentences")
+    growth = max(peaks[1:]) / peaks[0]
+    print(json.dumps({
+        "sentences": answered, "seconds": round(seconds, 1), "sentences_per_second": round(answered / seconds, 1),
+        "mib_by_tenth": by_tenth, "peak_mib_in_first_tenth": round(peaks[0], 1),
+        "peak_mib_after": round(max(peaks[1:]), 1), "growth": round(growth, 3), "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }))
+    if growth > MOST_GROWTH:
+        sys.exit(f"the memory of predict.sh grew by {growth - 1:.1%} after the first tenth, and should by {MOST_GROWTH - 1:.0%} at most")
+
+
+if __name__ == "__main__":
+    main()

@@ -24,8 +24,9 @@ from fairseq_palbert.models.palbert import ENCODER_FIELDS
 from fairseq_palbert.models.starting_weights import ENCODER, NETWORK, has_classifier
 from fairseq_palbert.models.stock_checkpoint import model_settings, read_checkpoint
 from fairseq_palbert.modules.saved import ModelCard, write_model
-from fairseq_palbert.tasks.same_tokenizer import fingerprint, in_words
+from fairseq_palbert.tasks.same_tokenizer import fingerprint
 from fairseq_palbert.tokenization import Vocabulary
+from fairseq_palbert.tokenization.identity import in_words
 
 from .encoder_source import POOLER, SEGMENTS, TOKENS, shape_of
 from .folder import check_replaceable, written_folder

@@ -16,14 +16,16 @@ ALLOWED = {
     "exits": {"glue", "ponder"},
     "inference": {"exits", "glue", "ponder"},
     "optim": set(),
-    "tasks": {"glue"},
+    "tasks": {"glue", "tokenization"},
     "models": {"families", "modules", "optim", "ponder"},
     "criterions": {"exits", "glue", "modules", "ponder"},
-    "evaluation": {"criterions", "exits", "glue", "inference", "modules", "ponder", "tasks"},
+    "serving": {"exits", "glue", "inference", "modules", "tokenization"},
+    "evaluation": {"criterions", "exits", "glue", "inference", "modules", "plugin", "ponder", "tasks"},
     "errors": set(),
-    "__init__": {"criterions", "models", "optim", "tasks"},
+    "plugin": {"criterions", "models", "optim", "tasks"},
+    "__init__": {"plugin"},
 }
-WITHOUT_FAIRSEQ = {"families", "tokenization", "glue", "ponder", "exits", "modules", "inference", "errors"}
+WITHOUT_FAIRSEQ = {"families", "tokenization", "glue", "ponder", "exits", "modules", "inference", "serving", "errors"}
 EVALUATION_ONLY = {"matplotlib", "tensorboard", "torch.utils.tensorboard"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -11,7 +11,6 @@ from typing import Protocol
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.nn.attention.varlen import varlen_attn
 
 
 class Batch(Protocol):
@@ -133,6 +132,8 @@ class PackedBatch:
         return _attend(padded, heads, real[:, None, None, :], dropout)[self.sentence, self.positions]
 
     def _attend_by_kernel(self, projected: Tensor, heads: int) -> Tensor:
+        from torch.nn.attention.varlen import varlen_attn  # loads torch's compiler, which takes its time
+
         ends = torch.tensor([0, *accumulate(self.lengths)], dtype=torch.int32, device=projected.device)
         query, key, value = projected.unflatten(-1, (3, heads, -1)).unbind(1)  # each [R, H, C / H]
         longest = max(self.lengths)

@@ -2,8 +2,10 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 ROWS = 1024  # of the input for which the layout is chosen; it serves any number well
+MULTIPLE = 16  # of rows: oneDNN prepares a product for every new number of them, which takes time and memory
 
 
 class PrepackedLinear(nn.Module):
@@ -20,6 +22,14 @@ class PrepackedLinear(nn.Module):
         self.bias = None if linear.bias is None else linear.bias.detach()
 
     def forward(self, x: Tensor) -> Tensor:
+        rows = x.numel() // x.shape[-1]
+        missing = -rows % MULTIPLE if rows > MULTIPLE else 0
+        if missing:
+            padded = F.pad(x.flatten(0, -2), (0, 0, 0, missing))
+            return self._product(padded)[:rows].unflatten(0, x.shape[:-1])
+        return self._product(x)
+
+    def _product(self, x: Tensor) -> Tensor:
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
 
 

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.message import DecodeError
-from sentencepiece.sentencepiece_model_pb2 import ModelProto
 from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import Unigram
 
@@ -24,6 +22,9 @@ def read(folder: Path, settings: dict[str, Any]) -> Native:
     tokenizer.json that the Hub has of ALBERT does not, and is read as it stands. Raises UserError for a damaged file and
     for another model than a unigram one.
     """
+    from google.protobuf.message import DecodeError  # what serves a model has its tokenizer.json, and needs neither
+    from sentencepiece.sentencepiece_model_pb2 import ModelProto
+
     path = folder / "spiece.model"
     model = ModelProto()
     try:
@@ -41,7 +42,7 @@ def read(folder: Path, settings: dict[str, Any]) -> Native:
         normalizers.Replace("``", '"'), normalizers.Replace("''", '"'),
         *([] if settings.get("keep_accents", False) else [normalizers.NFKD(), normalizers.StripAccents()]),
         *([normalizers.Lowercase()] if settings.get("do_lower_case", True) else []),
-        *_own_normalisation(model),
+        *_own_normalisation(model.normalizer_spec.precompiled_charsmap),
     ])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
         pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always"),
@@ -49,8 +50,7 @@ def read(folder: Path, settings: dict[str, Any]) -> Native:
     return of_tokenizer(tokenizer, str(path))
 
 
-def _own_normalisation(model: ModelProto) -> list[normalizers.Normalizer]:
-    characters = model.normalizer_spec.precompiled_charsmap
+def _own_normalisation(characters: bytes) -> list[normalizers.Normalizer]:
     return [normalizers.Precompiled(characters)] if characters else []
 
 

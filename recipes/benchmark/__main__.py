@@ -22,9 +22,11 @@ from fairseq_palbert.modules.saved import read_model
 from fairseq_palbert.tasks.glue import GlueConfig, GlueSentenceTask
 
 from .drawn import Drawn
+from .hub import HubModel, onnx_session
 from .measures import heads_part, operations, peak_flops, seconds_of, seconds_to_read_heads
-from .models import HubModel, onnx_session, random_network, ready, stock_roberta
+from .ours import random_network, ready
 from .page import plot, tables
+from .stock import stock_roberta
 from .targets import targets
 from .variants import Sentences, Variant, exiting, full_depth
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from fairseq_palbert.exits.base import Decisions, ExitRule, Seen
@@ -18,7 +18,8 @@ from fairseq_palbert.inference.reference import decide_alone
 from fairseq_palbert.inference.window import Window
 from fairseq_palbert.modules.pondering import PonderingClassifier
 
-from .models import HEAD, PADDING, HubModel
+from .ours import PADDING
+from .stock import HEAD
 
 BATCH = 32
 AT_ONCE = (1, 8, 32, 128, None)
@@ -56,7 +57,7 @@ def stock(model, sentences: Sentences, depth: int) -> Decisions:
                                                                            classification_head_name=HEAD)[0])
 
 
-def hub(model: HubModel, sentences: Sentences, depth: int, by_length: bool) -> Decisions:
+def hub(model: nn.Module, sentences: Sentences, depth: int, by_length: bool) -> Decisions:
     return _at_full_depth(sentences, by_length, depth, model)
 
 
@@ -73,7 +74,7 @@ def one_at_a_time(network: PonderingClassifier, sentences: Sentences, rule: Exit
     return Decisions(torch.cat([one.outputs for one in decided]).cpu(), torch.cat([one.exit_layers for one in decided]).cpu())
 
 
-def padded_exits(network: PonderingClassifier, model: HubModel, sentences: Sentences, rule: ExitRule, by_length: bool,
+def padded_exits(network: PonderingClassifier, model: nn.Module, sentences: Sentences, rule: ExitRule, by_length: bool,
                  drops: bool) -> Decisions:
     """Layers of ``transformers`` over padded batches, our heads; rows that have left wait for the slowest, or are dropped."""
     found = []

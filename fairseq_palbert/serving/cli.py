@@ -1,0 +1,120 @@
+"""``python -m fairseq_palbert.serving``: predicts rows of TSV or JSON lines as they come, in memory that does not grow.
+
+The answers are rows of the same form, in the order of the input: ``index`` (from 0; ``id`` with --id), ``label``,
+``probability`` (of the label; a regression has none) and ``exit_layer``.
+"""
+
+import argparse
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from tqdm import tqdm
+
+from ..errors import UserError
+from ..exits.base import Rule
+from ..exits.registry import RULES, parse_rule
+from ..glue.tasks import GlueTask
+from ..modules.for_inference import DTYPES
+from .output import LINES, opened, tsv_line
+from .predictor import PalbertPredictor, Prediction
+from .rows import FORMATS, Columns, Row, chunks, read_rows
+
+STANDARD_INPUT = Path("-")
+USUAL_COLUMNS = {1: ("sentence",), 2: ("sentence1", "sentence2")}
+CHUNK = 2**18  # characters in memory, sorted by length among themselves: some 4 windows of the engine
+DIGITS = 6
+
+
+def parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(prog="python -m fairseq_palbert.serving",
+                                      description="Predicts a stream of sentences or pairs with an exported model.")
+    add = options.add_argument
+    add("model", type=Path, help="folder of python -m preprocess.convert_checkpoint --to safetensors")
+    add("input", type=Path, nargs="?", default=STANDARD_INPUT,
+        help="TSV whose first line names the columns, or JSON lines (default: standard input)")
+    add("--exit", default="q_exit:0.5", metavar="RULE",
+        help="exit rule (default: %(default)s): " + "; ".join(rule.form for rule in RULES.values()))
+    add("--out", type=Path, metavar="FILE", help="where to, complete or not at all (default: standard output, as they come)")
+    add("--format", choices=FORMATS, help="of the input and the answers (default: jsonl where INPUT ends in it, else tsv)")
+    add("--sentence", action="append", metavar="COLUMN",
+        help="column, or key, of the sentence, twice for a pair (default: as GLUE's files of the model's task name them, or "
+             "sentence, of a pair sentence1 and sentence2)")
+    add("--id", metavar="COLUMN", help="column, or key, that is passed on in place of the index")
+    add("--batch-size", type=int, metavar="N", help="sentences computed at a time (default: as many as fill the window)")
+    add("--dtype", default="float32", choices=DTYPES, help="of its numbers; int8: of the encoder's weights (default: %(default)s)")
+    add("--device", default="cpu", help="as torch names it (default: %(default)s)")
+    return options
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Raises UserError, one line and exit status 1, for a user's mistake; argparse's own errors exit with 2."""
+    options = parser().parse_args(argv)
+    rule = parse_rule(options.exit)
+    if options.batch_size is not None and options.batch_size < 1:
+        raise UserError(f"--batch-size {options.batch_size}: at least 1")
+    predictor = PalbertPredictor.from_pretrained(options.model, options.dtype, options.device)
+    rule.check(predictor.network)
+    form = options.format or ("jsonl" if options.input.suffix == ".jsonl" else "tsv")
+    columns = _columns(options.sentence, options.id, predictor.task)
+    with _input(options.input) as (file, name), opened(options.out) as out:
+        rows = read_rows(file, name, form, columns)
+        names = ["index" if options.id is None else "id", "label",
+                 *([] if predictor.task.regression else ["probability"]), "exit_layer"]
+        if form == "tsv":
+            out.write(tsv_line(names, names).encode())
+        for chunk, predictions in _predicted(predictor, rule, options.batch_size, rows, _size(file)):
+            lines = [LINES[form](names, _values(row, prediction)) for row, prediction in zip(chunk, predictions)]
+            out.write("".join(lines).encode())
+            out.flush()
+
+
+def _columns(given: list[str] | None, id_column: str | None, task: GlueTask) -> Columns:
+    usual = tuple(dict.fromkeys((task.sentences, USUAL_COLUMNS[len(task.sentences)])))
+    if given is not None and len(given) != len(task.sentences):
+        raise UserError(f"--sentence is given {len(given)} times, and a row of {task.name} has {len(task.sentences)}: give it "
+                        "once for each")
+    return Columns(usual if given is None else (tuple(given),), id_column)
+
+
+@contextmanager
+def _input(path: Path) -> Iterator[tuple[BinaryIO, str]]:
+    """The file, and what messages call it."""
+    if path == STANDARD_INPUT:
+        yield sys.stdin.buffer, "standard input"
+        return
+    try:
+        file = open(path, "rb")
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    with file:
+        yield file, str(path)
+
+
+def _size(file: BinaryIO) -> int | None:
+    """In bytes; None of what is no regular file."""
+    status = os.fstat(file.fileno())
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _predicted(predictor: PalbertPredictor, rule: Rule, batch: int | None, rows: Iterator[Row],
+               size: int | None) -> Iterator[tuple[list[Row], list[Prediction]]]:
+    """Chunk by chunk, with a bar over the input's bytes where standard error is a terminal."""
+    done = 0
+    with tqdm(total=size, unit="B", unit_scale=True, disable=None) as bar:
+        for chunk in chunks(rows, CHUNK):
+            predictions = predictor.predict([row.sentences for row in chunk], rule, batch, first_id=done)
+            done += len(chunk)
+            bar.update(chunk[-1].end - bar.n)
+            bar.set_postfix(sentences=done)
+            yield chunk, predictions
+
+
+def _values(row: Row, prediction: Prediction) -> list[Any]:
+    if prediction.probabilities is None:
+        return [row.id, round(prediction.label, DIGITS), prediction.exit_layer]
+    return [row.id, prediction.label, round(prediction.probability, DIGITS), prediction.exit_layer]

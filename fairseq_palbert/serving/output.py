@@ -1,0 +1,49 @@
+"""Where predictions go: standard output as they come, or a file that appears when it is complete."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..errors import UserError
+
+
+@contextmanager
+def opened(path: Path | None) -> Iterator[BinaryIO]:
+    """For writing; None is standard output. A file is renamed into place when the block ends well, else nothing is left.
+
+    Raises UserError where it cannot be written.
+    """
+    if path is not None and path.exists() and not path.is_file():
+        raise UserError(f"--out {path}: is no regular file: choose another name, or redirect standard output there")
+    try:
+        with nullcontext(sys.stdout.buffer) if path is None else _replacing(path) as file:
+            yield file
+    except OSError as error:
+        name = "standard output" if path is None else f"--out {path}"
+        raise UserError(f"{name}: cannot be written ({error.strerror}): choose another place") from error
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    part = path.with_name(path.name + ".part")
+    try:
+        with open(part, "wb") as file:
+            yield file
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def tsv_line(names: list[str], values: list[Any]) -> str:
+    return "\t".join(map(str, values)) + "\n"
+
+
+def json_line(names: list[str], values: list[Any]) -> str:
+    return json.dumps(dict(zip(names, values)), ensure_ascii=False) + "\n"
+
+
+LINES = {"tsv": tsv_line, "jsonl": json_line}

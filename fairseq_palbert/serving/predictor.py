@@ -1,0 +1,135 @@
+"""From texts to labels, probabilities and exit layers, with an exported model; no fairseq needed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import UserError
+from ..exits.base import AllDepthsRule, Rule
+from ..exits.registry import parse_rule
+from ..glue.assembly import example, kept_lengths, mark_count
+from ..glue.tasks import GlueTask, glue_task
+from ..inference.engine import Workload, decide
+from ..inference.window import Window
+from ..modules.for_inference import DTYPES, for_inference
+from ..modules.pondering import PonderingClassifier
+from ..modules.saved import CONFIG_FILE, REMEDY, ModelCard, read_model
+from ..tokenization.identity import Identity, check_identity, identity_of
+from ..tokenization.vocabulary import DICTIONARY_FILE, END, Vocabulary
+
+BEGIN = 0  # <s>, the first entry of every dictionary
+Example = str | Sequence[str]  # a sentence, or a pair of them
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """``label``: the class by its name, with the ``probabilities`` of all classes in the order of the predictor's
+    ``labels``; of a regression the value, and None. ``exit_layer`` is of 1..N."""
+
+    label: str | float
+    probabilities: tuple[float, ...] | None
+    exit_layer: int
+
+    @property
+    def probability(self) -> float | None:
+        """Of the label."""
+        return None if self.probabilities is None else max(self.probabilities)
+
+
+@dataclass(frozen=True)
+class PalbertPredictor:
+    """A trained model, ready to answer. Nothing in it changes, so that threads may share one."""
+
+    network: PonderingClassifier
+    vocabulary: Vocabulary
+    task: GlueTask
+    labels: tuple[str, ...]
+    max_positions: int
+    device: torch.device
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, dtype: str = "float32", device: str = "cpu") -> Self:
+        """Reads a folder of ``python -m preprocess.convert_checkpoint --to safetensors``; ``dtype``: see
+        ``modules.for_inference``; ``device``: as torch names it.
+
+        Raises UserError for a folder that is damaged or holds another tokenizer than the model's, and for a dtype or
+        device that is not to be had.
+        """
+        folder, device = Path(folder), _device(device)
+        if dtype not in DTYPES:
+            raise UserError(f"dtype {dtype!r}: choose from {', '.join(DTYPES)}")
+        network, card = read_model(folder)
+        vocabulary = _vocabulary(folder, card, network.encoder.shape.vocabulary)
+        return cls(for_inference(network, dtype, device), vocabulary, glue_task(card.glue_task), tuple(card.labels),
+                   card.max_positions, device)
+
+    def predict(self, examples: Sequence[Example], rule: str | Rule = "q_exit:0.5", batch: int | None = None,
+                first_id: int = 0) -> list[Prediction]:
+        """The answers, in the order of the examples: sentences, or pairs where the model's task has pairs.
+
+        ``rule`` is an exit rule, or its name as ``--exit`` takes it. ``batch`` sentences are computed at a time; None: as
+        many as fill the engine's window. ``first_id`` is the first example's number in the whole of what is predicted
+        piece by piece, so that rules that draw random numbers draw the same however it is cut.
+        Raises UserError for an example of another form, and for a rule that does not fit the model.
+        """
+        rule = parse_rule(rule) if isinstance(rule, str) else rule
+        rule.check(self.network)
+        if batch is not None and batch < 1:
+            raise UserError(f"batch {batch}: at least 1 sentence at a time, or None")
+        sentences = self.tokens(examples)
+        if not sentences:
+            return []
+        ids = torch.arange(first_id, first_id + len(sentences))
+        decided = decide(self.network, rule, Workload(sentences, Window(sentences=batch), self.device, ids))
+        outputs, exit_layers = decided.outputs, decided.exit_layers.tolist()
+        if self.task.regression:
+            return [Prediction(value, None, layer) for value, layer in zip(outputs.squeeze(1).tolist(), exit_layers)]
+        probabilities = outputs if isinstance(rule, AllDepthsRule) else outputs.softmax(1)  # a mixture is of probabilities
+        rows = zip(outputs.argmax(1).tolist(), probabilities.tolist(), exit_layers)
+        return [Prediction(self.labels[label], tuple(row), layer) for label, row, layer in rows]
+
+    def tokens(self, examples: Sequence[Example]) -> list[Tensor]:
+        """Assembled and truncated as for training. Shape: [T_i] token ids each."""
+        if isinstance(examples, str):
+            raise UserError("predict takes a list of examples, and this is one text: put it into a list")
+        checked = [self._sentences(place, one) for place, one in enumerate(examples)]
+        columns = [self.vocabulary.encode(column) for column in zip(*checked)]
+        if not columns:
+            return []
+        budget = self.max_positions - mark_count(len(columns), self.vocabulary.separators)
+        lengths = [np.array([len(ids) - 1 for ids in column]) for column in columns]  # </s> ends each
+        kept = kept_lengths(*lengths, budget) if len(lengths) == 2 else [np.minimum(*lengths, budget)]
+        cut = [[torch.from_numpy(ids[:length]) for ids, length in zip(*column)] for column in zip(columns, kept)]
+        return [example(BEGIN, END, sentences, self.vocabulary.separators) for sentences in zip(*cut)]
+
+    def _sentences(self, place: int, one: Example) -> tuple[str, ...]:
+        sentences = (one,) if isinstance(one, str) else tuple(one)
+        wanted = len(self.task.sentences)
+        if len(sentences) != wanted or not all(isinstance(sentence, str) for sentence in sentences):
+            raise UserError(f"example {place} is {one!r:.60}: this model of {self.task.name} takes "
+                            f"{'pairs of texts' if wanted == 2 else 'single texts'}")
+        return sentences
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(f"device {name!r}: no device of torch; use cpu or cuda") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"device {name!r}: torch finds no CUDA device here; use cpu")
+    return device
+
+
+def _vocabulary(folder: Path, card: ModelCard, embedded: int) -> Vocabulary:
+    """Raises UserError where it is not the one that the model was trained with."""
+    vocabulary = Vocabulary(folder)
+    trained = Identity(card.tokenizer, card.dictionary, embedded)
+    check_identity(f"the model of {folder / CONFIG_FILE}", trained, folder, folder / DICTIONARY_FILE, identity_of(vocabulary),
+                   REMEDY)
+    return vocabulary

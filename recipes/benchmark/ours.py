@@ -1,0 +1,22 @@
+"""Our network with random weights, and as it is served."""
+
+import copy
+
+import torch
+
+from fairseq_palbert.modules.encoder import Encoder, EncoderShape
+from fairseq_palbert.modules.for_inference import for_inference
+from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
+
+PADDING, END = 1, 2
+
+
+def random_network(vocabulary: int, layers: int, hidden: int, outputs: int) -> PonderingClassifier:
+    """A RoBERTa of 64 units a head with PALBERT's lambda module and random weights, in evaluation mode."""
+    shape = EncoderShape(vocabulary=vocabulary, padding_id=PADDING, separator_id=END, max_positions=512, layers=layers,
+                         hidden=hidden, ffn_hidden=4 * hidden, heads=hidden // 64, first_position=PADDING + 1)
+    return PonderingClassifier(Encoder(shape), HeadsShape(outputs=outputs)).eval().requires_grad_(False)
+
+
+def ready(network: PonderingClassifier, dtype: str, device: torch.device) -> PonderingClassifier:
+    return for_inference(copy.deepcopy(network), dtype, device)

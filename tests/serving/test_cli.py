@@ -1,0 +1,125 @@
+"""The command: both formats, standard input and output, files that are complete or not there, mistakes in a line."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.serving import PalbertPredictor, cli
+from fairseq_palbert.serving.cli import main
+
+RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "predict.sh"
+
+
+def as_tsv(rows: list[dict]) -> str:
+    return "".join("\t".join(map(str, values)) + "\n" for values in [rows[0], *(row.values() for row in rows)])
+
+
+def as_json_lines(rows: list[dict]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+WRITE = {"tsv": as_tsv, "jsonl": as_json_lines}
+
+
+@pytest.fixture
+def inputs(tmp_path, texts, pairs):
+    """inputs("SST-2", "tsv") is a file of the texts, or of the pairs where the task has pairs."""
+
+    def write(task_name: str, form: str) -> Path:
+        path = tmp_path / f"input.{form}"
+        names = ["sentence"] if task_name == "SST-2" else ["sentence1", "sentence2"]
+        given = [(text,) for text in texts] if task_name == "SST-2" else pairs
+        path.write_text(WRITE[form]([dict(zip(names, one)) | {"key": f"k{place}"} for place, one in enumerate(given)]))
+        return path
+
+    return write
+
+
+def expected(predictor, answers) -> list[dict]:
+    if predictor.task.regression:
+        return [{"label": round(one.label, 6), "exit_layer": one.exit_layer} for one in answers]
+    return [{"label": one.label, "probability": round(one.probability, 6), "exit_layer": one.exit_layer} for one in answers]
+
+
+@pytest.mark.parametrize("form", ["tsv", "jsonl"])
+@pytest.mark.parametrize("task_name", ["SST-2", "RTE", "STS-B"])
+def test_answers_in_the_form_and_order_of_the_input(exported, inputs, texts, pairs, capsys, monkeypatch, form, task_name):
+    monkeypatch.setattr(cli, "CHUNK", 300)  # several chunks
+    folder = exported(task_name)
+    predictor = PalbertPredictor.from_pretrained(folder)
+    # the same chunks, whose neighbours decide how sums are rounded
+    main([str(folder), str(inputs(task_name, form)), "--exit", "sampling:3", "--batch-size", "1"])
+    answers = predictor.predict(texts if task_name == "SST-2" else pairs, "sampling:3", batch=1)
+    rows = [{"index": place} | row for place, row in enumerate(expected(predictor, answers))]
+    assert capsys.readouterr().out == WRITE[form](rows)
+
+
+def test_ids_and_columns_by_name(exported, inputs, capsys):
+    main([str(exported("SST-2")), str(inputs("RTE", "jsonl")), "--sentence", "sentence2", "--id", "key"])
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["id"] for row in rows] == [f"k{place}" for place in range(60)] and "index" not in rows[0]
+
+
+def test_tasks_own_columns_come_first(exported, tmp_path, capsys):
+    path = tmp_path / "input.tsv"
+    path.write_text("sentence1\tsentence\ta\nx\tthe cat\ty\n")
+    main([str(exported("SST-2")), str(path), "--exit", "fixed:1"])
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_out_is_complete_or_not_there(exported, inputs, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "CHUNK", 100)
+    path, out = inputs("SST-2", "tsv"), tmp_path / "answers.tsv"
+    main([str(exported("SST-2")), str(path), "--out", str(out)])
+    complete = out.read_text()
+    assert len(complete.splitlines()) == 61 and capsys.readouterr().out == ""
+    with open(path, "a") as file:
+        file.write("one\tfield too\tmany\n")
+    with pytest.raises(UserError, match="input.tsv, line 62: 3 fields instead of 2"):
+        main([str(exported("SST-2")), str(path), "--out", str(out)])
+    with pytest.raises(UserError, match="line 62"):
+        main([str(exported("SST-2")), str(path), "--out", str(tmp_path / "new.tsv")])
+    assert out.read_text() == complete and sorted(tmp_path.iterdir()) == [out, path]
+
+
+@pytest.mark.parametrize("message, arguments", [
+    ("cannot read nowhere.tsv: No such file", ["nowhere.tsv"]),
+    ("cannot read /: Is a directory", ["/"]),
+    ("unknown exit rule", ["--exit", "never"]),
+    ("the model has 5 layers", ["--exit", "fixed:9"]),
+    ("--batch-size 0: at least 1", ["--batch-size", "0"]),
+    ("--sentence is given 2 times, and a row of SST-2 has 1", ["--sentence", "a", "--sentence", "b"]),
+    ("--out /: is no regular file", ["--out", "/"]),
+    ("--out /no/where: cannot be written (No such file", ["--out", "/no/where"]),
+    ("standard input, line 1: there is none", []),
+])
+def test_mistakes_are_told_in_a_line(exported, monkeypatch, message, arguments, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with open(os.devnull) as nothing, pytest.raises(UserError) as error:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        main([str(exported("SST-2")), *arguments])
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_broken_pipe_ends_the_recipe_quietly_and_standard_input_is_read_as_it_comes(exported):
+    """The first chunk is answered while the input is still open; then nobody reads."""
+    environment = os.environ | {"VENV": str(Path(sys.executable).parents[1])}
+    process = subprocess.Popen([str(RECIPE), str(exported("SST-2")), "--exit", "fixed:1"], env=environment,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    chunk = b"the cat sat on the mat , and the dog isn't very naive\n" * 5000
+    process.stdin.write(b"sentence\n" + chunk)
+    process.stdin.flush()
+    assert process.stdout.readline() == b"index\tlabel\tprobability\texit_layer\n"
+    assert process.stdout.readline().startswith(b"0\t")
+    process.stdout.close()
+    with pytest.raises(BrokenPipeError):
+        for _ in range(100):
+            process.stdin.write(chunk)
+            process.stdin.flush()
+    process.stdin = None
+    assert process.communicate(timeout=60)[1] == b"" and process.returncode != 0

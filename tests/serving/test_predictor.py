@@ -1,0 +1,162 @@
+"""The predictor against one sentence alone, and against scoring of the same sentences."""
+
+import csv
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.exits.base import AllDepthsRule
+from fairseq_palbert.exits.registry import parse_rule
+from fairseq_palbert.glue.tasks import glue_task
+from fairseq_palbert.inference.reference import decide_alone
+from fairseq_palbert.modules.saved import read_model
+from fairseq_palbert.serving import PalbertPredictor
+
+RULES = ["q_exit:0.5", "sampling:7", "expectation", "fixed:2", "patience:1"]
+EXAMPLES = {"SST-2": "texts", "RTE": "pairs", "STS-B": "pairs"}
+
+
+@pytest.fixture
+def examples(request):
+    return lambda task_name: request.getfixturevalue(EXAMPLES[task_name])
+
+
+def same(one, other) -> bool:
+    """Labels and exit layers are equal, probabilities or values within 1e-5."""
+    if one.exit_layer != other.exit_layer or (one.probabilities is None) != (other.probabilities is None):
+        return False
+    if one.probabilities is None:
+        return one.label == pytest.approx(other.label, abs=1e-5)
+    return one.label == other.label and one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
+
+
+@pytest.mark.parametrize("spec", RULES)
+@pytest.mark.parametrize("task_name", ["SST-2", "RTE", "STS-B"])
+def test_answers_are_those_of_each_sentence_alone(exported, examples, task_name, spec):
+    if spec == "patience:1" and task_name == "STS-B":
+        spec = "patience:1:0.5"
+    folder, given, rule = exported(task_name), examples(task_name), parse_rule(spec)
+    network, card = read_model(folder)
+    predictor = PalbertPredictor.from_pretrained(folder)
+    answers = predictor.predict(given, spec)
+    for place, (tokens, answer) in enumerate(zip(predictor.tokens(given), answers, strict=True)):
+        alone = decide_alone(network, rule, tokens, place)
+        outputs = alone.outputs[0]
+        assert answer.exit_layer == alone.exit_layers.item()
+        if card.labels:
+            probabilities = outputs if isinstance(rule, AllDepthsRule) else outputs.softmax(0)
+            assert answer.probabilities == pytest.approx(probabilities.tolist(), abs=1e-5)
+            assert answer.label == card.labels[outputs.argmax()] and answer.probability == max(answer.probabilities)
+        else:
+            assert answer.probabilities is answer.probability is None
+            assert answer.label == pytest.approx(outputs.item(), abs=1e-5)
+    if spec == "q_exit:0.5":
+        assert len({answer.exit_layer for answer in answers}) > 1, "sentences are to leave at different layers"
+
+
+@pytest.mark.parametrize("task_name", ["SST-2", "RTE", "STS-B"])
+def test_answers_are_those_of_scoring(exported, examples, vocabulary, tmp_path, task_name):
+    """From raw files, through preprocessing and the evaluator, with pairs that are truncated."""
+    from fairseq_palbert.evaluation.cli import main as evaluate
+    from preprocess.binarize import binarize
+
+    task, given, folder = glue_task(task_name), examples(task_name), exported(task_name)
+    raw, data = tmp_path / task_name / "dev.tsv", tmp_path / "data"
+    raw.parent.mkdir()
+    data.mkdir()
+    rows = [[*([one] if isinstance(one, str) else one), task.labels[0] if task.labels else "1"] for one in given]
+    raw.write_text("".join("\t".join(row) + "\n" for row in [[*task.sentences, task.label], *rows]))
+    binarize(task, [task.split("valid")], tmp_path, vocabulary, data)
+    specs = ["q_exit:0.5", "sampling:7"]
+    flags = [word for spec in specs for word in ("--exit", spec)]
+    evaluate([str(folder), "--data", str(data), *flags, "--out", str(tmp_path / "out")])
+    scored = list(csv.DictReader(open(tmp_path / "out" / "predictions.tsv"), delimiter="\t"))
+    predictor = PalbertPredictor.from_pretrained(folder)
+    assert task_name == "SST-2" or any(len(tokens) == predictor.max_positions for tokens in predictor.tokens(given))
+    for spec in specs:
+        for row, answer in zip(scored, predictor.predict(given, spec), strict=True):
+            assert int(row[f"{spec}.exit_layer"]) == answer.exit_layer
+            told = row[f"{spec}.prediction"]
+            assert answer.label == told if task.labels else answer.label == pytest.approx(float(told), abs=1e-5)
+
+
+@pytest.mark.parametrize("spec", RULES)
+@pytest.mark.parametrize("batch", [1, 8])
+def test_any_batch_gives_the_same(exported, texts, spec, batch):
+    predictor = PalbertPredictor.from_pretrained(exported("SST-2"))
+    packed = predictor.predict(texts, spec)
+    assert all(map(same, predictor.predict(texts, parse_rule(spec), batch=batch), packed))
+
+
+@pytest.mark.parametrize("spec", ["sampling:7", "random:2.5"])
+def test_a_stream_may_be_cut_anywhere(exported, texts, spec):
+    predictor = PalbertPredictor.from_pretrained(exported("SST-2"))
+    whole = predictor.predict(texts, spec)
+    pieces = predictor.predict(texts[:13], spec) + predictor.predict(texts[13:], spec, first_id=13)
+    assert all(map(same, pieces, whole))
+    assert not all(map(same, predictor.predict(texts[13:], spec), whole[13:])), "the numbers are to count"
+
+
+def test_threads_may_share_one(exported, pairs):
+    predictor = PalbertPredictor.from_pretrained(exported("RTE"))
+    parts = [pairs[first:first + 12] for first in range(0, 49)]
+    alone = [predictor.predict(part, "sampling:3") for part in parts]
+    with ThreadPoolExecutor(8) as threads:
+        together = list(threads.map(lambda part: predictor.predict(part, "sampling:3"), parts))
+    assert all(same(*answers) for one, other in zip(alone, together) for answers in zip(one, other, strict=True))
+
+
+def test_another_dtype_is_asked_for(exported, texts):
+    predictor = PalbertPredictor.from_pretrained(exported("SST-2"), dtype="bfloat16")
+    assert predictor.network.encoder.embed_tokens.weight.dtype == torch.bfloat16
+    assert len(predictor.predict(texts)) == len(texts)
+
+
+def test_no_examples_no_answers(exported):
+    assert PalbertPredictor.from_pretrained(exported("RTE")).predict([]) == []
+
+
+@pytest.mark.parametrize("message, task_name, arguments", [
+    ("put it into a list", "SST-2", ["a text"]),
+    ("example 1 is ('a', 'b'): this model of SST-2 takes single texts", "SST-2", [["a", ("a", "b")]]),
+    ("example 0 is 'a': this model of RTE takes pairs of texts", "RTE", [["a"]]),
+    ("example 0 is ('a', 3)", "RTE", [[("a", 3)]]),
+    ("unknown exit rule 'never'", "SST-2", [["a"], "never"]),
+    ("the model has 5 layers", "SST-2", [["a"], "fixed:6"]),
+    ("batch 0: at least 1", "SST-2", [["a"], "fixed:1", 0]),
+])
+def test_what_cannot_be_predicted_is_refused_in_a_line(exported, message, task_name, arguments):
+    with pytest.raises(UserError) as error:
+        PalbertPredictor.from_pretrained(exported(task_name)).predict(*arguments)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def card(**changes):
+    def apply(folder):
+        path = folder / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return apply
+
+
+@pytest.mark.parametrize("message, change, settings", [
+    ("no exported model", lambda folder: (folder / "config.json").unlink(), {}),
+    ("no vocabulary in", lambda folder: (folder / "tokenizer.json").unlink(), {}),
+    ("was trained on wordpiece (aaaaaaaa…, separators: 1), but",
+     card(tokenizer={"name": "wordpiece", "separators": 1, "sha256": "a" * 64}), {}),
+    ("has other symbols", card(tokenizer=None, dictionary="0" * 64), {}),
+    ("entries, but the model of",
+     lambda folder: (folder / "dict.txt").write_text((folder / "dict.txt").read_text() + "madeupword0000 1\n"), {}),
+    ("unknown GLUE task 'XYZ'", card(glue_task="XYZ"), {}),
+    ("dtype 'float8': choose from float32", lambda folder: None, {"dtype": "float8"}),
+    ("device 'tpu9000'", lambda folder: None, {"device": "tpu9000"}),
+])
+def test_a_folder_that_does_not_fit_is_refused_in_a_line(exported, tmp_path, message, change, settings):
+    folder = shutil.copytree(exported("SST-2"), tmp_path / "copy")
+    change(folder)
+    with pytest.raises(UserError) as error:
+        PalbertPredictor.from_pretrained(folder, **settings)
+    assert message in str(error.value) and "\n" not in str(error.value)

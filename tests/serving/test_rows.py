@@ -1,0 +1,94 @@
+"""Rows of both formats, and one line for each way in which one is wrong."""
+
+import io
+import json
+
+import pytest
+
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.serving.rows import Columns, chunks, read_rows
+
+SENTENCES = Columns((("question", "sentence"), ("sentence1", "sentence2")))
+
+
+def read(content: bytes, form: str, columns: Columns = SENTENCES) -> list:
+    return list(read_rows(io.BytesIO(content), "FILE", form, columns))
+
+
+def test_tsv():
+    content = '\ufefflabel\tsentence2\tsentence1\r\n0\t"b\t a \r\n1\t\tnaïve'.encode()
+    rows = read(content, "tsv")
+    assert [(row.id, row.sentences) for row in rows] == [(0, (" a ", '"b')), (1, ("naïve", ""))]
+    assert rows[-1].end == len(content)
+
+
+def test_json_lines():
+    lines = [{"sentence2": "b\t", "sentence1": "a", "key": 7}, {"key": "x", "sentence1": "", "sentence2": "\n"}]
+    content = "\n".join(map(json.dumps, lines)).encode()
+    assert [row.sentences for row in read(content, "jsonl")] == [("a", "b\t"), ("", "\n")]
+    assert [row.id for row in read(content, "jsonl")] == [0, 1]
+    assert [row.id for row in read(content, "jsonl", Columns(SENTENCES.choices, "key"))] == [7, "x"]
+
+
+def test_the_first_choice_that_is_there_is_taken():
+    header, row = "sentence1\tsentence2\tquestion\tsentence\tid\n", "a\tb\tc\td\te\n"
+    content = (header + row).encode()
+    assert read(content, "tsv")[0].sentences == ("c", "d")
+    assert read(content, "tsv", Columns((("id", "no"), ("sentence2", "sentence1")), "id"))[0].sentences == ("b", "a")
+
+
+def test_rows_come_before_the_next_is_read():
+    def lines():
+        yield b"sentence\n"
+        yield b"a\n"
+        raise AssertionError("read too far")
+
+    rows = read_rows(lines(), "FILE", "tsv", Columns((("sentence",),)))
+    assert next(rows).sentences == ("a",)
+
+
+@pytest.mark.parametrize("form, content", [("tsv", b"sentence1\tsentence2\n"), ("jsonl", b"")])
+def test_no_rows(form, content):
+    assert read(content, form) == []
+
+
+@pytest.mark.parametrize("message, form, content", [
+    ("line 1: there is none: the first line is to name the columns", "tsv", b""),
+    ("line 1: there is no 'question' and 'sentence', or 'sentence1' and 'sentence2' among 'a', 'b': name the columns", "tsv",
+     b"a\tb\n"),
+    ("line 1: 2 columns are named 'sentence1'", "tsv", b"sentence1\tsentence2\tsentence1\n"),
+    ("line 3: 1 field instead of 2: correct the row", "tsv", b"sentence1\tsentence2\na\tb\n\n"),
+    ("line 2: 3 fields instead of 2", "tsv", b"sentence1\tsentence2\na\tb\tc\n"),
+    ("line 2: byte 0xff at position 3 is no UTF-8: save", "tsv", b"sentence1\tsentence2\na\t\xff\n"),
+    ("line 1: no JSON (Expecting value", "jsonl", b"sentence1\tsentence2\n"),
+    ("line 2: no JSON", "jsonl", b'{"sentence1": "a", "sentence2": "b"}\n\n'),
+    ("line 1: no JSON (maximum recursion", "jsonl", b"[" * 100_000),
+    ("line 1: '[1]' is no JSON object", "jsonl", b"[1]"),
+    ("line 1: there is no 'question' and 'sentence'", "jsonl", b'{"sentence1": "a"}'),
+    ("line 2: there is no 'sentence2': every row needs it", "jsonl",
+     b'{"sentence1": "a", "sentence2": "b"}\n{"sentence1": "a", "sentence": ""}'),
+    ("line 1: 'sentence2' is None, and should be a text", "jsonl", b'{"sentence1": "a", "sentence2": null}'),
+    ("line 1: 'sentence2' has half a surrogate pair at character 2", "jsonl", rb'{"sentence1": "a", "sentence2": "b\ud800"}'),
+])
+def test_the_first_wrong_row_is_told_in_a_line(message, form, content):
+    with pytest.raises(UserError) as error:
+        read(content, form)
+    assert f"FILE, {message}" in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("form, content", [
+    ("tsv", b"sentence1\tsentence2\na\tb\n"), ("jsonl", b'{"sentence1": "a", "sentence2": "b"}'),
+    ("jsonl", b'{"sentence1": "a", "sentence2": "b", "key": 1}\n{"sentence1": "a", "sentence2": "b"}'),
+])
+def test_a_missing_id_is_told(form, content):
+    with pytest.raises(UserError, match="there is no 'key'"):
+        read(content, form, Columns(SENTENCES.choices, "key"))
+
+
+def test_chunks_keep_the_order_and_are_bounded():
+    content = "sentence\n" + "".join("x" * (place % 7) + "\n" for place in range(100)) + "y" * 500 + "\nz\n"
+    rows = read(content.encode(), "tsv", Columns((("sentence",),)))
+    cut = list(chunks(rows, 20))
+    assert [row for chunk in cut for row in chunk] == rows
+    assert all(sum(1 + len(row.sentences[0]) for row in chunk[:-1]) < 20 for chunk in cut)
+    assert len(cut) > 15 and list(chunks([], 20)) == []

@@ -1,4 +1,5 @@
-"""Same answer, whatever the batching: whole dev sets of GLUE, every rule, batches of 1, 8 and 32, and in another order.
+"""Same answer, whatever the batching: whole dev sets of GLUE, every rule and family, batches of 1, 8, 32 and packed, and in
+another order.
 
 Rounding differs with the shape of a matrix product, so an example may differ where its decision is that close: these
 are counted, and at most 0.1 % are allowed.
@@ -10,6 +11,10 @@ import pytest
 import torch
 
 from fairseq_palbert.exits.cdf import CdfRule
+from fairseq_palbert.exits.confidence import Confidence, confidence
+from fairseq_palbert.exits.entropy import Entropy, normalised_entropy
+from fairseq_palbert.exits.learned import Learned, expected_error
+from fairseq_palbert.exits.patience import Patience
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.exits.replay import replay
 from fairseq_palbert.glue.assembly import example
@@ -20,7 +25,8 @@ from fairseq_palbert.ponder.halting import cdf
 
 BEGIN, PADDING, END = 0, 1, 2
 CLOSE, ALLOWED = 1e-5, 0.001
-SPECS = ["q_exit:0", "q_exit:0.5", "q_exit:1", "sampling:7", "expectation", "fixed:3"]
+SPECS = ["q_exit:0", "q_exit:0.5", "q_exit:1", "sampling:7", "expectation", "fixed:3", "random:2.5", "learned:0.5"]
+OF_CLASSES, OF_VALUES = ["patience:1", "entropy:0.9", "confidence:0.7"], ["patience:1:0.2"]
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +46,29 @@ def dev_set(glue_dir, vocab_dir):
 
 def margins(rule, recording, reference, ids) -> torch.Tensor:
     """How far each example is from another decision: in its exit layer and in its class. Shape: [E]."""
-    top = reference.outputs.double().sort(dim=-1).values
-    gap = top[:, -1] - top[:, -2] if top.shape[1] > 1 else torch.full(ids.shape, torch.inf)
-    if not isinstance(rule, CdfRule):
-        return gap
-    to_threshold = (cdf(recording.halting_logits.double())[:-1] - rule.thresholds(ids)).abs().amin(0)
-    return torch.minimum(gap, to_threshold)
+    return torch.minimum(_gap(reference.outputs), _to_threshold(rule, recording, ids).abs().amin(0))
+
+
+def _gap(outputs) -> torch.Tensor:
+    """Between the two likeliest classes; infinite for a regression. Shape: [..., K] -> [...]."""
+    top = outputs.double().sort(dim=-1).values
+    return top[..., -1] - top[..., -2] if top.shape[-1] > 1 else torch.full(top.shape[:-1], torch.inf)
+
+
+def _to_threshold(rule, recording, ids) -> torch.Tensor:
+    """From what the rule looks at to where it decides otherwise. Shape: any number of layers, [., E]."""
+    logits = recording.logits.double()
+    if isinstance(rule, CdfRule):
+        return cdf(recording.halting_logits.double())[:-1] - rule.thresholds(ids)
+    if isinstance(rule, Entropy):
+        return normalised_entropy(logits[:-1]) - rule.parameter
+    if isinstance(rule, Confidence):
+        return confidence(logits[:-1]) - rule.parameter
+    if isinstance(rule, Learned):
+        return expected_error(recording.error_logits) - rule.parameter
+    if isinstance(rule, Patience):
+        return _gap(logits) if rule.tolerance is None else logits.squeeze(-1).diff(dim=0).abs() - rule.tolerance
+    return torch.full((1, len(ids)), torch.inf)
 
 
 def check_same(reference, decided, margin) -> None:
@@ -59,27 +82,26 @@ def check_same(reference, decided, margin) -> None:
     assert differ.sum() <= ALLOWED * len(differ), f"{differ.sum()} of {len(differ)} differ"
 
 
-@pytest.mark.parametrize("task_name, rows", [("SST-2", 872), ("STS-B", 1500)])
-def test_the_whole_dev_set_is_decided_alike_in_any_batch(dev_set, make_network, task_name, rows):
+@pytest.mark.parametrize("task_name, rows, family, seed, at_once", [  # seeds whose sentences leave at different layers
+    ("SST-2", 872, "roberta", 1, (1, 8, 32, None)), ("SST-2", 872, "bert", 6, (8, None)), ("SST-2", 872, "albert", 0, (8, None)),
+    ("STS-B", 1500, "roberta", 2, (1, 8, 32, None)), ("STS-B", 1500, "bert", 2, (8, None)), ("STS-B", 1500, "albert", 6, (8, None)),
+])
+def test_the_whole_dev_set_is_decided_alike_in_any_batch(dev_set, make_network, task_name, rows, family, seed, at_once):
     sentences = dev_set(task_name)
     assert len(sentences) == rows
-    network = make_network(vocabulary=50265, layers=6, hidden=16, max_positions=512, halting_bias=-1.0,
-                           outputs=TASKS[task_name].outputs)
+    network = make_network(vocabulary=50265, layers=6, hidden=16, max_positions=512, halting_bias=-1.0, family=family,
+                           seed=seed, outputs=TASKS[task_name].outputs, learned_exit=True)
     ids = torch.arange(rows)
     alone = record(network, Workload(sentences, Window(sentences=1)))
     order = random.Random(0).sample(range(rows), rows)
-    for spec in SPECS:
+    for spec in SPECS + (OF_VALUES if TASKS[task_name].regression else OF_CLASSES):
         rule = parse_rule(spec)
         reference = replay(rule, alone, ids)
         margin = margins(rule, alone, reference, ids)
-        for batch_size in (1, 8, 32) if isinstance(rule, CdfRule) else (8, 32):  # ``reference`` is of batches of 1
-            check_same(reference, decide(network, rule, Workload(sentences, Window(sentences=batch_size))), margin)
-        shuffled = Workload([sentences[i] for i in order], Window(sentences=32), ids=torch.tensor(order))
+        for number in at_once:
+            check_same(reference, decide(network, rule, Workload(sentences, Window(sentences=number))), margin)
+        shuffled = Workload([sentences[i] for i in order], Window(tokens=900, step_tokens=300), ids=torch.tensor(order))
         check_same(reordered(reference, order), decide(network, rule, shuffled), margin[order])
-        for first in range(0, rows, 32 * 8):  # every eighth batch of the shuffled order, short and long ones together
-            some = order[first:first + 32]
-            small = Workload([sentences[i] for i in some], Window(tokens=300, step_tokens=100), ids=torch.tensor(some))
-            check_same(reordered(reference, some), decide(network, rule, small), margin[some])
         if spec == "q_exit:0.5":
             assert reference.exit_layers.double().std() >= 0.5, "sentences are to leave at different layers"
 

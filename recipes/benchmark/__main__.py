@@ -57,7 +57,7 @@ def main() -> None:
     device = torch.device(options.device)
     sentences, outputs, entries = read_sentences(options, device)
     network = read_model(options.model)[0] if options.model else random_network(entries, options.layers, options.hidden, outputs)
-    rule = parse_rule(options.exit) if options.exit else Drawn(1.68 / network.depth, network.depth)
+    rule = parse_rule(options.exit) if options.exit else Drawn(round(1.68 / network.depth, 4), network.depth)
     rule.check(network)
     with staged(options.out) as folder, tempfile.TemporaryDirectory() as scratch:
         found = run(options, network, rule, sentences, Path(scratch))

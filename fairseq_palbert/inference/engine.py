@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..exits.base import AllDepthsRule, Decisions, ExitRule, Recording, Rule
 from ..ponder.halting import at_least_float32
+from .halting_heads import read_heads
 from .in_flight import InFlight, Left, through_layer
 from .latency import LOOK_EVERY, decide_few, is_few
 from .network import PonderingNetwork
@@ -99,11 +100,13 @@ def _record_window(network: PonderingNetwork, sentences: list[Tensor], step_toke
         hidden = through_layer(network, n, hidden, batch, step_tokens)
         pooled = network.pool(n, hidden, batch)
         logits.append(network.classify(n, pooled))
-        if network.halts and n < network.depth:
-            memory = network.initial_memory(pooled) if memory is None else memory
-            halting_logit, memory = network.halt(n, pooled, memory)
+        if n < network.depth:
+            halting_logit, error_logit, memory = read_heads(network, n, pooled, memory, network.halts, network.learns_exit)
             halting_logits.append(halting_logit)
-        if network.learns_exit and n < network.depth:
-            error_logits.append(network.expect_error(n, pooled))
-    return Recording(*(at_least_float32(torch.stack(by_layer)) if by_layer else None
-                       for by_layer in (halting_logits, logits, error_logits)))
+            error_logits.append(error_logit)
+
+    def stacked(by_layer: list[Tensor | None]) -> Tensor | None:
+        there = [numbers for numbers in by_layer if numbers is not None]
+        return at_least_float32(torch.stack(there)) if there else None
+
+    return Recording(stacked(halting_logits), stacked(logits), stacked(error_logits))

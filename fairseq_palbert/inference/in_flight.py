@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..exits.base import ExitRule, Seen
 from ..ponder.halting import at_least_float32
+from .halting_heads import read_heads
 from .network import Batch, PonderingNetwork
 
 
@@ -78,11 +79,11 @@ class InFlight:
         if not len(asked):
             return leaves
         n, pooled = self.layers[asked], pooled[asked]
-        halting_logits = error_logits = None
-        if self.rule.reads_halting:
-            halting_logits, self.memory[asked] = self.network.halt(n, pooled, self.memory[asked])
-        if self.rule.reads_errors:
-            error_logits = self.network.expect_error(n, pooled)
+        memory = None if self.memory is None else self.memory[asked]
+        halting_logits, error_logits, memory = read_heads(self.network, n, pooled, memory, self.rule.reads_halting,
+                                                          self.rule.reads_errors)
+        if memory is not None:
+            self.memory[asked] = memory
         seen = Seen(n, halting_logits, None if logits is None else logits[asked], error_logits)
         leaves[asked], self.state[asked] = self.rule.leaves(seen, self.state[asked])
         return leaves

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..exits.base import Decisions, ExitRule, Seen
 from ..ponder.halting import at_least_float32
+from .halting_heads import read_heads
 from .network import PonderingNetwork
 
 LOOK_EVERY = 3  # layers; the host asks seldom where it has to wait for the answer
@@ -37,12 +38,7 @@ def decide_few(network: PonderingNetwork, rule: ExitRule, sentences: list[Tensor
         outputs = logits if outputs is None else torch.where(inside[:, None], logits, outputs)
         if n == network.depth:
             break
-        halting_logits = error_logits = None
-        if rule.reads_halting:
-            memory = network.initial_memory(pooled) if memory is None else memory
-            halting_logits, memory = network.halt(n, pooled, memory)
-        if rule.reads_errors:
-            error_logits = network.expect_error(n, pooled)
+        halting_logits, error_logits, memory = read_heads(network, n, pooled, memory, rule.reads_halting, rule.reads_errors)
         leaves, state = rule.leaves(Seen(torch.full_like(example_ids, n), halting_logits, logits, error_logits), state)
         exit_layers = torch.where(inside & leaves, n, exit_layers)
         inside = inside & ~leaves

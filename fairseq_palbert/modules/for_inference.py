@@ -4,14 +4,17 @@ import warnings
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from ..errors import UserError
 from .pondering import PonderingClassifier
 from .prepacked_linear import PrepackedLinear, can_prepack
+from .transformer import TransformerLayer, gelu_tanh
 
 FLOATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 INT8 = "int8"
 DTYPES = (*FLOATS, INT8)
+FUSED = {F.gelu: ("gelu", "none"), gelu_tanh: ("gelu", "tanh"), F.relu: ("relu", "")}  # oneDNN's name and variant
 
 
 def for_inference(network: PonderingClassifier, dtype: str, device: torch.device) -> PonderingClassifier:
@@ -37,8 +40,11 @@ def _quantize(layers: nn.Module) -> None:
 
 
 def _prepack(module: nn.Module) -> None:
+    if isinstance(module, TransformerLayer) and module.activation in FUSED and can_prepack(module.fc1):
+        module.fc1 = PrepackedLinear(module.fc1, FUSED[module.activation])
+        module.activation = nn.Identity()
     for name, child in module.named_children():
-        if type(child) is nn.Linear and can_prepack(child):
+        if can_prepack(child):
             setattr(module, name, PrepackedLinear(child))
         else:
             _prepack(child)

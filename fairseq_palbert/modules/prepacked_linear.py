@@ -13,11 +13,13 @@ class PrepackedLinear(nn.Module):
     time of torch's own product at 1024 rows of x, and 0.6 at 25.
 
     The operators are those that ``torch.compile`` makes of a linear layer under ``freezing``. The weight is there for the
-    product alone: nothing can be trained or saved. Shape: [..., I] -> [..., O].
+    product alone: nothing can be trained or saved. ``activation``: oneDNN's name of what is applied to y at once, and of its
+    variant. Shape: [..., I] -> [..., O].
     """
 
-    def __init__(self, linear: nn.Linear):
+    def __init__(self, linear: nn.Linear, activation: tuple[str, str] = ("none", "")):
         super().__init__()
+        self.activation = activation
         self.weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), ROWS)
         self.bias = None if linear.bias is None else linear.bias.detach()
 
@@ -30,10 +32,10 @@ class PrepackedLinear(nn.Module):
         return self._product(x)
 
     def _product(self, x: Tensor) -> Tensor:
-        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, self.activation[0], [], self.activation[1])
 
 
-def can_prepack(linear: nn.Linear) -> bool:
-    """Whether this torch has the operators for this layer, where it lies and in its precision."""
-    return (linear.weight.is_cpu and linear.weight.dtype in (torch.float32, torch.bfloat16)
+def can_prepack(module: nn.Module) -> bool:
+    """Whether it is a linear layer, and this torch has the operators for it, where it lies and in its precision."""
+    return (type(module) is nn.Linear and module.weight.is_cpu and module.weight.dtype in (torch.float32, torch.bfloat16)
             and torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight"))

@@ -3,16 +3,17 @@
 Sizes: R tokens of all sentences, C hidden units.
 """
 
-from functools import partial
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .batch import Batch
 
-ACTIVATIONS = {
-    "gelu": F.gelu, "gelu_tanh": partial(F.gelu, approximate="tanh"), "relu": F.relu, "silu": F.silu, "tanh": F.tanh,
-}
+
+def gelu_tanh(x: Tensor) -> Tensor:
+    return F.gelu(x, approximate="tanh")
+
+
+ACTIVATIONS = {"gelu": F.gelu, "gelu_tanh": gelu_tanh, "relu": F.relu, "silu": F.silu, "tanh": F.tanh}
 
 
 class TransformerLayer(nn.Module):

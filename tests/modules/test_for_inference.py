@@ -1,6 +1,7 @@
 """A network made ready for inference answers as it did before, as closely as its numbers allow."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,9 @@ from fairseq_palbert.modules import prepacked_linear
 from fairseq_palbert.modules.for_inference import DTYPES, for_inference
 from fairseq_palbert.modules.pondering import HeadsShape
 from fairseq_palbert.modules.prepacked_linear import PrepackedLinear
+from fairseq_palbert.modules.transformer import ACTIVATIONS
+
+from .conftest import SHAPE
 
 SENTENCES = [torch.tensor(ids) for ids in ([0, 5, 2, 6, 7, 2], [0, 5, 2], [4], [0, 8, 2, 3, 2])]
 CPU = torch.device("cpu")
@@ -29,6 +33,15 @@ def test_answers_stay_what_they_were(make_network, heads, dtype, tolerance):
     ready = answers(for_inference(copy.deepcopy(make_network(heads)), dtype, CPU))
     assert (ready - expected).abs().max() <= tolerance
     assert dtype == "float32" or not torch.equal(ready, expected)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_activations_joined_to_their_product_stay_what_they_were(make_network, activation):
+    network = make_network(HEADS[0], replace(SHAPE, activation=activation))
+    ready = for_inference(copy.deepcopy(network), "float32", CPU)
+    joined = isinstance(ready.encoder.layers[0].activation, torch.nn.Identity)
+    assert joined == (activation in ("gelu", "gelu_tanh", "relu"))
+    torch.testing.assert_close(answers(ready), answers(network), rtol=0, atol=1e-5)
 
 
 def test_every_name_is_tried():

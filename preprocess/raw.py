@@ -96,11 +96,5 @@ def _msr_dev_ids(folder: Path) -> set[tuple[str, ...]]:
 
 
 def _label_problem(task: GlueTask, label: str) -> str | None:
-    if not task.regression:
-        return None if label in task.labels else f"label {label!r} is none of {', '.join(task.labels)}"
-    low, high = task.score_range
-    try:
-        inside = low <= float(label) <= high  # false for nan
-    except ValueError:
-        return f"score {label!r} is no number"
-    return None if inside else f"score {label} is outside {low:g} to {high:g}"
+    fault = task.fault(label)
+    return fault and f"{'score' if task.regression else 'label'} {fault}"

@@ -11,6 +11,7 @@ is not valid), and a cell has the score in per cent, the mean exit layer, and it
 import argparse
 import json
 import os
+import signal
 import statistics
 import sys
 from collections import defaultdict
@@ -117,4 +118,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it without a word
     main()

@@ -66,18 +66,8 @@ class Sheet:
         index, prediction = fields
         if index != str(row):
             return f"index {index!r} instead of {row}: they go from 0 to {self.split.rows - 1}, each once, in order"
-        return self._prediction_fault(prediction)
-
-    def _prediction_fault(self, prediction: str) -> str | None:
-        if not self.task.regression:
-            labels = self.task.labels
-            return None if prediction in labels else f"prediction {prediction!r} is none of {', '.join(labels)}"
-        low, high = self.task.score_range
-        try:
-            inside = low <= float(prediction) <= high  # false for nan
-        except ValueError:
-            return f"prediction {prediction!r} is no number"
-        return None if inside else f"prediction {prediction} is outside {low:g} to {high:g}"
+        fault = self.task.fault(prediction)
+        return fault and f"prediction {fault}"
 
 
 SHEETS = {

@@ -55,6 +55,17 @@ class GlueTask:
                 return split
         raise UserError(f"{self.name} has no split {name!r}: choose from {', '.join(s.name for s in self.splits)}")
 
+    def fault(self, answer: str) -> str | None:
+        """Why the text is no label, or no score, of the task, or None."""
+        if not self.regression:
+            return None if answer in self.labels else f"{answer!r} is none of {', '.join(self.labels)}"
+        low, high = self.score_range
+        try:
+            inside = low <= float(answer) <= high  # false for nan
+        except ValueError:
+            return f"{answer!r} is no number"
+        return None if inside else f"{answer} is outside {low:g} to {high:g}"
+
     @property
     def valid_splits(self) -> tuple[str, ...]:
         """The validation splits, the one that checkpoints are selected on first."""

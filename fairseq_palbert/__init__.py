@@ -6,5 +6,5 @@ imports ``fairseq_palbert.plugin`` for that; a trained model is served without, 
 
 import sys
 
-if "fairseq" in sys.modules:
+if sys.modules.get("fairseq"):
     from . import plugin  # noqa: F401

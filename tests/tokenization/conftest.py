@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.nn.utils.rnn import pad_sequence
 
 from fairseq_palbert.glue.tasks import glue_task
 from fairseq_palbert.tokenization import Vocabulary
@@ -166,6 +165,7 @@ def assembled():
     encoder of two segments sees it."""
     from fairseq.data import Dictionary
 
+    from fairseq_palbert.modules.batch import PackedBatch
     from fairseq_palbert.modules.encoder import Encoder, EncoderShape
     from fairseq_palbert.tasks.dataset import GlueDataset, TokenizedSplit
 
@@ -177,7 +177,7 @@ def assembled():
         split = TokenizedSplit(columns, None, vocabulary.separators)
         dataset = GlueDataset(split, np.arange(len(examples)), Dictionary(), limit, shuffle=False)
         tokens = [dataset[index]["tokens"] for index in range(len(dataset))]
-        segments = encoder._segments(pad_sequence(tokens, True, 1)).tolist()
-        return [(vocabulary.native_ids[row].tolist(), marks[:len(row)]) for row, marks in zip(tokens, segments, strict=True)]
+        segments = encoder._segments(PackedBatch.of(tokens)).split(list(map(len, tokens)))
+        return [(vocabulary.native_ids[row].tolist(), marks.tolist()) for row, marks in zip(tokens, segments, strict=True)]
 
     return call

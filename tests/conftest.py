@@ -9,8 +9,12 @@ import random
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import fairseq_palbert.plugin  # noqa: F401  as fairseq's commands have it
+
+settings.register_profile("any_machine", deadline=None)  # how long an example takes says nothing on a busy one
+settings.load_profile("any_machine")
 
 TOY_WORDS = 50
 TOY_SIZES = {"train": 203, "valid": 51, "test": 20}

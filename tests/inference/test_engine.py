@@ -37,7 +37,7 @@ def test_any_batch_size_gives_what_each_sentence_gives_alone(make_network, make_
         assert decided.exit_layers.double().std() >= 0.5, "the network is to let sentences leave at different layers"
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # pure functions
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])  # pure functions
 @given(st.permutations(range(12)), st.sampled_from(SPECS))
 def test_any_order_and_any_company_give_the_same(make_network, make_sentences, order, spec):
     """Rows in the given order, unsorted, so that short and long sentences share a batch and leave in any order."""
@@ -59,7 +59,7 @@ def networks():
     return {family: varied_network(family=family, **copies) for family in FAMILIES}
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(family=st.sampled_from(sorted(FAMILIES)), spec=st.sampled_from(SPECS), lengths=st.lists(st.integers(1, 30), min_size=1, max_size=25),
        tokens=st.integers(1, 120), sentences=st.none() | st.integers(1, 9), step_tokens=st.integers(1, 60))
 def test_any_window_gives_what_each_sentence_gives_alone(networks, family, spec, lengths, tokens, sentences, step_tokens):

@@ -51,7 +51,7 @@ def test_the_rnn_is_a_gru_over_depth():
         torch.testing.assert_close(logits[n], module.readout.copies[0](state)[:, 0])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     name=st.sampled_from(["linear", "mlp", "rnn"]), joined=st.sampled_from(LAMBDA_INPUTS), lookback=st.integers(1, 4),
     layers=st.integers(2, 6), sentences=st.integers(1, 3), shared=st.booleans(), data=st.data(),

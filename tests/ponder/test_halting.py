@@ -68,14 +68,14 @@ def test_the_batch_of_the_released_code_stops_with_its_slowest_row():
     assert released_log_posterior(torch.stack([quick, quick], 1), 0.0)[1] == 6
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(BATCHES)
 def test_p_sums_to_one(layers):
     p = log_posterior(torch.tensor(layers)).exp()
     assert p.dtype == torch.float32 and (p >= 0).all() and (p.sum(0) - 1).abs().max() <= 1e-6
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(BATCHES)
 def test_cdf_never_falls_and_never_passes_one(layers):
     running = cdf(torch.tensor(layers))

@@ -19,6 +19,8 @@ from ..recorded_split import RecordedSplit, read_record
 from ..scoring import describe
 from ..sweep import decisions
 
+ROUNDING = 1e-4  # of a score of 0..1
+
 
 @dataclass(frozen=True)
 class Point:
@@ -138,8 +140,9 @@ def _point(recorded: RecordedSplit, rule: Rule, clock: dict) -> Point:
 
 
 def _agree(row: dict, scored: dict) -> bool:
-    """Whether the record says what the engine has said."""
-    return row["exit_histogram"] == scored["exit_histogram"] and isclose(row["metrics"]["score"], scored["metrics"]["score"])
+    """Whether the record says what the engine has said, up to rounding: of answers that are nearly equal it moves the ranks."""
+    return (row["exit_histogram"] == scored["exit_histogram"]
+            and isclose(row["metrics"]["score"], scored["metrics"]["score"], abs_tol=ROUNDING))
 
 
 def _check_same_examples(folder: Path, run: Run, first: Run) -> None:

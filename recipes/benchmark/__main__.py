@@ -18,6 +18,7 @@ from fairseq_palbert.exits.base import Decisions
 from fairseq_palbert.exits.fixed import Fixed
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.modules.for_inference import FLOATS
+from fairseq_palbert.modules.pondering import PonderingClassifier
 from fairseq_palbert.modules.saved import read_model
 from fairseq_palbert.tasks.glue import GlueConfig, GlueSentenceTask
 
@@ -50,13 +51,15 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
-def main() -> None:
-    options = parser().parse_args()
+def main(argv: list[str] | None = None) -> None:
+    """Raises UserError, one line and exit status 1, for a user's mistake; argparse's own errors exit with 2."""
+    options = parser().parse_args(argv)
+    check(options)
     warnings.simplefilter("ignore")
     torch.manual_seed(0)
     device = torch.device(options.device)
     sentences, outputs, entries = read_sentences(options, device)
-    network = read_model(options.model)[0] if options.model else random_network(entries, options.layers, options.hidden, outputs)
+    network = trained_roberta(options.model) if options.model else random_network(entries, options.layers, options.hidden, outputs)
     rule = parse_rule(options.exit) if options.exit else Drawn(round(1.68 / network.depth, 4), network.depth)
     rule.check(network)
     with staged(options.out) as folder, tempfile.TemporaryDirectory() as scratch:
@@ -65,6 +68,24 @@ def main() -> None:
         (folder / "benchmark.md").write_text(tables(found))
         plot(folder / "benchmark.png", found)
     print(tables(found))
+
+
+def check(options: argparse.Namespace) -> None:
+    for name, least in (("sentences", 1), ("rounds", 1), ("layers", 2), ("hidden", 64)):
+        if getattr(options, name) < least:
+            raise UserError(f"--{name} {getattr(options, name)}: at least {least}")
+    if options.hidden % 64:
+        raise UserError(f"--hidden {options.hidden}: a multiple of 64, the units of a head")
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch finds no CUDA device here; use --device cpu")
+
+
+def trained_roberta(folder: Path) -> PonderingClassifier:
+    network, card = read_model(folder)
+    if card.family != "roberta" or not network.halts:
+        raise UserError(f"--model {folder}: to compare with fairseq's own it is to be a RoBERTa with a lambda module, and is of "
+                        f"{card.family}{'' if network.halts else ' without one'}")
+    return network
 
 
 def read_sentences(options: argparse.Namespace, device: torch.device) -> tuple[Sentences, int, int]:

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from fairseq_palbert.errors import UserError
 from fairseq_palbert.exits.fixed import Fixed
 from fairseq_palbert.inference.engine import Workload, decide
 from recipes.benchmark.drawn import Drawn
@@ -78,3 +79,17 @@ def test_ratios_beside_their_bounds():
     values = [round(target["value"], 3) for target in by_name.values()]
     assert values == [1.25, 0.8, 0.9, 1.0, 0.75, 2.0, 2.0, 1.5, 0.75]
     assert [target["met"] for target in by_name.values()] == [True, False, True, True, False, True, True, True, False]
+
+
+@pytest.mark.parametrize("flags, said", [
+    (["--sentences", "0"], "--sentences 0: at least 1"),
+    (["--rounds", "0"], "--rounds 0: at least 1"),
+    (["--hidden", "100"], "--hidden 100: a multiple of 64"),
+])
+def test_mistakes_are_told_in_a_line(tmp_path, flags, said):
+    pytest.importorskip("onnxruntime", reason="needs recipes/requirements-benchmark.txt")
+    from recipes.benchmark.__main__ import main
+
+    with pytest.raises(UserError, match=said):
+        main(["--data", str(tmp_path / "none"), "--out", str(tmp_path / "out"), *flags])
+    assert not (tmp_path / "out").exists()

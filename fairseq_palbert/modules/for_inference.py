@@ -20,7 +20,7 @@ FUSED = {F.gelu: ("gelu", "none"), gelu_tanh: ("gelu", "tanh"), F.relu: ("relu",
 def for_inference(network: PonderingClassifier, dtype: str, device: torch.device) -> PonderingClassifier:
     """The same network, changed for good: in evaluation mode, on the device, its linear layers laid out for it.
 
-    ``int8``: the weights of the encoder's linear layers as integers of 8 bits, a scale a matrix, their inputs rounded in
+    ``int8``: the weights of the encoder's linear layers as integers of 8 bits, a scale an output, their inputs rounded in
     passing; everything else stays float32. Raises UserError where the device cannot compute so.
     """
     if dtype == INT8 and device.type != "cpu":
@@ -36,7 +36,8 @@ def _quantize(layers: nn.Module) -> None:
     """By torch's dynamic quantization, in place."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch means to leave this to torchao, whose int8 needs a compiler at run time
-        torch.ao.quantization.quantize_dynamic(layers, {nn.Linear}, dtype=torch.qint8, inplace=True)
+        linear = {nn.Linear: torch.ao.quantization.per_channel_dynamic_qconfig}
+        torch.ao.quantization.quantize_dynamic(layers, linear, inplace=True)
 
 
 def _prepack(module: nn.Module) -> None:

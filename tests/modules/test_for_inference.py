@@ -73,3 +73,14 @@ def test_a_prepacked_layer_is_the_layer(rows):
 def test_int8_is_for_the_cpu(make_network):
     with pytest.raises(UserError, match="dtype int8 is for the CPU: on meta choose bfloat16 or float16"):
         for_inference(copy.deepcopy(make_network(HEADS[0])), "int8", torch.device("meta"))
+
+
+def test_int8_has_a_scale_for_every_output(make_network):
+    network = copy.deepcopy(make_network(HEADS[0]))
+    linear = copy.deepcopy(network.encoder.layers[0].fc2)
+    with torch.no_grad():
+        for layer in (linear, network.encoder.layers[0].fc2):
+            layer.weight[0] *= 1000
+        x = torch.randn(50, linear.in_features)
+        furthest = (for_inference(network, "int8", CPU).encoder.layers[0].fc2(x) - linear(x)).abs().amax(dim=0)
+    assert furthest[1:].max() < furthest[0] / 100

@@ -49,9 +49,14 @@ class Recording:
 
     def at(self, n: int) -> Seen:
         """What a rule sees of layer ``n`` < N."""
-        halting, errors = (None if heads is None else heads[n - 1] for heads in (self.halting_logits, self.error_logits))
         logits = self.logits[n - 1]
-        return Seen(torch.full((len(logits),), n, device=logits.device), halting, logits, errors)
+        n_of_each = torch.full((len(logits),), n, device=logits.device)
+        return Seen(n_of_each, of_layer(self.halting_logits, n - 1), logits, of_layer(self.error_logits, n - 1))
+
+
+def of_layer(by_layer: Tensor | None, i: int) -> Tensor | None:
+    """Shape: [L, B] -> [B]; None of a head that is not there."""
+    return None if by_layer is None else by_layer[i]
 
 
 @dataclass(frozen=True)

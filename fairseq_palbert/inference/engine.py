@@ -13,7 +13,7 @@ from ..exits.base import AllDepthsRule, Decisions, ExitRule, Recording, Rule
 from ..ponder.halting import at_least_float32
 from .halting_heads import read_heads
 from .in_flight import InFlight, Left, through_layer
-from .latency import LOOK_EVERY, decide_few, is_few
+from .latency import decide_few, is_few, layers_at_a_time
 from .network import PonderingNetwork
 from .window import Waiting, Window
 
@@ -68,10 +68,10 @@ def _decide_packed(network: PonderingNetwork, rule: ExitRule, workload: Workload
 
 
 def _decide_few_by_few(network: PonderingNetwork, rule: ExitRule, workload: Workload) -> Iterator[Left]:
-    waiting, look_every = workload.waiting(), 1 if workload.device.type == "cpu" else LOOK_EVERY
+    waiting, at_a_time = workload.waiting(), layers_at_a_time(network, rule, workload.device)
     while waiting:
         places, example_ids, sentences = workload.at(waiting.take(workload.window, []))
-        decided = decide_few(network, rule, sentences, example_ids, look_every)
+        decided = decide_few(network, rule, sentences, example_ids, at_a_time)
         yield Left(places, decided.outputs, decided.exit_layers)
 
 
@@ -99,14 +99,15 @@ def _record_window(network: PonderingNetwork, sentences: list[Tensor], step_toke
     for n in range(1, network.depth + 1):
         hidden = through_layer(network, n, hidden, batch, step_tokens)
         pooled = network.pool(n, hidden, batch)
-        logits.append(network.classify(n, pooled))
+        logits.append(network.classify(n, pooled)[None])
         if n < network.depth:
-            halting_logit, error_logit, memory = read_heads(network, n, pooled, memory, network.halts, network.learns_exit)
+            halting_logit, error_logit, memory = read_heads(network, n, pooled[None], memory, network.halts,
+                                                            network.learns_exit)
             halting_logits.append(halting_logit)
             error_logits.append(error_logit)
 
     def stacked(by_layer: list[Tensor | None]) -> Tensor | None:
         there = [numbers for numbers in by_layer if numbers is not None]
-        return at_least_float32(torch.stack(there)) if there else None
+        return at_least_float32(torch.cat(there)) if there else None
 
     return Recording(stacked(halting_logits), stacked(logits), stacked(error_logits))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..exits.base import ExitRule, Seen
+from ..exits.base import ExitRule, Seen, of_layer
 from ..ponder.halting import at_least_float32
 from .halting_heads import read_heads
 from .network import Batch, PonderingNetwork
@@ -80,11 +80,11 @@ class InFlight:
             return leaves
         n, pooled = self.layers[asked], pooled[asked]
         memory = None if self.memory is None else self.memory[asked]
-        halting_logits, error_logits, memory = read_heads(self.network, n, pooled, memory, self.rule.reads_halting,
-                                                          self.rule.reads_errors)
+        halting_logits, error_logits, memory = read_heads(self.network, n, pooled[None], memory,
+                                                          self.rule.reads_halting, self.rule.reads_errors)
         if memory is not None:
             self.memory[asked] = memory
-        seen = Seen(n, halting_logits, None if logits is None else logits[asked], error_logits)
+        seen = Seen(n, of_layer(halting_logits, 0), None if logits is None else logits[asked], of_layer(error_logits, 0))
         leaves[asked], self.state[asked] = self.rule.leaves(seen, self.state[asked])
         return leaves
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..exits.base import AllDepthsRule, Decisions, Rule, Seen
+from ..exits.base import AllDepthsRule, Decisions, Rule, Seen, of_layer
 from .network import PonderingNetwork
 
 
@@ -23,13 +23,13 @@ def decide_alone(network: PonderingNetwork, rule: Rule, sentence: Tensor, exampl
         halting_logit = None
         if network.halts:
             memory = network.initial_memory(pooled) if memory is None else memory
-            halting_logit, memory = network.halt(n, pooled, memory)
-            halting_logits.append(halting_logit)
+            halting_logit, memory = network.halt(n, pooled[None], memory)
+            halting_logits.append(halting_logit[0])
         if isinstance(rule, AllDepthsRule):
             continue
         state = rule.start(torch.tensor([example_id])) if state is None else state
-        error_logit = network.expect_error(n, pooled) if network.learns_exit else None
-        leaves, state = rule.leaves(Seen(torch.tensor([n]), halting_logit, logits[-1], error_logit), state)
+        error_logit = network.expect_error(n, pooled[None])[0] if network.learns_exit else None
+        leaves, state = rule.leaves(Seen(torch.tensor([n]), of_layer(halting_logit, 0), logits[-1], error_logit), state)
         if leaves.item():
             break
     exit_layer = torch.tensor([len(logits)])

@@ -82,6 +82,7 @@ class PonderingClassifier(nn.Module):
         embeds_layers = heads.halts and heads.lambda_layer_embedding
         self.layer_embedding = nn.Embedding(self.depth, hidden) if embeds_layers else None
         self.learned_exit = nn.Linear(hidden, 1) if heads.learned_exit else None
+        self.halting_weight = self._halting_weight()
         initialise(self)
 
     def _make_lambda_module(self, hidden: int, heads: HeadsShape) -> nn.Module | None:
@@ -92,6 +93,14 @@ class PonderingClassifier(nn.Module):
             return MlpLambda(hidden, copies, heads.lambda_dropout, heads.lambda_depth, heads.lambda_input,
                              heads.lambda_lookback)
         return {"linear": LinearLambda, "rnn": RnnLambda}[heads.lambda_module](hidden, copies, heads.lambda_dropout)
+
+    def _halting_weight(self) -> float:
+        """The numbers that a run of the lambda module reads over those that a step reads."""
+        if not self.halts:
+            return 0
+        copies = self.lambda_module.readout.copies
+        of_others = (len(copies) - 1) * _numbers(copies[0])
+        return (_numbers(self.lambda_module) - of_others) / (self.encoder.shape.inner_layers * _numbers(self.encoder.layers[0]))
 
     def forward(self, tokens: Tensor, halt_at_last: bool = False, noise: Tensor | None = None) -> PonderOutput:
         """All depths. ``halt_at_last`` asks for the last layer's halting logit too, which one lambda module a layer
@@ -107,7 +116,7 @@ class PonderingClassifier(nn.Module):
         halting_logits = None
         if self.halts:
             halting = pooled if halt_at_last else pooled[:-1]
-            halting_logits, _ = self._halt(1, halting, self.initial_memory(pooled))
+            halting_logits, _ = self.halt(1, halting, self.initial_memory(pooled))
         error_logits = self.expect_error(1, pooled[:-1]) if self.learns_exit else None
         return PonderOutput(self.classifier(1, pooled), halting_logits, error_logits)
 
@@ -135,23 +144,24 @@ class PonderingClassifier(nn.Module):
         """ŷ_n. Shape: [B, C] -> [B, K]."""
         return self.classifier(n, pooled[None])[0]
 
-    def halt(self, n: Layers, pooled: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """l_n and what to remember for layer n + 1. Shape: [B, C], [B, ...] -> [B], [B, ...]."""
-        halting_logits, memory = self._halt(n, pooled[None], memory)
-        return halting_logits[0], memory
-
-    def expect_error(self, n: Layers, pooled: Tensor) -> Tensor:
-        """The learned-exit head's logit, the same function at every layer n < N. Shape: [..., C] -> [...]."""
-        return self.learned_exit(pooled).squeeze(-1)
-
-    def initial_memory(self, pooled: Tensor) -> Tensor:
-        """The lambda module's memory before layer 1. Shape: pooled [..., B, C] -> [B, ...]."""
-        return self.lambda_module.initial_memory(pooled)
-
-    def _halt(self, first: Layers, pooled: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+    def halt(self, first: Layers, pooled: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """l_n of L layers from ``first`` on, and what to remember for the next. Shape: [L, B, C], [B, ...] -> [L, B],
+        [B, ...]."""
         if self.heads_shape.lambda_detach:
             pooled = pooled.detach()
         if self.layer_embedding is not None:
             layers = torch.arange(len(pooled), device=pooled.device)[:, None] + first - 1  # [L, 1], or [1, B]
             pooled = pooled + self.layer_embedding(layers)
         return self.lambda_module(first, pooled, memory)
+
+    def expect_error(self, first: Layers, pooled: Tensor) -> Tensor:
+        """The learned-exit head's logits, the same function at every layer n < N. Shape: [L, B, C] -> [L, B]."""
+        return self.learned_exit(pooled).squeeze(-1)
+
+    def initial_memory(self, pooled: Tensor) -> Tensor:
+        """The lambda module's memory before layer 1. Shape: pooled [..., B, C] -> [B, ...]."""
+        return self.lambda_module.initial_memory(pooled)
+
+
+def _numbers(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())

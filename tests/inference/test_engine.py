@@ -71,13 +71,13 @@ def test_any_window_gives_what_each_sentence_gives_alone(networks, family, spec,
 
 
 @pytest.mark.parametrize("spec", [spec for spec in SPECS if spec != "expectation"])
-@pytest.mark.parametrize("look_every", [1, 3])
-def test_a_few_together_are_decided_as_alone(networks, make_sentences, spec, look_every):
-    """As on a GPU, where the host asks who is left after every third layer."""
+@pytest.mark.parametrize("at_a_time", [1, 2, 3, 7])
+def test_a_few_together_are_decided_as_alone(networks, make_sentences, spec, at_a_time):
+    """As on a GPU, where the host asks who is left after every third layer; no step beyond those is taken."""
     for network in networks.values():
         sentences, rule = make_sentences(7), parse_rule(spec)
         with torch.inference_mode():
-            decided = decide_few(network, rule, sentences, torch.arange(7), look_every)
+            decided = decide_few(network, rule, sentences, torch.arange(7), at_a_time)
         check_against_alone(network, rule, sentences, decided)
 
 

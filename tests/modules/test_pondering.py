@@ -2,7 +2,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from fairseq_palbert.modules.pondering import HeadsShape
 from fairseq_palbert.ponder.objective import PonderObjective
+
+from .conftest import SHAPE
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -26,8 +28,8 @@ def stepwise(network, tokens, halt_at_last=False):
         logits.append(network.classify(n, pooled))
         if n < network.depth or halt_at_last:
             memory = network.initial_memory(pooled) if memory is None else memory
-            halting, memory = network.halt(n, pooled, memory)
-            halting_logits.append(halting)
+            halting, memory = network.halt(n, pooled[None], memory)
+            halting_logits.append(halting[0])
     return torch.stack(logits), torch.stack(halting_logits)
 
 
@@ -43,6 +45,17 @@ def test_one_depth_at_a_time_equals_all_at_once_in_every_configuration(configura
                 torch.testing.assert_close(halting_logits, output.halting_logits, atol=1e-6, rtol=1e-5, msg=str(heads))
 
 
+@pytest.mark.parametrize("per_layer", [False, True])
+@pytest.mark.parametrize("heads, weight", [
+    ({"lambda_module": "none"}, 0), ({"lambda_module": "linear"}, 1 / 8 / 12), ({}, 1),
+    ({"lambda_depth": 6}, 2), ({"lambda_module": "rnn"}, 0.5),
+])
+def test_what_a_run_of_the_lambda_module_reads(make_network, heads, weight, per_layer):
+    """PALBERT's, three times (2 C)², reads about as much as a layer, 12 C²; a GRU, 6 C², half of it."""
+    network = make_network(HeadsShape(outputs=2, per_layer_lambda=per_layer, **heads), replace(SHAPE, ffn_hidden=4 * SHAPE.hidden))
+    assert network.halting_weight == pytest.approx(weight, rel=0.15)
+
+
 def test_rows_may_be_dropped_between_depths(configurations, make_network, tokens):
     kept = torch.tensor([3, 0])
     for heads in configurations[::7]:
@@ -52,12 +65,12 @@ def test_rows_may_be_dropped_between_depths(configurations, make_network, tokens
             batch = network.padded(tokens)
             hidden = network.step(1, network.embed(batch), batch)
             pooled = network.pool(1, hidden, batch)
-            _, memory = network.halt(1, pooled, network.initial_memory(pooled))
+            _, memory = network.halt(1, pooled[None], network.initial_memory(pooled))
             hidden, batch, memory = batch.put_back(hidden)[kept], network.padded(tokens[kept]), memory[kept]
             pooled = network.pool(2, network.step(2, batch.take_out(hidden), batch), batch)
-            halting_logits, _ = network.halt(2, pooled, memory)
+            halting_logits, _ = network.halt(2, pooled[None], memory)
         torch.testing.assert_close(network.classify(2, pooled), expected.logits[1, kept], atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(halting_logits, expected.halting_logits[1, kept], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(halting_logits[0], expected.halting_logits[1, kept], atol=1e-5, rtol=1e-5)
 
 
 def test_every_parameter_gets_a_gradient_in_every_configuration(configurations, make_network, tokens):

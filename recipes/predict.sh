@@ -2,8 +2,8 @@
 # Predicts a stream of sentences or pairs with an exported model; the wrapper of `python -m fairseq_palbert.serving`, whose
 # --help has every flag. fairseq need not be installed.
 #
-#   recipes/predict.sh MODEL_DIR [INPUT] [--exit RULE] [--out FILE] [--batch-size N] [--dtype D] [--device cpu|cuda]
-#                      [--format tsv|jsonl] [--sentence COLUMN ...] [--id COLUMN]
+#   recipes/predict.sh MODEL_DIR [INPUT] [--exit RULE] [--out FILE] [--batch-size N] [--window-tokens N] [--step-tokens N]
+#                      [--dtype D] [--device cpu|cuda] [--format tsv|jsonl] [--sentence COLUMN ...] [--id COLUMN]
 #   zcat reviews.jsonl.gz | recipes/predict.sh MODEL_DIR --format jsonl --sentence text --id key | head
 #
 # Inputs:   MODEL_DIR of `python -m preprocess.convert_checkpoint --to safetensors`; TSV with a header line or JSON lines in

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import torch
 
-from ..errors import UserError
 from ..exits.base import Rule
 from ..exits.registry import RULES, parse_rules
 from ..inference.engine import Workload, record
-from ..inference.window import Window
-from ..modules.for_inference import DTYPES, for_inference
+from ..inference.flags import add_engine_flags, check_sizes, device_of, window_of
+from ..modules.for_inference import for_inference
 from .loading import Model, Split, load_model, load_split
 from .output import staged, write_json, write_json_lines, write_tsv
 from .plots import plot_exit_histogram, plot_posterior
@@ -38,9 +37,7 @@ def parser() -> argparse.ArgumentParser:
         help="exit rule, any number of times: " + "; ".join(rule.form for rule in RULES.values()))
     add("--out", required=True, type=Path, help="folder for scores, predictions and plots")
     add("--glue-task", help="GLUE task of the data, where it is not the checkpoint's own (AX with MNLI's model)")
-    add("--batch-size", type=int, help="sentences at a time (default: as many as fill the machine, packed)")
-    add("--device", default="cpu", choices=("cpu", "cuda"), help="where to run (default: cpu)")
-    add("--dtype", default="float32", choices=DTYPES, help="of the network's numbers; int8: of the encoder's weights (default: float32)")
+    add_engine_flags(options)
     add("--record", action="store_true", help="write record.safetensors too: every layer's answers, for recipes/sweep.sh")
     add("--tensorboard-logdir", type=Path, help="write the scores there for TensorBoard, under score_SPLIT")
     return options
@@ -51,15 +48,16 @@ def main(argv: list[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     options = parser().parse_args(argv)
     rules = parse_rules(options.rules)
-    _check_run(options)
+    check_sizes(options)
+    device = device_of(options.device)
     model = load_model(options.checkpoint, options.data, options.glue_task)
     for rule in rules:
         rule.check(model.network)
     split = load_split(model.task, options.split)
     title = f"{model.task.glue_task.name}, {split.name}: {len(split.sentences)} examples"
     with staged(options.out) as folder:
-        origin = provenance(argv, options.checkpoint, torch.device(options.device))
-        recorded, scored = _score(options, rules, model, split, origin)
+        origin = provenance(argv, options.checkpoint, device)
+        recorded, scored = _score(options, device, rules, model, split, origin)
         layers = layer_report(recorded)
         if options.record:
             write_record(folder / "record.safetensors", recorded)
@@ -79,19 +77,11 @@ def main(argv: list[str] | None = None) -> None:
     print(title, *remarks, layer_table(layers), score_table(scored, layers), f"Written to {options.out}", sep="\n\n")
 
 
-def _check_run(options: argparse.Namespace) -> None:
-    if options.batch_size is not None and options.batch_size < 1:
-        raise UserError(f"--batch-size {options.batch_size}: at least 1")
-    if options.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch finds no CUDA device here; use --device cpu")
-
-
-def _score(options: argparse.Namespace, rules: list[Rule], model: Model, split: Split,
+def _score(options: argparse.Namespace, device: torch.device, rules: list[Rule], model: Model, split: Split,
            origin: dict) -> tuple[RecordedSplit, list[Scored]]:
     """One pass over all depths, then every rule in the engine."""
-    device = torch.device(options.device)
     network = for_inference(model.network, options.dtype, device)
-    workload = Workload(split.sentences, Window(sentences=options.batch_size), device, split.ids)
+    workload = Workload(split.sentences, window_of(options, network, device), device, split.ids)
     recorded = RecordedSplit(
         split=split.name, glue_task=model.task.glue_task.name, labels=list(model.task.metrics.labels), rows=split.rows,
         encoder=network.encoder.shape, heads=network.heads_shape,

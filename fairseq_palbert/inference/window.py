@@ -1,21 +1,48 @@
 """How much the engine computes at once, and who is next."""
 
+import os
 from collections import deque
 from dataclasses import dataclass
+from typing import Self
+
+import torch
+
+from ..modules.pondering import PonderingClassifier
+
+CPU_TOKENS, CPU_STEP_TOKENS = 16384, 1024  # more in flight are no faster; what a step works on stays near
+GPU_TOKENS, GPU_STEP_TOKENS = 131072, 16384
+PART_OF_MEMORY = 8  # of what is free, the engine takes one
 
 
 @dataclass(frozen=True)
 class Window:
     """At most ``tokens`` tokens of at most ``sentences`` sentences (None: any number) are in flight, one sentence at least;
-    about ``step_tokens`` of them go through a layer at once.
+    about ``step_tokens`` of them go through a layer at once."""
 
-    Sentences in flight hold C values a token twice over, and those that go through a layer 4C + 2F more, C and F being its
-    hidden units and those inside its feed-forward part: 16384 and 1024 tokens of a base model take 130 MB in float32.
-    """
-
-    tokens: int = 16384
+    tokens: int = CPU_TOKENS
     sentences: int | None = None
-    step_tokens: int = 1024
+    step_tokens: int = CPU_STEP_TOKENS
+
+    @classmethod
+    def fitting(cls, network: PonderingClassifier, device: torch.device) -> Self:
+        """What keeps the device busy; both sizes less by one factor where an eighth of its free memory does not hold them. The network
+        is there already.
+
+        With C hidden units and F inside the feed-forward part, sentences in flight hold C values a token twice over, and
+        those that go through a layer 4C + 2F more: on a CPU a base model takes 140 MB in float32.
+        """
+        tokens, step_tokens = (CPU_TOKENS, CPU_STEP_TOKENS) if device.type == "cpu" else (GPU_TOKENS, GPU_STEP_TOKENS)
+        shape, dtype = network.encoder.shape, network.encoder.embed_tokens.weight.dtype
+        values = tokens * 2 * shape.hidden + step_tokens * (4 * shape.hidden + 2 * shape.ffn_hidden)
+        share = min(1, free_memory(device) / PART_OF_MEMORY / (values * dtype.itemsize))
+        return cls(max(1, int(tokens * share)), None, max(1, int(step_tokens * share)))
+
+
+def free_memory(device: torch.device) -> int:
+    """In bytes."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 class Waiting:

@@ -10,6 +10,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,7 +20,7 @@ from ..errors import UserError
 from ..exits.base import Rule
 from ..exits.registry import RULES, parse_rule
 from ..glue.tasks import GlueTask
-from ..modules.for_inference import DTYPES
+from ..inference.flags import add_engine_flags, check_sizes, window_of
 from .output import LINES, opened, tsv_line
 from .predictor import PalbertPredictor, Prediction
 from .rows import FORMATS, Columns, Row, chunks, read_rows
@@ -45,9 +46,7 @@ def parser() -> argparse.ArgumentParser:
         help="column, or key, of the sentence, twice for a pair (default: as GLUE's files of the model's task name them, or "
              "sentence, of a pair sentence1 and sentence2)")
     add("--id", metavar="COLUMN", help="column, or key, that is passed on in place of the index")
-    add("--batch-size", type=int, metavar="N", help="sentences computed at a time (default: as many as fill the window)")
-    add("--dtype", default="float32", choices=DTYPES, help="of its numbers; int8: of the encoder's weights (default: %(default)s)")
-    add("--device", default="cpu", help="as torch names it (default: %(default)s)")
+    add_engine_flags(options)
     return options
 
 
@@ -55,9 +54,9 @@ def main(argv: list[str] | None = None) -> None:
     """Raises UserError, one line and exit status 1, for a user's mistake; argparse's own errors exit with 2."""
     options = parser().parse_args(argv)
     rule = parse_rule(options.exit)
-    if options.batch_size is not None and options.batch_size < 1:
-        raise UserError(f"--batch-size {options.batch_size}: at least 1")
+    check_sizes(options)
     predictor = PalbertPredictor.from_pretrained(options.model, options.dtype, options.device)
+    predictor = replace(predictor, window=window_of(options, predictor.network, predictor.device))
     rule.check(predictor.network)
     form = options.format or ("jsonl" if options.input.suffix == ".jsonl" else "tsv")
     columns = _columns(options.sentence, options.id, predictor.task)
@@ -67,7 +66,7 @@ def main(argv: list[str] | None = None) -> None:
                  *([] if predictor.task.regression else ["probability"]), "exit_layer"]
         if form == "tsv":
             out.write(tsv_line(names, names).encode())
-        for chunk, predictions in _predicted(predictor, rule, options.batch_size, rows, _size(file)):
+        for chunk, predictions in _predicted(predictor, rule, rows, _size(file)):
             lines = [LINES[form](names, _values(row, prediction)) for row, prediction in zip(chunk, predictions)]
             out.write("".join(lines).encode())
             out.flush()
@@ -101,13 +100,13 @@ def _size(file: BinaryIO) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def _predicted(predictor: PalbertPredictor, rule: Rule, batch: int | None, rows: Iterator[Row],
+def _predicted(predictor: PalbertPredictor, rule: Rule, rows: Iterator[Row],
                size: int | None) -> Iterator[tuple[list[Row], list[Prediction]]]:
     """Chunk by chunk, with a bar over the input's bytes where standard error is a terminal."""
     done = 0
     with tqdm(total=size, unit="B", unit_scale=True, disable=None) as bar:
         for chunk in chunks(rows, CHUNK):
-            predictions = predictor.predict([row.sentences for row in chunk], rule, batch, first_id=done)
+            predictions = predictor.predict([row.sentences for row in chunk], rule, first_id=done)
             done += len(chunk)
             bar.update(chunk[-1].end - bar.n)
             bar.set_postfix(sentences=done)

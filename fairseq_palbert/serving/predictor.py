@@ -1,7 +1,7 @@
 """From texts to labels, probabilities and exit layers, with an exported model; no fairseq needed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +15,7 @@ from ..exits.registry import parse_rule
 from ..glue.assembly import example, kept_lengths, mark_count
 from ..glue.tasks import GlueTask, glue_task
 from ..inference.engine import Workload, decide
+from ..inference.flags import device_of
 from ..inference.window import Window
 from ..modules.for_inference import DTYPES, for_inference
 from ..modules.pondering import PonderingClassifier
@@ -51,6 +52,7 @@ class PalbertPredictor:
     labels: tuple[str, ...]
     max_positions: int
     device: torch.device
+    window: Window
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, dtype: str = "float32", device: str = "cpu") -> Self:
@@ -60,13 +62,14 @@ class PalbertPredictor:
         Raises UserError for a folder that is damaged or holds another tokenizer than the model's, and for a dtype or
         device that is not to be had.
         """
-        folder, device = Path(folder), _device(device)
+        folder, device = Path(folder), device_of(device)
         if dtype not in DTYPES:
             raise UserError(f"dtype {dtype!r}: choose from {', '.join(DTYPES)}")
         network, card = read_model(folder)
         vocabulary = _vocabulary(folder, card, network.encoder.shape.vocabulary)
-        return cls(for_inference(network, dtype, device), vocabulary, glue_task(card.glue_task), tuple(card.labels),
-                   card.max_positions, device)
+        network = for_inference(network, dtype, device)
+        return cls(network, vocabulary, glue_task(card.glue_task), tuple(card.labels), card.max_positions, device,
+                   Window.fitting(network, device))
 
     def predict(self, examples: Sequence[Example], rule: str | Rule = "q_exit:0.5", batch: int | None = None,
                 first_id: int = 0) -> list[Prediction]:
@@ -81,11 +84,12 @@ class PalbertPredictor:
         rule.check(self.network)
         if batch is not None and batch < 1:
             raise UserError(f"batch {batch}: at least 1 sentence at a time, or None")
+        window = self.window if batch is None else replace(self.window, sentences=batch)
         sentences = self.tokens(examples)
         if not sentences:
             return []
         ids = torch.arange(first_id, first_id + len(sentences))
-        decided = decide(self.network, rule, Workload(sentences, Window(sentences=batch), self.device, ids))
+        decided = decide(self.network, rule, Workload(sentences, window, self.device, ids))
         outputs, exit_layers = decided.outputs, decided.exit_layers.tolist()
         if self.task.regression:
             return [Prediction(value, None, layer) for value, layer in zip(outputs.squeeze(1).tolist(), exit_layers)]
@@ -114,16 +118,6 @@ class PalbertPredictor:
             raise UserError(f"example {place} is {one!r:.60}: this model of {self.task.name} takes "
                             f"{'pairs of texts' if wanted == 2 else 'single texts'}")
         return sentences
-
-
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UserError(f"device {name!r}: no device of torch; use cpu or cuda") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"device {name!r}: torch finds no CUDA device here; use cpu")
-    return device
 
 
 def _vocabulary(folder: Path, card: ModelCard, embedded: int) -> Vocabulary:

@@ -17,6 +17,7 @@ from fairseq_palbert.evaluation.output import staged, write_json
 from fairseq_palbert.exits.base import Decisions
 from fairseq_palbert.exits.fixed import Fixed
 from fairseq_palbert.exits.registry import parse_rule
+from fairseq_palbert.inference.flags import device_of
 from fairseq_palbert.modules.for_inference import FLOATS
 from fairseq_palbert.modules.pondering import PonderingClassifier
 from fairseq_palbert.modules.saved import read_model
@@ -45,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     add("--hidden", type=int, default=768)
     add("--exit", help="exit rule of the model (default: drawn from a geometric distribution of mean N / 2)")
     add("--rounds", type=int, default=5, help="timed runs of each variant (default: 5)")
-    add("--device", default="cpu", choices=("cpu", "cuda"))
+    add("--device", default="cpu", help="as torch names it (default: %(default)s)")
     add("--dtype", default="float32", choices=FLOATS)
     add("--out", required=True, type=Path, help="folder for benchmark.json, benchmark.md and benchmark.png")
     return options
@@ -57,7 +58,7 @@ def main(argv: list[str] | None = None) -> None:
     check(options)
     warnings.simplefilter("ignore")
     torch.manual_seed(0)
-    device = torch.device(options.device)
+    device = device_of(options.device)
     sentences, outputs, entries = read_sentences(options, device)
     network = trained_roberta(options.model) if options.model else random_network(entries, options.layers, options.hidden, outputs)
     rule = parse_rule(options.exit) if options.exit else Drawn(round(1.68 / network.depth, 4), network.depth)
@@ -76,8 +77,6 @@ def check(options: argparse.Namespace) -> None:
             raise UserError(f"--{name} {getattr(options, name)}: at least {least}")
     if options.hidden % 64:
         raise UserError(f"--hidden {options.hidden}: a multiple of 64, the units of a head")
-    if options.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch finds no CUDA device here; use --device cpu")
 
 
 def trained_roberta(folder: Path) -> PonderingClassifier:

@@ -8,12 +8,10 @@ import torch
 from torch import nn
 
 from fairseq_palbert.exits.base import Decisions, ExitRule
-from fairseq_palbert.inference.engine import Workload, decide
-from fairseq_palbert.inference.window import Window
 from fairseq_palbert.modules.flops import embedding_flops, exit_flops, step_flops
 from fairseq_palbert.modules.pondering import PonderingClassifier
 
-from .variants import Sentences
+from .variants import Sentences, ours
 
 PEAK_ROWS = 1024
 REPEATS = 5
@@ -89,7 +87,7 @@ class TimedHeads:
 def heads_part(network: PonderingClassifier, sentences: Sentences, rule: ExitRule, at_once: int | None) -> tuple[float, float]:
     """The heads' part of a run's seconds, and their seconds each time that a layer's heads run. On a CPU, where calls wait."""
     timed = TimedHeads(network)
-    total = seconds_of(lambda: decide(timed, rule, Workload(sentences.tokens, Window(sentences=at_once))), sentences.device)
+    total = seconds_of(lambda: ours(timed, sentences, rule, at_once), sentences.device)
     return timed.seconds / total, timed.seconds / timed.visits
 
 

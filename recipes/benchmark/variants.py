@@ -5,7 +5,7 @@ row, (e) a padded batch whose exited rows are dropped, (f) ONNX Runtime, (g) thi
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +49,8 @@ Variant = Callable[[], Decisions]
 
 
 def ours(network: PonderingClassifier, sentences: Sentences, rule: ExitRule, at_once: int | None) -> Decisions:
-    return decide(network, rule, Workload(sentences.tokens, Window(sentences=at_once), sentences.device))
+    window = replace(Window.fitting(network, sentences.device), sentences=at_once)
+    return decide(network, rule, Workload(sentences.tokens, window, sentences.device))
 
 
 def stock(model, sentences: Sentences, depth: int) -> Decisions:

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from fairseq_palbert.errors import UserError
+from fairseq_palbert.inference.engine import decide
+from fairseq_palbert.inference.window import Window
 from fairseq_palbert.serving import PalbertPredictor, cli
+from fairseq_palbert.serving import predictor as predictor_module
 from fairseq_palbert.serving.cli import main
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "predict.sh"
@@ -59,6 +62,21 @@ def test_answers_in_the_form_and_order_of_the_input(exported, inputs, texts, pai
     assert capsys.readouterr().out == WRITE[form](rows)
 
 
+def test_sizes_reach_the_engine(exported, inputs, monkeypatch):
+    windows = []
+
+    def watched(network, rule, workload):
+        windows.append(workload.window)
+        return decide(network, rule, workload)
+
+    monkeypatch.setattr(predictor_module, "decide", watched)
+    arguments = [str(exported("SST-2")), str(inputs("SST-2", "tsv"))]
+    main([*arguments, "--batch-size", "5", "--window-tokens", "40", "--step-tokens", "7"])
+    main(arguments)
+    fitting = PalbertPredictor.from_pretrained(arguments[0]).window
+    assert windows == [Window(40, 5, 7), fitting] and fitting.sentences is None
+
+
 def test_ids_and_columns_by_name(exported, inputs, capsys):
     main([str(exported("SST-2")), str(inputs("RTE", "jsonl")), "--sentence", "sentence2", "--id", "key"])
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -93,6 +111,8 @@ def test_out_is_complete_or_not_there(exported, inputs, tmp_path, capsys, monkey
     ("unknown exit rule", ["--exit", "never"]),
     ("the model has 5 layers", ["--exit", "fixed:9"]),
     ("--batch-size 0: at least 1", ["--batch-size", "0"]),
+    ("--window-tokens 0: at least 1", ["--window-tokens", "0"]),
+    ("--step-tokens -1: at least 1", ["--step-tokens", "-1"]),
     ("--sentence is given 2 times, and a row of SST-2 has 1", ["--sentence", "a", "--sentence", "b"]),
     ("--out /: is no regular file", ["--out", "/"]),
     ("--out /no/where: cannot be written (No such file", ["--out", "/no/where"]),

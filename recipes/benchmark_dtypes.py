@@ -1,0 +1,125 @@
+"""A trained model in every precision on a whole split: see benchmark_dtypes.sh."""
+
+import argparse
+import copy
+import logging
+import statistics
+import time
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+import fairseq_palbert.plugin  # noqa: F401  quietly, before fairseq
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.evaluation.bootstrap import score_at
+from fairseq_palbert.evaluation.loading import load_model, load_split
+from fairseq_palbert.evaluation.records import predictions
+from fairseq_palbert.exits.base import Decisions, Rule
+from fairseq_palbert.exits.registry import parse_rules
+from fairseq_palbert.glue.metrics import GlueMetrics
+from fairseq_palbert.inference.engine import Workload, decide
+from fairseq_palbert.inference.flags import device_of
+from fairseq_palbert.inference.window import Window
+from fairseq_palbert.modules.for_inference import DTYPES, INT8, for_inference
+from fairseq_palbert.modules.pondering import PonderingClassifier
+
+COMPILED = "float32 by torch.compile"
+EQUAL_VALUES = 0.1  # apart at most, of a regression
+COLUMNS = ("dtype", "sentences/s", "times float32", "predictions equal, %", "exit layers equal, %", "within one, %", "score",
+           "difference")
+
+
+def parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(prog="benchmark_dtypes.sh", description=__doc__)
+    add = options.add_argument
+    add("checkpoint", type=Path, help="a checkpoint, or the folder it was exported to")
+    add("--data", required=True, type=Path, help="folder of the binarized task")
+    add("--split", default="valid", help="(default: valid)")
+    add("--exit", action="append", default=[], metavar="RULE", dest="rules", help="exit rule, any number of times")
+    add("--dtype", action="append", choices=DTYPES, dest="dtypes", help="any number of times (default: all); float32 always runs")
+    add("--compile", action="store_true", help="float32 by torch.compile, too")
+    add("--rounds", type=int, default=5, help="timed runs of each, in turn (default: 5)")
+    add("--device", default="cpu", help="as torch names it (default: cpu)")
+    return options
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Raises UserError, one line and exit status 1, for a user's mistake; argparse's own errors exit with 2."""
+    options = parser().parse_args(argv)
+    if options.rounds < 1:
+        raise UserError(f"--rounds {options.rounds}: at least 1")
+    device, rules = device_of(options.device), parse_rules(options.rules)
+    warnings.simplefilter("ignore")
+    model = load_model(options.checkpoint, str(options.data), None)
+    for rule in rules:
+        rule.check(model.network)
+    split = load_split(model.task, options.split)
+    if split.targets is None:
+        raise UserError(f"{options.data}: {options.split} has no labels, and a precision is judged by the score: choose another split")
+    networks = in_every_dtype(model.network, options.dtypes or DTYPES, device)
+    if options.compile:
+        networks[COMPILED] = compiled(model.network.to(device))
+    workload = Workload(split.sentences, Window.fitting(model.network, device), device, split.ids)
+    for rule in rules:
+        print(f"{model.task.glue_task.name}, {split.name}, {len(split.sentences)} examples, {rule.spec}, {torch.get_num_threads()} "
+              f"threads, torch {torch.__version__}\n")
+        print(table(in_turn(networks, rule, workload, options.rounds), model.task.metrics, split.targets), flush=True)
+
+
+def in_every_dtype(network: PonderingClassifier, dtypes: list[str], device: torch.device) -> dict[str, PonderingClassifier]:
+    """float32 first, int8 on a CPU only."""
+    wanted = [dtype for dtype in dict.fromkeys(["float32", *dtypes]) if dtype != INT8 or device.type == "cpu"]
+    return {dtype: for_inference(copy.deepcopy(network), dtype, device) for dtype in wanted}
+
+
+def compiled(network: PonderingClassifier) -> PonderingClassifier:
+    """Every layer by torch.compile, its weights laid out as constants."""
+    from torch._inductor import config
+
+    config.freezing = True
+    logging.getLogger("torch._dynamo").setLevel(logging.ERROR)  # a packing differs from the last, and compiles anew up to 8 times
+    for layer in network.eval().requires_grad_(False).encoder.layers:
+        layer.compile(dynamic=True)
+    return network
+
+
+def in_turn(networks: dict[str, PonderingClassifier], rule: Rule, workload: Workload,
+            rounds: int) -> dict[str, tuple[Decisions, float]]:
+    """What each decides, and the median of its seconds after a warm-up."""
+    decided = {name: decide(network, rule, workload) for name, network in networks.items()}
+    seconds = {name: [] for name in networks}
+    for _ in range(rounds):
+        for name, network in networks.items():
+            start = time.perf_counter()
+            decide(network, rule, workload)
+            seconds[name].append(time.perf_counter() - start)
+    return {name: (decided[name], statistics.median(taken)) for name, taken in seconds.items()}
+
+
+def table(runs: dict[str, tuple[Decisions, float]], metrics: GlueMetrics, targets: Tensor) -> str:
+    """Markdown, a row a network, beside the first. Shape: targets [E]."""
+    every = torch.arange(len(targets))
+
+    def points(decided: Decisions) -> float:
+        return 100 * score_at(metrics, predictions(decided.outputs), targets, every)
+
+    reference, reference_seconds = next(iter(runs.values()))
+    rows = [COLUMNS, ["---"] * len(COLUMNS)]
+    for name, (decided, seconds) in runs.items():
+        rows.append([name, f"{len(every) / seconds:.1f}", f"{reference_seconds / seconds:.2f}", *agreement(reference, decided),
+                     f"{points(decided):.2f}", f"{points(decided) - points(reference):+.2f}"])
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def agreement(reference: Decisions, decided: Decisions) -> list[str]:
+    """Predictions equal (of a regression: 0.1 apart at most), exit layers equal and within one, in percent."""
+    said, expected = predictions(decided.outputs), predictions(reference.outputs)
+    equal = (said - expected).abs() <= EQUAL_VALUES if said.is_floating_point() else said == expected
+    apart = (decided.exit_layers - reference.exit_layers).abs()
+    return [f"{100 * share.double().mean():.1f}" for share in (equal, apart == 0, apart <= 1)]
+
+
+if __name__ == "__main__":
+    main()

@@ -5,7 +5,6 @@ spelt as in GLUE's own files, which is how ``tasks`` has them; scores are on the
 """
 
 import math
-import os
 import zipfile
 import zlib
 from collections import Counter
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
+from ..replacing import replacing
 from .tasks import TASKS, GlueTask, Split
 
 HEADER = "index\tprediction"
@@ -86,21 +86,18 @@ def write_submission(path: Path, answers: Mapping[str, Sequence[str]]) -> None:
     The zip appears complete or not at all, and the same answers give the same bytes: sorted, with one fixed time, and not
     compressed, since that depends on zlib's version. Raises UserError where ``faults`` finds one, or nothing can be written.
     """
-    part = path.with_name(path.name + ".part")
     try:
-        with zipfile.ZipFile(part, "w") as archive:
-            for file, predictions in sorted(answers.items()):
-                entry = zipfile.ZipInfo(file, TIME)
-                entry.external_attr = MODE << 16
-                lines = (f"{index}\t{prediction}\n" for index, prediction in enumerate(predictions))
-                archive.writestr(entry, f"{HEADER}\n{''.join(lines)}")
-        if found := faults(part):
-            raise UserError(f"{path} is not written, since GLUE would not take it: {'; '.join(found)}")
-        os.replace(part, path)
+        with replacing(path) as part:
+            with zipfile.ZipFile(part, "w") as archive:
+                for file, predictions in sorted(answers.items()):
+                    entry = zipfile.ZipInfo(file, TIME)
+                    entry.external_attr = MODE << 16
+                    lines = (f"{index}\t{prediction}\n" for index, prediction in enumerate(predictions))
+                    archive.writestr(entry, f"{HEADER}\n{''.join(lines)}")
+            if found := faults(part):
+                raise UserError(f"{path} is not written, since GLUE would not take it: {'; '.join(found)}")
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}): choose another name") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def faults(path: Path) -> list[str]:

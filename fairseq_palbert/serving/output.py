@@ -1,7 +1,6 @@
 """Where predictions go: standard output as they come, or a file that appears when it is complete."""
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import UserError
+from ..replacing import replacing
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def opened(path: Path | None) -> Iterator[BinaryIO]:
     if path is not None and path.exists() and not path.is_file():
         raise UserError(f"--out {path}: is no regular file: choose another name, or redirect standard output there")
     try:
-        with nullcontext(sys.stdout.buffer) if path is None else _replacing(path) as file:
+        with nullcontext(sys.stdout.buffer) if path is None else _complete(path) as file:
             yield file
     except OSError as error:
         name = "standard output" if path is None else f"--out {path}"
@@ -28,14 +28,9 @@ def opened(path: Path | None) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    part = path.with_name(path.name + ".part")
-    try:
-        with open(part, "wb") as file:
-            yield file
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+def _complete(path: Path) -> Iterator[BinaryIO]:
+    with replacing(path) as part, open(part, "wb") as file:
+        yield file
 
 
 def tsv_line(names: list[str], values: list[Any]) -> str:

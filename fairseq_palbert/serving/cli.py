@@ -27,7 +27,7 @@ from .rows import FORMATS, Columns, Row, chunks, read_rows
 
 STANDARD_INPUT = Path("-")
 USUAL_COLUMNS = {1: ("sentence",), 2: ("sentence1", "sentence2")}
-CHUNK = 2**18  # characters in memory, sorted by length among themselves: some 4 windows of the engine
+CHUNK = 2**18  # characters in memory, sorted by length among themselves: some 4 windows of the engine; or one of --batch-size
 DIGITS = 6
 
 
@@ -105,7 +105,7 @@ def _predicted(predictor: PalbertPredictor, rule: Rule, rows: Iterator[Row],
     """Chunk by chunk, with a bar over the input's bytes where standard error is a terminal."""
     done = 0
     with tqdm(total=size, unit="B", unit_scale=True, disable=None) as bar:
-        for chunk in chunks(rows, CHUNK):
+        for chunk in chunks(rows, CHUNK, predictor.window.sentences):
             predictions = predictor.predict([row.sentences for row in chunk], rule, first_id=done)
             done += len(chunk)
             bar.update(chunk[-1].end - bar.n)

@@ -56,13 +56,13 @@ def read_rows(file: BinaryIO, name: str, form: str, columns: Columns) -> Iterato
         raise UserError(f"cannot read {name}: {error.strerror or error}") from error
 
 
-def chunks(rows: Iterable[Row], characters: int) -> Iterator[list[Row]]:
-    """The rows in their order, by about so many characters at a time; a row itself counts as one."""
+def chunks(rows: Iterable[Row], characters: int, most: int | None = None) -> Iterator[list[Row]]:
+    """The rows in their order, by about so many characters at a time, a row itself counting as one, and ``most`` rows."""
     chunk, size = [], 0
     for row in rows:
         chunk.append(row)
         size += 1 + sum(map(len, row.sentences))
-        if size >= characters:
+        if size >= characters or len(chunk) == most:
             yield chunk
             chunk, size = [], 0
     if chunk:

@@ -74,7 +74,7 @@ def test_sizes_reach_the_engine(exported, inputs, monkeypatch):
     main([*arguments, "--batch-size", "5", "--window-tokens", "40", "--step-tokens", "7"])
     main(arguments)
     fitting = PalbertPredictor.from_pretrained(arguments[0]).window
-    assert windows == [Window(40, 5, 7), fitting] and fitting.sentences is None
+    assert windows == [*[Window(40, 5, 7)] * 12, fitting] and fitting.sentences is None
 
 
 def test_ids_and_columns_by_name(exported, inputs, capsys):
@@ -124,6 +124,18 @@ def test_mistakes_are_told_in_a_line(exported, monkeypatch, message, arguments, 
         monkeypatch.setattr(sys, "stdin", nothing)
         main([str(exported("SST-2")), *arguments])
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_batch_is_answered_before_the_next_comes(exported):
+    environment = os.environ | {"VENV": str(Path(sys.executable).parents[1])}
+    process = subprocess.Popen([str(RECIPE), str(exported("SST-2")), "--batch-size", "2"], env=environment,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    for header, rows in ((b"sentence\n", range(2)), (b"", range(2, 4))):
+        process.stdin.write(header + len(rows) * b"the cat sat on the mat\n")
+        process.stdin.flush()
+        assert not header or process.stdout.readline().startswith(b"index")
+        assert [int(process.stdout.readline().split(b"\t")[0]) for _ in rows] == list(rows)
+    assert process.communicate(b"the dog\n", timeout=60)[0].startswith(b"4\t") and process.returncode == 0
 
 
 def test_a_broken_pipe_ends_the_recipe_quietly_and_standard_input_is_read_as_it_comes(exported):

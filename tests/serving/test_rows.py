@@ -92,3 +92,4 @@ def test_chunks_keep_the_order_and_are_bounded():
     assert [row for chunk in cut for row in chunk] == rows
     assert all(sum(1 + len(row.sentences[0]) for row in chunk[:-1]) < 20 for chunk in cut)
     assert len(cut) > 15 and list(chunks([], 20)) == []
+    assert [len(chunk) for chunk in chunks(rows[:7], 10**6, most=3)] == [3, 3, 1]

@@ -1,6 +1,7 @@
 """A trained network made ready for inference, in the type of numbers asked for."""
 
 import warnings
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -44,8 +45,16 @@ def _prepack(module: nn.Module) -> None:
     if isinstance(module, TransformerLayer) and module.activation in FUSED and can_prepack(module.fc1):
         module.fc1 = PrepackedLinear(module.fc1, FUSED[module.activation])
         module.activation = nn.Identity()
+    if isinstance(module, nn.Sequential):
+        _join_tanh(module)
     for name, child in module.named_children():
         if can_prepack(child):
             setattr(module, name, PrepackedLinear(child))
         else:
             _prepack(child)
+
+
+def _join_tanh(parts: nn.Sequential) -> None:
+    for i, (linear, activation) in enumerate(pairwise(parts)):
+        if isinstance(activation, nn.Tanh) and can_prepack(linear):
+            parts[i], parts[i + 1] = PrepackedLinear(linear, ("tanh", "")), nn.Identity()

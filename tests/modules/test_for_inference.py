@@ -44,6 +44,12 @@ def test_activations_joined_to_their_product_stay_what_they_were(make_network, a
     torch.testing.assert_close(answers(ready), answers(network), rtol=0, atol=1e-5)
 
 
+def test_the_lambda_modules_tanh_is_joined_to_its_products(make_network):
+    ready = for_inference(copy.deepcopy(make_network(HEADS[0])), "float32", CPU)
+    parts = [type(part) for part in ready.lambda_module.readout.copies[0]]
+    assert parts == [torch.nn.Dropout, *3 * [PrepackedLinear, torch.nn.Identity], PrepackedLinear]
+
+
 def test_every_name_is_tried():
     assert set(DTYPES) == {"float32", "bfloat16", "float16", "int8"}
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 ROWS = 1024  # of the input for which the layout is chosen; it serves any number well
-MULTIPLE = 16  # of rows: oneDNN prepares a product for every new number of them, which takes time and memory
+MULTIPLE = 16  # of rows, at most
 
 
 class PrepackedLinear(nn.Module):
@@ -25,14 +25,21 @@ class PrepackedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.numel() // x.shape[-1]
-        missing = -rows % MULTIPLE if rows > MULTIPLE else 0
+        missing = filled_up(rows) - rows
         if missing:
-            padded = F.pad(x.flatten(0, -2), (0, 0, 0, missing))
-            return self._product(padded)[:rows].unflatten(0, x.shape[:-1])
+            filled = F.pad(x.flatten(0, -2), (0, 0, 0, missing))
+            return self._product(filled)[:rows].unflatten(0, x.shape[:-1])
         return self._product(x)
 
     def _product(self, x: Tensor) -> Tensor:
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, self.activation[0], [], self.activation[1])
+
+
+def filled_up(rows: int) -> int:
+    """The rows that are computed, an eighth more at most: oneDNN prepares a product for every new number of them, which takes
+    time and memory."""
+    multiple = min(MULTIPLE, max(1, 2 ** (rows.bit_length() - 4)))
+    return rows + -rows % multiple
 
 
 def can_prepack(module: nn.Module) -> bool:

@@ -76,6 +76,12 @@ def test_a_prepacked_layer_is_the_layer(rows):
     assert prepacked_linear.can_prepack(linear) and not prepacked_linear.can_prepack(linear.half())
 
 
+def test_rows_are_filled_up_to_few_numbers_of_them():
+    sizes = {rows: prepacked_linear.filled_up(rows) for rows in range(1, 1025)}
+    assert all(rows <= size <= rows * 9 / 8 for rows, size in sizes.items())
+    assert all(size - rows < 16 for rows, size in sizes.items()) and len(set(sizes.values())) < 100
+
+
 def test_int8_is_for_the_cpu(make_network):
     with pytest.raises(UserError, match="dtype int8 is for the CPU: on meta choose bfloat16 or float16"):
         for_inference(copy.deepcopy(make_network(HEADS[0])), "int8", torch.device("meta"))

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # How fast a model runs, with and without early exit: the same weights and sentences through (a) stock fairseq, (b)
 # transformers, (c) early exit one sentence at a time, (d) a padded batch that waits for its slowest row, (e) a padded batch
-# whose exited rows are dropped, (f) ONNX Runtime at full depth, (g) this engine at batch 1, 8, 32, 128 and packed.
+# whose exited rows are dropped, (f) ONNX Runtime at full depth, (g) this engine at batch 1, 8, 32, 128 and packed, and packed
+# in bfloat16 and int8 where the CPU has instructions for them.
 #
 #   recipes/benchmark.sh --data DATA/SST-2 --out OUT [--sentences 128] [--rounds 5] [--model EXPORTED] [--exit RULE]
 #

@@ -14,7 +14,7 @@ import fairseq_palbert.plugin  # noqa: F401  quietly, before fairseq
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.evaluation.loading import load_split
 from fairseq_palbert.evaluation.output import staged, write_json
-from fairseq_palbert.exits.base import Decisions
+from fairseq_palbert.exits.base import Decisions, ExitRule
 from fairseq_palbert.exits.fixed import Fixed
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.inference.flags import device_of
@@ -30,9 +30,10 @@ from .ours import random_network, ready
 from .page import plot, tables
 from .stock import stock_roberta
 from .targets import targets
-from .variants import Sentences, Variant, exiting, full_depth
+from .variants import Sentences, Variant, exiting, full_depth, ours, packed_name
 
-TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.02}
+TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.02, "int8": 0.2}
+PAYS_WITH = {"bfloat16": "avx512_bf16", "int8": "avx512_vnni"}  # instructions of a CPU
 
 
 def parser() -> argparse.ArgumentParser:
@@ -107,12 +108,16 @@ def run(options: argparse.Namespace, network, rule, sentences: Sentences, scratc
     full = full_depth(network, hub_model, stock_model, session, engine, sentences)
     early = exiting(network, hub_model, engine, sentences, rule)
     decided = check_same(full, options.dtype), check_same(early, options.dtype)
-    peaks, taken = [], {name: [] for name in full | early}
+    lower = lower_precisions(network, sentences, last) if on_cpu else {}
+    for precision, variant in lower.items():
+        check_same({precision: variant}, precision, decided[0])
+    variants = full | early | {packed_name(precision): variant for precision, variant in lower.items()}
+    peaks, taken = [], {name: [] for name in variants}
     for number in range(options.rounds):
         peaks.append(peak_flops([network, engine], device, dtype))
         names = list(taken)
         for name in names[number % len(names):] + names[:number % len(names)]:
-            taken[name].append(seconds_of((full | early)[name], device))
+            taken[name].append(seconds_of(variants[name], device))
             print(f"round {number + 1} of {options.rounds}: {name}: {taken[name][-1]:.2f} s", file=sys.stderr)
     full_operations, _ = operations(network, sentences, last, decided[0])
     early_operations, heads_operations = operations(network, sentences, rule, decided[1])
@@ -135,16 +140,23 @@ def run(options: argparse.Namespace, network, rule, sentences: Sentences, scratc
     return found | {"targets": targets(found)}
 
 
-def check_same(variants: dict[str, Variant], dtype: str) -> Decisions:
-    """Runs every variant once, which warms it up. Raises UserError where one does not answer as the others."""
-    reference = None
+def lower_precisions(network: PonderingClassifier, sentences: Sentences, rule: ExitRule) -> dict[str, Variant]:
+    """This engine in every dtype that this CPU has instructions for, by dtype."""
+    engines = {dtype: ready(network, dtype, sentences.device) for dtype, needed in PAYS_WITH.items()
+               if torch.cpu.get_capabilities().get(needed)}
+    return {dtype: lambda engine=engine: ours(engine, sentences, rule, None) for dtype, engine in engines.items()}
+
+
+def check_same(variants: dict[str, Variant], dtype: str, reference: Decisions | None = None) -> Decisions:
+    """Runs every variant once, which warms it up. Raises UserError where one does not answer as the reference, by default
+    the first."""
     for name, variant in variants.items():
         decided = variant()
         reference = reference or decided
         furthest = float((decided.outputs - reference.outputs).abs().max())
         differ = int(decided.exit_layers.ne(reference.exit_layers).sum())
         if differ or not furthest <= TOLERANCE[dtype]:
-            raise UserError(f"{name} does not answer as {next(iter(variants))}: {differ} exit layers differ, and outputs by up "
+            raise UserError(f"{name} does not answer as the others: {differ} exit layers differ, and outputs by up "
                             f"to {furthest:.2g}: no time is reported")
     return reference
 

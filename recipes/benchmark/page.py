@@ -16,8 +16,8 @@ def tables(found: dict) -> str:
             f"{found['rounds']}. Padded over real tokens at batch {32}: r = {ratio['file order']:.2f} in file order, "
             f"r_s = {ratio['by length']:.2f} by length. Exits by {found['rule']}: mean {found['mean_exit']:.2f} of {found['depth']} "
             f"layers, {found['depth'] / found['mean_exit']:.2f} times fewer layers, "
-            f"{found['operations']['full'] / found['operations']['exiting']:.2f} times fewer operations. Peak of a layer's matrix "
-            f"products at 1024 rows: {found['peak_flops'] / 1e9:.0f} GFLOP/s.")
+            f"{found['operations']['full'] / found['operations']['exiting']:.2f} times fewer operations. Peak of a layer's "
+            f"{found['dtype']} matrix products at 1024 rows: {found['peak_flops'] / 1e9:.0f} GFLOP/s.")
     rows = [["variant", "sentences/s", "ms a sentence", "part of the peak", "times (g) full depth, packed"]]
     for name, median in seconds.items():
         work = found["operations"]["exiting" if name in EXITING or "exiting" in name else "full"]

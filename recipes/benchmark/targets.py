@@ -2,6 +2,8 @@
 
 from dataclasses import asdict, dataclass
 
+from .variants import packed_name
+
 
 @dataclass(frozen=True)
 class Target:
@@ -36,6 +38,9 @@ def targets(found: dict) -> list[dict]:
     ]
     if "f: ONNX Runtime, by length" in seconds:
         listed.append(Target("full depth over (f)", seconds["f: ONNX Runtime, by length"] / full, 1, goal=True))
+    for dtype, bound in (("bfloat16", 2.2), ("int8", 1.3)):
+        if packed_name(dtype) in seconds:
+            listed.append(Target(f"{dtype} over float32, packed", full / seconds[packed_name(dtype)], bound, goal=dtype == "int8"))
     if "heads" in found:
         heads = found["heads"]
         listed += [

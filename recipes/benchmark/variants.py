@@ -141,6 +141,11 @@ def exiting(network, hub_model, engine, sentences: Sentences, rule: ExitRule) ->
     } | _by_window("g: exiting", engine, sentences, rule)
 
 
+def packed_name(dtype: str) -> str:
+    """Of a full-depth run of this engine in another precision than the others."""
+    return f"g: full depth, packed, {dtype}"
+
+
 def _by_window(name: str, engine, sentences: Sentences, rule: ExitRule) -> dict[str, Variant]:
     return {f"{name}, {f'batch {at_once}' if at_once else 'packed'}": lambda at_once=at_once: ours(engine, sentences, rule, at_once)
             for at_once in AT_ONCE}

@@ -71,14 +71,29 @@ def test_the_stated_distribution_has_its_mean():
 def test_ratios_beside_their_bounds():
     seconds = {"a: fairseq, file order": 10, "b: transformers, by length": 4, "c: one at a time": 4,
                "d: padded, waiting, file order": 8, "e: padded, dropping, by length": 3, "f: ONNX Runtime, by length": 3,
-               "g: full depth, packed": 4, "g: full depth, batch 1": 6, "g: exiting, packed": 2, "g: exiting, batch 1": 4}
+               "g: full depth, packed": 4, "g: full depth, packed, bfloat16": 2, "g: full depth, packed, int8": 2.5,
+               "g: full depth, batch 1": 6, "g: exiting, packed": 2, "g: exiting, batch 1": 4}
     found = {"median_seconds": seconds, "padding_ratio": {"file order": 2, "by length": 1.25}, "peak_flops": 1000,
              "operations": {"full": 3600, "exiting": 1800}}
     by_name = {target["name"]: target for target in targets(found)}
     assert json.dumps(list(by_name.values()))
     values = [round(target["value"], 3) for target in by_name.values()]
-    assert values == [1.25, 0.8, 0.9, 1.0, 0.75, 2.0, 2.0, 1.5, 0.75]
-    assert [target["met"] for target in by_name.values()] == [True, False, True, True, False, True, True, True, False]
+    assert values == [1.25, 0.8, 0.9, 1.0, 0.75, 2.0, 2.0, 1.5, 0.75, 2.0, 1.6]
+    assert [target["met"] for target in by_name.values()] == [True, False, True, True, False, True, True, True, False, False, True]
+
+
+def test_the_whole_command_times_what_it_has_compared(make_toy_data, tmp_path, capsys):
+    pytest.importorskip("onnxruntime", reason="needs recipes/requirements-benchmark.txt")
+    from recipes.benchmark.__main__ import main
+
+    make_toy_data(tmp_path / "SST-2", "SST-2")
+    flags = ["--sentences", "6", "--layers", "2", "--hidden", "64", "--rounds", "1"]
+    main(["--data", str(tmp_path / "SST-2"), "--out", str(tmp_path / "out"), *flags])
+    found = json.loads((tmp_path / "out" / "benchmark.json").read_text())
+    assert sorted({name[0] for name in found["median_seconds"]}) == list("abcdefg")
+    assert all(len(taken) == 1 and taken[0] > 0 for taken in found["seconds"].values())
+    assert capsys.readouterr().out == (tmp_path / "out" / "benchmark.md").read_text() + "\n"
+    assert (tmp_path / "out" / "benchmark.png").stat().st_size > 1000
 
 
 @pytest.mark.parametrize("flags, said", [

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 import fairseq_palbert.plugin  # noqa: F401  quietly, before fairseq
+from fairseq_palbert.engine_flags import device_of, fitting_window
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.evaluation.bootstrap import score_at
 from fairseq_palbert.evaluation.loading import load_model, load_split
@@ -20,8 +21,6 @@ from fairseq_palbert.exits.base import Decisions, Rule
 from fairseq_palbert.exits.registry import parse_rules
 from fairseq_palbert.glue.metrics import GlueMetrics
 from fairseq_palbert.inference.engine import Workload, decide
-from fairseq_palbert.inference.flags import device_of
-from fairseq_palbert.inference.window import Window
 from fairseq_palbert.modules.for_inference import DTYPES, INT8, for_inference
 from fairseq_palbert.modules.pondering import PonderingClassifier
 
@@ -61,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
     networks = in_every_dtype(model.network, options.dtypes or DTYPES, device)
     if options.compile:
         networks[COMPILED] = compiled(model.network.to(device))
-    workload = Workload(split.sentences, Window.fitting(model.network, device), device, split.ids)
+    workload = Workload(split.sentences, fitting_window(model.network, device), device, split.ids)
     for rule in rules:
         print(f"{model.task.glue_task.name}, {split.name}, {len(split.sentences)} examples, {rule.spec}, {torch.get_num_threads()} "
               f"threads, torch {torch.__version__}\n")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
+from ..engine_flags import add_engine_flags, check_sizes, device_of, window_of
 from ..exits.base import Rule
 from ..exits.registry import RULES, parse_rules
 from ..inference.engine import Workload, record
-from ..inference.flags import add_engine_flags, check_sizes, device_of, window_of
 from ..modules.for_inference import for_inference
 from .loading import Model, Split, load_model, load_split
 from .output import staged, write_json, write_json_lines, write_tsv

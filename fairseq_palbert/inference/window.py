@@ -7,8 +7,6 @@ from typing import Self
 
 import torch
 
-from ..modules.pondering import PonderingClassifier
-
 CPU_TOKENS, CPU_STEP_TOKENS = 16384, 1024  # more in flight are no faster; what a step works on stays near
 GPU_TOKENS, GPU_STEP_TOKENS = 131072, 16384
 PART_OF_MEMORY = 8  # of what is free, the engine takes one
@@ -24,16 +22,14 @@ class Window:
     step_tokens: int = CPU_STEP_TOKENS
 
     @classmethod
-    def fitting(cls, network: PonderingClassifier, device: torch.device) -> Self:
-        """What keeps the device busy; both sizes less by one factor where an eighth of its free memory does not hold them. The network
-        is there already.
+    def fitting(cls, hidden: int, ffn_hidden: int, dtype: torch.dtype, device: torch.device) -> Self:
+        """What keeps the device busy; both sizes less by one factor where an eighth of its free memory does not hold them.
 
         With C hidden units and F inside the feed-forward part, sentences in flight hold C values a token twice over, and
         those that go through a layer 4C + 2F more: on a CPU a base model takes 140 MB in float32.
         """
         tokens, step_tokens = (CPU_TOKENS, CPU_STEP_TOKENS) if device.type == "cpu" else (GPU_TOKENS, GPU_STEP_TOKENS)
-        shape, dtype = network.encoder.shape, network.encoder.embed_tokens.weight.dtype
-        values = tokens * 2 * shape.hidden + step_tokens * (4 * shape.hidden + 2 * shape.ffn_hidden)
+        values = tokens * 2 * hidden + step_tokens * (4 * hidden + 2 * ffn_hidden)
         share = min(1, free_memory(device) / PART_OF_MEMORY / (values * dtype.itemsize))
         return cls(max(1, int(tokens * share)), None, max(1, int(step_tokens * share)))
 

@@ -16,11 +16,11 @@ from typing import Any, BinaryIO
 
 from tqdm import tqdm
 
+from ..engine_flags import add_engine_flags, check_sizes, window_of
 from ..errors import UserError
 from ..exits.base import Rule
 from ..exits.registry import RULES, parse_rule
 from ..glue.tasks import GlueTask
-from ..inference.flags import add_engine_flags, check_sizes, window_of
 from .output import LINES, opened, tsv_line
 from .predictor import PalbertPredictor, Prediction
 from .rows import FORMATS, Columns, Row, chunks, read_rows

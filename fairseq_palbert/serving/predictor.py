@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..engine_flags import device_of, fitting_window
 from ..errors import UserError
 from ..exits.base import AllDepthsRule, Rule
 from ..exits.registry import parse_rule
 from ..glue.assembly import example, kept_lengths, mark_count
 from ..glue.tasks import GlueTask, glue_task
 from ..inference.engine import Workload, decide
-from ..inference.flags import device_of
 from ..inference.window import Window
 from ..modules.for_inference import DTYPES, for_inference
 from ..modules.pondering import PonderingClassifier
@@ -69,7 +69,7 @@ class PalbertPredictor:
         vocabulary = _vocabulary(folder, card, network.encoder.shape.vocabulary)
         network = for_inference(network, dtype, device)
         return cls(network, vocabulary, glue_task(card.glue_task), tuple(card.labels), card.max_positions, device,
-                   Window.fitting(network, device))
+                   fitting_window(network, device))
 
     def predict(self, examples: Sequence[Example], rule: str | Rule = "q_exit:0.5", batch: int | None = None,
                 first_id: int = 0) -> list[Prediction]:

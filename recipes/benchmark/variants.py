@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from fairseq_palbert.engine_flags import fitting_window
 from fairseq_palbert.exits.base import Decisions, ExitRule, Seen
 from fairseq_palbert.exits.fixed import Fixed
 from fairseq_palbert.inference.engine import Workload, decide
 from fairseq_palbert.inference.reference import decide_alone
-from fairseq_palbert.inference.window import Window
 from fairseq_palbert.modules.pondering import PonderingClassifier
 
 from .ours import PADDING
@@ -49,7 +49,7 @@ Variant = Callable[[], Decisions]
 
 
 def ours(network: PonderingClassifier, sentences: Sentences, rule: ExitRule, at_once: int | None) -> Decisions:
-    window = replace(Window.fitting(network, sentences.device), sentences=at_once)
+    window = replace(fitting_window(network, sentences.device), sentences=at_once)
     return decide(network, rule, Workload(sentences.tokens, window, sentences.device))
 
 

@@ -15,8 +15,6 @@ from fairseq_palbert.inference.window import (
     Window,
 )
 
-from .conftest import varied_network
-
 LENGTHS = [3, 9, 1, 9, 4]  # longest first: places 1, 3, 4, 0, 2
 
 
@@ -37,24 +35,18 @@ def test_as_many_as_fit(at_most, in_flight, expected):
     assert Waiting(LENGTHS).take(at_most, in_flight) == expected
 
 
-@pytest.fixture(scope="module")
-def network():
-    return varied_network()
-
-
 @pytest.mark.parametrize("free, share", [(2**40, 1), (None, 0.5), (1, 0)])
-def test_sizes_fit_the_memory_that_is_free(network, monkeypatch, free, share):
+def test_sizes_fit_the_memory_that_is_free(monkeypatch, free, share):
     """An eighth of it holds what the docstring counts, or half of that, or nothing: then one token at a time."""
-    shape = network.encoder.shape
-    needed = 4 * (CPU_TOKENS * 2 * shape.hidden + CPU_STEP_TOKENS * (4 * shape.hidden + 2 * shape.ffn_hidden))
+    needed = 4 * (CPU_TOKENS * 2 * 8 + CPU_STEP_TOKENS * (4 * 8 + 2 * 12))
     monkeypatch.setattr(window, "free_memory", lambda device: free or 8 * needed // 2)
-    fitting = Window.fitting(network, torch.device("cpu"))
+    fitting = Window.fitting(8, 12, torch.float32, torch.device("cpu"))
     assert fitting == Window(max(1, int(share * CPU_TOKENS)), None, max(1, int(share * CPU_STEP_TOKENS)))
 
 
-def test_a_gpu_takes_more_at_once(network, monkeypatch):
+def test_a_gpu_takes_more_at_once(monkeypatch):
     monkeypatch.setattr(window, "free_memory", lambda device: 2**40)
-    assert Window.fitting(network, torch.device("cuda")) == Window(GPU_TOKENS, None, GPU_STEP_TOKENS)
+    assert Window.fitting(8, 12, torch.float32, torch.device("cuda")) == Window(GPU_TOKENS, None, GPU_STEP_TOKENS)
 
 
 def test_free_memory_is_bytes_of_this_machine():

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import torch
 
-from ..errors import UserError
-from ..modules.for_inference import DTYPES
-from ..modules.pondering import PonderingClassifier
-from .window import Window
+from .errors import UserError
+from .inference.window import Window
+from .modules.for_inference import DTYPES
+from .modules.pondering import PonderingClassifier
 
 SIZES = {
     "batch_size": ("sentences", "sentences at a time (default: as many as fill the window)"),
@@ -47,4 +47,10 @@ def device_of(name: str) -> torch.device:
 def window_of(options: argparse.Namespace, network: PonderingClassifier, device: torch.device) -> Window:
     """As the flags set it; what they leave open fits the network, which is on the device, and its memory."""
     given = {field: size for name, (field, _) in SIZES.items() if (size := getattr(options, name)) is not None}
-    return replace(Window.fitting(network, device), **given)
+    return replace(fitting_window(network, device), **given)
+
+
+def fitting_window(network: PonderingClassifier, device: torch.device) -> Window:
+    """For a network that is on the device."""
+    shape = network.encoder.shape
+    return Window.fitting(shape.hidden, shape.ffn_hidden, network.encoder.embed_tokens.weight.dtype, device)

@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 ROWS = 1024  # of the input for which the layout is chosen; it serves any number well
 MULTIPLE = 16  # of rows, at most
+FEWEST = 5  # rows: fewer take longer, two half as long again
 
 
 class PrepackedLinear(nn.Module):
@@ -36,10 +37,10 @@ class PrepackedLinear(nn.Module):
 
 
 def filled_up(rows: int) -> int:
-    """The rows that are computed, an eighth more at most: oneDNN prepares a product for every new number of them, which takes
-    time and memory."""
+    """The rows that are computed, ``FEWEST`` or an eighth more at most: oneDNN prepares a product for every new number of
+    them, which takes time and memory."""
     multiple = min(MULTIPLE, max(1, 2 ** (rows.bit_length() - 4)))
-    return rows + -rows % multiple
+    return max(FEWEST, rows + -rows % multiple)
 
 
 def can_prepack(module: nn.Module) -> bool:

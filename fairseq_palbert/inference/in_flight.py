@@ -62,29 +62,29 @@ class InFlight:
         self.layers = self.layers + 1
         n = int(self.layers[0])  # of all, or any of them where steps are the same
         self.hidden = through_layer(network, n, self.hidden, self.batch, step_tokens)
-        pooled = network.pool(self.layers, self.hidden, self.batch)
+        pooled = network.pool(self.layers, self.hidden[None, self.batch.first])
         logits = network.classify(self.layers, pooled) if self.rule.reads_logits else None
         leaves = self._decide(pooled, logits)
         if not leaves.any():
             return None
-        outputs = network.classify(self.layers[leaves], pooled[leaves]) if logits is None else logits[leaves]
-        left = Left(self.places[leaves], at_least_float32(outputs), self.layers[leaves])
+        outputs = network.classify(self.layers[leaves], pooled[:, leaves]) if logits is None else logits[:, leaves]
+        left = Left(self.places[leaves], at_least_float32(outputs[0]), self.layers[leaves])
         self._keep(~leaves)
         return left
 
     def _decide(self, pooled: Tensor, logits: Tensor | None) -> Tensor:
-        """Who leaves: all that have reached layer N, and whom the rule lets go. Shape: [B, C], [B, K] -> bool [B]."""
+        """Who leaves: all that have reached layer N, and whom the rule lets go. Shape: [1, B, C], [1, B, K] -> bool [B]."""
         leaves = self.layers == self.network.depth
         asked = (~leaves).nonzero().squeeze(1)
         if not len(asked):
             return leaves
-        n, pooled = self.layers[asked], pooled[asked]
+        n = self.layers[asked]
         memory = None if self.memory is None else self.memory[asked]
-        halting_logits, error_logits, memory = read_heads(self.network, n, pooled[None], memory,
+        halting_logits, error_logits, memory = read_heads(self.network, n, pooled[:, asked], memory,
                                                           self.rule.reads_halting, self.rule.reads_errors)
         if memory is not None:
             self.memory[asked] = memory
-        seen = Seen(n, of_layer(halting_logits, 0), None if logits is None else logits[asked], of_layer(error_logits, 0))
+        seen = Seen(n, of_layer(halting_logits, 0), None if logits is None else logits[0, asked], of_layer(error_logits, 0))
         leaves[asked], self.state[asked] = self.rule.leaves(seen, self.state[asked])
         return leaves
 

@@ -46,25 +46,26 @@ def decide_few(network: PonderingNetwork, rule: ExitRule, sentences: list[Tensor
     hidden, memory, state = network.embed(batch), None, rule.start(example_ids)
     inside = torch.ones_like(example_ids, dtype=torch.bool)
     exit_layers = torch.full_like(example_ids, network.depth)
-    outputs = torch.zeros(len(sentences), network.outputs, dtype=hidden.dtype, device=hidden.device)
+    read = torch.zeros_like(hidden[batch.first])  # what the classifier is to read of each sentence
     for first in range(1, network.depth, at_a_time):
-        layers, pooled = range(first, min(first + at_a_time, network.depth)), []
+        layers, first_tokens = range(first, min(first + at_a_time, network.depth)), []
         for n in layers:
             hidden = network.step(n, hidden, batch)
-            pooled.append(network.pool(n, hidden, batch))
-        halting_logits, error_logits, memory = read_heads(network, first, torch.stack(pooled), memory, rule.reads_halting,
+            first_tokens.append(hidden[batch.first])
+        pooled = network.pool(first, torch.stack(first_tokens))
+        logits = network.classify(first, pooled) if rule.reads_logits else None
+        halting_logits, error_logits, memory = read_heads(network, first, pooled, memory, rule.reads_halting,
                                                           rule.reads_errors)
         for i, n in enumerate(layers):
-            logits = network.classify(n, pooled[i])
-            outputs = torch.where(inside[:, None], logits, outputs)
-            seen = Seen(torch.full_like(example_ids, n), of_layer(halting_logits, i), logits, of_layer(error_logits, i))
+            seen = Seen(torch.full_like(example_ids, n), of_layer(halting_logits, i), of_layer(logits, i), of_layer(error_logits, i))
             leaves, state = rule.leaves(seen, state)
-            exit_layers = torch.where(inside & leaves, n, exit_layers)
+            leaves = leaves & inside
+            read = torch.where(leaves[:, None], pooled[i], read)
+            exit_layers = torch.where(leaves, n, exit_layers)
             inside = inside & ~leaves
         if not inside.any():
             break
     else:
         hidden = network.step(network.depth, hidden, batch)
-        logits = network.classify(network.depth, network.pool(network.depth, hidden, batch))
-        outputs = torch.where(inside[:, None], logits, outputs)
-    return Decisions(at_least_float32(outputs), exit_layers)
+        read = torch.where(inside[:, None], network.pool(network.depth, hidden[None, batch.first])[0], read)
+    return Decisions(at_least_float32(network.classify(exit_layers, read[None])[0]), exit_layers)

@@ -15,6 +15,7 @@ class Batch(Protocol):
 
     tokens: Tensor
     lengths: list[int]
+    first: Tensor
 
     def keep(self, stays: Tensor) -> tuple[Tensor, Self]:
         """The rows of the sentences that stay, and the batch of these. Shape: bool [B] -> int64 [R']."""
@@ -47,11 +48,12 @@ class PonderingNetwork(Protocol):
     def step(self, n: int, hidden: Tensor, batch: Batch) -> Tensor:
         """Hidden states after layer n. [R, C] -> [R, C]."""
 
-    def pool(self, n: Layers, hidden: Tensor, batch: Batch) -> Tensor:
-        """What the heads read at layer n. [R, C] -> [B, C]."""
+    def pool(self, first: Layers, first_tokens: Tensor) -> Tensor:
+        """What the heads read of L layers from ``first`` on, by the hidden states of the sentences' first tokens.
+        [L, B, C] -> [L, B, C]."""
 
-    def classify(self, n: Layers, pooled: Tensor) -> Tensor:
-        """Logits, or the value of a regression. [B, C] -> [B, K]."""
+    def classify(self, first: Layers, pooled: Tensor) -> Tensor:
+        """Logits, or the value of a regression, of L layers from ``first`` on. [L, B, C] -> [L, B, K]."""
 
     def initial_memory(self, pooled: Tensor) -> Tensor:
         """The lambda module's memory before layer 1; of ``pooled`` the shape and kind alone count. [B, C] -> [B, ...]."""

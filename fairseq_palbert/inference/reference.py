@@ -16,19 +16,19 @@ def decide_alone(network: PonderingNetwork, rule: Rule, sentence: Tensor, exampl
     halting_logits, logits = [], []
     for n in range(1, network.depth + 1):
         hidden = network.step(n, hidden, batch)
-        pooled = network.pool(n, hidden, batch)
-        logits.append(network.classify(n, pooled))
+        pooled = network.pool(n, hidden[None, batch.first])
+        logits.append(network.classify(n, pooled)[0])
         if n == network.depth:
             break
         halting_logit = None
         if network.halts:
             memory = network.initial_memory(pooled) if memory is None else memory
-            halting_logit, memory = network.halt(n, pooled[None], memory)
+            halting_logit, memory = network.halt(n, pooled, memory)
             halting_logits.append(halting_logit[0])
         if isinstance(rule, AllDepthsRule):
             continue
         state = rule.start(torch.tensor([example_id])) if state is None else state
-        error_logit = network.expect_error(n, pooled[None])[0] if network.learns_exit else None
+        error_logit = network.expect_error(n, pooled)[0] if network.learns_exit else None
         leaves, state = rule.leaves(Seen(torch.tensor([n]), of_layer(halting_logit, 0), logits[-1], error_logit), state)
         if leaves.item():
             break

@@ -55,9 +55,9 @@ class PonderOutput:
 class PonderingClassifier(nn.Module):
     """z_n = tanh(W c_n + b) of the first token c_n after layer n; ŷ_n = classifier(z_n); l_n = lambda module(z_1..z_n).
 
-    ``forward`` gives all depths at once, for training. ``embed``, ``step``, ``pool``, ``classify``, ``halt`` and
-    ``expect_error`` give one depth at a time, for early exit; they run the same code on one layer, or, where ``n`` is a
-    tensor [B], on each sentence's own. Without a lambda module (``halts`` is false) there is no ``initial_memory`` and no
+    ``forward`` gives all depths at once, for training. ``embed`` and ``step`` give one depth at a time, for early exit, and
+    ``pool``, ``classify``, ``halt`` and ``expect_error`` read some of them: L layers from one on, or, where that is a
+    tensor [B] and L = 1, each sentence's own. Without a lambda module (``halts`` is false) there is no ``initial_memory`` and no
     ``halt``. ``shares_layers``: every step is the same function, so that sentences at different depths may share one.
     The learned-exit head is one for all depths: σ(w · z_n + b) is the error to be expected of ŷ_n.
     Sources: PALBERT (arXiv 2204.03276, section 3), BERxiT (EACL 2021, section 3.3).
@@ -112,13 +112,13 @@ class PonderingClassifier(nn.Module):
         for n in range(1, self.depth + 1):
             hidden = self.step(n, hidden, batch)
             first_tokens.append(hidden[batch.first])
-        pooled = torch.tanh(self.pooler(1, torch.stack(first_tokens)))
+        pooled = self.pool(1, torch.stack(first_tokens))
         halting_logits = None
         if self.halts:
             halting = pooled if halt_at_last else pooled[:-1]
             halting_logits, _ = self.halt(1, halting, self.initial_memory(pooled))
         error_logits = self.expect_error(1, pooled[:-1]) if self.learns_exit else None
-        return PonderOutput(self.classifier(1, pooled), halting_logits, error_logits)
+        return PonderOutput(self.classify(1, pooled), halting_logits, error_logits)
 
     def padded(self, tokens: Tensor) -> PaddedBatch:
         """Shape: token ids [B, T], filled up with the dictionary's padding."""
@@ -136,13 +136,13 @@ class PonderingClassifier(nn.Module):
         """Hidden states after layer n of 1..N. Shape: [R, C] -> [R, C]."""
         return self.encoder.step(n, hidden, batch)
 
-    def pool(self, n: Layers, hidden: Tensor, batch: Batch) -> Tensor:
-        """z_n. Shape: [R, C] -> [B, C]."""
-        return torch.tanh(self.pooler(n, hidden[batch.first][None]))[0]
+    def pool(self, first: Layers, first_tokens: Tensor) -> Tensor:
+        """z_n of L layers from ``first`` on, by c_n. Shape: [L, B, C] -> [L, B, C]."""
+        return torch.tanh(self.pooler(first, first_tokens))
 
-    def classify(self, n: Layers, pooled: Tensor) -> Tensor:
-        """ŷ_n. Shape: [B, C] -> [B, K]."""
-        return self.classifier(n, pooled[None])[0]
+    def classify(self, first: Layers, pooled: Tensor) -> Tensor:
+        """ŷ_n of L layers from ``first`` on. Shape: [L, B, C] -> [L, B, K]."""
+        return self.classifier(first, pooled)
 
     def halt(self, first: Layers, pooled: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """l_n of L layers from ``first`` on, and what to remember for the next. Shape: [L, B, C], [B, ...] -> [L, B],

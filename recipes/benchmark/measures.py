@@ -64,10 +64,10 @@ def operations(network: PonderingClassifier, sentences: Sentences, rule: ExitRul
 
 
 class TimedHeads:
-    """The network, with the seconds that its heads take."""
+    """The network, with the seconds that its heads take, and the layers, each time that they run, that they read."""
 
     def __init__(self, network: PonderingClassifier):
-        self.network, self.seconds, self.visits = network, 0.0, 0
+        self.network, self.seconds, self.layers = network, 0.0, 0
 
     def __getattr__(self, name):
         found = getattr(self.network, name)
@@ -78,17 +78,17 @@ class TimedHeads:
             start = time.perf_counter()
             result = found(*arguments)
             self.seconds += time.perf_counter() - start
-            self.visits += name == "pool"
+            self.layers += len(arguments[1]) if name == "pool" else 0
             return result
 
         return timed
 
 
 def heads_part(network: PonderingClassifier, sentences: Sentences, rule: ExitRule, at_once: int | None) -> tuple[float, float]:
-    """The heads' part of a run's seconds, and their seconds each time that a layer's heads run. On a CPU, where calls wait."""
+    """The heads' part of a run's seconds, and their seconds a layer that they read. On a CPU, where calls wait."""
     timed = TimedHeads(network)
     total = seconds_of(lambda: ours(timed, sentences, rule, at_once), sentences.device)
-    return timed.seconds / total, timed.seconds / timed.visits
+    return timed.seconds / total, timed.seconds / timed.layers
 
 
 @torch.inference_mode()

@@ -91,14 +91,14 @@ def _padded_batch(network, model, rule, places, tokens, attended, drops) -> list
     for n, layer in enumerate(model.encoder.encoder.layer, start=1):
         hidden = layer(hidden, attended.bool()[:, None, None, :])
         hidden = hidden if isinstance(hidden, Tensor) else hidden[0]
-        pooled = torch.tanh(network.pooler(n, hidden[None, :, 0]))[0]
+        pooled = network.pool(n, hidden[None, :, 0])
         leaves = torch.ones_like(inside)
         if n < network.depth:
             memory = network.initial_memory(pooled) if memory is None else memory
-            halting_logits, memory = network.halt(n, pooled[None], memory)
+            halting_logits, memory = network.halt(n, pooled, memory)
             leaves, state = rule.leaves(Seen(torch.full_like(places, n), halting_logits[0]), state)
         leaves = leaves & inside
-        found.append((places[leaves], network.classify(n, pooled[leaves]), torch.full_like(places[leaves], n)))
+        found.append((places[leaves], network.classify(n, pooled[:, leaves])[0], torch.full_like(places[leaves], n)))
         inside = inside & ~leaves
         if not inside.any():
             break

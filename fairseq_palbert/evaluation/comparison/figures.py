@@ -28,7 +28,7 @@ def exit_histograms(path: Path, task: Task, colours: dict[str, str]) -> None:
         if len(shares) > 1:
             panel.errorbar(layers, shares.mean(0), shares.std(0, ddof=1), fmt="none", ecolor="black", elinewidth=1, capsize=2)
         panel.axvline(mean_exit, color=GREY, linestyle="--")
-        panel.set_title(f"{run.method}, {run.main_rule.spec}: mean {mean_exit:.2f}")
+        panel.set(title=f"{run.method}, {run.main_rule.spec}: mean {mean_exit:.2f}", ylim=(0, 102))
 
 
 def posteriors(path: Path, task: Task, colours: dict[str, str]) -> None:

@@ -70,6 +70,16 @@ def test_a_broken_claim_is_one_line(raw, write_scores, tmp_path, scores, message
         by_degree.main([str(raw), str(write_scores(tmp_path / "scores", DEGREES, **scores))])
 
 
+@pytest.mark.parametrize("easier, broken", [
+    (2.003, []),  # two of 600 leave a layer later: the two degrees are alike to the model
+    (2.1, ["degree 2 leaves before degree 1, by more than 0.05 layers"]),
+])
+def test_degrees_may_be_alike(easier, broken):
+    exits = {1: easier, 2: 2.0, 3: 2.8}
+    degrees = {degree: by_degree.Summary(100, 1.0, mean_exit) for degree, mean_exit in exits.items()}
+    assert by_degree.broken_claims(degrees, by_degree.Summary(300, 1.0, 2.2), depth=6) == broken
+
+
 @pytest.mark.parametrize("change, flags, message", [
     (lambda scores: (scores / "predictions.tsv").unlink(), [], "predictions.tsv: No such file"),
     (lambda scores: None, ["--rule", "fixed:6"], "no rule 'fixed:6': score it with --exit fixed:6"),

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from fairseq_palbert.errors import UserError
 from fairseq_palbert.families import Family
 from fairseq_palbert.models.architectures import BARE
 from fairseq_palbert.models.palbert import ENCODER_FIELDS, PalbertConfig
+from fairseq_palbert.modules.pondering import POOLINGS
 from fairseq_palbert.tasks.same_tokenizer import fingerprint
 from fairseq_palbert.tokenization import Vocabulary
 from fairseq_palbert.tokenization.native import SPECIAL
@@ -35,12 +37,14 @@ REMEDY = "give its own by --vocab"
 DROPOUTS = ("dropout", "attention_dropout", "activation_dropout")
 
 
-def convert(source: str | Path, out: str | Path, vocab: str | Path | None = None, overwrite: bool = False) -> dict[str, Any]:
+def convert(source: str | Path, out: str | Path, vocab: str | Path | None = None, overwrite: bool = False,
+            pooling: str | None = None) -> dict[str, Any]:
     """Writes the folder ``out``, whole or not at all, and returns what its ``conversion.json`` says.
 
     ``source``: a Hugging Face folder or Hub id of RoBERTa, BERT or ALBERT, or fairseq's own RoBERTa: its archive, packed or
     unpacked, or a checkpoint. ``vocab``: the folder of its vocabulary, by default the source's own, and for fairseq's
-    RoBERTa, which brings none, $VOCAB_DIR. ``out`` gets ``model.pt``, for ``--finetune-from-model``, and ``dict.txt`` and
+    RoBERTa, which brings none, $VOCAB_DIR. ``pooling``: "first" or "mean", which training follows; by default what the
+    source says, as a folder of sentence-transformers does. ``out`` gets ``model.pt``, for ``--finetune-from-model``, and ``dict.txt`` and
     ``tokenizer.json``, for ``preprocess.glue --vocab``.
 
     Raises UserError, by the first that is wrong, for a source that cannot be read or represented exactly, and for a
@@ -48,7 +52,7 @@ def convert(source: str | Path, out: str | Path, vocab: str | Path | None = None
     """
     out = Path(out)
     check_replaceable(out, overwrite, CONVERSION_FILE)
-    with _opened(str(source), vocab) as (found, vocabulary), written_folder(out) as folder:
+    with _opened(str(source), vocab, pooling) as (found, vocabulary), written_folder(out) as folder:
         rows = len(found.weights[TOKENS])
         _check_vocabulary(found, vocabulary, rows)
         vocabulary.save(folder, rows)
@@ -63,18 +67,18 @@ def convert(source: str | Path, out: str | Path, vocab: str | Path | None = None
 
 
 @contextmanager
-def _opened(source: str, vocab: str | Path | None) -> Iterator[tuple[EncoderSource, Vocabulary]]:
+def _opened(source: str, vocab: str | Path | None, pooling: str | None) -> Iterator[tuple[EncoderSource, Vocabulary]]:
     """The encoder and the vocabulary, for the time of the block: tensors may still lie in a file that goes with it."""
     path = Path(source)
     if path.is_file() and path.name.endswith(ARCHIVES):
         with unpacked(path) as folder:
-            yield read_stock(folder / MODEL_FILE, source, (path,)), _stock_vocabulary(source, vocab)
+            yield replace(read_stock(folder / MODEL_FILE, source, (path,)), pooling=pooling), _stock_vocabulary(source, vocab)
     elif path.is_file() or (path / MODEL_FILE).is_file() and not (path / CONFIG_FILE).is_file():
         checkpoint = path if path.is_file() else path / MODEL_FILE
-        yield read_stock(checkpoint, source, (checkpoint,)), _stock_vocabulary(source, vocab)
+        yield replace(read_stock(checkpoint, source, (checkpoint,)), pooling=pooling), _stock_vocabulary(source, vocab)
     else:
         folder = path if path.is_dir() else fetch(source)
-        yield read_hugging_face(folder, source), Vocabulary(vocab or folder)
+        yield read_hugging_face(folder, source, pooling), Vocabulary(vocab or folder)
 
 
 def _stock_vocabulary(source: str, vocab: str | Path | None) -> Vocabulary:
@@ -116,12 +120,16 @@ def _checkpoint(found: EncoderSource, weights: Mapping[str, Tensor], vocabulary:
     return {
         # copied, since torch would save the whole of the memory that a tensor is a part of
         "model": {name: tensor.clone() for name, tensor in weights.items()},
-        "cfg": {"model": {"_name": f"palbert_{found.family.name}", **found.settings}, "task": {"_name": "glue"}},
+        "cfg": {"model": {"_name": f"palbert_{found.family.name}", **found.settings, **_pooling(found)}, "task": {"_name": "glue"}},
         "task_state": {"tokenizer": vocabulary.record, "dictionary": fingerprint(dictionary)},
         "args": None,
         "optimizer_history": [{"criterion_name": "", "optimizer_name": "", "lr_scheduler_state": {}, "num_updates": 0}],
         "extra_state": {},
     }
+
+
+def _pooling(found: EncoderSource) -> dict[str, str]:
+    return {} if found.pooling is None else {"pooling": found.pooling}
 
 
 def _account(source: str, found: EncoderSource, vocabulary: Vocabulary) -> dict[str, Any]:
@@ -131,7 +139,7 @@ def _account(source: str, found: EncoderSource, vocabulary: Vocabulary) -> dict[
         "sha256": {path.name: file_sha256(path) for path in found.files},
         "family": found.family.name,
         "arch": arch,
-        "flags": flags,
+        "flags": [*flags, *(word for name, value in _pooling(found).items() for word in (f"--{name}", value))],
         "tokenizer": vocabulary.record,
         "tensors": {"used": found.used, "dropped": found.dropped, "initialised": found.initialised},
     }
@@ -179,6 +187,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--vocab", type=Path, metavar="DIR",
                         help="folder of the vocabulary (default: SOURCE's own, beside a checkpoint of this plugin, and for "
                              "fairseq's RoBERTa $VOCAB_DIR)")
+    parser.add_argument("--pooling", choices=POOLINGS,
+                        help="what the heads are to read of a sentence: its first token, or the mean over its tokens (default: "
+                             "what a folder of sentence-transformers says, else left to training)")
     parser.add_argument("--to", choices=["fairseq", "hugging-face", "safetensors"], default="fairseq",
                         help="fairseq: to start training from (the default); hugging-face: encoder and pooler, for "
                              "transformers; safetensors: the whole early-exit model, for recipes/evaluate.sh")
@@ -190,7 +201,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = _parser().parse_args(arguments)
     try:
         if args.to == "fairseq":
-            _print(args.out, convert(args.source, args.out, args.vocab, args.overwrite))
+            _print(args.out, convert(args.source, args.out, args.vocab, args.overwrite, args.pooling))
         else:
             checkpoint = Path(args.source)
             export = {"hugging-face": export_checkpoint.export_hugging_face, "safetensors": export_checkpoint.export_model}

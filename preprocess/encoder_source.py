@@ -28,6 +28,7 @@ class EncoderSource:
     ``name``: for messages. ``files``: what was read. ``settings``: every field of ``models.palbert.ENCODER_FIELDS``.
     ``used``, ``dropped``: all tensors of the files, by their names there. ``native_rows``: whether the rows of the token
     embedding go by native ids of the vocabulary, or by the dictionary of fairseq, in ``dictionary`` where it is at hand.
+    ``pooling``: of ``modules.pondering.POOLINGS``, None where the source does not say what its authors pooled.
     """
 
     name: str
@@ -39,6 +40,7 @@ class EncoderSource:
     dropped: list[str]
     native_rows: bool
     dictionary: Path | None = None
+    pooling: str | None = None
 
     @property
     def initialised(self) -> list[str]:

@@ -23,6 +23,7 @@ from fairseq_palbert.glue.tasks import glue_task, label_order
 from fairseq_palbert.models.palbert import ENCODER_FIELDS
 from fairseq_palbert.models.starting_weights import ENCODER, NETWORK, has_classifier
 from fairseq_palbert.models.stock_checkpoint import model_settings, read_checkpoint
+from fairseq_palbert.models.training_start import pooling_of
 from fairseq_palbert.modules.saved import ModelCard, write_model
 from fairseq_palbert.tasks.same_tokenizer import fingerprint
 from fairseq_palbert.tokenization import Vocabulary
@@ -30,7 +31,7 @@ from fairseq_palbert.tokenization.identity import in_words
 
 from .encoder_source import POOLER, SEGMENTS, TOKENS, shape_of
 from .folder import check_replaceable, written_folder
-from .hugging_face_folder import check_expressible, write_encoder, write_tokenizer
+from .hugging_face_folder import check_expressible, write_encoder, write_model_card, write_tokenizer
 from .transfer import file_sha256
 
 EXPORT_FILE = "export.json"
@@ -101,7 +102,9 @@ def export_hugging_face(checkpoint: Path, vocab: Path, out: Path, overwrite: boo
         check_expressible(str(checkpoint), family, shape, vocabulary)
         theirs = write_encoder(folder, family, shape, weights, vocabulary)
         write_tokenizer(folder, vocabulary, shape)
-        remarks = _remarks(family, weights, last)
+        pooling = pooling_of(state)
+        remarks = _remarks(family, weights, last, pooling)
+        write_model_card(folder, remarks, pooling, shape.hidden)
         account = _write_account(folder, checkpoint, theirs, left_out, remarks)
     print(account)
 
@@ -151,7 +154,7 @@ def _write_vocabulary(checkpoint: Path, state: dict[str, Any], vocab: Path, fold
     return Vocabulary(folder), dictionary
 
 
-def _remarks(family: Family, weights: dict[str, Tensor], last_pooler: int | None) -> list[str]:
+def _remarks(family: Family, weights: dict[str, Tensor], last_pooler: int | None, pooling: str | None) -> list[str]:
     """What a user of the Hugging Face folder has to know beside the names."""
     remarks = []
     if SEGMENTS not in weights:
@@ -161,6 +164,9 @@ def _remarks(family: Family, weights: dict[str, Tensor], last_pooler: int | None
     elif last_pooler > 0:
         remarks.append(f"of the {last_pooler + 1} poolers, one a layer, the last layer's is written: theirs reads the last "
                        "layer")
+    if pooling == "mean":
+        remarks.append("pool by the mean over a sentence's tokens, special ones included and padding not: pooler_output of "
+                       "AutoModel reads the first token instead, on which this model was not trained")
     return remarks
 
 

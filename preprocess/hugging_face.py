@@ -56,19 +56,23 @@ DEFAULTS = {
 # settings that change what the encoder computes, and the one value of each that ours computes
 FIXED = {"is_decoder": False, "add_cross_attention": False, "position_embedding_type": "absolute", "pruned_heads": {},
          "quantization_config": None}
+POOLING_FILE = "1_Pooling/config.json"  # of sentence-transformers
+POOLING_MODE = "pooling_mode_"
+POOLING_MODES = {"cls_token": "first", "mean_tokens": "mean"}  # ours by theirs
 BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # numbers from 0, and zeros: no weights
 PARTS = ("embeddings.", "encoder.", "pooler.")
 OLD_LEAVES = {"gamma": "weight", "beta": "bias"}  # of LayerNorm in early checkpoints
 
 
-def read_hugging_face(folder: Path, name: str) -> EncoderSource:
+def read_hugging_face(folder: Path, name: str, pooling: str | None = None) -> EncoderSource:
     """The encoder in ``folder``, which messages call ``name``; whatever head stands on it is dropped.
 
-    Raises UserError, by the first that is wrong: a file that is missing or damaged, a setting that this plugin cannot
+    ``pooling`` overrules the folder's own, which sentence-transformers writes. Raises UserError, by the first that is wrong: a file that is missing or damaged, a setting that this plugin cannot
     represent exactly, a tensor that is missing, one too many, or of another shape than config.json says.
     """
     config = _read_json(folder / CONFIG_FILE)
     family = _family(folder / CONFIG_FILE, config)
+    pooling = pooling or _pooling(folder / POOLING_FILE)
     settings, vocabulary = settings_of(folder / CONFIG_FILE, config, family)
     tensors, files = read_weights(folder)
     theirs, dropped = _encoder_tensors(tensors, family)
@@ -79,7 +83,18 @@ def read_hugging_face(folder: Path, name: str) -> EncoderSource:
         dropped += [original for original in tensors if original.endswith("token_type_embeddings.weight")]
     return EncoderSource(name, (folder / CONFIG_FILE, *files), family, settings, weights,
                          used=[original for original in tensors if original not in dropped], dropped=dropped,
-                         native_rows=True)
+                         native_rows=True, pooling=pooling)
+
+
+def _pooling(path: Path) -> str | None:
+    """None where the folder is not of sentence-transformers. Raises UserError for a pooling that this plugin does not have."""
+    if not path.is_file():
+        return None
+    modes = [mode.removeprefix(POOLING_MODE) for mode, on in _read_json(path).items() if mode.startswith(POOLING_MODE) and on]
+    if len(modes) != 1 or modes[0] not in POOLING_MODES:
+        raise UserError(f"{path}: pools by {' and '.join(modes) or 'nothing known'}, and this plugin by "
+                        f"{' or '.join(POOLING_MODES)}: choose with --pooling")
+    return POOLING_MODES[modes[0]]
 
 
 def _family(path: Path, config: Mapping[str, Any]) -> Family:

@@ -1,7 +1,7 @@
 """Our encoder as a folder of Hugging Face: ``config.json``, tensors in their order of the vocabulary, tokenizer files."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from fairseq_palbert.modules.encoder import EncoderShape
 from fairseq_palbert.tokenization import Vocabulary
 
 from .encoder_source import POOLER, TOKENS
-from .hugging_face import ACTIVATIONS, CONFIG_FILE, WEIGHT_FILES, their_modules
+from .hugging_face import ACTIVATIONS, CONFIG_FILE, POOLING_FILE, POOLING_MODE, POOLING_MODES, WEIGHT_FILES, their_modules
 
 
 def check_expressible(name: str, family: Family, shape: EncoderShape, vocabulary: Vocabulary) -> None:
@@ -74,6 +74,27 @@ def write_tokenizer(folder: Path, vocabulary: Vocabulary, shape: EncoderShape) -
         "unk_token": unknown, "mask_token": mask,
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+
+
+MODEL_CARD = """# Encoder and pooler of an early-exit model of fairseq_palbert
+
+```python
+from transformers import AutoModel, AutoTokenizer
+
+encoder, tokenizer = AutoModel.from_pretrained("."), AutoTokenizer.from_pretrained(".")
+```
+
+{remarks}"""
+
+
+def write_model_card(folder: Path, remarks: Iterable[str], pooling: str | None, hidden: int) -> None:
+    """Writes ``README.md``, and what sentence-transformers and this plugin read the pooling from, where it is known."""
+    text = MODEL_CARD.format(remarks="".join(f"- {remark}.\n" for remark in remarks))
+    (folder / "README.md").write_text(text.rstrip() + "\n")
+    if pooling is not None:
+        modes = {POOLING_MODE + theirs: ours == pooling for theirs, ours in POOLING_MODES.items()}
+        (folder / POOLING_FILE).parent.mkdir()
+        (folder / POOLING_FILE).write_text(json.dumps({"word_embedding_dimension": hidden, **modes}, indent=2) + "\n")
 
 
 def _tensors(family: Family, shape: EncoderShape, weights: Mapping[str, Tensor], native_ids: Tensor) -> dict[str, Tensor]:

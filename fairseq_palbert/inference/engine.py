@@ -98,7 +98,7 @@ def _record_window(network: PonderingNetwork, sentences: list[Tensor], step_toke
     halting_logits, logits, error_logits = [], [], []
     for n in range(1, network.depth + 1):
         hidden = through_layer(network, n, hidden, batch, step_tokens)
-        pooled = network.pool(n, hidden[None, batch.first])
+        pooled = network.pool(n, network.summarize(hidden, batch)[None])
         logits.append(network.classify(n, pooled))
         if n < network.depth:
             halting_logit, error_logit, memory = read_heads(network, n, pooled, memory, network.halts, network.learns_exit)

@@ -62,7 +62,7 @@ class InFlight:
         self.layers = self.layers + 1
         n = int(self.layers[0])  # of all, or any of them where steps are the same
         self.hidden = through_layer(network, n, self.hidden, self.batch, step_tokens)
-        pooled = network.pool(self.layers, self.hidden[None, self.batch.first])
+        pooled = network.pool(self.layers, network.summarize(self.hidden, self.batch)[None])
         logits = network.classify(self.layers, pooled) if self.rule.reads_logits else None
         leaves = self._decide(pooled, logits)
         if not leaves.any():

@@ -48,11 +48,11 @@ def decide_few(network: PonderingNetwork, rule: ExitRule, sentences: list[Tensor
     exit_layers = torch.full_like(example_ids, network.depth)
     read = torch.zeros_like(hidden[batch.first])  # what the classifier is to read of each sentence
     for first in range(1, network.depth, at_a_time):
-        layers, first_tokens = range(first, min(first + at_a_time, network.depth)), []
+        layers, summaries = range(first, min(first + at_a_time, network.depth)), []
         for n in layers:
             hidden = network.step(n, hidden, batch)
-            first_tokens.append(hidden[batch.first])
-        pooled = network.pool(first, torch.stack(first_tokens))
+            summaries.append(network.summarize(hidden, batch))
+        pooled = network.pool(first, torch.stack(summaries))
         logits = network.classify(first, pooled) if rule.reads_logits else None
         halting_logits, error_logits, memory = read_heads(network, first, pooled, memory, rule.reads_halting,
                                                           rule.reads_errors)
@@ -67,5 +67,5 @@ def decide_few(network: PonderingNetwork, rule: ExitRule, sentences: list[Tensor
             break
     else:
         hidden = network.step(network.depth, hidden, batch)
-        read = torch.where(inside[:, None], network.pool(network.depth, hidden[None, batch.first])[0], read)
+        read = torch.where(inside[:, None], network.pool(network.depth, network.summarize(hidden, batch)[None])[0], read)
     return Decisions(at_least_float32(network.classify(exit_layers, read[None])[0]), exit_layers)

@@ -48,9 +48,11 @@ class PonderingNetwork(Protocol):
     def step(self, n: int, hidden: Tensor, batch: Batch) -> Tensor:
         """Hidden states after layer n. [R, C] -> [R, C]."""
 
-    def pool(self, first: Layers, first_tokens: Tensor) -> Tensor:
-        """What the heads read of L layers from ``first`` on, by the hidden states of the sentences' first tokens.
-        [L, B, C] -> [L, B, C]."""
+    def summarize(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """One vector a sentence, by its hidden states after a layer. [R, C] -> [B, C]."""
+
+    def pool(self, first: Layers, summaries: Tensor) -> Tensor:
+        """What the heads read of L layers from ``first`` on, by what ``summarize`` made of each. [L, B, C] -> [L, B, C]."""
 
     def classify(self, first: Layers, pooled: Tensor) -> Tensor:
         """Logits, or the value of a regression, of L layers from ``first`` on. [L, B, C] -> [L, B, K]."""

@@ -16,7 +16,7 @@ def decide_alone(network: PonderingNetwork, rule: Rule, sentence: Tensor, exampl
     halting_logits, logits = [], []
     for n in range(1, network.depth + 1):
         hidden = network.step(n, hidden, batch)
-        pooled = network.pool(n, hidden[None, batch.first])
+        pooled = network.pool(n, network.summarize(hidden, batch)[None])
         logits.append(network.classify(n, pooled)[0])
         if n == network.depth:
             break

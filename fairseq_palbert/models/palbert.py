@@ -12,12 +12,12 @@ from ..errors import UserError
 from ..families import FAMILIES, Family
 from ..modules.encoder import Encoder, EncoderShape
 from ..modules.lambda_module import LAMBDA_INPUTS, LAMBDA_MODULES, NO_LAMBDA
-from ..modules.pondering import HeadsShape, PonderingClassifier, PonderOutput
+from ..modules.pondering import POOLINGS, HeadsShape, PonderingClassifier, PonderOutput
 from ..modules.transformer import ACTIVATIONS
 from ..optim.parts import tag_parameters
 from .starting_weights import StartingPoint
 from .stock_checkpoint import allow_namespace, forbid_namespace
-from .training_start import StartConfig, check_device, starting_point
+from .training_start import StartConfig, check_device, starting_point, starting_pooling
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,10 @@ class PalbertConfig(StartConfig):
     dropout: Optional[float] = _preset("dropout after embeddings, attention and feed-forward part")
     attention_dropout: Optional[float] = _preset("dropout of attention weights")
     activation_dropout: float = _flag(0.0, "dropout after the activation")
+    pooling: Optional[str] = _flag(
+        None, f"what the heads read of a sentence, its first token or the mean over its tokens: {', '.join(POOLINGS)} (default: "
+              f"that of the checkpoint that training starts from, else {POOLINGS[0]})"
+    )
     per_layer_pooler: bool = _flag(False, "one pooler a layer instead of one for all")
     per_layer_classifier: bool = _flag(False, "one classifier a layer instead of one for all")
     per_layer_lambda: bool = _flag(
@@ -77,6 +81,8 @@ class PalbertConfig(StartConfig):
         False, "train neither the encoder nor the last layer's pooler and classifier, but the exits before them"
     )
 
+
+BEFORE = {"pooling": POOLINGS[0]}  # of models that were trained before there was a choice, where it is not the default
 
 # the shape's name of each setting that fixes the encoder
 ENCODER_FIELDS = {
@@ -125,6 +131,12 @@ class PalbertModel(BaseFairseqModel):
             for module in (encoder, network.pooler.copies[-1], network.classifier.copies[-1]):
                 module.requires_grad_(False)
         return cls(cfg, network)
+
+    @staticmethod
+    def follow_checkpoint(cfg: PalbertConfig) -> None:
+        """Fills in, in place, what the flags leave to the checkpoint that training starts from."""
+        if cfg.pooling is None:
+            cfg.pooling = starting_pooling(cfg) or POOLINGS[0]
 
     def forward(self, src_tokens: Tensor, src_lengths: Tensor | None = None, halt_at_last: bool = False,
                 noise: Tensor | None = None) -> PonderOutput:
@@ -179,16 +191,16 @@ def encoder_shape(cfg: PalbertConfig, family: Family, dictionary) -> EncoderShap
 
 
 def _fill_in_later_settings(cfg: PalbertConfig) -> None:
-    """A checkpoint of an earlier version lacks the settings that have come since: they get their defaults."""
+    """A checkpoint of an earlier version lacks the settings that have come since: they get what it was trained with."""
     if isinstance(cfg, DictConfig):
         with open_dict(cfg):
             for item in fields(PalbertConfig):
                 if item.name not in cfg.keys():  # "in cfg" would resolve what is borrowed
-                    cfg[item.name] = item.default
+                    cfg[item.name] = BEFORE.get(item.name, item.default)
 
 
 def _check_config(cfg: PalbertConfig) -> None:
-    choices = {"activation_fn": ACTIVATIONS, "lambda_module": LAMBDA_MODULES, "lambda_input": LAMBDA_INPUTS}
+    choices = {"activation_fn": ACTIVATIONS, "pooling": POOLINGS, "lambda_module": LAMBDA_MODULES, "lambda_input": LAMBDA_INPUTS}
     for name, allowed in choices.items():
         if getattr(cfg, name) not in allowed:
             raise UserError(f"{_as_flag(name)} {getattr(cfg, name)}: choose from {', '.join(allowed)}")

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..families import Family, family_of
+from ..modules.pondering import POOLINGS
 from .starting_weights import TRANSFERABLE_HEADS, StartingPoint, has_classifier
 from .stock_checkpoint import is_stock, model_settings, read_checkpoint
 
@@ -106,6 +107,28 @@ def starting_point(cfg: StartConfig, family: Family, task, fresh: dict[str, Tens
     return point
 
 
+def starting_pooling(cfg: StartConfig) -> str | None:
+    """The pooling of the checkpoint that fairseq will start from; None where there is none, or it does not say.
+
+    A file that cannot be read is left to ``starting_point``, which refuses it.
+    """
+    _, path = _starting_file(cfg)
+    if not PathManager.isfile(path):
+        return None
+    try:
+        return pooling_of(read_checkpoint(path))
+    except ValueError:
+        return None
+
+
+def pooling_of(state: dict[str, Any]) -> str | None:
+    """What the heads of a checkpoint's model read, or its authors pooled; None for an encoder that does not say.
+
+    A model with heads that says nothing was trained before there was a choice.
+    """
+    return model_settings(state).get("pooling") or (POOLINGS[0] if has_classifier(state["model"]) else None)
+
+
 def _starting_file(cfg: StartConfig) -> tuple[str, str]:
     """The flag that decides and its file, as fairseq chooses; no flag for the run's own last checkpoint."""
     last = os.path.join(cfg.save_dir, LAST_CHECKPOINT)
@@ -137,6 +160,8 @@ def _point(flag: str, name: str, state: dict[str, Any], cfg: StartConfig) -> Sta
             flags = " ".join("--" + reset.replace("_", "-") for reset in RESETS)
             raise UserError(f"{name} is an encoder without a classifier: add {flags}, or use {FINETUNE}")
         flag = FINETUNE
+    if has_classifier(weights) and not cfg.fresh_heads:
+        _check_settings(name, {"pooling": pooling_of(state)}, cfg, ["pooling"])
     if flag != FINETUNE:
         _check_settings(name, settings, cfg, LAMBDA_SETTINGS)
         if not cfg.reset_optimizer:  # its state is kept in another form for each precision

@@ -25,6 +25,9 @@ class Batch(Protocol):
     def attend(self, projected: Tensor, heads: int, dropout: float = 0.0) -> Tensor:
         """Self-attention of queries, keys and values side by side. Shape: [R, 3C] -> [R, C]."""
 
+    def mean(self, hidden: Tensor) -> Tensor:
+        """The mean over each sentence's own tokens, special ones included, padding not. Shape: [R, C] -> [B, C]."""
+
 
 class PaddedBatch:
     """Rows of token ids filled up to the longest, as training has them. Shape: [B, T].
@@ -57,6 +60,13 @@ class PaddedBatch:
 
     def attend(self, projected: Tensor, heads: int, dropout: float = 0.0) -> Tensor:
         return self.take_out(_attend(self.put_back(projected), heads, self.attended, dropout))
+
+    def mean(self, hidden: Tensor) -> Tensor:
+        if self.rows is not None or self.attended is None:
+            return _mean(hidden, self.first)
+        real = self.attended[:, 0, 0, :, None]
+        total = torch.where(real, self.put_back(hidden), 0).sum(1, dtype=torch.float32)
+        return (total / real.sum(1)).to(hidden.dtype)
 
 
 class PackedBatch:
@@ -115,6 +125,9 @@ class PackedBatch:
             return self._attend_by_kernel(projected, heads)
         return self._attend_padded(projected, heads, dropout)
 
+    def mean(self, hidden: Tensor) -> Tensor:
+        return _mean(hidden, self.first)
+
     def _attend_by_length(self, projected: Tensor, heads: int, dropout: float) -> Tensor:
         parts, row = [], 0
         for length, neighbours in groupby(self.lengths):
@@ -138,6 +151,12 @@ class PackedBatch:
         query, key, value = projected.unflatten(-1, (3, heads, -1)).unbind(1)  # each [R, H, C / H]
         longest = max(self.lengths)
         return varlen_attn(query, key, value, ends, ends, longest, longest).flatten(1)
+
+
+def _mean(hidden: Tensor, first: Tensor) -> Tensor:
+    """The mean of rows ``first[i]`` up to ``first[i + 1]``, added up in float32. Shape: [R, C], [B] -> [B, C]."""
+    rows = torch.arange(len(hidden), device=hidden.device)
+    return F.embedding_bag(rows, hidden.float(), first, mode="mean").to(hidden.dtype)
 
 
 def _attend(projected: Tensor, heads: int, attended: Tensor | None, dropout: float) -> Tensor:

@@ -14,15 +14,19 @@ from .depthwise import DepthWise, Layers
 from .initialise import initialise
 from .lambda_module import NO_LAMBDA, LinearLambda, MlpLambda, RnnLambda
 
+POOLINGS = ("first", "mean")
+
 
 @dataclass(frozen=True)
 class HeadsShape:
     """Everything that fixes the heads' tensors and arithmetic. The defaults are PALBERT's (arXiv 2204.03276).
 
+    ``pooling``: what the heads read of a sentence's hidden states, that of its first token or the mean over its tokens.
     ``lambda_module="none"`` leaves the lambda module out, and with it whatever the other fields say of it.
     """
 
     outputs: int
+    pooling: str = "first"
     per_layer_pooler: bool = False
     per_layer_classifier: bool = False
     per_layer_lambda: bool = False
@@ -53,14 +57,16 @@ class PonderOutput:
 
 
 class PonderingClassifier(nn.Module):
-    """z_n = tanh(W c_n + b) of the first token c_n after layer n; ŷ_n = classifier(z_n); l_n = lambda module(z_1..z_n).
+    """z_n = tanh(W c_n + b); ŷ_n = classifier(z_n); l_n = lambda module(z_1..z_n). c_n is the hidden state of the first token
+    after layer n, or with ``pooling`` "mean" the mean over the sentence's tokens, special ones included.
 
-    ``forward`` gives all depths at once, for training. ``embed`` and ``step`` give one depth at a time, for early exit, and
-    ``pool``, ``classify``, ``halt`` and ``expect_error`` read some of them: L layers from one on, or, where that is a
+    ``forward`` gives all depths at once, for training. ``embed`` and ``step`` give one depth at a time, for early exit,
+    ``summarize`` gives c_n, and ``pool``, ``classify``, ``halt`` and ``expect_error`` read some of them: L layers from one on, or, where that is a
     tensor [B] and L = 1, each sentence's own. Without a lambda module (``halts`` is false) there is no ``initial_memory`` and no
     ``halt``. ``shares_layers``: every step is the same function, so that sentences at different depths may share one.
     The learned-exit head is one for all depths: σ(w · z_n + b) is the error to be expected of ŷ_n.
-    Sources: PALBERT (arXiv 2204.03276, section 3), BERxiT (EACL 2021, section 3.3).
+    Sources: PALBERT (arXiv 2204.03276, section 3), BERxiT (EACL 2021, section 3.3); mean pooling as in Sentence-BERT
+    (arXiv 1908.10084, section 3).
     """
 
     def __init__(self, encoder: nn.Module, heads: HeadsShape):
@@ -108,11 +114,11 @@ class PonderingClassifier(nn.Module):
         ``PonderOutput``."""
         batch = self.padded(tokens)
         hidden = self.encoder.embed(batch, None if noise is None else batch.take_out(noise))
-        first_tokens = []
+        summaries = []
         for n in range(1, self.depth + 1):
             hidden = self.step(n, hidden, batch)
-            first_tokens.append(hidden[batch.first])
-        pooled = self.pool(1, torch.stack(first_tokens))
+            summaries.append(self.summarize(hidden, batch))
+        pooled = self.pool(1, torch.stack(summaries))
         halting_logits = None
         if self.halts:
             halting = pooled if halt_at_last else pooled[:-1]
@@ -136,9 +142,13 @@ class PonderingClassifier(nn.Module):
         """Hidden states after layer n of 1..N. Shape: [R, C] -> [R, C]."""
         return self.encoder.step(n, hidden, batch)
 
-    def pool(self, first: Layers, first_tokens: Tensor) -> Tensor:
+    def summarize(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """c_n, by the hidden states after layer n. Shape: [R, C] -> [B, C]."""
+        return batch.mean(hidden) if self.heads_shape.pooling == "mean" else hidden[batch.first]
+
+    def pool(self, first: Layers, summaries: Tensor) -> Tensor:
         """z_n of L layers from ``first`` on, by c_n. Shape: [L, B, C] -> [L, B, C]."""
-        return torch.tanh(self.pooler(first, first_tokens))
+        return torch.tanh(self.pooler(first, summaries))
 
     def classify(self, first: Layers, pooled: Tensor) -> Tensor:
         """ŷ_n of L layers from ``first`` on. Shape: [L, B, C] -> [L, B, K]."""

@@ -13,10 +13,12 @@ from torch import Tensor
 
 from ..errors import UserError
 from .encoder import Encoder, EncoderShape
-from .pondering import HeadsShape, PonderingClassifier
+from .pondering import POOLINGS, HeadsShape, PonderingClassifier
 
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
-FORMAT, FORMAT_VERSION = "fairseq_palbert", 2
+FORMAT, FORMAT_VERSION = "fairseq_palbert", 3
+# what earlier versions of the format lack, by part of config.json, and what it was for all of their models
+BEFORE = {2: {"encoder": {}, "heads": {"pooling": "first"}}}
 REMEDY = "export the checkpoint again with python -m preprocess.convert_checkpoint --to safetensors"
 Fields = TypeVar("Fields")
 
@@ -83,9 +85,12 @@ def _read_config(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or config.pop("format", None) != FORMAT:
         raise UserError(f"{path}: not of an exported model of fairseq_palbert (it has no \"format\": \"{FORMAT}\"); {REMEDY}")
     version = config.pop("format_version", None)
-    if version != FORMAT_VERSION:
+    if version not in (*BEFORE, FORMAT_VERSION):
         raise UserError(f"{path}: format version {version}, and this code reads version {FORMAT_VERSION}: use the "
                         f"fairseq_palbert that wrote it, or {REMEDY}")
+    for part, values in BEFORE.get(version, {}).items():
+        if isinstance(config.get(part), dict):
+            config[part] = values | config[part]
     return config
 
 
@@ -108,6 +113,8 @@ def _check_agreement(path: Path, card: ModelCard, encoder: EncoderShape, heads: 
     """What the parts of config.json say of each other."""
     if card.max_positions > encoder.max_positions:
         raise UserError(f"{path}: max_positions {card.max_positions} is more than the encoder has, {encoder.max_positions}")
+    if heads.pooling not in POOLINGS:
+        raise UserError(f"{path}: heads.pooling is {heads.pooling!r}: it is one of {', '.join(POOLINGS)}; {REMEDY}")
     if heads.outputs != (len(card.labels) or 1):
         raise UserError(f"{path}: heads.outputs {heads.outputs} does not fit the labels {card.labels}")
     if card.prior is not None and len(card.prior) != encoder.layers:

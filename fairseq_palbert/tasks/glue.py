@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from fairseq import metrics
 from fairseq.dataclass import FairseqDataclass
+from fairseq.models import ARCH_MODEL_REGISTRY
 from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II, MISSING
 
@@ -19,7 +20,8 @@ from .dataset import GlueDataset
 from .same_tokenizer import check_same_tokenizer, tokenizer_state
 
 logger = logging.getLogger(__name__)
-HOLDOUT = "holdout"
+HOLDOUT, GATE, CALIBRATION = "holdout", "gate", "calibration"
+CALIBRATION_FRACTION = 0.25  # of the holdout; the rest of it is the gate's
 SHUFFLE_SEED = 0  # not --seed, so that runs of several seeds train and are selected on the same examples
 
 
@@ -39,7 +41,8 @@ class GlueConfig(FairseqDataclass):
     )
     holdout_fraction: float = field(
         default=0.0,
-        metadata={"help": "part of train that becomes the split 'holdout' instead, to select on (--valid-subset holdout)"},
+        metadata={"help": "part of train that becomes the split 'holdout' instead, to select on (--valid-subset holdout); three "
+                          "quarters of it are the split 'gate', the last the split 'calibration'"},
     )
     train_examples: Optional[int] = field(
         default=None,
@@ -51,6 +54,7 @@ class GlueConfig(FairseqDataclass):
                           "each batch less of a random sample, which may cost score; 1 sorts none"},
     )
     seed: int = II("common.seed")
+    train_subset: str = II("dataset.train_subset")
     valid_subset: str = II("dataset.valid_subset")
     ignore_unused_valid_subsets: Optional[bool] = II("dataset.ignore_unused_valid_subsets")
 
@@ -88,13 +92,14 @@ class GlueSentenceTask(FairseqTask):
         return self.cfg.max_positions
 
     def load_dataset(self, split: str, **_) -> GlueDataset:
-        """Loads a split of the folder, or ``holdout``, the part of train that ``--holdout-fraction`` sets aside.
+        """Loads a split of the folder, or ``holdout``, the part of train that ``--holdout-fraction`` sets aside, or one of its
+        two parts: ``gate``, for a second phase of training, and ``calibration``, to choose thresholds on.
 
         Raises UserError for a split that is missing, damaged or empty, and for more ``--train-examples`` than there are.
         """
-        loaded = self.folder.load("train" if split == HOLDOUT else split)
+        loaded = self.folder.load("train" if split in (HOLDOUT, GATE, CALIBRATION) else split)
         ids = self._ids(split, len(loaded))
-        dataset = GlueDataset(loaded, ids, self.source_dictionary, self.cfg.max_positions, shuffle=split == "train",
+        dataset = GlueDataset(loaded, ids, self.source_dictionary, self.cfg.max_positions, shuffle=split == self.cfg.train_subset,
                               length_pool=self.cfg.length_pool)
         part = "" if len(ids) == len(loaded) else f" of the {len(loaded)} rows of train, by a seeded shuffle"
         logger.info(f"{self.glue_task.name} {split}: {len(dataset)} examples{part}, {dataset.truncated} of them truncated "
@@ -103,15 +108,18 @@ class GlueSentenceTask(FairseqTask):
         return dataset
 
     def _ids(self, split: str, rows: int) -> np.ndarray:
-        """The rows of a split's examples. Of one shuffle of train, the holdout is the beginning, and training goes on there."""
-        if split not in ("train", HOLDOUT):
+        """The rows of a split's examples. Of one shuffle of train, the holdout is the beginning, first the gate's part and then
+        the calibration's, and training goes on there."""
+        if split not in ("train", HOLDOUT, GATE, CALIBRATION):
             return np.arange(rows)
         order = np.random.RandomState(SHUFFLE_SEED).permutation(rows)
-        held_out, left = np.split(order, [round(self.cfg.holdout_fraction * rows)])
-        if split == HOLDOUT:
-            if not len(held_out):
-                raise UserError(f"the split {HOLDOUT!r} is empty: set --holdout-fraction, such as 0.1")
-            return np.sort(held_out)
+        held_out = round(self.cfg.holdout_fraction * rows)
+        gate, calibration, left = np.split(order, [held_out - round(CALIBRATION_FRACTION * held_out), held_out])
+        if split != "train":
+            part = {HOLDOUT: order[:held_out], GATE: gate, CALIBRATION: calibration}[split]
+            if not len(part):
+                raise UserError(f"the split {split!r} is empty: set --holdout-fraction, such as 0.1")
+            return np.sort(part)
         wanted = self.cfg.train_examples or len(left)
         if wanted > len(left):
             raise UserError(f"--train-examples {wanted}: {self.folder.folder} has {len(left)} rows to train on: lower it, or "
@@ -127,6 +135,8 @@ class GlueSentenceTask(FairseqTask):
         return super().get_batch_iterator(dataset, max_tokens=max_tokens, required_batch_size_multiple=1, **options)
 
     def build_model(self, cfg, from_checkpoint=False):
+        if not from_checkpoint:
+            ARCH_MODEL_REGISTRY[cfg._name].follow_checkpoint(cfg)
         model = super().build_model(cfg, from_checkpoint)
         if self.cfg.max_positions > model.max_positions():
             raise UserError(f"--max-positions {self.cfg.max_positions} is more than the model has, {model.max_positions()}: "

@@ -46,7 +46,7 @@ def largest_difference(network, theirs, tokens: torch.Tensor, native_ids: torch.
         layers = [network.embed(batch)]
         for n in range(1, network.depth + 1):
             layers.append(network.step(n, layers[-1], batch))
-        pooled = network.pool(network.depth, layers[-1][None, batch.first])[0]
+        pooled = network.pool(network.depth, network.summarize(layers[-1], batch)[None])[0]
     theirs_by_step = expected.hidden_states[::network.encoder.shape.inner_layers]  # they show each inner layer, and we do not
     differences = [(batch.put_back(our) - their)[real].abs().max() for our, their in zip(layers, theirs_by_step, strict=True)]
     return max(*differences, (pooled - expected.pooler_output).abs().max()).item()

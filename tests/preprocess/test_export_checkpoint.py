@@ -249,7 +249,7 @@ def test_transformers_loads_it_whole_and_computes_the_same(trained, vocabularies
                 real = tokens.ne(1)
                 assert torch.allclose(batch.put_back(hidden)[real], state[real], atol=1e-5, rtol=0), n
             assert n == network.depth
-            assert torch.allclose(network.pool(n, hidden[None, batch.first])[0], expected.pooler_output, atol=1e-5, rtol=0)
+            assert torch.allclose(network.pool(n, network.summarize(hidden, batch)[None])[0], expected.pooler_output, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("export", [export_model, export_hugging_face])

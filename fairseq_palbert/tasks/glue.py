@@ -54,7 +54,6 @@ class GlueConfig(FairseqDataclass):
                           "each batch less of a random sample, which may cost score; 1 sorts none"},
     )
     seed: int = II("common.seed")
-    train_subset: str = II("dataset.train_subset")
     valid_subset: str = II("dataset.valid_subset")
     ignore_unused_valid_subsets: Optional[bool] = II("dataset.ignore_unused_valid_subsets")
 
@@ -99,7 +98,7 @@ class GlueSentenceTask(FairseqTask):
         """
         loaded = self.folder.load("train" if split in (HOLDOUT, GATE, CALIBRATION) else split)
         ids = self._ids(split, len(loaded))
-        dataset = GlueDataset(loaded, ids, self.source_dictionary, self.cfg.max_positions, shuffle=split == self.cfg.train_subset,
+        dataset = GlueDataset(loaded, ids, self.source_dictionary, self.cfg.max_positions, shuffle=split in ("train", GATE),
                               length_pool=self.cfg.length_pool)
         part = "" if len(ids) == len(loaded) else f" of the {len(loaded)} rows of train, by a seeded shuffle"
         logger.info(f"{self.glue_task.name} {split}: {len(dataset)} examples{part}, {dataset.truncated} of them truncated "

@@ -22,7 +22,10 @@
 #                   pondering pabee, uniform and berxit (with a learned-exit head), and deebert and fastbert, which train the
 #                   exits of a finished METHOD=vanilla; vanilla: the same encoder, fine-tuned for its last layer alone;
 #                   staticK: the same, of its first K layers. Each trains and scores by its paper's objective and rule
-#   VANILLA_RUN     deebert and fastbert: run directory of METHOD=vanilla, with the same seeds (default: the usual one)
+#                   METHOD_staged, as palbert_staged: a second phase that trains a new lambda module alone, on a part of the
+#                   holdout (the split gate), by what each layer gets wrong; METHOD is trained first where it has not been
+#   FIRST_RUN       deebert, fastbert: run directory of METHOD=vanilla, with the same seeds (or VANILLA_RUN); METHOD_staged:
+#                   that of METHOD (default: the usual one)
 #   VOCAB_DIR       RoBERTa's encoder.json, vocab.bpe and dict.txt, BERT's vocab.txt or ALBERT's spiece.model, or a folder
 #                   with such folders gpt2_bpe, bert, albert: for what comes without a vocabulary, as models from scratch and
 #                   fairseq's checkpoints do (unset: RoBERTa's is downloaded)
@@ -33,8 +36,8 @@
 #   FRESH_HEADS     1: take nothing but the encoder over from PRETRAINED (default 0: its pooler too, and the lambda module of
 #                   a model trained here; the classifier never)
 #   SEEDS           default "1"; a list trains and scores one model a seed
-#   SELECT_ON       valid (default; MNLI: matched), or holdout: the best checkpoint is the best on HOLDOUT_FRACTION
-#                   (default 0.1) of train, which is then not trained on
+#   SELECT_ON       valid (default; MNLI: matched), or holdout (default of METHOD_staged): the best checkpoint is the best on
+#                   HOLDOUT_FRACTION of train, which is then not trained on (default 0.1; CoLA, MRPC, STS-B, RTE, WNLI 0.2)
 #   EXITS           exit rules to score, as of recipes/evaluate.sh, fixed:N for the last layer (default: the method's, such as
 #                   "q_exit:0.5 sampling:1 expectation fixed:N"); every layer's answers are recorded too, for recipes/sweep.sh
 #   NUM_GPUS        GPUs of this machine to train on (default: 1 where there is one, else 0)
@@ -44,6 +47,9 @@
 #   MAX_POSITIONS CLIP_NORM
 #                   in place of the row in recipes/hyperparameters.tsv; the learning rate decays over MAX_UPDATE, or over
 #                   MAX_EPOCH epochs where only that is given
+#   GATE_LR GATE_BATCH GATE_EPOCHS GATE_BETA GATE_TARGET LAYER_COST FIRST_TRAIN_FLAGS
+#                   METHOD_staged: of its second phase (defaults: 1e-3 64 8 0.02 error 0.01), where the variables above are of
+#                   the first; FIRST_TRAIN_FLAGS are the first's EXTRA_TRAIN_FLAGS
 #   SEARCH_LR SEARCH_LAMBDA_LR SEARCH_BETA
 #                   lists, such as "1e-5 2e-5": every combination is trained with the first seed, the best on SELECT_ON wins
 #   MNLI_RUN        AX alone: MNLI's run directory (default: MNLI beside RUN_DIR)
@@ -68,9 +74,15 @@ KNOWN_TASKS="$(known_tasks) AX"
 
 DETOKENIZE="${DETOKENIZE:-0}" FRESH_HEADS="${FRESH_HEADS:-0}"
 read -ra SEEDS <<<"${SEEDS:-1}"
-SELECT_ON="${SELECT_ON:-valid}"
-HOLDOUT_FRACTION="${HOLDOUT_FRACTION:-0.1}"
 check_method
+if staged; then SELECT_ON="${SELECT_ON:-holdout}"; fi
+SELECT_ON="${SELECT_ON:-valid}"
+case "$TASK" in
+    CoLA | MRPC | STS-B | RTE | WNLI) HOLDOUT_FRACTION="${HOLDOUT_FRACTION:-0.2}" ;;
+    *) HOLDOUT_FRACTION="${HOLDOUT_FRACTION:-0.1}" ;;
+esac
+GATE_LR="${GATE_LR:-1e-3}" GATE_BATCH="${GATE_BATCH:-64}" GATE_EPOCHS="${GATE_EPOCHS:-8}"
+GATE_BETA="${GATE_BETA:-0.02}" GATE_TARGET="${GATE_TARGET:-error}" LAYER_COST="${LAYER_COST:-0.01}"
 read -ra EXITS <<<"${EXITS:-$(usual_exits "$TASK")}"
 CPU_WORKERS="${CPU_WORKERS:-0}"
 UPDATE_FREQ="${UPDATE_FREQ:-1}"
@@ -85,29 +97,38 @@ check_inputs() {
     [[ -z "${GLUE_DIR:-}" || -d "$GLUE_DIR/$TASK" ]] || die "GLUE_DIR=$GLUE_DIR has no folder $TASK"
     check_pretrained
     one_of SELECT_ON valid holdout
+    ! staged || [[ "$SELECT_ON" = holdout ]] || die "METHOD=$METHOD learns on rows that its first phase held out: SELECT_ON=holdout"
     one_of DETOKENIZE 0 1
     one_of FRESH_HEADS 0 1
     DETOKENIZE="${DETOKENIZE#0}" FRESH_HEADS="${FRESH_HEADS#0}"
     for variable in BETA PRIOR_LAMBDA LAMBDA_LR SEARCH_BETA SEARCH_LAMBDA_LR; do
-        ponders || [[ -z "${!variable:-}" ]] ||
+        [[ -z "${!variable:-}" || "$METHOD" =~ ^(palbert|pondernet) ]] ||
             die "$variable is of pondering, and METHOD=$METHOD has none: unset it"
     done
     [[ ${#SEEDS[@]} -gt 0 ]] || die "SEEDS is empty"
     [[ "$CPU_WORKERS" =~ ^[0-9]+$ ]] || die "CPU_WORKERS=$CPU_WORKERS is no whole number"
-    positive UPDATE_FREQ ${MAX_UPDATE:+MAX_UPDATE} ${MAX_EPOCH:+MAX_EPOCH} ${TRAIN_EXAMPLES:+TRAIN_EXAMPLES}
+    positive UPDATE_FREQ GATE_BATCH GATE_EPOCHS ${MAX_UPDATE:+MAX_UPDATE} ${MAX_EPOCH:+MAX_EPOCH} ${TRAIN_EXAMPLES:+TRAIN_EXAMPLES}
 }
 
 # Where runs go; AX is scored with the models of MNLI's, and some methods go on from vanilla's.
 choose_run_dir() {
     RUN_DIR="${RUN_DIR:-$(runs_folder)/$TASK}"
-    VANILLA_RUN="${VANILLA_RUN:-$ROOT/runs/$ARCH/vanilla/$TASK}"
+    FIRST_RUN="${FIRST_RUN:-${VANILLA_RUN:-$(METHOD="$(first_phase)" runs_folder)/$TASK}}"
     MNLI_RUN="${MNLI_RUN:-$(dirname "$RUN_DIR")/MNLI}"
     for seed in "${SEEDS[@]}"; do
         [[ "$TASK" != AX || -e "$MNLI_RUN/stages/train-seed$seed.done" ]] ||
             die "AX is scored with MNLI's model, and MNLI_RUN=$MNLI_RUN has none of seed $seed: run glue_task.sh MNLI first"
-        ! follows_vanilla || [[ -e "$VANILLA_RUN/stages/train-seed$seed.done" ]] ||
-            die "METHOD=$METHOD goes on from METHOD=vanilla, and VANILLA_RUN=$VANILLA_RUN has none of seed $seed: train that first"
+        ! follows || staged || [[ -e "$FIRST_RUN/stages/train-seed$seed.done" ]] ||
+            die "METHOD=$METHOD goes on from METHOD=$(first_phase), and FIRST_RUN=$FIRST_RUN has none of seed $seed: train that first"
     done
+}
+
+# train_first_phase: the models that METHOD_staged goes on from, where they are not there.
+train_first_phase() {
+    log "METHOD=$(first_phase), the first phase of $METHOD, in $FIRST_RUN"
+    env METHOD="$(first_phase)" RUN_DIR="$FIRST_RUN" SEEDS="${SEEDS[*]}" SELECT_ON=holdout HOLDOUT_FRACTION="$HOLDOUT_FRACTION" \
+        EXTRA_TRAIN_FLAGS="${FIRST_TRAIN_FLAGS:-}" EXITS= "$ROOT/recipes/glue_task.sh" "$TASK" --stop-stage 4
+    DATA="${DATA:-$FIRST_RUN/data/$TASK}"
 }
 
 read_settings() {
@@ -125,6 +146,9 @@ read_settings() {
     MAX_POSITIONS="${MAX_POSITIONS:-${SETTING[max_positions]}}"
     LENGTH_POOL="${LENGTH_POOL:-${SETTING[length_pool]}}"
     CLIP_NORM="${CLIP_NORM:-${SETTING[clip_norm]}}"
+    if staged; then
+        LR="$GATE_LR" BATCH="$GATE_BATCH" MAX_EPOCH="$GATE_EPOCHS" MAX_UPDATE="" WARMUP=0 PATIENCE="" WEIGHT_DECAY=0.0
+    fi
     positive BATCH LENGTH_POOL MAX_POSITIONS ${PATIENCE:+PATIENCE}
     if [[ "$SELECT_ON" = valid ]]; then
         HOLDOUT_FRACTION=0
@@ -149,19 +173,20 @@ count_updates() {
     [[ -f "$DATA/glue.json" ]] || die "training for $MAX_EPOCH epochs needs $DATA/glue.json to count examples: give MAX_UPDATE"
     MAX_UPDATE="$("$PYTHON" -c '
 import json, math, sys
-path, holdout, examples, epochs, batch = sys.argv[1:]
+path, holdout, examples, epochs, batch, *staged = sys.argv[1:]
 rows = json.load(open(path))["splits"]["train"]["rows"]
-rows = min(rows - round(float(holdout) * rows), int(examples or rows))
+held_out = round(float(holdout) * rows)
+rows = held_out - round(0.25 * held_out) if staged else min(rows - held_out, int(examples or rows))
 print(int(epochs) * math.ceil(rows / int(batch)))' \
-        "$DATA/glue.json" "$HOLDOUT_FRACTION" "${TRAIN_EXAMPLES:-}" "$MAX_EPOCH" "$BATCH")"
+        "$DATA/glue.json" "$HOLDOUT_FRACTION" "${TRAIN_EXAMPLES:-}" "$MAX_EPOCH" "$BATCH" $(! staged || echo staged))"
 }
 
 # model_flags SEED LR LAMBDA_LR BETA: what decides a run's result, in FLAGS.
 model_flags() {
     local valid="valid" best=(score --maximize-best-checkpoint-metric)
-    ! follows_vanilla || best=(loss)  # of all exits: the last one's score stays what it was
+    ! follows || best=(loss)  # of all exits: the last one's score stays what it was
     [[ "$TASK" != MNLI ]] || valid="valid,valid1"
-    [[ "$SELECT_ON" = valid ]] || valid="holdout,$valid"
+    [[ "$SELECT_ON" = valid ]] || valid="$(if staged; then echo calibration; else echo holdout; fi),$valid"
     FLAGS=(
         --task glue --glue-task "$TASK" --max-positions "$MAX_POSITIONS" --length-pool "$LENGTH_POOL"
         --holdout-fraction "$HOLDOUT_FRACTION" --valid-subset "$valid" ${TRAIN_EXAMPLES:+--train-examples "$TRAIN_EXAMPLES"}
@@ -174,8 +199,9 @@ model_flags() {
         --best-checkpoint-metric "${best[@]}" --no-epoch-checkpoints "${BATCH_FLAGS[@]}"
     )
     method_flags "$3" "$4"
-    if follows_vanilla; then
-        FLAGS+=(--finetune-from-model "$VANILLA_RUN/seed$1/checkpoints/checkpoint_best.pt")
+    ! staged || FLAGS+=(--train-subset gate)
+    if follows; then
+        FLAGS+=(--finetune-from-model "$FIRST_RUN/seed$1/checkpoints/checkpoint_best.pt")
     elif [[ -n "$CHECKPOINT" ]]; then
         FLAGS+=(--finetune-from-model "$CHECKPOINT")
     fi
@@ -275,6 +301,9 @@ main() {
     require_environment
     find_pretrained
     choose_run_dir
+    if staged && ((LAST_STAGE >= 4)); then
+        train_first_phase
+    fi
     if [[ "$TASK" != AX ]]; then
         read_settings
         split_batch

@@ -1,22 +1,35 @@
-# Sourced by recipes/glue_task.sh: what METHOD means in fairseq's flags, which exits it is scored by, and whether it goes on
-# from the vanilla run of the same task and seed.
+# Sourced by recipes/glue_task.sh: what METHOD means in fairseq's flags, which exits it is scored by, and which other method's
+# run of the same task and seed it goes on from.
 
 METHOD="${METHOD:-palbert}"
-METHODS="palbert pondernet pabee uniform deebert fastbert berxit vanilla static1 static2 ..."
+METHODS="palbert pondernet pabee uniform deebert fastbert berxit vanilla static1 static2 ..., and the first seven with _staged"
 EXIT_EACH=(--per-layer-pooler --per-layer-classifier)
 
 check_method() {
-    [[ "$METHOD" =~ ^(palbert|pondernet|pabee|uniform|deebert|fastbert|berxit|vanilla|static[1-9][0-9]*)$ ]] ||
+    [[ "$METHOD" =~ ^((palbert|pondernet|pabee|uniform|deebert|fastbert|berxit)(_staged)?|vanilla|static[1-9][0-9]*)$ ]] ||
         die "METHOD=$METHOD: choose from $METHODS"
 }
 
 ponders() {
-    [[ "$METHOD" = palbert || "$METHOD" = pondernet ]]
+    [[ "$METHOD" = palbert || "$METHOD" = pondernet ]] || staged
 }
 
-# follows_vanilla: its training is a second phase, on the frozen backbone of METHOD=vanilla.
-follows_vanilla() {
-    [[ "$METHOD" = deebert || "$METHOD" = fastbert ]]
+# staged: it trains a lambda module alone, on the rows that a finished run of another method has held out.
+staged() {
+    [[ "$METHOD" = *_staged ]]
+}
+
+# first_phase: the method whose finished model it goes on from; nothing where training starts from PRETRAINED.
+first_phase() {
+    case "$METHOD" in
+        deebert | fastbert) echo vanilla ;;
+        *_staged) echo "${METHOD%_staged}" ;;
+    esac
+}
+
+# follows: its training is a second phase.
+follows() {
+    [[ -n "$(first_phase)" ]]
 }
 
 # usual_exits TASK: fixed:N is the last layer.
@@ -24,7 +37,7 @@ usual_exits() {
     local tolerance="" entropy="entropy:0.3 "
     [[ "$1" != STS-B ]] || tolerance=":0.2" entropy=""
     case "$METHOD" in
-        palbert) echo "q_exit:0.5 sampling:1 expectation fixed:N" ;;
+        palbert | *_staged) echo "q_exit:0.5 sampling:1 expectation fixed:N" ;;
         pondernet) echo "sampling:1 q_exit:0.5 expectation fixed:N" ;;
         pabee | uniform) echo "patience:2$tolerance fixed:N" ;;
         deebert | fastbert) echo "${entropy}fixed:N" ;;
@@ -37,6 +50,10 @@ usual_exits() {
 method_flags() {
     local weights=(--criterion multi_exit_classification --layer-weights) freeze=(--freeze-backbone --keep-classifier)
     case "$METHOD" in
+        *_staged)
+            FLAGS+=(--train-only lambda --lambda-reads both --lambda-width 128 --lambda-depth 1 --criterion ponder_classification)
+            FLAGS+=(--halting-target "$GATE_TARGET" --layer-cost "$LAYER_COST" --prior uniform --beta "$GATE_BETA")
+            ;;
         palbert | pondernet)
             FLAGS+=(--criterion ponder_classification --beta "$2" --lambda-lr "$1")
             FLAGS+=(${PRIOR_LAMBDA:+--prior-lambda "$PRIOR_LAMBDA"})

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import UserError
-from ..modules.pondering import HeadsShape, PonderOutput
+from ..modules.pondering import PonderOutput
 from .distillation import DISTILL_KLS, Distillation
 from .freelb import FreeLB
 
@@ -69,7 +69,7 @@ class EveryLayerCriterion(FairseqCriterion):
         self.updates = 0
 
     @abstractmethod
-    def check_heads(self, heads: HeadsShape) -> None:
+    def check_model(self, model) -> None:
         """Raises UserError for a model that this criterion cannot train."""
 
     @abstractmethod
@@ -85,7 +85,7 @@ class EveryLayerCriterion(FairseqCriterion):
         if "target" not in sample:
             raise UserError("this split has no labels: train and validate on one that has, or predict with "
                             "python -m fairseq_palbert.evaluation")
-        self.check_heads(model.network.heads_shape)
+        self.check_model(model)
         output, objective = self._attacked(model, sample) if self.training and self.freelb.steps else self._answer(model, sample)
         with torch.no_grad():
             log = {

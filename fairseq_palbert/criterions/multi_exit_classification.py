@@ -11,7 +11,7 @@ from fairseq.dataclass import ChoiceEnum
 from torch import Tensor
 
 from ..errors import UserError
-from ..modules.pondering import HeadsShape, PonderOutput
+from ..modules.pondering import PonderOutput
 from .every_layer import EveryLayerConfig, EveryLayerCriterion, Objective
 
 LAYER_WEIGHTS = ("linear", "uniform", "last")
@@ -52,7 +52,8 @@ class MultiExitClassification(EveryLayerCriterion):
         self.layer_weights = str(cfg.layer_weights)
         self.alternate_last = cfg.alternate_last
 
-    def check_heads(self, heads: HeadsShape) -> None:
+    def check_model(self, model) -> None:
+        heads = model.network.heads_shape
         if heads.halts:
             raise UserError(f"--criterion {self.name} does not train a lambda module: add --lambda-module none")
         for field_name in ("per_layer_pooler", "per_layer_classifier"):

@@ -12,12 +12,13 @@ from fairseq.dataclass import ChoiceEnum
 from torch import Tensor
 
 from ..errors import UserError
-from ..modules.pondering import HeadsShape, PonderOutput
+from ..modules.pondering import PonderOutput
 from ..ponder.halting import cdf, exit_layer, expected_depth
 from ..ponder.objective import POSTERIOR_REMAINDERS, PonderObjective
 from ..ponder.prior import KL_DIRECTIONS, PRIOR_REMAINDERS, PRIORS, default_lambda
 from .every_layer import EveryLayerConfig, EveryLayerCriterion, Objective
 
+HALTING_TARGETS = ("loss", "error")
 RELEASED = {"kl_direction": "prior_posterior", "posterior_remainder": "none", "halting_epsilon": 0.05}
 
 
@@ -47,6 +48,14 @@ class PonderClassificationConfig(EveryLayerConfig):
         metadata={"help": "the objective of PALBERT's published code instead of the paper's: --kl-direction prior_posterior "
                           "--posterior-remainder none --halting-epsilon 0.05"},
     )
+    halting_target: ChoiceEnum(HALTING_TARGETS) = field(
+        default="loss",
+        metadata={"help": "what the halting distribution weighs: the layers' losses, or with --train-only lambda their errors, 0 or 1 "
+                          "(of a regression the squared error over the variance of the targets)"},
+    )
+    layer_cost: float = field(
+        default=0.0, metadata={"help": "cost of a layer, in units of --halting-target, added to the loss as cost * expected depth"}
+    )
     q_exit_threshold: float = field(
         default=0.5, metadata={"help": "threshold of the Q-exit whose metrics are logged: exit where CDF > threshold"}
     )
@@ -54,7 +63,10 @@ class PonderClassificationConfig(EveryLayerConfig):
 
 @register_criterion("ponder_classification", dataclass=PonderClassificationConfig)
 class PonderClassification(EveryLayerCriterion):
-    """Mean over sentences of Σ_n p_n L(ŷ_n, y) + β KL, in nats, with cross-entropy or squared error for L.
+    """Mean over sentences of Σ_n p_n (L_n + c n) + β KL, in nats, with cross-entropy or squared error for L_n.
+
+    c is ``--layer-cost``. ``--halting-target error`` takes for L_n whether layer n is wrong, 0 or 1, of a regression
+    (ŷ_n − y)² / Var(y): no gradient reaches the layers, so that it is for ``--train-only lambda``.
 
     The model gives a ``PonderOutput``; everything after it is float32. See ``ponder.objective`` for formula and source.
     The task's metrics are those of Q-exit at ``--q-exit-threshold``; depths are in layers.
@@ -69,6 +81,7 @@ class PonderClassification(EveryLayerCriterion):
         _check_config(cfg)
         self.threshold = cfg.q_exit_threshold
         self.prior_lambda = cfg.prior_lambda
+        self.by_errors = str(cfg.halting_target) == "error"
         self.options = {
             "beta": cfg.beta,
             "prior": str(cfg.prior),
@@ -76,6 +89,7 @@ class PonderClassification(EveryLayerCriterion):
             "kl_direction": str(cfg.kl_direction),
             "posterior_remainder": str(cfg.posterior_remainder),
             "halting_epsilon": cfg.halting_epsilon,
+            "layer_cost": cfg.layer_cost,
             **(RELEASED if cfg.as_released else {}),
         }
 
@@ -84,10 +98,19 @@ class PonderClassification(EveryLayerCriterion):
         lambda_p = default_lambda(depth) if self.prior_lambda is None else self.prior_lambda
         return PonderObjective(lambda_p=lambda_p, **self.options)
 
-    def check_heads(self, heads: HeadsShape) -> None:
-        if not heads.halts:
+    def check_model(self, model) -> None:
+        if not model.network.heads_shape.halts:
             raise UserError(f"--criterion {self.name} trains a lambda module, and --lambda-module none has none: choose "
                             "another, or --criterion multi_exit_classification")
+        if self.by_errors and self.training and model.cfg.train_only != "lambda":
+            raise UserError("--halting-target error gives the layers no gradient: add --train-only lambda, or choose loss")
+
+    def layer_losses(self, logits: Tensor, targets: Tensor) -> Tensor:
+        if not self.by_errors:
+            return super().layer_losses(logits, targets)
+        if self.regression:
+            return (logits.float().squeeze(-1) - targets.float()) ** 2 / self.task.target_variance
+        return logits.argmax(-1).ne(targets).float()
 
     def ask(self, model, sample: dict, **options) -> PonderOutput:
         return super().ask(model, sample, halt_at_last=self.options["posterior_remainder"] == "none", **options)
@@ -112,6 +135,8 @@ def _check_config(cfg: PonderClassificationConfig) -> None:
         raise UserError(f"--beta {cfg.beta}: the weight of the KL term is not negative")
     if cfg.prior_lambda is not None and not 0 < cfg.prior_lambda < 1:
         raise UserError(f"--prior-lambda {cfg.prior_lambda}: choose a value between 0 and 1, both excluded")
+    if not 0 <= cfg.layer_cost < float("inf"):
+        raise UserError(f"--layer-cost {cfg.layer_cost}: the cost of a layer is not negative")
     if not 0 <= cfg.q_exit_threshold <= 1:
         raise UserError(f"--q-exit-threshold {cfg.q_exit_threshold}: choose a value from 0 to 1")
     if not 0 <= cfg.halting_epsilon < 1:

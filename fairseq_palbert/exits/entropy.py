@@ -1,11 +1,11 @@
 """Entropy: leave once the classifier is sure, by the entropy of its probabilities."""
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from torch import Tensor
 
+from ..ponder.entropy import normalised_entropy
 from .base import ExitRule, Recording, Seen, fractions_between, parse_fraction
 
 
@@ -33,10 +33,3 @@ class Entropy(ExitRule):
 
     def leaves(self, seen: Seen, state: Tensor) -> tuple[Tensor, Tensor]:
         return normalised_entropy(seen.logits) < self.parameter, state
-
-
-def normalised_entropy(logits: Tensor) -> Tensor:
-    """H(softmax(ŷ)) / log K of 0..1, in float64. Shape: [..., K] -> [...]."""
-    log_p = logits.double().log_softmax(-1)
-    terms = (log_p.exp() * log_p).unbind(-1)  # added class by class: the same to the bit for any number of rows
-    return -sum(terms) / math.log(logits.shape[-1])

@@ -101,7 +101,8 @@ def _record_window(network: PonderingNetwork, sentences: list[Tensor], step_toke
         pooled = network.pool(n, network.summarize(hidden, batch)[None])
         logits.append(network.classify(n, pooled))
         if n < network.depth:
-            halting_logit, error_logit, memory = read_heads(network, n, pooled, memory, network.halts, network.learns_exit)
+            halting_logit, error_logit, memory = read_heads(network, n, pooled, logits[-1], memory, network.halts,
+                                                              network.learns_exit)
             halting_logits.append(halting_logit)
             error_logits.append(error_logit)
 

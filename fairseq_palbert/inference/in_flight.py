@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..exits.base import ExitRule, Seen, of_layer
 from ..ponder.halting import at_least_float32
-from .halting_heads import read_heads
+from .halting_heads import read_heads, reads_answers
 from .network import Batch, PonderingNetwork
 
 
@@ -63,7 +63,7 @@ class InFlight:
         n = int(self.layers[0])  # of all, or any of them where steps are the same
         self.hidden = through_layer(network, n, self.hidden, self.batch, step_tokens)
         pooled = network.pool(self.layers, network.summarize(self.hidden, self.batch)[None])
-        logits = network.classify(self.layers, pooled) if self.rule.reads_logits else None
+        logits = network.classify(self.layers, pooled) if reads_answers(network, self.rule) else None
         leaves = self._decide(pooled, logits)
         if not leaves.any():
             return None
@@ -80,7 +80,8 @@ class InFlight:
             return leaves
         n = self.layers[asked]
         memory = None if self.memory is None else self.memory[asked]
-        halting_logits, error_logits, memory = read_heads(self.network, n, pooled[:, asked], memory,
+        halting_logits, error_logits, memory = read_heads(self.network, n, pooled[:, asked],
+                                                          None if logits is None else logits[:, asked], memory,
                                                           self.rule.reads_halting, self.rule.reads_errors)
         if memory is not None:
             self.memory[asked] = memory

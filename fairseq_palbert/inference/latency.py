@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..exits.base import Decisions, ExitRule, Seen, of_layer
 from ..ponder.halting import at_least_float32
-from .halting_heads import read_heads
+from .halting_heads import read_heads, reads_answers
 from .network import PonderingNetwork
 
 LAYERS_ON_GPU = 3  # at a time; the host asks seldom where it has to wait for the answer
@@ -53,8 +53,8 @@ def decide_few(network: PonderingNetwork, rule: ExitRule, sentences: list[Tensor
             hidden = network.step(n, hidden, batch)
             summaries.append(network.summarize(hidden, batch))
         pooled = network.pool(first, torch.stack(summaries))
-        logits = network.classify(first, pooled) if rule.reads_logits else None
-        halting_logits, error_logits, memory = read_heads(network, first, pooled, memory, rule.reads_halting,
+        logits = network.classify(first, pooled) if reads_answers(network, rule) else None
+        halting_logits, error_logits, memory = read_heads(network, first, pooled, logits, memory, rule.reads_halting,
                                                           rule.reads_errors)
         for i, n in enumerate(layers):
             seen = Seen(torch.full_like(example_ids, n), of_layer(halting_logits, i), of_layer(logits, i), of_layer(error_logits, i))

@@ -29,7 +29,7 @@ class Batch(Protocol):
 
 class PonderingNetwork(Protocol):
     """One depth at a time. The layers are 1..``depth``; ``outputs`` is K; ``initial_memory`` and ``halt`` are there where
-    it ``halts``, ``expect_error`` where it ``learns_exit``. Where it ``shares_layers``, every layer's ``step`` is the same.
+    it ``halts`` (by the classifier's answers too where it ``halts_by_answers``), ``expect_error`` where it ``learns_exit``. Where it ``shares_layers``, every layer's ``step`` is the same.
     ``halting_weight``: the numbers that a run of the lambda module reads over those that a step reads."""
 
     depth: int
@@ -37,6 +37,7 @@ class PonderingNetwork(Protocol):
     halts: bool
     learns_exit: bool
     shares_layers: bool
+    halts_by_answers: bool
     halting_weight: float
 
     def packed(self, sentences: list[Tensor]) -> Batch:
@@ -60,9 +61,9 @@ class PonderingNetwork(Protocol):
     def initial_memory(self, pooled: Tensor) -> Tensor:
         """The lambda module's memory before layer 1; of ``pooled`` the shape and kind alone count. [B, C] -> [B, ...]."""
 
-    def halt(self, first: Layers, pooled: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """The halting logits of L layers < N from ``first`` on, and the memory for the next. [L, B, C], [B, ...] -> [L, B],
-        [B, ...]."""
+    def halt(self, first: Layers, pooled: Tensor, logits: Tensor | None, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """The halting logits of L layers < N from ``first`` on, and the memory for the next; ``logits`` as ``classify`` gives
+        them, where it ``halts_by_answers``. [L, B, C], [L, B, K], [B, ...] -> [L, B], [B, ...]."""
 
     def expect_error(self, first: Layers, pooled: Tensor) -> Tensor:
         """The logits of the errors that are expected of L layers < N from ``first`` on. [L, B, C] -> [L, B]."""

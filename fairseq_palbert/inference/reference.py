@@ -23,7 +23,7 @@ def decide_alone(network: PonderingNetwork, rule: Rule, sentence: Tensor, exampl
         halting_logit = None
         if network.halts:
             memory = network.initial_memory(pooled) if memory is None else memory
-            halting_logit, memory = network.halt(n, pooled, memory)
+            halting_logit, memory = network.halt(n, pooled, logits[-1][None], memory)
             halting_logits.append(halting_logit[0])
         if isinstance(rule, AllDepthsRule):
             continue

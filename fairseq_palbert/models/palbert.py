@@ -1,23 +1,26 @@
 """``--arch palbert_FAMILY``: an encoder with a pooler, a classifier and a lambda module that read every layer."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Optional
 
 from fairseq.models import ARCH_CONFIG_REGISTRY, BaseFairseqModel, register_model
 from omegaconf import DictConfig, open_dict
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import UserError
 from ..families import FAMILIES, Family
 from ..modules.encoder import Encoder, EncoderShape
+from ..modules.lambda_input import LAMBDA_READS
 from ..modules.lambda_module import LAMBDA_INPUTS, LAMBDA_MODULES, NO_LAMBDA
 from ..modules.pondering import POOLINGS, HeadsShape, PonderingClassifier, PonderOutput
 from ..modules.transformer import ACTIVATIONS
-from ..optim.parts import tag_parameters
+from ..optim.parts import PART_OF_HEAD, tag_parameters
+from .pooled_states import PooledStates
 from .starting_weights import StartingPoint
 from .stock_checkpoint import allow_namespace, forbid_namespace
-from .training_start import StartConfig, check_device, starting_point, starting_pooling
+from .training_start import StartConfig, check_device, starting_heads, starting_point
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +70,11 @@ class PalbertConfig(StartConfig):
                   f"{', '.join(LAMBDA_INPUTS)}"
     )
     lambda_lookback: int = _flag(1, "how many layers the mlp looks back (PALBERT: 1)")
+    lambda_width: Optional[int] = _flag(None, "hidden units of the mlp (default: as many as it reads, PALBERT's 2C)")
+    lambda_reads: str = _flag(
+        "pooled", "what the lambda module reads of a layer: its pooled vector (PALBERT), the classifier's answer (entropy and "
+                  f"probabilities, or the value) with the layer's number, or both: {', '.join(LAMBDA_READS)}"
+    )
     lambda_layer_embedding: bool = _flag(False, "add a learned vector per layer to the lambda module's input")
     lambda_detach: bool = _flag(False, "let no gradient of the halting logits into pooler and encoder")
     lambda_dropout: float = _flag(0.0, "dropout of the lambda module's input (published code: 0.1)")
@@ -77,6 +85,10 @@ class PalbertConfig(StartConfig):
                "all layers become each layer's"
     )
     truncate_encoder: bool = _flag(False, "start from the first --encoder-layers layers of a deeper encoder")
+    train_only: Optional[str] = _flag(
+        None, "lambda: train the lambda module alone, on the trained model of --finetune-from-model, whose pooling and heads are "
+              "taken over; everything else is frozen and without dropout"
+    )
     freeze_backbone: bool = _flag(
         False, "train neither the encoder nor the last layer's pooler and classifier, but the exits before them"
     )
@@ -113,6 +125,7 @@ class PalbertModel(BaseFairseqModel):
         self.cfg = cfg
         self.network = network
         self.starting_point = StartingPoint("the checkpoint")
+        self.pooled_states = PooledStates(network) if cfg.train_only else None
 
     @classmethod
     def build_model(cls, cfg: PalbertConfig, task) -> "PalbertModel":
@@ -130,13 +143,31 @@ class PalbertModel(BaseFairseqModel):
         if cfg.freeze_backbone:
             for module in (encoder, network.pooler.copies[-1], network.classifier.copies[-1]):
                 module.requires_grad_(False)
+        if cfg.train_only:
+            for module in _frozen(network):
+                module.requires_grad_(False)
         return cls(cfg, network)
 
     @staticmethod
     def follow_checkpoint(cfg: PalbertConfig) -> None:
         """Fills in, in place, what the flags leave to the checkpoint that training starts from."""
-        if cfg.pooling is None:
-            cfg.pooling = starting_pooling(cfg) or POOLINGS[0]
+        asked = cfg.pooling
+        for name, value in {"pooling": POOLINGS[0], **starting_heads(cfg)}.items():
+            setattr(cfg, name, value)
+        cfg.pooling = asked or cfg.pooling
+
+    def train(self, mode: bool = True) -> "PalbertModel":
+        """As torch's; what is frozen by ``--train-only`` stays in evaluation mode."""
+        super().train(mode)
+        if self.cfg.train_only:
+            for module in _frozen(self.network):
+                module.eval()
+        return self
+
+    def begin_epoch(self, sentences: Iterable[Tensor]) -> None:
+        """Called before training's epochs with all token ids that they and their validation will ask for, [T_i] each."""
+        if self.pooled_states is not None:
+            self.pooled_states.prepare(sentences)
 
     def forward(self, src_tokens: Tensor, src_lengths: Tensor | None = None, halt_at_last: bool = False,
                 noise: Tensor | None = None) -> PonderOutput:
@@ -147,7 +178,11 @@ class PalbertModel(BaseFairseqModel):
         if halt_at_last and self.network.heads_shape.per_layer_lambda:
             raise UserError("--posterior-remainder none (part of --as-released) reads the last layer's halting logit, "
                             "which --per-layer-lambda leaves out: drop one of the two")
-        return self.network(src_tokens, halt_at_last, noise)
+        if self.pooled_states is None:
+            return self.network(src_tokens, halt_at_last, noise)
+        if noise is not None:
+            raise UserError("--freelb-steps perturbs what --train-only keeps as it is: drop one of the two")
+        return self.network.answer(self.pooled_states.of(src_tokens), halt_at_last)
 
     def start_training(self, task) -> None:
         """Called where the model is built to be trained, not to be read from a checkpoint.
@@ -160,9 +195,9 @@ class PalbertModel(BaseFairseqModel):
         if found:
             self.starting_point = found
             allow_namespace()
-        elif self.cfg.freeze_backbone:
-            raise UserError("--freeze-backbone keeps a trained model as it is, and there is none to start from: add "
-                            "--finetune-from-model")
+        elif self.cfg.freeze_backbone or self.cfg.train_only:
+            flag = "--freeze-backbone" if self.cfg.freeze_backbone else f"--train-only {self.cfg.train_only}"
+            raise UserError(f"{flag} keeps a trained model as it is, and there is none to start from: add --finetune-from-model")
 
     def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:
         """Makes of what fairseq has read, in place, weights for this model: see ``models.starting_weights``."""
@@ -190,6 +225,11 @@ def encoder_shape(cfg: PalbertConfig, family: Family, dictionary) -> EncoderShap
                         **{name: value for name, value in settings.items() if value is not None})
 
 
+def _frozen(network: PonderingClassifier) -> list[nn.Module]:
+    """The parts of the network that ``--train-only lambda`` leaves as they are."""
+    return [module for name, module in network.named_children() if PART_OF_HEAD.get(name) != "lambda"]
+
+
 def _fill_in_later_settings(cfg: PalbertConfig) -> None:
     """A checkpoint of an earlier version lacks the settings that have come since: they get what it was trained with."""
     if isinstance(cfg, DictConfig):
@@ -200,14 +240,20 @@ def _fill_in_later_settings(cfg: PalbertConfig) -> None:
 
 
 def _check_config(cfg: PalbertConfig) -> None:
-    choices = {"activation_fn": ACTIVATIONS, "pooling": POOLINGS, "lambda_module": LAMBDA_MODULES, "lambda_input": LAMBDA_INPUTS}
+    choices = {"activation_fn": ACTIVATIONS, "pooling": POOLINGS, "lambda_module": LAMBDA_MODULES, "lambda_input": LAMBDA_INPUTS,
+               "lambda_reads": LAMBDA_READS, "train_only": (None, "lambda")}
     for name, allowed in choices.items():
         if getattr(cfg, name) not in allowed:
-            raise UserError(f"{_as_flag(name)} {getattr(cfg, name)}: choose from {', '.join(allowed)}")
-    for name in ("per_layer_lambda", "lambda_layer_embedding", "lambda_detach"):
+            raise UserError(f"{_as_flag(name)} {getattr(cfg, name)}: choose from {', '.join(filter(None, allowed))}")
+    for name in ("per_layer_lambda", "lambda_layer_embedding", "lambda_detach", "train_only"):
         if cfg.lambda_module == NO_LAMBDA and getattr(cfg, name):
             raise UserError(f"{_as_flag(name)} changes a lambda module, and --lambda-module {NO_LAMBDA} has none: drop one "
                             "of the two")
+    if cfg.lambda_layer_embedding and cfg.lambda_reads == "answers":
+        raise UserError("--lambda-layer-embedding is added to the pooled vector, which --lambda-reads answers leaves out: drop one "
+                        "of the two")
+    if cfg.train_only and cfg.freeze_backbone:
+        raise UserError("--train-only and --freeze-backbone name different parts to train: choose one")
     if cfg.freeze_backbone:
         for name in ("per_layer_pooler", "per_layer_classifier", "keep_classifier"):
             if not getattr(cfg, name):
@@ -220,7 +266,8 @@ def _check_config(cfg: PalbertConfig) -> None:
                         f"{cfg.encoder_groups}")
     least = {"encoder_layers": 2, "encoder_embed_dim": 1, "encoder_ffn_embed_dim": 1, "encoder_attention_heads": 1,
              "encoder_max_positions": 1, "encoder_embedding_dim": 1, "encoder_groups": 1, "encoder_inner_layers": 1,
-             "encoder_segments": 0, "encoder_norm_eps": 0, "lambda_depth": 1, "lambda_lookback": 1}
+             "encoder_segments": 0, "encoder_norm_eps": 0, "lambda_depth": 1, "lambda_lookback": 1,
+             "lambda_width": 1}
     for name, bound in least.items():
         if getattr(cfg, name) is not None and getattr(cfg, name) < bound:
             raise UserError(f"{_as_flag(name)} {getattr(cfg, name)}: at least {bound}")

@@ -31,6 +31,7 @@ RESETS = ("reset_optimizer", "reset_dataloader", "reset_meters")
 ENCODER_SETTINGS = ("encoder_layers", "encoder_attention_heads", "encoder_groups", "encoder_inner_layers", "encoder_norm_eps",
                     "activation_fn")
 LAMBDA_SETTINGS = ("lambda_module", "lambda_input", "lambda_lookback")
+KEPT_HEADS = ("per_layer_pooler", "per_layer_classifier", "learned_exit")  # where only the lambda module is trained
 PRECISIONS = ("fp16", "bf16", "amp")
 
 
@@ -99,26 +100,30 @@ def starting_point(cfg: StartConfig, family: Family, task, fresh: dict[str, Tens
     task.check_checkpoint(name, state)
     point = _point(flag, name, state, cfg)
     weights = point.weights(state["model"], fresh)
-    if cfg.keep_classifier:
+    if cfg.keep_classifier or cfg.train_only:
         task.check_classifier(name, state)
         if "classifier" not in weights.loaded:
-            raise UserError(f"{name} has no classifier that this model can take over: for --keep-classifier it takes one that is "
-                            f"the same, or one for all layers")
+            raise UserError(f"{name} has no classifier that this model can take over: --keep-classifier takes one that is the "
+                            f"same, or one for all layers, and --train-only one that is the same")
     return point
 
 
-def starting_pooling(cfg: StartConfig) -> str | None:
-    """The pooling of the checkpoint that fairseq will start from; None where there is none, or it does not say.
+def starting_heads(cfg: StartConfig) -> dict[str, Any]:
+    """The settings of heads that this run takes from the checkpoint that fairseq will start from: the pooling, where it says
+    it, and where heads are kept as they are, which there are.
 
-    A file that cannot be read is left to ``starting_point``, which refuses it.
+    A file that is missing or cannot be read is left to ``starting_point``, which refuses it.
     """
     _, path = _starting_file(cfg)
     if not PathManager.isfile(path):
-        return None
+        return {}
     try:
-        return pooling_of(read_checkpoint(path))
+        state = read_checkpoint(path)
     except ValueError:
-        return None
+        return {}
+    pooling, settings = pooling_of(state), model_settings(state)
+    kept = KEPT_HEADS if cfg.train_only else ()
+    return {name: settings[name] for name in kept if name in settings} | ({} if pooling is None else {"pooling": pooling})
 
 
 def pooling_of(state: dict[str, Any]) -> str | None:
@@ -167,11 +172,21 @@ def _point(flag: str, name: str, state: dict[str, Any], cfg: StartConfig) -> Sta
         if not cfg.reset_optimizer:  # its state is kept in another form for each precision
             _check_settings(name, state["cfg"]["common"], cfg, PRECISIONS)
         return StartingPoint(name)
+    if cfg.train_only:
+        _check_every_layer_answers(name, state)
+        return StartingPoint(name, ("pooler", "classifier", "learned_exit"))
     same_lambda = all(settings.get(setting) == getattr(cfg, setting) for setting in LAMBDA_SETTINGS)
     heads = tuple(head for head in TRANSFERABLE_HEADS if same_lambda or head != "lambda_module")
     if cfg.keep_classifier:
         heads = (*heads, "classifier")
     return StartingPoint(name, () if cfg.fresh_heads else heads, spread=cfg.keep_classifier, truncate=cfg.truncate_encoder)
+
+
+def _check_every_layer_answers(name: str, state: dict[str, Any]) -> None:
+    criterion = (state.get("cfg") or {}).get("criterion") or {}
+    if criterion.get("layer_weights") == "last":
+        raise UserError(f"{name} was trained for its last layer alone: the layers before it have no answers that a lambda module "
+                        f"could choose among")
 
 
 def _check_settings(name: str, settings: dict[str, Any], cfg: StartConfig, names: Iterable[str]) -> None:

@@ -1,14 +1,16 @@
 """What a sentence costs: the floating-point operations of its matrix products, a multiplication and an addition being two.
 
 Norms, activations, softmax and look-ups are left out, as counters of public libraries do. Sizes: N layers, T tokens
-without padding, C hidden units, F units inside the feed-forward part, E embedding units, K outputs, w and d width and
-depth of the lambda module's MLP, m Transformer layers a step (ALBERT's inner layers).
+without padding, C hidden units, F units inside the feed-forward part, E embedding units, K outputs, x units that the lambda
+module reads of a layer (C of the pooled vector), i those of all layers that its MLP reads, w and d width and depth of that,
+m Transformer layers a step (ALBERT's inner layers).
 
     embedding      2 T E C, where embeddings are factorised
     a step         m (8 T C² + 4 T C F + 4 T² C)
+    mean pooling   T C
     pooler         2 C²
     classifier     2 C K
-    lambda module  2 C (linear), 2 d w² + 2 w (mlp), 12 C² + 2 C (rnn)
+    lambda module  2 x (linear), 2 i w + 2 (d - 1) w² + 2 w (mlp), 12 x² + 2 x (rnn)
     learned exit   2 C
 """
 
@@ -29,10 +31,10 @@ def exit_flops(encoder: EncoderShape, heads: HeadsShape, tokens: Tensor, exit_la
     """
     layers = exit_layers.long()
     before_last = layers.clamp(max=encoder.layers - 1)
-    heads_flops = layers * 2 * encoder.hidden**2
-    heads_flops += (layers if classifies else 1) * 2 * encoder.hidden * heads.outputs
+    heads_flops = layers * pooling_flops(encoder, heads, tokens)
+    heads_flops += (layers if classifies or halts and heads.halts_by_answers else 1) * 2 * encoder.hidden * heads.outputs
     if halts:
-        heads_flops += before_last * lambda_flops(encoder.hidden, heads)
+        heads_flops += before_last * lambda_flops(encoder, heads)
     if expects_error:
         heads_flops += before_last * 2 * encoder.hidden
     return embedding_flops(encoder, tokens) + layers * step_flops(encoder, tokens) + heads_flops
@@ -50,9 +52,16 @@ def step_flops(encoder: EncoderShape, tokens: Tensor) -> Tensor:
     return encoder.inner_layers * (tokens * weights + 4 * tokens**2 * hidden)
 
 
-def lambda_flops(hidden: int, heads: HeadsShape) -> int:
+def pooling_flops(encoder: EncoderShape, heads: HeadsShape, tokens: Tensor) -> Tensor:
+    """Shape: T [B] -> int64 [B]."""
+    return 2 * encoder.hidden**2 + tokens.long() * (encoder.hidden if heads.pooling == "mean" else 0)
+
+
+def lambda_flops(encoder: EncoderShape, heads: HeadsShape) -> int:
     """One run of the lambda module on one sentence."""
+    inputs = heads.lambda_inputs(encoder.hidden, encoder.layers)
     if heads.lambda_module == "mlp":
-        width = joined_width(hidden, heads.lambda_input, heads.lambda_lookback)
-        return 2 * heads.lambda_depth * width**2 + 2 * width
-    return {NO_LAMBDA: 0, "linear": 2 * hidden, "rnn": 12 * hidden**2 + 2 * hidden}[heads.lambda_module]
+        joined = joined_width(inputs, heads.lambda_input, heads.lambda_lookback)
+        width = heads.lambda_width or joined
+        return 2 * joined * width + 2 * (heads.lambda_depth - 1) * width**2 + 2 * width
+    return {NO_LAMBDA: 0, "linear": 2 * inputs, "rnn": 12 * inputs**2 + 2 * inputs}[heads.lambda_module]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .batch import Batch, PackedBatch, PaddedBatch
 from .depthwise import DepthWise, Layers
 from .initialise import initialise
+from .lambda_input import input_width, lambda_input
 from .lambda_module import NO_LAMBDA, LinearLambda, MlpLambda, RnnLambda
 
 POOLINGS = ("first", "mean")
@@ -35,6 +36,8 @@ class HeadsShape:
     lambda_depth: int = 3
     lambda_input: str = "concat"
     lambda_lookback: int = 1
+    lambda_width: int | None = None
+    lambda_reads: str = "pooled"
     lambda_layer_embedding: bool = False
     lambda_detach: bool = False
     lambda_dropout: float = 0.0
@@ -44,6 +47,15 @@ class HeadsShape:
     def halts(self) -> bool:
         """Whether there is a lambda module, and with it halting logits."""
         return self.lambda_module != NO_LAMBDA
+
+    @property
+    def halts_by_answers(self) -> bool:
+        """Whether the lambda module reads what the classifier answers."""
+        return self.halts and self.lambda_reads != "pooled"
+
+    def lambda_inputs(self, hidden: int, depth: int) -> int:
+        """The units that the lambda module reads of a layer."""
+        return input_width(self.lambda_reads, hidden, self.outputs, depth)
 
 
 @dataclass(frozen=True)
@@ -76,6 +88,7 @@ class PonderingClassifier(nn.Module):
         self.heads_shape = heads
         self.outputs = heads.outputs
         self.halts = heads.halts
+        self.halts_by_answers = heads.halts_by_answers
         self.shares_layers = encoder.shape.groups == 1
         self.learns_exit = heads.learned_exit
         hidden = encoder.hidden_size
@@ -95,10 +108,11 @@ class PonderingClassifier(nn.Module):
         if not heads.halts:
             return None
         copies = self.depth - 1 if heads.per_layer_lambda else 1
+        inputs = heads.lambda_inputs(hidden, self.depth)
         if heads.lambda_module == "mlp":
-            return MlpLambda(hidden, copies, heads.lambda_dropout, heads.lambda_depth, heads.lambda_input,
-                             heads.lambda_lookback)
-        return {"linear": LinearLambda, "rnn": RnnLambda}[heads.lambda_module](hidden, copies, heads.lambda_dropout)
+            return MlpLambda(inputs, copies, heads.lambda_dropout, heads.lambda_depth, heads.lambda_input,
+                             heads.lambda_lookback, heads.lambda_width)
+        return {"linear": LinearLambda, "rnn": RnnLambda}[heads.lambda_module](inputs, copies, heads.lambda_dropout)
 
     def _halting_weight(self) -> float:
         """The numbers that a run of the lambda module reads over those that a step reads."""
@@ -113,18 +127,24 @@ class PonderingClassifier(nn.Module):
         does not have; ``noise`` is added to the tokens' embeddings. Shape: tokens [B, T], noise [B, T, E] -> see
         ``PonderOutput``."""
         batch = self.padded(tokens)
-        hidden = self.encoder.embed(batch, None if noise is None else batch.take_out(noise))
-        summaries = []
+        return self.answer(self.pooled(batch, None if noise is None else batch.take_out(noise)), halt_at_last)
+
+    def pooled(self, batch: Batch, noise: Tensor | None = None) -> Tensor:
+        """z_1..z_N. Shape: R tokens, noise [R, E] -> [N, B, C]."""
+        hidden, summaries = self.encoder.embed(batch, noise), []
         for n in range(1, self.depth + 1):
             hidden = self.step(n, hidden, batch)
             summaries.append(self.summarize(hidden, batch))
-        pooled = self.pool(1, torch.stack(summaries))
-        halting_logits = None
+        return self.pool(1, torch.stack(summaries))
+
+    def answer(self, pooled: Tensor, halt_at_last: bool = False) -> PonderOutput:
+        """What the heads make of all layers' pooled vectors. Shape: [N, B, C] -> see ``PonderOutput``."""
+        logits, halting_logits = self.classify(1, pooled), None
         if self.halts:
-            halting = pooled if halt_at_last else pooled[:-1]
-            halting_logits, _ = self.halt(1, halting, self.initial_memory(pooled))
+            asked = self.depth if halt_at_last else self.depth - 1
+            halting_logits, _ = self.halt(1, pooled[:asked], logits[:asked], self.initial_memory(pooled))
         error_logits = self.expect_error(1, pooled[:-1]) if self.learns_exit else None
-        return PonderOutput(self.classify(1, pooled), halting_logits, error_logits)
+        return PonderOutput(logits, halting_logits, error_logits)
 
     def padded(self, tokens: Tensor) -> PaddedBatch:
         """Shape: token ids [B, T], filled up with the dictionary's padding."""
@@ -154,15 +174,16 @@ class PonderingClassifier(nn.Module):
         """ŷ_n of L layers from ``first`` on. Shape: [L, B, C] -> [L, B, K]."""
         return self.classifier(first, pooled)
 
-    def halt(self, first: Layers, pooled: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """l_n of L layers from ``first`` on, and what to remember for the next. Shape: [L, B, C], [B, ...] -> [L, B],
-        [B, ...]."""
+    def halt(self, first: Layers, pooled: Tensor, logits: Tensor | None, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """l_n of L layers from ``first`` on, and what to remember for the next. ``logits`` are read where the network
+        ``halts_by_answers``. Shape: [L, B, C], [L, B, K], [B, ...] -> [L, B], [B, ...]."""
         if self.heads_shape.lambda_detach:
             pooled = pooled.detach()
         if self.layer_embedding is not None:
             layers = torch.arange(len(pooled), device=pooled.device)[:, None] + first - 1  # [L, 1], or [1, B]
             pooled = pooled + self.layer_embedding(layers)
-        return self.lambda_module(first, pooled, memory)
+        inputs = lambda_input(self.heads_shape.lambda_reads, first, pooled, logits, self.depth)
+        return self.lambda_module(first, inputs, memory)
 
     def expect_error(self, first: Layers, pooled: Tensor) -> Tensor:
         """The learned-exit head's logits, the same function at every layer n < N. Shape: [L, B, C] -> [L, B]."""

@@ -18,7 +18,7 @@ from .pondering import POOLINGS, HeadsShape, PonderingClassifier
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 FORMAT, FORMAT_VERSION = "fairseq_palbert", 3
 # what earlier versions of the format lack, by part of config.json, and what it was for all of their models
-BEFORE = {2: {"encoder": {}, "heads": {"pooling": "first"}}}
+BEFORE = {2: {"encoder": {}, "heads": {"pooling": "first", "lambda_width": None, "lambda_reads": "pooled"}}}
 REMEDY = "export the checkpoint again with python -m preprocess.convert_checkpoint --to safetensors"
 Fields = TypeVar("Fields")
 

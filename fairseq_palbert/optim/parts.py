@@ -7,7 +7,7 @@ parameter of the encoder also has a depth: 0 in the embeddings, n in layer n of 
 from torch import nn
 
 PARTS = ("encoder", "classifier", "lambda")
-_PART_OF_HEAD = {
+PART_OF_HEAD = {
     "pooler": "classifier",
     "classifier": "classifier",
     "learned_exit": "classifier",
@@ -35,8 +35,8 @@ def tag_parameters(network: nn.Module) -> None:
 def _part_and_depth(name: str, network: nn.Module) -> tuple[str, int]:
     """The depth is 0 outside the encoder. ``encoder.layers.0.fc1.weight`` -> ("encoder", 1)."""
     module, *inner = name.split(".")
-    if module in _PART_OF_HEAD:
-        return _PART_OF_HEAD[module], 0
+    if module in PART_OF_HEAD:
+        return PART_OF_HEAD[module], 0
     if module == "encoder" and inner[0] == "layers":
         return "encoder", network.encoder.shape.deepest(int(inner[1]))
     if module == "encoder" and inner[0].startswith("embed"):

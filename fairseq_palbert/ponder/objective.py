@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from .halting import at_least_float32, log_posterior, released_log_posterior
+from .halting import at_least_float32, expected_depth, log_posterior, released_log_posterior
 from .prior import kl_divergence, log_prior
 
 POSTERIOR_REMAINDERS = ("last", "none")
@@ -12,7 +12,8 @@ POSTERIOR_REMAINDERS = ("last", "none")
 
 @dataclass(frozen=True)
 class PonderLoss:
-    """Per sentence, in nats: ``loss`` = ``task_loss`` + β ``kl``, each [B]; ``p`` is the posterior, [N, B]."""
+    """Per sentence: ``loss`` = ``task_loss`` + c Σ_n n p_n + β ``kl``, each [B]; ``p`` is the posterior, [N, B]. The KL term is
+    in nats, the task loss in the units of the layers' losses."""
 
     loss: Tensor
     task_loss: Tensor
@@ -22,7 +23,7 @@ class PonderLoss:
 
 @dataclass(frozen=True)
 class PonderObjective:
-    """L = Σ_n p_n L(ŷ_n, y) + β KL(p ‖ prior), per sentence.
+    """L = Σ_n p_n (L_n + c n) + β KL(p ‖ prior), per sentence; c is ``layer_cost``, by default 0.
 
     ``kl_direction`` "prior_posterior" gives KL(prior ‖ p). ``posterior_remainder`` "none" leaves p as it is at layer N
     (p_N = λ_N ∏_{j<N} (1 − λ_j), summing to less than 1), which reads the last layer's halting logit too;
@@ -38,13 +39,14 @@ class PonderObjective:
     kl_direction: str = "posterior_prior"
     posterior_remainder: str = "last"
     halting_epsilon: float = 0.0
+    layer_cost: float = 0.0
 
     @property
     def reads_last_halting_logit(self) -> bool:
         return self.posterior_remainder == "none"
 
     def __call__(self, halting_logits: Tensor, layer_losses: Tensor) -> PonderLoss:
-        """Shape: halting logits [N − 1, B], or [N, B] where the last one is read, and layer losses [N, B], in nats."""
+        """Shape: halting logits [N − 1, B], or [N, B] where the last one is read, and layer losses L_n [N, B]."""
         layer_losses = at_least_float32(layer_losses)
         depth = computed = layer_losses.shape[0]
         if self.reads_last_halting_logit:
@@ -55,4 +57,4 @@ class PonderObjective:
         prior = log_prior(self.prior, depth, self.lambda_p, self.prior_remainder).to(log_p).unsqueeze(1)
         kl = kl_divergence(log_p, prior) if self.kl_direction == "posterior_prior" else kl_divergence(prior, log_p)
         task_loss = (p * layer_losses)[:computed].sum(0)
-        return PonderLoss(task_loss + self.beta * kl, task_loss, kl, p)
+        return PonderLoss(task_loss + self.layer_cost * expected_depth(p) + self.beta * kl, task_loss, kl, p)

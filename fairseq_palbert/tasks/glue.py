@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Optional
 
 import numpy as np
@@ -161,8 +162,17 @@ class GlueSentenceTask(FairseqTask):
         trained_with = (state.get("cfg") or {}).get("task") or {}
         theirs = trained_with.get("glue_task")
         if theirs != self.glue_task.name or label_order(trained_with) != tuple(self.labels):
-            raise UserError(f"{name} was trained for {theirs}: --keep-classifier is for a model of {self.glue_task.name}, with the "
-                            f"same --label-order")
+            raise UserError(f"{name} was trained for {theirs}: its classifier can be kept for {self.glue_task.name} where it is of that "
+                            f"task, with the same --label-order")
+
+    def begin_epoch(self, epoch, model):
+        """fairseq calls this before the first batch of an epoch."""
+        model.begin_epoch(dataset[i]["tokens"] for dataset in self.datasets.values() for i in range(len(dataset)))
+
+    @cached_property
+    def target_variance(self) -> float:
+        """Of a regression, over all rows of train."""
+        return float(self.folder.load("train").targets.double().var(unbiased=False))
 
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
         """As fairseq's. A worker without a batch of its own, at the end of an epoch, gets one that may be from a validation

@@ -95,7 +95,7 @@ def _padded_batch(network, model, rule, places, tokens, attended, drops) -> list
         leaves = torch.ones_like(inside)
         if n < network.depth:
             memory = network.initial_memory(pooled) if memory is None else memory
-            halting_logits, memory = network.halt(n, pooled, memory)
+            halting_logits, memory = network.halt(n, pooled, network.classify(n, pooled) if network.halts_by_answers else None, memory)
             leaves, state = rule.leaves(Seen(torch.full_like(places, n), halting_logits[0]), state)
         leaves = leaves & inside
         found.append((places[leaves], network.classify(n, pooled[:, leaves])[0], torch.full_like(places[leaves], n)))

@@ -23,6 +23,7 @@ class FixedModel(torch.nn.Module):
         self.halting_logits = torch.nn.Parameter(torch.randn(DEPTH, BATCH, generator=generator))
         self.error_logits = torch.nn.Parameter(torch.randn(DEPTH - 1, BATCH, generator=generator))
         self.network = SimpleNamespace(heads_shape=HeadsShape(outputs, **heads))
+        self.cfg = SimpleNamespace(train_only=None)
 
     def forward(self, halt_at_last=False):
         heads = self.network.heads_shape
@@ -39,7 +40,7 @@ def make_model():
 @pytest.fixture
 def make_task():
     """make_task("RTE") has what a criterion asks of ``--task glue``."""
-    return lambda name: SimpleNamespace(glue_task=glue_task(name), metrics=GlueMetrics(glue_task(name)))
+    return lambda name: SimpleNamespace(glue_task=glue_task(name), metrics=GlueMetrics(glue_task(name)), target_variance=3.0)
 
 
 @pytest.fixture

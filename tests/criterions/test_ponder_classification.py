@@ -24,7 +24,7 @@ CLASSES = torch.tensor([0, 1, 1, 0, 1, 0])
 SCORES = torch.tensor([0.0, 5, 2.5, 1, 3, 4], dtype=torch.float64)
 
 
-def expected_sums(model, targets, loss_of, beta, lambda_p, threshold):
+def expected_sums(model, targets, loss_of, beta, lambda_p, threshold, layer_cost=0.0):
     """Nested loops over the paper's formulas, in Python floats."""
     total, depth, exits = 0.0, 0.0, []
     for i in range(BATCH):
@@ -33,7 +33,7 @@ def expected_sums(model, targets, loss_of, beta, lambda_p, threshold):
             halting = 1.0 if n == DEPTH else torch.sigmoid(model.halting_logits[n - 1, i].double()).item()
             prior = (1 - lambda_p) ** (n - 1) * (1.0 if n == DEPTH else lambda_p)
             p = survived * halting
-            total += p * loss_of(model.logits[n - 1, i], targets[i]) + beta * p * math.log(p / prior)
+            total += p * (loss_of(model.logits[n - 1, i], targets[i]) + layer_cost * n) + beta * p * math.log(p / prior)
             depth += n * p
             survived *= 1 - halting
             cdf += p
@@ -61,6 +61,34 @@ def test_loss_and_exits_equal_a_nested_loop(make_criterion, make_model, make_sam
     assert log["q_exit_depth"] == sum(exits)
     assert log["posterior_depth"] == pytest.approx(depth, rel=1e-5)
     assert log["p"].sum() == pytest.approx(BATCH, abs=1e-5)
+
+
+def wrong(logits, target):
+    return float(logits.argmax() != target)
+
+
+def squared_error_over_variance(output, target):
+    return squared_error(output, target) / 3  # the task's target_variance
+
+
+@pytest.mark.parametrize("name, targets, loss_of", [("SST-2", CLASSES, wrong), ("STS-B", SCORES, squared_error_over_variance)])
+def test_halting_may_weigh_errors_and_a_cost_a_layer(make_criterion, make_model, make_sample, name, targets, loss_of):
+    model = make_model(glue_task(name).outputs)
+    model.cfg.train_only = "lambda"
+    criterion = make_criterion(name, beta=0.3, prior_lambda=0.2, halting_target="error", layer_cost=0.07)
+    loss, _, log = criterion(model, make_sample(targets))
+    expected, depth, _ = expected_sums(model, targets, loss_of, 0.3, 0.2, 0.5, layer_cost=0.07)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+    assert log["posterior_depth"] == pytest.approx(depth, rel=1e-5)
+    loss.backward()
+    assert model.halting_logits.grad[:-1].abs().min() > 0
+
+
+def test_errors_train_no_layers(make_criterion, make_model, make_sample):
+    with pytest.raises(UserError, match="--halting-target error gives the layers no gradient: add --train-only lambda"):
+        make_criterion(halting_target="error")(make_model(2), make_sample(CLASSES))
+    with pytest.raises(UserError, match="--layer-cost -1"):
+        make_criterion(layer_cost=-1)
 
 
 def test_the_default_prior_parameter_follows_the_depth(make_criterion):

@@ -14,6 +14,7 @@ from fairseq_palbert.inference.latency import decide_few
 from fairseq_palbert.inference.reference import decide_alone
 from fairseq_palbert.inference.window import Window
 from fairseq_palbert.modules.lambda_module import LAMBDA_INPUTS, LAMBDA_MODULES, NO_LAMBDA
+from fairseq_palbert.modules.pondering import POOLINGS
 
 from .conftest import FAMILIES, PADDING, varied_network
 
@@ -29,9 +30,10 @@ def check_against_alone(network, rule, sentences, decided):
 
 
 @pytest.mark.parametrize("batch_size", [1, 8, 32])
+@pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("spec", SPECS)
-def test_any_batch_size_gives_what_each_sentence_gives_alone(make_network, make_sentences, spec, batch_size):
-    network, sentences, rule = make_network(), make_sentences(40), parse_rule(spec)
+def test_any_batch_size_gives_what_each_sentence_gives_alone(make_network, make_sentences, spec, pooling, batch_size):
+    network, sentences, rule = make_network(pooling=pooling), make_sentences(40), parse_rule(spec)
     decided = decide(network, rule, Workload(sentences, Window(sentences=batch_size)))
     check_against_alone(network, rule, sentences, decided)
     if spec == "q_exit:0.5":
@@ -57,18 +59,20 @@ def networks():
     """By family, with heads of each layer's own: ALBERT's layers share their weights, and sentences at different depths
     share steps."""
     copies = dict.fromkeys(("per_layer_pooler", "per_layer_classifier", "per_layer_lambda"), True)
-    return {family: varied_network(family=family, **copies) for family in FAMILIES}
+    networks = {family: varied_network(family=family, **copies) for family in FAMILIES}
+    gate = {"lambda_reads": "both", "lambda_width": 7, "lambda_depth": 1}
+    return networks | {f"{family}, mean": varied_network(family=family, pooling="mean", **gate) for family in FAMILIES}
 
 
 @settings(max_examples=60, derandomize=True)
-@given(family=st.sampled_from(sorted(FAMILIES)), spec=st.sampled_from(SPECS), lengths=st.lists(st.integers(1, 30), min_size=1, max_size=25),
+@given(name=st.sampled_from([name for family in FAMILIES for name in (family, f"{family}, mean")]), spec=st.sampled_from(SPECS), lengths=st.lists(st.integers(1, 30), min_size=1, max_size=25),
        tokens=st.integers(1, 120), sentences=st.none() | st.integers(1, 9), step_tokens=st.integers(1, 60))
-def test_any_window_gives_what_each_sentence_gives_alone(networks, family, spec, lengths, tokens, sentences, step_tokens):
+def test_any_window_gives_what_each_sentence_gives_alone(networks, name, spec, lengths, tokens, sentences, step_tokens):
     generator = torch.Generator().manual_seed(len(lengths))
     given_tokens = [torch.randint(PADDING + 1, 60, (length,), generator=generator) for length in lengths]
     rule, window = parse_rule(spec), Window(tokens, sentences, step_tokens)
-    decided = decide(networks[family], rule, Workload(given_tokens, window))
-    check_against_alone(networks[family], rule, given_tokens, decided)
+    decided = decide(networks[name], rule, Workload(given_tokens, window))
+    check_against_alone(networks[name], rule, given_tokens, decided)
 
 
 @pytest.mark.parametrize("spec", [spec for spec in SPECS if spec != "expectation"])
@@ -95,7 +99,8 @@ def test_sentences_at_different_depths_share_steps_where_layers_are_one(make_net
 @pytest.mark.parametrize("heads", [
     *({"lambda_module": module} for module in LAMBDA_MODULES if module != NO_LAMBDA),
     *({"lambda_input": joined, "lambda_lookback": 2, "lambda_depth": 1} for joined in LAMBDA_INPUTS),
-    {"lambda_layer_embedding": True},
+    {"lambda_layer_embedding": True}, {"lambda_reads": "answers"}, {"lambda_reads": "both", "lambda_width": 9},
+    {"lambda_reads": "both", "outputs": 1}, {"lambda_reads": "answers", "lambda_module": "linear", "outputs": 3},
 ])
 def test_every_lambda_module_keeps_its_memory_through_compaction(make_network, make_sentences, heads, per_layer):
     copies = dict.fromkeys(("per_layer_pooler", "per_layer_classifier", "per_layer_lambda"), per_layer)
@@ -209,9 +214,9 @@ class Counting:
             self.calls.append(("classify", int(n[0]), pooled.shape[1]))
         return self.network.classify(n, pooled)
 
-    def halt(self, n, pooled, memory):
+    def halt(self, n, pooled, logits, memory):
         self.calls.append(("halt", int(n[0]), len(pooled)))
-        return self.network.halt(n, pooled, memory)
+        return self.network.halt(n, pooled, logits, memory)
 
 
 def test_who_left_costs_nothing_more(make_network, make_sentences):

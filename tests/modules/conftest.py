@@ -11,6 +11,7 @@ from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
 LAMBDA_MODULES = [
     {"lambda_module": "linear"},
     {"lambda_module": "rnn"},
+    {"lambda_module": "mlp", "lambda_reads": "both", "lambda_width": 5, "lambda_depth": 2, "pooling": "mean"},
     *({"lambda_module": "mlp", "lambda_input": joined, "lambda_lookback": lookback, "lambda_depth": 3 - lookback}
       for joined in ("concat", "diff", "both") for lookback in (1, 2)),
 ]
@@ -27,7 +28,7 @@ def _configurations():
 
 @pytest.fixture(scope="session")
 def configurations() -> list[HeadsShape]:
-    """Every lambda module, with every way to share and to feed it: 256 of them."""
+    """Every lambda module, with every way to share and to feed it: 288 of them."""
     return list(_configurations())
 
 

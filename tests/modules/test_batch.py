@@ -42,19 +42,50 @@ def test_a_packed_batch_equals_a_padded_one(encoder):
     torch.testing.assert_close(run(encoder, packed), run(encoder, batch))
 
 
-def test_padding_that_stays_in_changes_nothing(encoder):
+def with_padding_left_in(sentences):
     """As on a device where it is not taken out."""
-    batch = padded(SENTENCES)
-    tokens = pad_sequence(SENTENCES, True, SHAPE.padding_id)
+    tokens = pad_sequence(sentences, True, SHAPE.padding_id)
     left_in = PaddedBatch(tokens, SHAPE.padding_id)
-    expected = batch.put_back(run(encoder, batch))
     left_in.rows, sizes = None, tokens.shape
     left_in.tokens = tokens.flatten()
     real = tokens.ne(SHAPE.padding_id)
     left_in.positions = (real.cumsum(1) * real - 1).clamp(min=0).flatten()
     left_in.sentence = torch.arange(sizes[0]).repeat_interleave(sizes[1])
     left_in.first = torch.arange(sizes[0]) * sizes[1]
+    return left_in
+
+
+def test_padding_that_stays_in_changes_nothing(encoder):
+    batch, left_in = padded(SENTENCES), with_padding_left_in(SENTENCES)
+    real = pad_sequence(SENTENCES, True, SHAPE.padding_id).ne(SHAPE.padding_id)
+    expected = batch.put_back(run(encoder, batch))
     torch.testing.assert_close(left_in.put_back(run(encoder, left_in))[real], expected[real])
+
+
+BATCHES = {"padded": padded, "packed": PackedBatch.of, "padding left in": with_padding_left_in}
+
+
+@pytest.mark.parametrize("make", BATCHES.values(), ids=BATCHES)
+@pytest.mark.parametrize("sentences", [SENTENCES, SENTENCES[:1], SENTENCES[1:3], SENTENCES[3:4]],
+                         ids=["mixed", "one", "equal lengths", "one token"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_mean_is_over_a_sentences_own_tokens(make, sentences, dtype):
+    batch = make(sentences)
+    hidden = torch.randn(len(batch.tokens), 8).to(dtype)
+    hidden[batch.tokens.eq(SHAPE.padding_id)] = torch.nan  # padding must not reach it
+    expected = []
+    for i, sentence in enumerate(sentences):
+        rows = [row for row in range(len(hidden)) if batch.sentence[row] == i and batch.tokens[row] != SHAPE.padding_id]
+        assert len(rows) == len(sentence)
+        expected.append(sum(hidden[row].float() for row in rows) / len(rows))
+    torch.testing.assert_close(batch.mean(hidden), torch.stack(expected).to(dtype))
+
+
+def test_the_mean_has_a_gradient_for_every_token_of_its_sentence():
+    batch = PackedBatch.of(SENTENCES)
+    hidden = torch.randn(len(batch.tokens), 8, requires_grad=True)
+    batch.mean(hidden)[1].sum().backward()
+    assert hidden.grad[:, 0].tolist() == pytest.approx([0] * 6 + [1 / 3] * 3 + [0] * 9)
 
 
 @pytest.mark.parametrize("way", ["_attend_padded"])

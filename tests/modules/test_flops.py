@@ -23,6 +23,8 @@ FIXED, HALTING = ("fixed:1", "fixed:3", "fixed:4"), ("q_exit:1", "expectation")
     ({"lambda_module": "linear"}, [*FIXED, *HALTING, "patience:9"]),
     ({"lambda_module": "rnn"}, HALTING),
     ({"lambda_lookback": 2, "lambda_input": "both", "lambda_depth": 2}, HALTING),
+    ({"lambda_reads": "both", "lambda_width": 16, "lambda_depth": 1, "pooling": "mean"}, HALTING),
+    ({"lambda_reads": "answers", "lambda_module": "linear"}, HALTING),
     ({"outputs": 1, "per_layer_pooler": True, "per_layer_classifier": True}, [*FIXED, *HALTING, "patience:9:1"]),
     ({"lambda_module": "none", "outputs": 5, "learned_exit": True}, [*FIXED, "entropy:0", "learned:0"]),
 ])

@@ -9,12 +9,12 @@ from fairseq_palbert.modules.lambda_module import LAMBDA_INPUTS, LinearLambda, M
 def make(name, hidden=4, copies=1, joined="concat", lookback=1):
     torch.manual_seed(0)
     if name == "mlp":
-        return MlpLambda(hidden, copies, 0.0, 2, joined, lookback)
+        return MlpLambda(hidden, copies, 0.0, 2, joined, lookback, None)
     return {"linear": LinearLambda, "rnn": RnnLambda}[name](hidden, copies, 0.0)
 
 
 def test_palberts_lambda_module_has_its_published_number_of_parameters():
-    palbert = MlpLambda(768, copies=1, dropout=0.0, depth=3, joined="concat", lookback=1)
+    palbert = MlpLambda(768, copies=1, dropout=0.0, depth=3, joined="concat", lookback=1, width=None)
     assert sum(parameter.numel() for parameter in palbert.parameters()) == 7_084_033  # 3 (1536² + 1536) + 1537
 
 

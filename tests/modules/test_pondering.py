@@ -28,7 +28,7 @@ def stepwise(network, tokens, halt_at_last=False):
         logits.append(network.classify(n, pooled)[0])
         if n < network.depth or halt_at_last:
             memory = network.initial_memory(pooled) if memory is None else memory
-            halting, memory = network.halt(n, pooled, memory)
+            halting, memory = network.halt(n, pooled, logits[-1][None], memory)
             halting_logits.append(halting[0])
     return torch.stack(logits), torch.stack(halting_logits)
 
@@ -65,10 +65,10 @@ def test_rows_may_be_dropped_between_depths(configurations, make_network, tokens
             batch = network.padded(tokens)
             hidden = network.step(1, network.embed(batch), batch)
             pooled = network.pool(1, network.summarize(hidden, batch)[None])
-            _, memory = network.halt(1, pooled, network.initial_memory(pooled))
+            _, memory = network.halt(1, pooled, network.classify(1, pooled), network.initial_memory(pooled))
             hidden, batch, memory = batch.put_back(hidden)[kept], network.padded(tokens[kept]), memory[kept]
             pooled = network.pool(2, network.summarize(network.step(2, batch.take_out(hidden), batch), batch)[None])
-            halting_logits, _ = network.halt(2, pooled, memory)
+            halting_logits, _ = network.halt(2, pooled, network.classify(2, pooled), memory)
         torch.testing.assert_close(network.classify(2, pooled)[0], expected.logits[1, kept], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(halting_logits[0], expected.halting_logits[1, kept], atol=1e-5, rtol=1e-5)
 

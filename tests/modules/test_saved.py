@@ -70,7 +70,17 @@ def test_the_files_are_data_of_two_public_formats(saved):
     assert sorted(path.name for path in folder.iterdir()) == [CONFIG_FILE, WEIGHTS_FILE]
     assert load_file(folder / WEIGHTS_FILE).keys() == network.state_dict().keys()
     config = json.loads((folder / CONFIG_FILE).read_text())
-    assert (config["format_version"], config["family"], config["heads"]["lambda_module"]) == (2, "albert", "rnn")
+    assert (config["format_version"], config["family"], config["heads"]["lambda_module"]) == (3, "albert", "rnn")
+
+
+def test_a_folder_of_version_2_is_still_read(saved):
+    folder, network = saved
+    values = json.loads((folder / CONFIG_FILE).read_text())
+    for name in ("pooling", "lambda_width", "lambda_reads"):
+        del values["heads"][name]
+    (folder / CONFIG_FILE).write_text(json.dumps({**values, "format_version": 2}))
+    read, _ = read_model(folder)
+    assert read.heads_shape == network.heads_shape and read.heads_shape.pooling == "first"
 
 
 def config(change):
@@ -100,7 +110,9 @@ def tensors(change):
     ("not JSON", lambda folder: (folder / CONFIG_FILE).write_text("{")),
     ("not of an exported model", lambda folder: (folder / CONFIG_FILE).write_text('{"model_type": "bert"}')),
     ("not of an exported model", lambda folder: (folder / CONFIG_FILE).write_text("[]")),
-    ("format version 3, and this code reads version 2", config(lambda c: c.update(format_version=3))),
+    ("format version 4, and this code reads version 3", config(lambda c: c.update(format_version=4))),
+    ("has no heads.pooling", config(lambda c: c["heads"].pop("pooling"))),
+    ("heads.pooling is 'max': it is one of first, mean", config(lambda c: c["heads"].update(pooling="max"))),
     ("has no prior", config(lambda c: c.pop("prior"))),
     ("has no heads.outputs", config(lambda c: c.pop("heads"))),
     ("has no encoder.segments", config(lambda c: c["encoder"].pop("segments"))),

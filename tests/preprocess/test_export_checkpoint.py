@@ -202,6 +202,18 @@ def test_what_is_written_and_what_left_out_is_said(trained, vocabularies, tmp_pa
     assert len(account["left_out"]) == 10
 
 
+@pytest.mark.parametrize("pooling", ["first", "mean"])
+def test_the_model_card_says_what_to_pool(trained, vocabularies, tmp_path, pooling):
+    checkpoint, data = trained("bert", "--pooling", pooling)
+    export_hugging_face(checkpoint, vocabularies["bert"], tmp_path / "theirs")
+    assert ("mean over a sentence's tokens" in (tmp_path / "theirs" / "README.md").read_text()) == (pooling == "mean")
+    assert convert(tmp_path / "theirs", tmp_path / "ours")["flags"][-2:] == ["--pooling", pooling]
+    export_model(checkpoint, vocabularies["bert"], tmp_path / "model")
+    network, _ = read_model(tmp_path / "model")
+    assert network.heads_shape.pooling == pooling
+    assert scores(tmp_path / "model", data, tmp_path / "a") == scores(checkpoint, data, tmp_path / "b")
+
+
 def test_of_a_pooler_a_layer_the_last_is_written_and_said_so(trained, vocabularies, tmp_path, capsys):
     checkpoint, _ = trained("bert", "--per-layer-pooler")
     export_hugging_face(checkpoint, vocabularies["bert"], tmp_path / "theirs")

@@ -31,7 +31,7 @@ BAD_INPUTS = {
     "no row": (["RTE"], {"ARCH": "roberta", "PRETRAINED": "none"}, "no row for ARCH=roberta and RTE"),
     "no vocabulary": (["RTE"], {"ARCH": "palbert_bert_tiny", "VOCAB_DIR": ""}, "ARCH=palbert_bert_tiny needs a vocabulary"),
     "unknown METHOD": (["RTE"], {"METHOD": "static0"}, "METHOD=static0: choose from palbert pondernet"),
-    "second phase first": (["RTE"], {"METHOD": "deebert"}, "METHOD=deebert goes on from METHOD=vanilla, and VANILLA_RUN="),
+    "second phase first": (["RTE"], {"METHOD": "deebert"}, "METHOD=deebert goes on from METHOD=vanilla, and FIRST_RUN="),
     "pondering without it": (["RTE"], {"METHOD": "vanilla", "BETA": "0.1"}, "BETA is of pondering, and METHOD=vanilla"),
     "DETOKENIZE is no switch": (["RTE"], {"DETOKENIZE": "yes"}, "DETOKENIZE=yes: choose from 0 1"),
     "TRAIN_EXAMPLES is no number": (["RTE"], {"TRAIN_EXAMPLES": "all"}, "TRAIN_EXAMPLES=all is no whole number above 0"),

@@ -110,6 +110,29 @@ def test_training_on_some_rows_takes_them_by_a_shuffle_that_no_seed_changes(fold
     assert len(make_task(folders["SST-2"], "SST-2", train_examples=40).load_dataset("valid")) == 51
 
 
+@pytest.mark.parametrize("fraction, sizes", [(0.1, (15, 5)), (0.5, (76, 26)), (0.02, (3, 1))])
+def test_the_holdout_is_the_gates_part_and_the_calibrations(folders, fraction, sizes):
+    task = make_task(folders["SST-2"], "SST-2", holdout_fraction=fraction)
+    train, holdout, gate, calibration = (task.load_dataset(split).ids.tolist() for split in
+                                         ("train", "holdout", "gate", "calibration"))
+    assert (len(gate), len(calibration)) == sizes and sorted(gate + calibration) == holdout
+    assert sorted(train + holdout) == list(range(203))
+    assert len(batches(task, "gate")) == -(-len(gate) // 16), "trained on in batches of random order"
+
+
+@pytest.mark.parametrize("split", ["gate", "calibration"])
+def test_a_part_of_no_holdout_is_refused(folders, split):
+    with pytest.raises(UserError, match=f"the split '{split}' is empty: set --holdout-fraction"):
+        make_task(folders["SST-2"], "SST-2").load_dataset(split)
+
+
+def test_the_variance_of_scores_is_over_all_of_train(folders):
+    task = make_task(folders["STS-B"], "STS-B", holdout_fraction=0.5)
+    scores = task.load_dataset("train").split.targets
+    assert len(scores) > len(task.datasets["train"])
+    assert task.target_variance == pytest.approx(((scores - scores.mean()) ** 2).mean().item())
+
+
 def test_more_training_examples_than_there_are_is_refused(folders):
     options = {"holdout_fraction": 0.1, "valid_subset": "holdout"}
     assert len(make_task(folders["SST-2"], "SST-2", train_examples=183, **options).load_dataset("train")) == 183

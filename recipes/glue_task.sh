@@ -48,7 +48,7 @@
 #                   in place of the row in recipes/hyperparameters.tsv; the learning rate decays over MAX_UPDATE, or over
 #                   MAX_EPOCH epochs where only that is given
 #   GATE_LR GATE_BATCH GATE_EPOCHS GATE_BETA GATE_TARGET LAYER_COST FIRST_TRAIN_FLAGS
-#                   METHOD_staged: of its second phase (defaults: 1e-3 64 8 0.02 error 0.01), where the variables above are of
+#                   METHOD_staged: of its second phase (defaults: 3e-3 64 8 0.01 error 0.01), where the variables above are of
 #                   the first; FIRST_TRAIN_FLAGS are the first's EXTRA_TRAIN_FLAGS
 #   SEARCH_LR SEARCH_LAMBDA_LR SEARCH_BETA
 #                   lists, such as "1e-5 2e-5": every combination is trained with the first seed, the best on SELECT_ON wins
@@ -81,8 +81,8 @@ case "$TASK" in
     CoLA | MRPC | STS-B | RTE | WNLI) HOLDOUT_FRACTION="${HOLDOUT_FRACTION:-0.2}" ;;
     *) HOLDOUT_FRACTION="${HOLDOUT_FRACTION:-0.1}" ;;
 esac
-GATE_LR="${GATE_LR:-1e-3}" GATE_BATCH="${GATE_BATCH:-64}" GATE_EPOCHS="${GATE_EPOCHS:-8}"
-GATE_BETA="${GATE_BETA:-0.02}" GATE_TARGET="${GATE_TARGET:-error}" LAYER_COST="${LAYER_COST:-0.01}"
+GATE_LR="${GATE_LR:-3e-3}" GATE_BATCH="${GATE_BATCH:-64}" GATE_EPOCHS="${GATE_EPOCHS:-8}"
+GATE_BETA="${GATE_BETA:-0.01}" GATE_TARGET="${GATE_TARGET:-error}" LAYER_COST="${LAYER_COST:-0.01}"
 read -ra EXITS <<<"${EXITS:-$(usual_exits "$TASK")}"
 CPU_WORKERS="${CPU_WORKERS:-0}"
 UPDATE_FREQ="${UPDATE_FREQ:-1}"

@@ -41,4 +41,6 @@ def _part_and_depth(name: str, network: nn.Module) -> tuple[str, int]:
         return "encoder", network.encoder.shape.deepest(int(inner[1]))
     if module == "encoder" and inner[0].startswith("embed"):
         return "encoder", 0
+    if module == "encoder" and inner[0] == "relative_bias":
+        return "encoder", network.depth
     raise ValueError(f"parameter {name!r} belongs to no part ({', '.join(PARTS)}) of the model")

@@ -38,8 +38,8 @@ DROPOUTS = ("dropout", "attention_dropout", "activation_dropout")
 def convert(source: str | Path, out: str | Path, vocab: str | Path | None = None, overwrite: bool = False) -> dict[str, Any]:
     """Writes the folder ``out``, whole or not at all, and returns what its ``conversion.json`` says.
 
-    ``source``: a Hugging Face folder or Hub id of RoBERTa, BERT or ALBERT, or fairseq's own RoBERTa: its archive, packed or
-    unpacked, or a checkpoint. ``vocab``: the folder of its vocabulary, by default the source's own, and for fairseq's
+    ``source``: a Hugging Face folder or Hub id of RoBERTa, BERT, ALBERT or MPNet, or fairseq's own RoBERTa: its archive, packed
+    or unpacked, or a checkpoint. ``vocab``: the folder of its vocabulary, by default the source's own, and for fairseq's
     RoBERTa, which brings none, $VOCAB_DIR. ``out`` gets ``model.pt``, for ``--finetune-from-model``, and ``dict.txt`` and
     ``tokenizer.json``, for ``preprocess.glue --vocab``.
 
@@ -172,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Example: python -m preprocess.convert_checkpoint google-bert/bert-base-uncased --out bert writes "
                "bert/model.pt, for --finetune-from-model, and its vocabulary, for preprocess.glue --vocab bert.")
     parser.add_argument("source", metavar="SOURCE",
-                        help="a folder or Hub id of RoBERTa, BERT or ALBERT in Hugging Face's layout, fairseq's archive of "
+                        help="a folder or Hub id of RoBERTa, BERT, ALBERT or MPNet in Hugging Face's layout, fairseq's archive of "
                              "RoBERTa, packed or unpacked, or a checkpoint of fairseq's RoBERTa; with another --to a "
                              "checkpoint of this plugin")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write")

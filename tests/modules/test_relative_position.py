@@ -1,6 +1,7 @@
 """Relative position bias: the buckets by whole numbers, and every way through attention against one in nested loops."""
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ SHAPE = EncoderShape(vocabulary=31, padding_id=1, separator_id=2, max_positions=
 LENGTHS = (7, 1, 150, 7, 2, 33, 290)  # beyond the largest distance told apart, and some alike
 
 
+@cache
 def slow_bucket(distance: int, buckets: int) -> int:
     """T5 (arXiv 1910.10683), section 2.1, by whole numbers alone: the last bucket of its sign whose lower bound
     exact (128 / exact)^(k / (half − exact)) is not above the distance."""

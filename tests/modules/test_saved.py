@@ -70,7 +70,20 @@ def test_the_files_are_data_of_two_public_formats(saved):
     assert sorted(path.name for path in folder.iterdir()) == [CONFIG_FILE, WEIGHTS_FILE]
     assert load_file(folder / WEIGHTS_FILE).keys() == network.state_dict().keys()
     config = json.loads((folder / CONFIG_FILE).read_text())
-    assert (config["format_version"], config["family"], config["heads"]["lambda_module"]) == (2, "albert", "rnn")
+    assert (config["format_version"], config["family"], config["heads"]["lambda_module"]) == (3, "albert", "rnn")
+
+
+def test_a_folder_of_an_earlier_version_is_the_same_model(saved):
+    folder, network = saved
+
+    def as_then(values):
+        values.update(format_version=2)
+        del values["encoder"]["relative_buckets"]
+
+    config(as_then)(folder)
+    then, card = read_model(folder)
+    assert (card, then.encoder.shape, then.heads_shape) == (CARD, network.encoder.shape, network.heads_shape)
+    assert all(torch.equal(tensor, network.state_dict()[name]) for name, tensor in then.state_dict().items())
 
 
 def config(change):
@@ -100,7 +113,11 @@ def tensors(change):
     ("not JSON", lambda folder: (folder / CONFIG_FILE).write_text("{")),
     ("not of an exported model", lambda folder: (folder / CONFIG_FILE).write_text('{"model_type": "bert"}')),
     ("not of an exported model", lambda folder: (folder / CONFIG_FILE).write_text("[]")),
-    ("format version 3, and this code reads version 2", config(lambda c: c.update(format_version=3))),
+    ("format version 4, and this code reads versions 2 to 3", config(lambda c: c.update(format_version=4))),
+    ("format version 1, and", config(lambda c: c.update(format_version=1))),
+    ("has no encoder.segments", config(lambda c: c.update(format_version=2) or c["encoder"].pop("segments"))),
+    ("has no encoder.relative_buckets", config(lambda c: c["encoder"].pop("relative_buckets"))),
+    ("relative_buckets 7", config(lambda c: c["encoder"].update(relative_buckets=7))),
     ("has no prior", config(lambda c: c.pop("prior"))),
     ("has no heads.outputs", config(lambda c: c.pop("heads"))),
     ("has no encoder.segments", config(lambda c: c["encoder"].pop("segments"))),

@@ -1,4 +1,4 @@
-"""The Hugging Face layout of RoBERTa, BERT, ALBERT and MPNet: its ``config.json``, its weight files, and its names for what we have.
+"""The Hugging Face layout of all families: its ``config.json``, its weight files, and its names for what we have.
 
 ``settings`` are fields of ``models.palbert.PalbertConfig``; ``theirs`` is the name of a tensor or setting there.
 """

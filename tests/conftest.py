@@ -59,7 +59,7 @@ def vocab_dir():
 
 @pytest.fixture(scope="session")
 def encoder_dir():
-    """``encoder_dir("all-mpnet-base-v2")`` is the folder of that pretrained encoder; the test is skipped where it is not there."""
+    """``encoder_dir("all-mpnet-base-v2")`` is the folder of those real weights; the test is skipped where they are not there."""
 
     def find(name: str) -> Path:
         folder = Path(os.environ.get("ENCODERS_DIR") or Path(__file__).parents[1] / "runs" / "encoders") / name

@@ -36,8 +36,9 @@ def bucket(distances: Tensor, buckets: int) -> Tensor:
 
 
 def relative_position_bias(table: Tensor, length: int) -> Tensor:
-    """b[h, i, j] = table[bucket(j − i), h] of a sentence of T tokens; a shorter one's is its corner. Shape: [K, H] -> [H, T, T].
+    """b[h, i, j] = table[bucket(j − i), h] of a sentence of T tokens; a shorter one's is its corner.
 
+    Shape: [K, H] -> [H, T, T].
     A look-up a distance, of which row i is a window: T = 3 has −2 −1 0 1 2, and its rows are 0 1 2, −1 0 1 and −2 −1 0.
     """
     distances = torch.arange(1 - length, length)  # on the CPU, so that a bound rounds alike on every device

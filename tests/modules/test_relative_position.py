@@ -11,8 +11,8 @@ from fairseq_palbert.modules.batch import PackedBatch, PaddedBatch
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 from fairseq_palbert.modules.relative_position import bucket, relative_position_bias
 
-SHAPE = EncoderShape(vocabulary=31, padding_id=1, separator_id=2, max_positions=300, layers=3, hidden=12, ffn_hidden=20, heads=3,
-                     first_position=2, relative_buckets=32)
+SHAPE = EncoderShape(vocabulary=31, padding_id=1, separator_id=2, max_positions=300, layers=3, hidden=12, ffn_hidden=20,
+                     heads=3, first_position=2, relative_buckets=32)
 LENGTHS = (7, 1, 150, 7, 2, 33, 290)  # beyond the largest distance told apart, and some alike
 
 
@@ -78,7 +78,7 @@ def sentences():
 
 
 def slow_layers(encoder, tokens):
-    """Every layer of one sentence, by attention in loops: softmax(q k / sqrt(d) + b[bucket(j - i)]) v. Shape: [T] -> N+1 [T, C]."""
+    """Every layer of one sentence, by attention in loops: softmax(q k / √d + b[bucket(j − i)]) v. Shape: [T] -> N + 1 [T, C]."""
     shape, size = encoder.shape, len(tokens)
     width = shape.hidden // shape.heads
     layers = [encoder.embed(PackedBatch.of([tokens]))]

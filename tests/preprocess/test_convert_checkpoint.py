@@ -198,7 +198,8 @@ class TestAgainstTransformers:
             entries = len(write_vocabulary(name, folder))
             architecture, segments = FAMILIES[name].architecture, {"roberta": 1, "mpnet": None}.get(name, 2)
             config = getattr(transformers, architecture.replace("Model", "Config"))(**{
-                "vocab_size": entries, "max_position_embeddings": 40, "pad_token_id": FAMILIES[name].fixed.get("pad_token_id", 0),
+                "vocab_size": entries, "max_position_embeddings": 40,
+                "pad_token_id": FAMILIES[name].fixed.get("pad_token_id", 0),
                 **({"type_vocab_size": segments} if segments else {}), **SIZES, **settings})
             torch.manual_seed(2)
             model = getattr(transformers, architecture)(config).eval()

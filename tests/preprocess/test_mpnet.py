@@ -15,11 +15,12 @@ from preprocess.export_checkpoint import export_hugging_face
 
 TOLERANCE = 1e-5
 LENGTHS = (5, 1, 130, 5, 2, 47, 220)
-LONG = ("In its first hour the film drags, but what follows is an unsettling portrait of a man who has lost all that he had, told "
-        "with patience and without a trace of sentiment. The camera keeps its distance; the score, when there is one, is a single "
-        "cello. By the time his daughter comes home we know every crack in the kitchen wall, and why he will not have it painted. "
-        "Not everyone will sit through it, and those who do may wish for a kinder ending, yet there is hardly a scene that one "
-        "would cut. It is the second picture of a director who was, until last year, a doctor in a small town by the sea.")
+LONG = (
+    "In its first hour the film drags, but what follows is an unsettling portrait of a man who has lost all that he had, "
+    "told with patience and without a trace of sentiment. The camera keeps its distance; the score, when there is one, is "
+    "a single cello. By the time his daughter comes home we know every crack in the kitchen wall, and why he will not have "
+    "it painted. Not everyone will sit through it, and those who do may wish for a kinder ending, yet there is hardly a "
+    "scene that one would cut. It is the second picture of a director who was, until last year, a doctor in a small town.")
 TEXTS = ("the naïve cat's ``hat''", "東京 and 12.5 dogs", "A [cat]", "")
 
 
@@ -39,8 +40,8 @@ def largest_difference(network, theirs, native_ids, sentences, batch) -> float:
     differences = []
     for ours, vector, sentence in zip(found, pooled, sentences, strict=True):
         expected = theirs(native_ids[sentence][None], output_hidden_states=True)
-        differences += [(ours - torch.cat(expected.hidden_states)).abs().max(), (vector - expected.pooler_output[0]).abs().max()]
-    return max(differences).item()
+        differences += [ours - torch.cat(expected.hidden_states), vector - expected.pooler_output[0]]
+    return max(difference.abs().max().item() for difference in differences)
 
 
 def largest_of_any_batch(network, theirs, native_ids, sentences) -> float:

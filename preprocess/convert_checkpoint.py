@@ -41,11 +41,11 @@ def convert(source: str | Path, out: str | Path, vocab: str | Path | None = None
             pooling: str | None = None) -> dict[str, Any]:
     """Writes the folder ``out``, whole or not at all, and returns what its ``conversion.json`` says.
 
-    ``source``: a Hugging Face folder or Hub id of RoBERTa, BERT or ALBERT, or fairseq's own RoBERTa: its archive, packed or
-    unpacked, or a checkpoint. ``vocab``: the folder of its vocabulary, by default the source's own, and for fairseq's
+    ``source``: a Hugging Face folder or Hub id of RoBERTa, BERT, ALBERT or MPNet, or fairseq's own RoBERTa: its archive, packed
+    or unpacked, or a checkpoint. ``vocab``: the folder of its vocabulary, by default the source's own, and for fairseq's
     RoBERTa, which brings none, $VOCAB_DIR. ``pooling``: "first" or "mean", which training follows; by default what the
-    source says, as a folder of sentence-transformers does. ``out`` gets ``model.pt``, for ``--finetune-from-model``, and ``dict.txt`` and
-    ``tokenizer.json``, for ``preprocess.glue --vocab``.
+    source says, as a folder of sentence-transformers does. ``out`` gets ``model.pt``, for ``--finetune-from-model``, and
+    ``dict.txt`` and ``tokenizer.json``, for ``preprocess.glue --vocab``.
 
     Raises UserError, by the first that is wrong, for a source that cannot be read or represented exactly, and for a
     vocabulary that does not fit it.
@@ -180,7 +180,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Example: python -m preprocess.convert_checkpoint google-bert/bert-base-uncased --out bert writes "
                "bert/model.pt, for --finetune-from-model, and its vocabulary, for preprocess.glue --vocab bert.")
     parser.add_argument("source", metavar="SOURCE",
-                        help="a folder or Hub id of RoBERTa, BERT or ALBERT in Hugging Face's layout, fairseq's archive of "
+                        help="a folder or Hub id of RoBERTa, BERT, ALBERT or MPNet in Hugging Face's layout, fairseq's archive of "
                              "RoBERTa, packed or unpacked, or a checkpoint of fairseq's RoBERTa; with another --to a "
                              "checkpoint of this plugin")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write")

@@ -157,7 +157,7 @@ def _write_vocabulary(checkpoint: Path, state: dict[str, Any], vocab: Path, fold
 def _remarks(family: Family, weights: dict[str, Tensor], last_pooler: int | None, pooling: str | None) -> list[str]:
     """What a user of the Hugging Face folder has to know beside the names."""
     remarks = []
-    if SEGMENTS not in weights:
+    if family.has_segments and SEGMENTS not in weights:
         remarks.append(f"{family.tensors['embed_segments']} is written as zeros: this encoder has no segments")
     if last_pooler is None:
         remarks.append("the checkpoint has no pooler: load with AutoModel.from_pretrained(FOLDER, add_pooling_layer=False)")

@@ -1,4 +1,4 @@
-"""The Hugging Face layout of RoBERTa, BERT and ALBERT: its ``config.json``, its weight files, and its names for what we have.
+"""The Hugging Face layout of all families: its ``config.json``, its weight files, and its names for what we have.
 
 ``settings`` are fields of ``models.palbert.PalbertConfig``; ``theirs`` is the name of a tensor or setting there.
 """
@@ -30,8 +30,9 @@ SIZES = {
     "encoder_embed_dim": "hidden_size",
     "encoder_ffn_embed_dim": "intermediate_size",
     "encoder_attention_heads": "num_attention_heads",
-    "encoder_segments": "type_vocab_size",
 }
+SEGMENTED = {"encoder_segments": "type_vocab_size"}
+RELATIVE = {"encoder_relative_buckets": "relative_attention_num_buckets"}
 FRACTIONS = {
     "encoder_norm_eps": "layer_norm_eps",
     "dropout": "hidden_dropout_prob",
@@ -116,9 +117,9 @@ def settings_of(path: Path, config: Mapping[str, Any], family: Family) -> tuple[
     for theirs, value in {**FIXED, **family.fixed}.items():
         if config.get(theirs) not in (None, value):
             raise UserError(f"{path}: {theirs} is {config[theirs]!r}, and this plugin computes {value!r} alone")
-    factorised = FACTORISED if family.factorised else {}
-    settings = {ours: None for ours in FACTORISED}
-    for ours, theirs in (SIZES | factorised).items():
+    sizes = SIZES | (FACTORISED if family.factorised else {}) | (RELATIVE if family.has_relative_bias else {})
+    settings = dict.fromkeys(FACTORISED | RELATIVE) | {"encoder_segments": 0}
+    for ours, theirs in (sizes | (SEGMENTED if family.has_segments else {})).items():
         settings[ours] = _number(path, config, theirs, int)
     for ours, theirs in FRACTIONS.items():
         settings[ours] = float(_number(path, config, theirs, (int, float)))

@@ -18,7 +18,9 @@ from fairseq_palbert.modules.encoder import EncoderShape
 from fairseq_palbert.tokenization import Vocabulary
 
 from .encoder_source import POOLER, TOKENS
-from .hugging_face import ACTIVATIONS, CONFIG_FILE, POOLING_FILE, POOLING_MODE, POOLING_MODES, WEIGHT_FILES, their_modules
+from .hugging_face import (
+    ACTIVATIONS, CONFIG_FILE, POOLING_FILE, POOLING_MODE, POOLING_MODES, RELATIVE, WEIGHT_FILES, their_modules,
+)
 
 
 def check_expressible(name: str, family: Family, shape: EncoderShape, vocabulary: Vocabulary) -> None:
@@ -34,6 +36,13 @@ def check_expressible(name: str, family: Family, shape: EncoderShape, vocabulary
     if family.factorised != (shape.embedding is not None):
         raise UserError(f"{name}: embeddings of {family.name} are {'' if family.factorised else 'not '}projected in "
                         f"transformers, unlike those of this model (--encoder-embedding-dim): it cannot be written so")
+    buckets = family.fixed.get(RELATIVE["encoder_relative_buckets"], 0)
+    if shape.relative_buckets != buckets:
+        raise UserError(f"{name}: {family.name} has {buckets} buckets of relative position in transformers, and this model "
+                        f"{shape.relative_buckets} (--encoder-relative-buckets): it cannot be written so")
+    if shape.segments and not family.has_segments:
+        raise UserError(f"{name}: {family.name} has no segments in transformers, and this model {shape.segments} "
+                        f"(--encoder-segments): it cannot be written so")
 
 
 def write_encoder(folder: Path, family: Family, shape: EncoderShape, weights: Mapping[str, Tensor],
@@ -99,13 +108,13 @@ def write_model_card(folder: Path, remarks: Iterable[str], pooling: str | None, 
 
 def _tensors(family: Family, shape: EncoderShape, weights: Mapping[str, Tensor], native_ids: Tensor) -> dict[str, Tensor]:
     """Row i of our token embedding is their row ``native_ids[i]``. A model without segments gets a segment table of one row
-    of zeros, since every model of theirs has one."""
+    of zeros, where every model of theirs has one."""
     theirs = {}
     for name, tensor in weights.items():
         module, _, leaf = name.replace(POOLER, "pooler.").removeprefix(ENCODER).rpartition(".")
         if module == "embed_tokens":
             tensor = torch.empty_like(tensor).index_copy_(0, native_ids, tensor)
-            if not shape.segments:
+            if family.has_segments and not shape.segments:
                 segments, = their_modules(family, shape, "embed_segments")
                 theirs[f"{segments}.{leaf}"] = tensor.new_zeros(1, tensor.shape[1])
         modules = their_modules(family, shape, module)
@@ -122,7 +131,7 @@ def _config(family: Family, shape: EncoderShape, native_ids: Tensor) -> dict[str
         "inner_group_num": shape.inner_layers,
     }
     return {
-        "architectures": [f"{family.model_type.capitalize()}Model"],
+        "architectures": [family.architecture],
         "model_type": family.model_type,
         "vocab_size": shape.vocabulary,
         "hidden_size": shape.hidden,
@@ -133,8 +142,9 @@ def _config(family: Family, shape: EncoderShape, native_ids: Tensor) -> dict[str
         "hidden_dropout_prob": shape.dropout,
         "attention_probs_dropout_prob": shape.attention_dropout,
         "max_position_embeddings": shape.max_positions + shape.first_position,
-        "type_vocab_size": shape.segments or 1,
         "layer_norm_eps": shape.norm_eps,
+        **({"type_vocab_size": shape.segments or 1} if family.has_segments else {}),
+        **({RELATIVE["encoder_relative_buckets"]: shape.relative_buckets} if family.has_relative_bias else {}),
         **sharing,
         "bos_token_id": begin,
         "pad_token_id": pad,

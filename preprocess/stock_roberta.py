@@ -90,7 +90,7 @@ def _settings(name: str, theirs: Mapping[str, Any], weights: Mapping[str, Tensor
         # a checkpoint's max_positions may be another than that of the batches it was trained with
         "encoder_max_positions": len(weights[POSITIONS]) - first_position if POSITIONS in weights else theirs["max_positions"],
         "encoder_embedding_dim": None, "encoder_groups": None, "encoder_inner_layers": None, "encoder_segments": 0,
-        "encoder_norm_eps": NORM_EPS,
+        "encoder_norm_eps": NORM_EPS, "encoder_relative_buckets": None,
     }
 
 

@@ -16,8 +16,8 @@
 #                   trained, on whatever task, or "none". It decides family, architecture, tokenizer and the row of
 #                   recipes/hyperparameters.tsv. Unset: the usual public checkpoint of ARCH; *_tiny start from scratch
 #   PRETRAINED_DIR  where it is converted to, once (default: runs/pretrained of the repository)
-#   ARCH            needed without PRETRAINED alone (default: palbert_roberta_tiny): palbert_roberta, palbert_bert or
-#                   palbert_albert and a size, such as palbert_albert_base
+#   ARCH            needed without PRETRAINED alone (default: palbert_roberta_tiny): palbert_roberta, palbert_bert,
+#                   palbert_albert or palbert_mpnet and a size, such as palbert_albert_base
 #   METHOD          palbert (default); pondernet: a linear lambda module, BETA 0.01; of a classifier a layer without
 #                   pondering pabee, uniform and berxit (with a learned-exit head), and deebert and fastbert, which train the
 #                   exits of a finished METHOD=vanilla; vanilla: the same encoder, fine-tuned for its last layer alone;
@@ -27,8 +27,8 @@
 #   FIRST_RUN       deebert, fastbert: run directory of METHOD=vanilla, with the same seeds (or VANILLA_RUN); METHOD_staged:
 #                   that of METHOD (default: the usual one)
 #   VOCAB_DIR       RoBERTa's encoder.json, vocab.bpe and dict.txt, BERT's vocab.txt or ALBERT's spiece.model, or a folder
-#                   with such folders gpt2_bpe, bert, albert: for what comes without a vocabulary, as models from scratch and
-#                   fairseq's checkpoints do (unset: RoBERTa's is downloaded)
+#                   with such folders gpt2_bpe, bert, albert, mpnet: for what comes without a vocabulary, as models from
+#                   scratch and fairseq's checkpoints do (unset: RoBERTa's is downloaded)
 #   DATA            binarized data to use instead of stage 2's
 #   RUN_DIR         where everything goes (default: runs/ARCH/TASK of the repository, of other methods runs/ARCH/METHOD/TASK)
 #   DETOKENIZE      1: undo the spaces around punctuation that MRPC and CoLA carry (default 0)

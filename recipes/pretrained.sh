@@ -13,6 +13,7 @@ usual_checkpoint() {
         palbert_bert | palbert_bert_base) echo google-bert/bert-base-uncased ;;
         palbert_bert_large) echo google-bert/bert-large-uncased ;;
         palbert_bert_minilm_l6) echo sentence-transformers/all-MiniLM-L6-v2 ;;
+        palbert_mpnet*) echo sentence-transformers/all-mpnet-base-v2 ;;
         palbert_albert) echo albert/albert-base-v2 ;;
         palbert_albert_*_v1) preset="${1#palbert_albert_}" && echo "albert/albert-${preset%_v1}-v1" ;;
         palbert_albert_*) echo "albert/albert-${1#palbert_albert_}-v2" ;;
@@ -112,7 +113,7 @@ runs_folder() {
 
 # find_vocabulary: sets VOCABULARY where the start has none of its own; RoBERTa's is downloaded into RUN_DIR where it must be.
 find_vocabulary() {
-    local -A folders=([palbert_roberta]=gpt2_bpe [palbert_bert]=bert [palbert_albert]=albert)
+    local -A folders=([palbert_roberta]=gpt2_bpe [palbert_bert]=bert [palbert_albert]=albert [palbert_mpnet]=mpnet)
     local family folder
     [[ -z "$VOCABULARY" ]] || return 0
     family="$(family_of "$ARCH")"

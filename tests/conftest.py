@@ -1,6 +1,7 @@
 """Shared fixtures: toy data, a small vocabulary, and the real data that a machine may have.
 
-Real data is found through GLUE_DIR and VOCAB_DIR alone.
+Real data is found through GLUE_DIR and VOCAB_DIR alone, real encoders through ENCODERS_DIR, by default where
+recipes/encoders.sh puts them.
 """
 
 import json
@@ -51,6 +52,19 @@ def vocab_dir():
         folder = _folder("VOCAB_DIR") / name
         if not folder.is_dir():
             pytest.skip(f"VOCAB_DIR has no {name}")
+        return folder
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def encoder_dir():
+    """``encoder_dir("all-mpnet-base-v2")`` is the folder of those real weights; the test is skipped where they are not there."""
+
+    def find(name: str) -> Path:
+        folder = Path(os.environ.get("ENCODERS_DIR") or Path(__file__).parents[1] / "runs" / "encoders") / name
+        if not folder.is_dir():
+            pytest.skip(f"{folder} is not there: no real weights for this test; recipes/encoders.sh brings them")
         return folder
 
     return find

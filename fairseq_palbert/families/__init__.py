@@ -1,9 +1,9 @@
 """The families of encoders, by the name in ``--arch palbert_NAME``. A new one is a file like these and a line here."""
 
-from . import albert, bert, roberta
+from . import albert, bert, mpnet, roberta
 from .base import Family
 
-FAMILIES: dict[str, Family] = {module.FAMILY.name: module.FAMILY for module in (roberta, bert, albert)}
+FAMILIES: dict[str, Family] = {module.FAMILY.name: module.FAMILY for module in (roberta, bert, albert, mpnet)}
 
 
 def family_of(arch: str) -> Family:

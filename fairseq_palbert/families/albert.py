@@ -21,6 +21,7 @@ def preset(layers: int, hidden: int, heads: int, version: dict) -> dict:
 FAMILY = Family(
     name="albert",
     model_type="albert",
+    architecture="AlbertModel",
     first_position=0,
     presets={
         "base": preset(12, 768, 12, V2),

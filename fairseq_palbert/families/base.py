@@ -9,7 +9,7 @@ from typing import Any
 class Family:
     """``--arch palbert_NAME``, and what its checkpoints on the Hugging Face Hub look like.
 
-    ``model_type``: what their ``config.json`` calls the family.
+    ``model_type``: what their ``config.json`` calls the family; ``architecture``: its class in ``transformers``.
     ``first_position``: the row of the position table that the first token takes.
     ``presets``: by preset, the model settings that it fills in (fields of ``models.palbert.PalbertConfig``).
     ``tensors``: our module, and theirs; three of theirs are query, key and value, which we keep as one, in this order.
@@ -21,6 +21,7 @@ class Family:
 
     name: str
     model_type: str
+    architecture: str
     first_position: int
     presets: Mapping[str, Mapping[str, Any]]
     tensors: Mapping[str, str | tuple[str, str, str]]
@@ -31,6 +32,15 @@ class Family:
     def factorised(self) -> bool:
         """Whether embeddings are projected to the hidden size, as ALBERT's."""
         return "embed_projection" in self.tensors
+
+    @property
+    def has_segments(self) -> bool:
+        """Whether its checkpoints have a table of segments, be it of one row."""
+        return "embed_segments" in self.tensors
+
+    @property
+    def has_relative_bias(self) -> bool:
+        return "relative_bias" in self.tensors
 
     @property
     def tells_segments(self) -> bool:

@@ -29,6 +29,7 @@ def preset(layers: int, hidden: int, heads: int) -> dict:
 FAMILY = Family(
     name="bert",
     model_type="bert",
+    architecture="BertModel",
     first_position=0,
     presets={
         "base": preset(12, 768, 12),

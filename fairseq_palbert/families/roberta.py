@@ -14,6 +14,7 @@ def preset(layers: int, hidden: int, heads: int) -> dict:
 FAMILY = Family(
     name="roberta",
     model_type="roberta",
+    architecture="RobertaModel",
     first_position=2,
     presets={
         "base": preset(12, 768, 12),

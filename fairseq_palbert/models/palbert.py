@@ -15,6 +15,7 @@ from ..modules.encoder import Encoder, EncoderShape
 from ..modules.lambda_input import LAMBDA_READS
 from ..modules.lambda_module import LAMBDA_INPUTS, LAMBDA_MODULES, NO_LAMBDA
 from ..modules.pondering import POOLINGS, HeadsShape, PonderingClassifier, PonderOutput
+from ..modules.relative_position import check_buckets
 from ..modules.transformer import ACTIVATIONS
 from ..optim.parts import PART_OF_HEAD, tag_parameters
 from .pooled_states import PooledStates
@@ -47,6 +48,9 @@ class PalbertConfig(StartConfig):
     encoder_inner_layers: Optional[int] = _preset("Transformer layers of a group, all applied as one layer")
     encoder_segments: Optional[int] = _preset("segments that have an embedding, 0 for none")
     encoder_norm_eps: Optional[float] = _preset("epsilon of LayerNorm")
+    encoder_relative_buckets: Optional[int] = _preset(
+        "buckets of distance that have a relative position bias, 0 for none (MPNet: 32)"
+    )
     activation_fn: Optional[str] = _preset(f"activation inside the feed-forward part, {', '.join(ACTIVATIONS)}")
     dropout: Optional[float] = _preset("dropout after embeddings, attention and feed-forward part")
     attention_dropout: Optional[float] = _preset("dropout of attention weights")
@@ -108,6 +112,7 @@ ENCODER_FIELDS = {
     "inner_layers": "encoder_inner_layers",
     "segments": "encoder_segments",
     "norm_eps": "encoder_norm_eps",
+    "relative_buckets": "encoder_relative_buckets",
     "activation": "activation_fn",
     "dropout": "dropout",
     "attention_dropout": "attention_dropout",
@@ -274,6 +279,10 @@ def _check_config(cfg: PalbertConfig) -> None:
     for name in (item.name for item in fields(PalbertConfig) if item.name.endswith("dropout")):
         if not 0 <= getattr(cfg, name) < 1:
             raise UserError(f"{_as_flag(name)} {getattr(cfg, name)}: choose a value from 0 up to, not including, 1")
+    try:
+        check_buckets(cfg.encoder_relative_buckets or 0)
+    except ValueError as error:
+        raise UserError(f"--encoder-relative-buckets: {error}") from error
     if (cfg.encoder_groups or 1) > cfg.encoder_layers:
         raise UserError(f"--encoder-groups {cfg.encoder_groups}: at most --encoder-layers {cfg.encoder_layers}")
     if cfg.encoder_embed_dim % cfg.encoder_attention_heads:

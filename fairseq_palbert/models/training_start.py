@@ -29,7 +29,7 @@ FINETUNE = "--finetune-from-model"
 RESETS = ("reset_optimizer", "reset_dataloader", "reset_meters")
 # Settings that change what the weights compute, and not their shapes.
 ENCODER_SETTINGS = ("encoder_layers", "encoder_attention_heads", "encoder_groups", "encoder_inner_layers", "encoder_norm_eps",
-                    "activation_fn")
+                    "encoder_relative_buckets", "activation_fn")
 LAMBDA_SETTINGS = ("lambda_module", "lambda_input", "lambda_lookback")
 KEPT_HEADS = ("per_layer_pooler", "per_layer_classifier", "learned_exit")  # where only the lambda module is trained
 PRECISIONS = ("fp16", "bf16", "amp")

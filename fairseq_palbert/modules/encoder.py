@@ -1,6 +1,6 @@
-"""The Transformer encoder of RoBERTa, BERT and ALBERT, one depth at a time. What tells them apart is in its shape.
+"""The Transformer encoder of RoBERTa, BERT, ALBERT and MPNet, one depth at a time. What tells them apart is in its shape.
 
-Sizes: R tokens of all sentences, C hidden units, E embedding units, N depths.
+Sizes: R tokens of all sentences, T tokens of one, C hidden units, E embedding units, H attention heads, N depths.
 """
 
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .batch import Batch
+from .relative_position import check_buckets, relative_position_bias
 from .transformer import TransformerLayer
 
 
@@ -21,6 +22,7 @@ class EncoderShape:
     ``inner_layers``: Transformer layers of a group, all applied by one step.
     ``segments``: rows of the segment table; 0: there is none.
     ``first_position``: the row of the position table that the first token takes; rows before it are never used.
+    ``relative_buckets``: rows of the table of relative position bias, one for all depths (MPNet: 32); 0: there is none.
     """
 
     vocabulary: int
@@ -41,6 +43,7 @@ class EncoderShape:
     segments: int = 0
     first_position: int = 0
     norm_eps: float = 1e-5
+    relative_buckets: int = 0
 
     def group(self, n: int) -> int:
         """The group of weights, from 0, of layer n of 1..N. Of 6 layers in 2 groups, 1, 2 and 3 have group 0."""
@@ -54,12 +57,14 @@ class EncoderShape:
 class Encoder(nn.Module):
     """Token, position and segment embeddings, normalised (and projected), then N post-norm steps.
 
-    Agrees within 1e-5 with stock fairseq and with ``transformers``. Sources: RoBERTa (arXiv 1907.11692), BERT (arXiv
-    1810.04805), ALBERT (arXiv 1909.11942).
+    Agrees within 1e-5 with stock fairseq and with ``transformers``. Raises ValueError for a number of relative buckets that
+    there cannot be. Sources: RoBERTa (arXiv 1907.11692), BERT (arXiv 1810.04805), ALBERT (arXiv 1909.11942), MPNet (arXiv
+    2004.09297).
     """
 
     def __init__(self, shape: EncoderShape):
         super().__init__()
+        check_buckets(shape.relative_buckets)
         self.shape = shape
         self.depth = shape.layers
         self.hidden_size = shape.hidden
@@ -69,6 +74,7 @@ class Encoder(nn.Module):
         self.embed_segments = nn.Embedding(shape.segments, embedding) if shape.segments else None
         self.embedding_norm = nn.LayerNorm(embedding, eps=shape.norm_eps)
         self.embed_projection = nn.Linear(embedding, shape.hidden) if shape.embedding else None
+        self.relative_bias = nn.Embedding(shape.relative_buckets, shape.heads) if shape.relative_buckets else None
         self.layers = nn.ModuleList(
             TransformerLayer(shape.hidden, shape.ffn_hidden, shape.heads, shape.activation, shape.dropout,
                              shape.attention_dropout, shape.activation_dropout, shape.norm_eps)
@@ -97,6 +103,11 @@ class Encoder(nn.Module):
     def step(self, n: int, hidden: Tensor, batch: Batch) -> Tensor:
         """Layer n of 1..N. Shape: [R, C] -> [R, C]."""
         first = self.shape.group(n) * self.shape.inner_layers
+        bias = None if self.relative_bias is None else batch.bias(self._bias)
         for layer in self.layers[first:first + self.shape.inner_layers]:
-            hidden = layer(hidden, batch)
+            hidden = layer(hidden, batch, bias)
         return hidden
+
+    def _bias(self, length: int) -> Tensor:
+        """Shape: T -> [H, T, T]."""
+        return relative_position_bias(self.relative_bias.weight, length)

@@ -17,8 +17,9 @@ from .pondering import POOLINGS, HeadsShape, PonderingClassifier
 
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 FORMAT, FORMAT_VERSION = "fairseq_palbert", 3
-# what earlier versions of the format lack, by part of config.json, and what it was for all of their models
-BEFORE = {2: {"encoder": {}, "heads": {"pooling": "first", "lambda_width": None, "lambda_reads": "pooled"}}}
+# by earlier version that is still read: the fields that it lacked, and what a model of then has there
+ABSENT_BEFORE = {2: {"encoder": {"relative_buckets": 0},
+                     "heads": {"pooling": "first", "lambda_width": None, "lambda_reads": "pooled"}}}
 REMEDY = "export the checkpoint again with python -m preprocess.convert_checkpoint --to safetensors"
 Fields = TypeVar("Fields")
 
@@ -85,12 +86,12 @@ def _read_config(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or config.pop("format", None) != FORMAT:
         raise UserError(f"{path}: not of an exported model of fairseq_palbert (it has no \"format\": \"{FORMAT}\"); {REMEDY}")
     version = config.pop("format_version", None)
-    if version not in (*BEFORE, FORMAT_VERSION):
-        raise UserError(f"{path}: format version {version}, and this code reads version {FORMAT_VERSION}: use the "
-                        f"fairseq_palbert that wrote it, or {REMEDY}")
-    for part, values in BEFORE.get(version, {}).items():
-        if isinstance(config.get(part), dict):
-            config[part] = values | config[part]
+    if version not in (FORMAT_VERSION, *ABSENT_BEFORE):
+        raise UserError(f"{path}: format version {version}, and this code reads versions {min(ABSENT_BEFORE)} to "
+                        f"{FORMAT_VERSION}: use the fairseq_palbert that wrote it, or {REMEDY}")
+    for part, absent in ABSENT_BEFORE.get(version, {}).items():
+        if isinstance(config.get(part), Mapping):
+            config[part] = absent | config[part]
     return config
 
 

@@ -37,10 +37,10 @@ class TransformerLayer(nn.Module):
         self.fc2 = nn.Linear(ffn_hidden, hidden)
         self.output_norm = nn.LayerNorm(hidden, eps=norm_eps)
 
-    def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
-        """Shape: [R, C] -> [R, C]."""
+    def forward(self, hidden: Tensor, batch: Batch, bias: Tensor | None = None) -> Tensor:
+        """``bias``: of the attention scores, as ``batch`` gives it. Shape: [R, C] -> [R, C]."""
         dropout = self.attention_dropout if self.training else 0.0
-        context = batch.attend(self.qkv_proj(hidden), self.heads, dropout)
+        context = batch.attend(self.qkv_proj(hidden), self.heads, dropout, bias)
         hidden = self.attention_norm(hidden + self._dropped(self.out_proj(context)))
         inner = F.dropout(self.activation(self.fc1(hidden)), self.activation_dropout, self.training)
         return self.output_norm(hidden + self._dropped(self.fc2(inner)))

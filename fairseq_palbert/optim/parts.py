@@ -1,7 +1,8 @@
 """Which part of a pondering classifier a parameter belongs to, for learning rates by part.
 
-Parts: ``encoder``, ``classifier`` (pooler and learned-exit head belong to it), ``lambda`` (the lambda module and its layer embedding). A
-parameter of the encoder also has a depth: 0 in the embeddings, n in layer n of 1..N, the last of them where layers share it.
+Parts: ``encoder``, ``classifier`` (pooler and learned-exit head belong to it), ``lambda`` (the lambda module and its layer
+embedding). A parameter of the encoder also has a depth: 0 in the embeddings, n in layer n of 1..N, the last of them where
+layers share it, as all do a relative position bias.
 """
 
 from torch import nn
@@ -41,4 +42,6 @@ def _part_and_depth(name: str, network: nn.Module) -> tuple[str, int]:
         return "encoder", network.encoder.shape.deepest(int(inner[1]))
     if module == "encoder" and inner[0].startswith("embed"):
         return "encoder", 0
+    if module == "encoder" and inner[0] == "relative_bias":
+        return "encoder", network.depth
     raise ValueError(f"parameter {name!r} belongs to no part ({', '.join(PARTS)}) of the model")

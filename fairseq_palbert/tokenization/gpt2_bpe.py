@@ -16,6 +16,7 @@ from .dictionary_file import read_symbols
 from .native import SPECIAL, Native
 
 NAME = "gpt2_bpe"
+SEPARATORS = 2
 FILES = ("encoder.json", "vocab.bpe", "dict.txt")
 MARKS = ("<s>", "<pad>", "</s>", "<unk>")
 MASK = "<mask>"
@@ -49,7 +50,7 @@ def read_fairseq(folder: Path) -> Native:
     except Exception as error:  # tokenizers raises bare Exceptions
         raise UserError(f"{encoder} and {merges.name} are no byte-level BPE: {error}") from error
     tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
-    return Native(NAME, tokenizer, symbols, list(range(len(entries))), text)
+    return Native(NAME, tokenizer, symbols, list(range(len(entries))), SEPARATORS, text)
 
 
 def read_hub(folder: Path) -> Native:
@@ -74,7 +75,7 @@ def of_tokenizer(tokenizer: Tokenizer, where: str) -> Native:
         raise UserError(f"{where} is no RoBERTa's: its pieces are to begin with {' '.join(MARKS)} and end with {MASK}")
     numbers = _gpt2_numbers(tokenizer)
     symbols = [str(numbers.get(piece, piece)) for piece in pieces[SPECIAL:-1]]
-    return Native(NAME, tokenizer, symbols, list(range(len(pieces))))
+    return Native(NAME, tokenizer, symbols, list(range(len(pieces))), SEPARATORS)
 
 
 def _gpt2_numbers(tokenizer: Tokenizer) -> dict[str, int]:

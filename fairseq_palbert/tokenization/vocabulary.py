@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from .native import SPECIAL, Native
 TOKENIZER_FILE = "tokenizer.json"
 DICTIONARY_FILE = "dict.txt"
 END, UNKNOWN = 2, 3  # entries of every dictionary of fairseq
-SEPARATORS = {gpt2_bpe.NAME: 2, wordpiece.NAME: 1, sentencepiece.NAME: 1}
 KINDS: dict[str, Callable[[Tokenizer, str], Native]] = {
     "BPE": gpt2_bpe.of_tokenizer, "WordPiece": wordpiece.of_tokenizer, "Unigram": sentencepiece.of_tokenizer,
 }
@@ -43,7 +43,7 @@ class Vocabulary:
     def __init__(self, folder: str | Path):
         native = _read(Path(folder))
         self.name = native.name
-        self.separators = SEPARATORS[native.name]
+        self.separators = native.separators
         self.symbols = native.symbols
         self.native_ids = np.array(native.native_ids)
         self.dictionary_text = native.dictionary_text or written(native.symbols)
@@ -158,4 +158,5 @@ def _with_fillers(native: Native, path: Path) -> Native:
     if symbols[:known] != native.symbols or not all(map(FILLER.fullmatch, symbols[known:])):
         raise UserError(f"{path} does not go along with {TOKENIZER_FILE} beside it: convert the checkpoint again")
     beyond = range(len(native.native_ids), len(native.native_ids) + len(symbols) - known)
-    return Native(native.name, native.tokenizer, symbols, [*native.native_ids[:-1], *beyond, native.native_ids[-1]], text)
+    return replace(native, symbols=symbols, native_ids=[*native.native_ids[:-1], *beyond, native.native_ids[-1]],
+                   dictionary_text=text)

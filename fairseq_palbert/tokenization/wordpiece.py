@@ -1,4 +1,4 @@
-"""BERT's WordPiece (arXiv 1810.04805), from vocab.txt."""
+"""BERT's WordPiece (arXiv 1810.04805), and MPNet's, which has RoBERTa's marks, from vocab.txt."""
 
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from .native import Native, in_dictionary_order
 
 NAME = "wordpiece"
 MARKS = ("[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]")
+MPNET_MARKS = ("<s>", "<pad>", "</s>", "[UNK]", "<mask>")  # its vocabulary holds BERT's as well, that one's marks included
 
 
 def read(folder: Path, settings: dict[str, Any]) -> Native:
@@ -34,4 +35,7 @@ def read(folder: Path, settings: dict[str, Any]) -> Native:
 
 
 def of_tokenizer(tokenizer: Tokenizer, where: str) -> Native:
+    """MPNet's where <s>, <pad> and </s> have the ids 0, 1 and 2, with two of </s> between the sentences of a pair."""
+    if [tokenizer.token_to_id(mark) for mark in MPNET_MARKS[:3]] == [0, 1, 2]:
+        return in_dictionary_order(NAME, tokenizer, MPNET_MARKS, where, separators=2)
     return in_dictionary_order(NAME, tokenizer, MARKS, where)

@@ -9,14 +9,15 @@ from fairseq_palbert.models.palbert import ENCODER_FIELDS, PalbertConfig
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 from fairseq_palbert.modules.transformer import ACTIVATIONS
 
-VOCABULARY = {"roberta": 50265, "bert": 30522, "albert": 30000}
+VOCABULARY = {"roberta": 50265, "bert": 30522, "albert": 30000, "mpnet": 30527}
 # Encoder and pooler. BERT: arXiv 1810.04805 and 1908.08962 (tiny: 4.4 M); ALBERT: arXiv 1909.11942, table 1 (12, 18, 60, 235 M,
-# rounded up there); RoBERTa: fairseq's, which has no segment table.
+# rounded up there); RoBERTa: fairseq's, which has no segment table. MPNet: that of all-mpnet-base-v2 on the Hub.
 PARAMETERS = {
     ("bert", "base"): 109_482_240, ("bert", "large"): 335_141_888, ("bert", "minilm_l6"): 22_713_216,
     ("bert", "tiny"): 4_385_920,
     ("albert", "base"): 11_683_584, ("albert", "large"): 17_683_968, ("albert", "xlarge"): 58_724_864,
     ("albert", "xxlarge"): 222_595_584,
+    ("mpnet", "base"): 109_486_464,
     ("roberta", "base"): 124_645_632 - 768, ("roberta", "large"): 355_359_744 - 1024,
 }
 

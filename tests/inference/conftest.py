@@ -9,7 +9,8 @@ from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
 
 PADDING = 1
 FAMILIES = {"roberta": {"first_position": PADDING + 1}, "bert": {"segments": 2},
-            "albert": {"segments": 2, "embedding": 8, "groups": 1}}
+            "albert": {"segments": 2, "embedding": 8, "groups": 1},
+            "mpnet": {"first_position": PADDING + 1, "relative_buckets": 8}}
 
 
 def varied_network(vocabulary: int = 60, layers: int = 5, hidden: int = 16, max_positions: int = 40, seed: int = 0,

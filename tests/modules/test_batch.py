@@ -14,7 +14,8 @@ from .conftest import SHAPE
 SENTENCES = [torch.tensor(ids) for ids in ([0, 5, 2, 6, 7, 2], [0, 5, 2], [0, 9, 2], [4], [0, 8, 2, 3, 2])]
 
 
-@pytest.fixture(params=[{}, {"segments": 2, "first_position": 2}, {"embedding": 4, "groups": 1, "segments": 2, "inner_layers": 2}])
+@pytest.fixture(params=[{}, {"segments": 2, "first_position": 2}, {"embedding": 4, "groups": 1, "segments": 2, "inner_layers": 2},
+                        {"relative_buckets": 8}])
 def encoder(request):
     torch.manual_seed(0)
     encoder = Encoder(replace(SHAPE, **request.param)).eval()
@@ -91,7 +92,7 @@ def test_the_mean_has_a_gradient_for_every_token_of_its_sentence():
 @pytest.mark.parametrize("way", ["_attend_padded"])
 def test_a_gpus_way_through_attention_is_the_same(way):
     packed, projected = PackedBatch.of(SENTENCES), torch.randn(18, 24)
-    torch.testing.assert_close(getattr(packed, way)(projected, 2, 0.0), packed.attend(projected, 2))
+    torch.testing.assert_close(getattr(packed, way)(projected, 2, 0.0, None), packed.attend(projected, 2))
 
 
 def test_what_is_kept_is_as_if_it_were_alone():

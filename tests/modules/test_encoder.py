@@ -58,6 +58,7 @@ def test_one_segment_is_everywhere_the_same():
 
 @pytest.mark.parametrize("settings", [
     {}, {"segments": 2, "first_position": 2}, {"embedding": 4, "groups": 1, "segments": 2}, {"groups": 2, "inner_layers": 2},
+    {"relative_buckets": 4},
 ])
 def test_padding_changes_nothing(settings):
     encoder = make(**settings)

@@ -73,14 +73,19 @@ def test_the_files_are_data_of_two_public_formats(saved):
     assert (config["format_version"], config["family"], config["heads"]["lambda_module"]) == (3, "albert", "rnn")
 
 
-def test_a_folder_of_version_2_is_still_read(saved):
+def test_a_folder_of_an_earlier_version_is_the_same_model(saved):
     folder, network = saved
-    values = json.loads((folder / CONFIG_FILE).read_text())
-    for name in ("pooling", "lambda_width", "lambda_reads"):
-        del values["heads"][name]
-    (folder / CONFIG_FILE).write_text(json.dumps({**values, "format_version": 2}))
-    read, _ = read_model(folder)
-    assert read.heads_shape == network.heads_shape and read.heads_shape.pooling == "first"
+
+    def as_then(values):
+        values.update(format_version=2)
+        del values["encoder"]["relative_buckets"]
+        for name in ("pooling", "lambda_width", "lambda_reads"):
+            del values["heads"][name]
+
+    config(as_then)(folder)
+    then, card = read_model(folder)
+    assert (card, then.encoder.shape, then.heads_shape) == (CARD, network.encoder.shape, network.heads_shape)
+    assert all(torch.equal(tensor, network.state_dict()[name]) for name, tensor in then.state_dict().items())
 
 
 def config(change):
@@ -110,7 +115,11 @@ def tensors(change):
     ("not JSON", lambda folder: (folder / CONFIG_FILE).write_text("{")),
     ("not of an exported model", lambda folder: (folder / CONFIG_FILE).write_text('{"model_type": "bert"}')),
     ("not of an exported model", lambda folder: (folder / CONFIG_FILE).write_text("[]")),
-    ("format version 4, and this code reads version 3", config(lambda c: c.update(format_version=4))),
+    ("format version 4, and this code reads versions 2 to 3", config(lambda c: c.update(format_version=4))),
+    ("format version 1, and", config(lambda c: c.update(format_version=1))),
+    ("has no encoder.segments", config(lambda c: c.update(format_version=2) or c["encoder"].pop("segments"))),
+    ("has no encoder.relative_buckets", config(lambda c: c["encoder"].pop("relative_buckets"))),
+    ("relative_buckets 7", config(lambda c: c["encoder"].update(relative_buckets=7))),
     ("has no heads.pooling", config(lambda c: c["heads"].pop("pooling"))),
     ("heads.pooling is 'max': it is one of first, mean", config(lambda c: c["heads"].update(pooling="max"))),
     ("has no prior", config(lambda c: c.pop("prior"))),

@@ -1,5 +1,7 @@
 """Every parameter of the pondering classifier belongs to a part."""
 
+from dataclasses import replace
+
 import pytest
 from torch import nn
 
@@ -34,6 +36,14 @@ def test_every_parameter_is_tagged_with_its_part(heads):
             assert parameter.param_group == f"encoder_{depth}"
             assert parameter.optim_overrides == {"part": "encoder", "layers_above": 3 - depth}
     assert all(hasattr(parameter, "param_group") for parameter in model.parameters())
+
+
+def test_the_table_of_relative_positions_is_of_the_last_layer_that_uses_it():
+    model = network()
+    model.encoder = Encoder(replace(model.encoder.shape, relative_buckets=32))
+    tag_parameters(model)
+    table = model.encoder.relative_bias.weight
+    assert (table.param_group, table.optim_overrides) == ("encoder_3", {"part": "encoder", "layers_above": 0})
 
 
 @pytest.mark.parametrize("owner", ["", "encoder"])

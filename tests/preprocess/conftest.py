@@ -171,6 +171,9 @@ def write_vocabulary():
         if family == "bert":
             (folder / "vocab.txt").write_text("".join(
                 piece + "\n" for piece in ("[PAD]", *words[:3], "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words[3:])))
+        elif family == "mpnet":
+            (folder / "vocab.txt").write_text("".join(
+                piece + "\n" for piece in ("<s>", "<pad>", "</s>", "<unk>", *words[:3], "[UNK]", *words[3:], "<mask>")))
         elif family == "albert":
             pieces = ("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", *words)
             Tokenizer(models.Unigram([(piece, -1.0) for piece in pieces], 1)).save(str(folder / "tokenizer.json"))

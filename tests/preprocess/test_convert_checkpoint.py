@@ -22,6 +22,7 @@ CASES = {
     "bert": ("bert", {}),
     "bert with three segments and rows to spare": ("bert", {"type_vocab_size": 3, "vocab_size": 51, "hidden_act": "relu"}),
     "roberta": ("roberta", {"layer_norm_eps": 1e-5}),
+    "mpnet": ("mpnet", {"layer_norm_eps": 1e-5}),
     "albert": ("albert", {"embedding_size": 12, "num_hidden_groups": 1, "inner_group_num": 1}),
     "albert in groups of inner layers": ("albert", {"embedding_size": 12, "num_hidden_layers": 5, "num_hidden_groups": 2,
                                                     "inner_group_num": 2, "hidden_act": "gelu_new"}),
@@ -38,11 +39,12 @@ def segments_of(tokens: torch.Tensor) -> torch.Tensor:
     return segments
 
 
-def largest_difference(network, theirs, tokens: torch.Tensor, native_ids: torch.Tensor, segments: torch.Tensor) -> float:
+def largest_difference(network, theirs, tokens: torch.Tensor, native_ids: torch.Tensor, segments: torch.Tensor | None) -> float:
     """Over hidden states of the embeddings and every layer, padding left out, and the pooled vectors."""
     real = tokens.ne(1)
     with torch.no_grad():
-        expected = theirs(native_ids[tokens], attention_mask=real.long(), token_type_ids=segments, output_hidden_states=True)
+        kinds = {} if segments is None else {"token_type_ids": segments}
+        expected = theirs(native_ids[tokens], attention_mask=real.long(), **kinds, output_hidden_states=True)
         batch = network.padded(tokens)
         layers = [network.embed(batch)]
         for n in range(1, network.depth + 1):
@@ -231,11 +233,13 @@ class TestAgainstTransformers:
         def make(name: str, **settings):
             folder = tmp_path / "source"
             entries = len(write_vocabulary(name, folder))
-            config = getattr(transformers, f"{name.capitalize()}Config")(**{
-                "vocab_size": entries, "max_position_embeddings": 40, "pad_token_id": 1 if name == "roberta" else 0,
-                "type_vocab_size": 1 if name == "roberta" else 2, **SIZES, **settings})
+            architecture, segments = FAMILIES[name].architecture, {"roberta": 1, "mpnet": None}.get(name, 2)
+            config = getattr(transformers, architecture.replace("Model", "Config"))(**{
+                "vocab_size": entries, "max_position_embeddings": 40,
+                "pad_token_id": FAMILIES[name].fixed.get("pad_token_id", 0),
+                **({"type_vocab_size": segments} if segments else {}), **SIZES, **settings})
             torch.manual_seed(2)
-            model = getattr(transformers, f"{name.capitalize()}Model")(config).eval()
+            model = getattr(transformers, architecture)(config).eval()
             randomise(model)
             return folder, model
 
@@ -252,7 +256,7 @@ class TestAgainstTransformers:
         convert(folder, tmp_path / "out")
         vocabulary = Vocabulary(tmp_path / "out")
         tokens = make_batch(len(vocabulary), vocabulary.separators)
-        segments = torch.zeros_like(tokens) if CASES[case][0] == "roberta" else segments_of(tokens)
+        segments = {"roberta": torch.zeros_like(tokens), "mpnet": None}.get(CASES[case][0], segments_of(tokens))
         difference = largest_difference(network_of(tmp_path / "out"), theirs, tokens, torch.from_numpy(vocabulary.native_ids),
                                         segments)
         assert difference <= TOLERANCE

@@ -26,6 +26,7 @@ SIZES = {"encoder_layers": 3, "encoder_embed_dim": 8, "encoder_ffn_embed_dim": 2
          "encoder_max_positions": 40}
 SHAPES = {  # odd ones of every family
     "roberta": SIZES,
+    "mpnet": SIZES,
     "bert": SIZES | {"activation_fn": "relu"},
     "albert": SIZES | {"encoder_layers": 4, "encoder_embedding_dim": 5, "encoder_groups": 2, "encoder_inner_layers": 2},
 }
@@ -40,6 +41,11 @@ def wordpiece(folder):
     marks = ["[PAD]", "[unused0]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     letters = [sign + letter for letter in "abcdefghijklmnopqrstuvwxyz'," for sign in ("", "##")]
     (folder / "vocab.txt").write_text("\n".join([*marks, "the", "cat", *letters, "12", "##s"]) + "\n")
+
+
+def mpnet_wordpiece(folder):
+    wordpiece(folder)
+    (folder / "vocab.txt").write_text("<s>\n<pad>\n</s>\n<unk>\n" + (folder / "vocab.txt").read_text() + "<mask>\n")
 
 
 def unigram(folder):
@@ -59,7 +65,7 @@ def unigram(folder):
 def vocabularies(tmp_path_factory):
     """The folder of each family's kind of vocabulary."""
     folders = {}
-    for family, write in {"roberta": byte_pairs, "bert": wordpiece, "albert": unigram}.items():
+    for family, write in {"roberta": byte_pairs, "bert": wordpiece, "albert": unigram, "mpnet": mpnet_wordpiece}.items():
         folders[family] = tmp_path_factory.mktemp(family)
         write(folders[family])
     return folders
@@ -238,7 +244,7 @@ def test_transformers_loads_it_whole_and_computes_the_same(trained, vocabularies
     export_hugging_face(checkpoint, vocabularies[family], tmp_path / "theirs")
     export_model(checkpoint, vocabularies[family], tmp_path / "ours")
     theirs, loading = transformers.AutoModel.from_pretrained(tmp_path / "theirs", output_loading_info=True)
-    assert type(theirs).__name__ == f"{family.capitalize()}Model" and not any(loading.values())
+    assert type(theirs).__name__ == FAMILIES[family].architecture and not any(loading.values())
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "theirs")
     vocabulary, network = Vocabulary(vocabularies[family]), read_model(tmp_path / "ours")[0]
     ids = vocabulary.encode(SENTENCES)
@@ -283,6 +289,9 @@ def test_another_vocabulary_is_refused_where_the_tokenizer_is_unknown(trained, v
 @pytest.mark.parametrize("family, flags, message", [
     ("bert", ("--encoder-groups", "2"), "share no weights"),
     ("bert", ("--encoder-embedding-dim", "4"), "not projected"),
+    ("bert", ("--encoder-relative-buckets", "32"), "bert has 0 buckets of relative position in transformers"),
+    ("mpnet", ("--encoder-relative-buckets", "8"), "mpnet has 32 buckets of relative position in transformers"),
+    ("mpnet", ("--encoder-segments", "2"), "mpnet has no segments in transformers"),
 ])
 def test_an_encoder_that_theirs_cannot_be_is_refused(trained, vocabularies, tmp_path, family, flags, message):
     with pytest.raises(UserError, match=message):

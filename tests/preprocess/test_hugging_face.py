@@ -17,6 +17,7 @@ CONFIGS = {
     "bert": {"model_type": "bert", **SIZES, "layer_norm_eps": 1e-7},
     "roberta": {"model_type": "roberta", **SIZES, "type_vocab_size": 1},
     "albert": {"model_type": "albert", **SIZES, "embedding_size": 6, "num_hidden_groups": 2, "inner_group_num": 3},
+    "mpnet": {"model_type": "mpnet", **SIZES},
 }
 
 
@@ -100,6 +101,13 @@ def test_settings_an_older_file_leaves_out(write):
     assert albert["activation_fn"] == "gelu_tanh" and albert["dropout"] == 0.0
 
 
+def test_mpnet_has_no_segments_whatever_other_families_assume(write):
+    found = read_hugging_face(write("mpnet", their_tensors("mpnet")), "mpnet")
+    assert (found.settings["encoder_segments"], found.settings["encoder_relative_buckets"]) == (0, 32)
+    assert found.settings["encoder_norm_eps"] == 1e-12 and found.settings["encoder_max_positions"] == 7
+    assert found.weights[f"{ENCODER}relative_bias.weight"].shape == (32, 2)
+
+
 def test_a_segment_row_of_zeros_is_dropped_and_named(write):
     tensors = their_tensors("roberta")
     assert read_hugging_face(write("roberta", tensors), "roberta").settings["encoder_segments"] == 1
@@ -111,7 +119,7 @@ def test_a_segment_row_of_zeros_is_dropped_and_named(write):
 
 
 @pytest.mark.parametrize("name, config, message", [
-    ("bert", {"model_type": "electra"}, "model_type 'electra', and this plugin has roberta, bert, albert"),
+    ("bert", {"model_type": "electra"}, "model_type 'electra', and this plugin has roberta, bert, albert, mpnet"),
     ("bert", {"model_type": None}, "it names no model_type"),
     ("bert", {"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
     ("bert", {"is_decoder": True}, "is_decoder is True, and this plugin computes False alone"),
@@ -124,6 +132,9 @@ def test_a_segment_row_of_zeros_is_dropped_and_named(write):
     ("bert", {"num_hidden_layers": True}, "num_hidden_layers is True"),
     ("roberta", {"pad_token_id": 0}, "pad_token_id is 0, and this plugin computes 1 alone"),
     ("roberta", {"type_vocab_size": 2}, "type_vocab_size is 2"),
+    ("mpnet", {"pad_token_id": 0}, "pad_token_id is 0, and this plugin computes 1 alone"),
+    ("mpnet", {"relative_attention_num_buckets": 16}, "relative_attention_num_buckets is 16, and this plugin computes 32"),
+    ("mpnet", {"num_attention_heads": 4}, "encoder.relative_attention_bias.weight is 32 x 2 of float32, but .* 32 x 4"),
     ("roberta", {"max_position_embeddings": 2}, "max_position_embeddings is 2"),
     ("albert", {"embedding_size": None}, "embedding_size is None"),
     ("albert", {"num_hidden_groups": 9}, "num_hidden_groups 9 is more than num_hidden_layers 4"),

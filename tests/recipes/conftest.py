@@ -1,9 +1,8 @@
 """Recipes run in seconds here: a stand-in for the environment does their heavy commands.
 
 The stand-in's ``fairseq-train`` saves a text for a checkpoint, "updates learning-rate"; its ``python`` reads that text,
-writes what preprocessing and scoring would, converts a checkpoint to one of the architecture CONVERTED_ARCH, and is the real
-one otherwise. Each notes its call in CALLS; the call that
-contains KILL_AT ends the recipe by SIGKILL. Where RANK_DIES is set, that worker fails and the others hang.
+writes what preprocessing and scoring would, copies WHEELS for pip, converts a checkpoint to one of the architecture
+CONVERTED_ARCH, and is the real one otherwise. Each notes its call in CALLS; the call that contains KILL_AT ends the recipe by SIGKILL. Where RANK_DIES is set, that worker fails and the others hang.
 """
 
 import os
@@ -57,6 +56,10 @@ case "$call" in
         fi
         echo "preprocess: error: offline" >&2
         exit 1
+        ;;
+    *"-m pip download"*)
+        if [[ -z "${WHEELS:-}" ]]; then echo "ERROR: offline" >&2; exit 1; fi
+        cp -r "$WHEELS" "$(value_of --dest "$@")"
         ;;
     *"checkpoints.py resume"*)
         if [[ -e "$3/checkpoint_last.pt" ]]; then cut -d " " -f 1 "$3/checkpoint_last.pt"; else echo 0; fi

@@ -13,6 +13,7 @@ VARIATIONS = {
     "extra": {"EXTRA_TRAIN_FLAGS": "--lambda-module rnn --as-released", "SELECT_ON": "holdout"},
     "RoBERTa": {"PRETRAINED": "a/b", "CONVERTED_ARCH": "palbert_roberta_base"},
     "BERT": {"PRETRAINED": "a/b", "CONVERTED_ARCH": "palbert_bert_base", "TRAIN_EXAMPLES": "50", "FRESH_HEADS": "1"},
+    "MPNet": {"PRETRAINED": "a/b", "CONVERTED_ARCH": "palbert_mpnet_base"},
     "vanilla MiniLM": {"PRETRAINED": "a/b", "CONVERTED_ARCH": "palbert_bert_minilm_l6", "METHOD": "vanilla"},
     "PALBERT's ALBERT": {"ARCH": "palbert_albert_base", "CONVERTED_ARCH": "palbert_albert_base", "SEEDS": "1 2 3 4 5"},
     **{method: {"PRETRAINED": "a/b", "CONVERTED_ARCH": "palbert_bert_base", "METHOD": method} for method in METHODS},

@@ -88,6 +88,7 @@ class TestConversion:
 class TestUsualCheckpoints:
     @pytest.mark.parametrize("arch, name", [
         ("palbert_roberta_large", "/roberta.large.tar.gz"), ("palbert_bert_base", "google-bert/bert-base-uncased"),
+        ("palbert_mpnet_base", "sentence-transformers/all-mpnet-base-v2"),
         ("palbert_albert_base", "albert/albert-base-v2"), ("palbert_albert_xlarge_v1", "albert/albert-xlarge-v1"),
     ])
     def test_of_an_architecture(self, run_recipe, calls, arch, name):

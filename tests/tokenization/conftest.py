@@ -121,16 +121,22 @@ def _sentencepiece(model: Path, cut: str = "") -> Reference:
 
 
 @pytest.fixture(scope="session")
-def real_folder(vocab_dir, tmp_path_factory):
+def real_folder(vocab_dir, encoder_dir, tmp_path_factory):
     """real_folder(kind) holds a real vocabulary: bert, albert (spiece.model), or as the Hub has them, albert_hub, whose
-    tokenizer.json cuts nothing out of the raw text, and roberta_hub (vocab.json, merges.txt)."""
+    tokenizer.json cuts nothing out of the raw text, roberta_hub (vocab.json, merges.txt), and all-mpnet-base-v2; mpnet is
+    the last one's vocab.txt, which is BERT's between RoBERTa's marks."""
 
     @cache
     def find(kind: str) -> Path:
         if kind in ("bert", "albert"):
             return vocab_dir(kind)
+        if kind == "all-mpnet-base-v2":
+            return encoder_dir(kind)
         folder = tmp_path_factory.mktemp(kind)
-        if kind == "roberta_hub":
+        if kind == "mpnet":
+            pieces = (vocab_dir("bert") / "vocab.txt").read_text()
+            (folder / "vocab.txt").write_text(f"<s>\n<pad>\n</s>\n<unk>\n{pieces}<mask>\n")
+        elif kind == "roberta_hub":
             _write_hub_roberta(vocab_dir("gpt2_bpe"), folder)
         else:
             Vocabulary(vocab_dir("albert")).save(folder)

@@ -20,10 +20,11 @@ def differing(vocabulary: Vocabulary, sentences: list[str], reference) -> list[t
     return [pair for pair in pairs if pair[1] != pair[2]]
 
 
-def test_berts_sentences(real_sentences, real_folder, wordpiece_reference):
+@pytest.mark.parametrize("kind", ["bert", "mpnet"])
+def test_wordpiece_sentences(kind, real_sentences, real_folder, wordpiece_reference):
     """116,872 different sentences, test splits included."""
     assert len(real_sentences) == 116872
-    folder = real_folder("bert")
+    folder = real_folder(kind)
     assert not differing(Vocabulary(folder), real_sentences, wordpiece_reference(folder / "vocab.txt"))
 
 
@@ -47,11 +48,11 @@ def test_alberts_sentences(kind, cut, step, real_sentences, real_folder, vocab_d
     assert all(sorted(ours) == sorted(theirs) for _, ours, theirs in found)
 
 
-@pytest.mark.parametrize("kind", ["bert", "albert", "gpt2_bpe"])
+@pytest.mark.parametrize("kind", ["bert", "albert", "gpt2_bpe", "mpnet"])
 @pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])
-def test_pairs_with_marks_segments_and_truncation(kind, step, real_examples, vocab_dir, assembled, tmp_path):
+def test_pairs_with_marks_segments_and_truncation(kind, step, real_examples, vocab_dir, real_folder, assembled, tmp_path):
     """Against the tokenizers library's own template and truncation: every eighth pair, and the long ones."""
-    vocabulary = Vocabulary(vocab_dir(kind))
+    vocabulary = Vocabulary(vocab_dir(kind) if kind == "gpt2_bpe" else real_folder(kind))
     vocabulary.save(tmp_path)
     library = marking(vocabulary, Tokenizer.from_file(str(tmp_path / "tokenizer.json")))
     everyone = [pair for name in PAIRS for pair in real_examples[name]]

@@ -1,12 +1,15 @@
 """The same ids, marks, segments and truncation as the tokenizers of transformers, which recipes/requirements-benchmark.txt
 brings: a sample by default, everything with ``-m benchmark``."""
 
+import shutil
+
 import pytest
 
 from fairseq_palbert.tokenization import Vocabulary
 
 TOKENIZERS = {"bert": "BertTokenizer", "albert": "AlbertTokenizer", "albert_hub": "AlbertTokenizer",
-              "roberta_hub": "RobertaTokenizer"}
+              "roberta_hub": "RobertaTokenizer", "mpnet": "MPNetTokenizer", "all-mpnet-base-v2": "AutoTokenizer"}
+WITHOUT_SEGMENTS = ("roberta_hub", "mpnet", "all-mpnet-base-v2")
 SAMPLE = [20, pytest.param(1, marks=pytest.mark.benchmark)]
 
 
@@ -17,7 +20,7 @@ def theirs(real_folder):
 
 
 def differing(expected, found) -> list:
-    """(theirs, ours) of the examples that differ. RoBERTa has no segments, and its tokenizer says none."""
+    """(theirs, ours) of the examples that differ. RoBERTa and MPNet have no segments, and their tokenizers say none."""
     segments = expected.get("token_type_ids", [None] * len(found))
     pairs = [((ids, kinds), (ours, marks if kinds is not None else None))
              for ids, kinds, (ours, marks) in zip(expected["input_ids"], segments, found, strict=True)]
@@ -28,7 +31,7 @@ def differing(expected, found) -> list:
 @pytest.mark.parametrize("step", SAMPLE)
 def test_every_sentence(kind, step, theirs, real_sentences, real_folder, assembled):
     sentences = real_sentences[::step]
-    expected = theirs(kind)(sentences, return_token_type_ids=None if kind == "roberta_hub" else True)
+    expected = theirs(kind)(sentences, return_token_type_ids=None if kind in WITHOUT_SEGMENTS else True)
     assert not differing(expected, assembled(Vocabulary(real_folder(kind)), [(sentence,) for sentence in sentences], 10_000))
 
 
@@ -40,8 +43,18 @@ def test_every_example_truncated(kind, step, limit, theirs, real_examples, real_
     for examples in real_examples.values():
         sample = examples[::step]
         expected = tokenizer(*map(list, zip(*sample)), truncation="longest_first", max_length=limit,
-                             return_token_type_ids=None if kind == "roberta_hub" else True)
+                             return_token_type_ids=None if kind in WITHOUT_SEGMENTS else True)
         assert not differing(expected, assembled(vocabulary, sample, limit))
+
+
+def test_mpnets_files_of_the_hub_are_its_vocabulary(real_folder, encoder_dir, tmp_path):
+    """That of the tests is made of BERT's; the Hub's folder has a tokenizer.json, and without that a vocab.txt."""
+    made, hub = Vocabulary(real_folder("mpnet")), encoder_dir("all-mpnet-base-v2")
+    for name in ("vocab.txt", "tokenizer_config.json"):
+        shutil.copy(hub / name, tmp_path)
+    for vocabulary in (Vocabulary(hub), Vocabulary(tmp_path)):
+        assert (vocabulary.record, len(vocabulary)) == (made.record, 30527)
+        assert vocabulary.native_ids.tolist() == made.native_ids.tolist()
 
 
 def test_robertas_files_of_the_hub_make_fairseqs_dictionary(real_folder, vocab_dir):

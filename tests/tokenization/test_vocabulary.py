@@ -16,14 +16,20 @@ from preprocess.train_bpe import train_bpe
 
 BERT_PIECES = ["[PAD]", "the", "un", "##like", "##ly", "[UNK]", "[CLS]", "'", "[SEP]", "[MASK]", "naive", "[", "]", "sep", "語"]
 ALBERT_PIECES = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", "(", '"', "▁", "▁the", "▁un", "like", "ly", "▁naive", "ive", "é"]
+MPNET_PIECES = ["<s>", "<pad>", "</s>", "<unk>", *BERT_PIECES, "<mask>"]
 CONTROL, UNKNOWN, USER_DEFINED, NORMAL = 3, 2, 4, 1  # types of SentencePiece's pieces
-FAMILIES = ("wordpiece", "sentencepiece", "gpt2_bpe")
+FAMILIES = ("wordpiece", "sentencepiece", "gpt2_bpe", "mpnet")
+NAMES = {"mpnet": "wordpiece"}  # of the kind, where it is another
 SENTENCES = ["the unlikely cat", "Naïve (the) ``un'' 語", "[SEP] </s> <mask>", ""]
 
 
 def write_bert(folder, pieces=BERT_PIECES, **settings):
     (folder / "vocab.txt").write_text("".join(piece + "\n" for piece in pieces))
     return settled(folder, settings)
+
+
+def write_mpnet(folder, pieces=MPNET_PIECES, **settings):
+    return write_bert(folder, pieces, **settings)
 
 
 def write_albert(folder, pieces=ALBERT_PIECES, model_type=1, **settings):
@@ -54,7 +60,8 @@ def write(tmp_path):
     def call(family: str):
         folder = tmp_path / family
         folder.mkdir()
-        return {"wordpiece": write_bert, "sentencepiece": write_albert, "gpt2_bpe": write_roberta}[family](folder)
+        return {"wordpiece": write_bert, "sentencepiece": write_albert, "gpt2_bpe": write_roberta,
+                "mpnet": write_mpnet}[family](folder)
 
     return call
 
@@ -81,6 +88,22 @@ def test_entries_of_wordpiece_follow_the_native_ids_behind_the_marks(write):
 ])
 def test_wordpiece_by_hand(write, sentence, pieces):
     assert pieces_of(Vocabulary(write("wordpiece")), sentence) == [*pieces, "[SEP]"]
+
+
+def test_mpnets_wordpiece_has_robertas_marks_and_two_separators(write):
+    """BERT's marks are pieces like others there, and its [UNK] is what an unknown word becomes; <unk> is not used."""
+    vocabulary = Vocabulary(write("mpnet"))
+    assert vocabulary.pieces[:5] == ["<s>", "<pad>", "</s>", "[UNK]", "<unk>"] and vocabulary.pieces[-1] == "<mask>"
+    assert vocabulary.native_ids.tolist() == [0, 1, 2, 9, *(i for i in range(3, 19) if i != 9), 19]
+    assert (len(vocabulary), vocabulary.name, vocabulary.separators) == (20, "wordpiece", 2)
+    assert pieces_of(vocabulary, "the UNLIKELY cat's [SEP] 语") == [
+        "the", "un", "##like", "##ly", "[UNK]", "'", "[UNK]", "[", "sep", "]", "[UNK]", "</s>"]
+
+
+@pytest.mark.parametrize("mark", ["[UNK]", "<mask>"])
+def test_an_mpnets_wordpiece_without_a_mark_is_refused(mark, tmp_path):
+    with pytest.raises(UserError, match=f"vocab.txt has no piece .?{mark[1:-1]}"):
+        Vocabulary(write_mpnet(tmp_path, [piece for piece in MPNET_PIECES if piece != mark]))
 
 
 def test_wordpiece_keeps_case_and_accents_where_its_settings_say_so(tmp_path):
@@ -139,7 +162,7 @@ def test_saving_for_a_longer_embedding_fills_the_dictionary_before_mask(family, 
         assert padded.native_ids[-1] == vocabulary.native_ids[-1]
         vocabulary = padded
     assert padded.symbols[-3:] == ["madeupword0000", "madeupword0001", "madeupword0002"]
-    with pytest.raises(UserError, match=f"the embedding has {size} rows, but the {family} vocabulary {size + 3} entries"):
+    with pytest.raises(UserError, match=f"the embedding has {size} rows, but the {NAMES.get(family, family)} vocabulary {size + 3}"):
         padded.save(tmp_path / "once", size)
 
 
@@ -168,7 +191,7 @@ def test_fairseq_reads_the_dictionary_with_the_same_entries(family, write, tmp_p
 def test_records_tell_tokenizers_apart(tmp_path):
     folders = [write_bert, write_albert, write_roberta, lambda folder: write_bert(folder, do_lower_case=False),
                lambda folder: write_bert(folder, [*BERT_PIECES[1:], BERT_PIECES[0]]),
-               lambda folder: write_albert(folder, keep_accents=True)]
+               lambda folder: write_albert(folder, keep_accents=True), write_mpnet]
     records = []
     for index, fill in enumerate(folders):
         (tmp_path / str(index)).mkdir()

@@ -13,13 +13,14 @@ from omegaconf import II, MISSING
 
 from ..errors import UserError
 from ..glue.metrics import GlueMetrics
-from ..glue.tasks import TASKS, glue_task, label_order
+from ..glue.tasks import CALIBRATION, TASKS, glue_task, label_order
 from .binarized import BinarizedFolder
 from .dataset import GlueDataset
 from .same_tokenizer import check_same_tokenizer, tokenizer_state
 
 logger = logging.getLogger(__name__)
-HOLDOUT = "holdout"
+HOLDOUT, GATE = "holdout", "gate"
+CALIBRATION_FRACTION = 0.25  # of the holdout
 SHUFFLE_SEED = 0  # not --seed, so that runs of several seeds train and are selected on the same examples
 
 
@@ -39,7 +40,8 @@ class GlueConfig(FairseqDataclass):
     )
     holdout_fraction: float = field(
         default=0.0,
-        metadata={"help": "part of train that becomes the split 'holdout' instead, to select on (--valid-subset holdout)"},
+        metadata={"help": "part of train that becomes the split 'holdout' instead, to select on (--valid-subset holdout); a "
+                          "quarter of it is the split 'calibration', the rest 'gate'"},
     )
     train_examples: Optional[int] = field(
         default=None,
@@ -88,11 +90,12 @@ class GlueSentenceTask(FairseqTask):
         return self.cfg.max_positions
 
     def load_dataset(self, split: str, **_) -> GlueDataset:
-        """Loads a split of the folder, or ``holdout``, the part of train that ``--holdout-fraction`` sets aside.
+        """Loads a split of the folder, or ``holdout``, the part of train that ``--holdout-fraction`` sets aside, or of its two
+        parts one: ``gate``, for what is trained after the layers, or ``calibration``, for choosing thresholds.
 
         Raises UserError for a split that is missing, damaged or empty, and for more ``--train-examples`` than there are.
         """
-        loaded = self.folder.load("train" if split == HOLDOUT else split)
+        loaded = self.folder.load("train" if split in (HOLDOUT, GATE, CALIBRATION) else split)
         ids = self._ids(split, len(loaded))
         dataset = GlueDataset(loaded, ids, self.source_dictionary, self.cfg.max_positions, shuffle=split == "train",
                               length_pool=self.cfg.length_pool)
@@ -103,15 +106,18 @@ class GlueSentenceTask(FairseqTask):
         return dataset
 
     def _ids(self, split: str, rows: int) -> np.ndarray:
-        """The rows of a split's examples. Of one shuffle of train, the holdout is the beginning, and training goes on there."""
-        if split not in ("train", HOLDOUT):
+        """The rows of a split's examples. Of one shuffle of train, the holdout is the beginning, and training goes on there;
+        the end of the holdout calibrates, and what is before that is the gate's."""
+        if split not in ("train", HOLDOUT, GATE, CALIBRATION):
             return np.arange(rows)
         order = np.random.RandomState(SHUFFLE_SEED).permutation(rows)
         held_out, left = np.split(order, [round(self.cfg.holdout_fraction * rows)])
-        if split == HOLDOUT:
-            if not len(held_out):
-                raise UserError(f"the split {HOLDOUT!r} is empty: set --holdout-fraction, such as 0.1")
-            return np.sort(held_out)
+        gate, calibration = np.split(held_out, [len(held_out) - round(CALIBRATION_FRACTION * len(held_out))])
+        if split != "train":
+            part = {HOLDOUT: held_out, GATE: gate, CALIBRATION: calibration}[split]
+            if not len(part):
+                raise UserError(f"the split {split!r} is empty: set --holdout-fraction, such as 0.1")
+            return np.sort(part)
         wanted = self.cfg.train_examples or len(left)
         if wanted > len(left):
             raise UserError(f"--train-examples {wanted}: {self.folder.folder} has {len(left)} rows to train on: lower it, or "

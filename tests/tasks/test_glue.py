@@ -95,6 +95,17 @@ def test_holdout_and_train_share_the_training_set(folders):
     assert (other_seed.load_dataset("holdout").ids == holdout.ids).all()
 
 
+def test_the_holdout_has_two_parts_for_the_gate_and_for_thresholds(folders):
+    """Of the shuffle's first 20 rows, the first 15 are the gate's and the last 5 calibrate."""
+    task = make_task(folders["SST-2"], "SST-2", holdout_fraction=0.1, valid_subset="holdout", train_examples=9)
+    gate, calibration, holdout, train = (task.load_dataset(split).ids.tolist()
+                                         for split in ("gate", "calibration", "holdout", "train"))
+    order = np.random.RandomState(0).permutation(203)
+    assert gate == sorted(order[:15]) and calibration == sorted(order[15:20]) and holdout == sorted(order[:20])
+    assert train == sorted(order[20:29])
+    assert sorted(calibration) == sorted(i for batch in batches(task, "calibration") for i in batch["id"].tolist())
+
+
 def test_training_on_some_rows_takes_them_by_a_shuffle_that_no_seed_changes(folders, caplog):
     options = {"holdout_fraction": 0.1, "valid_subset": "holdout"}
     with caplog.at_level("INFO"):
@@ -223,7 +234,8 @@ def test_contradictory_options_are_refused(folders, reason):
 
 def test_an_empty_holdout_and_too_small_max_tokens_are_refused(folders):
     task = make_task(folders["SST-2"], "SST-2")
-    with pytest.raises(UserError, match="set --holdout-fraction"):
-        task.load_dataset("holdout")
+    for split in ("holdout", "gate", "calibration"):
+        with pytest.raises(UserError, match=f"the split '{split}' is empty: set --holdout-fraction"):
+            task.load_dataset(split)
     with pytest.raises(UserError, match="--max-tokens 5 is less than the longest example"):
         task.get_batch_iterator(task.load_dataset("valid"), max_tokens=5)

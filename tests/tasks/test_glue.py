@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from fairseq import metrics
 from fairseq.data import Dictionary
 from omegaconf import OmegaConf
 
@@ -230,6 +231,24 @@ def test_contradictory_options_are_refused(folders, reason):
     with pytest.raises(UserError) as error:
         make_task(folder, **options)
     assert reason in str(error.value)
+
+
+@pytest.mark.parametrize("lengths", [(203, 51), (51, 51)])
+def test_regression_is_scored_on_several_validation_splits_in_turn(folders, lengths):
+    """fairseq adds up what all of them log under the name "valid", and reads each split's score from an aggregator of its own."""
+    class Criterion:
+        reduce_metrics = staticmethod(lambda logs: None)
+
+    task = make_task(folders["STS-B"], "STS-B")
+    scores = []
+    for length in lengths:
+        targets, ids = torch.arange(9.0), torch.arange(9)
+        log = {"statistics": task.metrics.statistics(targets * (-1) ** len(scores), targets, ids, length), "ntokens": 1,
+               "nsentences": 1}
+        with metrics.aggregate(new_root=True) as own, metrics.aggregate("valid of a test"):
+            task.reduce_metrics([log], Criterion())
+        scores.append(own.get_smoothed_values()["score"])
+    assert scores == pytest.approx([1, -1])
 
 
 def test_an_empty_holdout_and_too_small_max_tokens_are_refused(folders):

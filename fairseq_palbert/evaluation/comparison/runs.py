@@ -15,6 +15,7 @@ from ...exits.random import Random
 from ...exits.registry import RULES, parse_rule
 from ...exits.sampling import Sampling
 from ...glue.metrics import OFFICIAL
+from ...glue.tasks import CALIBRATION
 from ..recorded_split import RecordedSplit, read_record
 from ..scoring import describe
 from ..sweep import decisions
@@ -33,12 +34,13 @@ class Point:
 @dataclass(frozen=True)
 class Seed:
     """One trained model: its ``name``, its recorded split, the rules it was scored under, its training command, [] where that
-    is not known."""
+    is not known, and the record of the split that its thresholds are chosen on, None where there is none."""
 
     name: str
     recorded: RecordedSplit
     scored: list[Point]
     command: list[str]
+    calibration: RecordedSplit | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,15 @@ class Run:
     def main_rule(self) -> Rule | None:
         """The first scored rule that adapts the depth by a threshold: the one that this method is drawn with."""
         return next((rule for rule in self.rules if adapts(type(rule))), None)
+
+    @property
+    def calibrated(self) -> bool:
+        return all(seed.calibration for seed in self.seeds)
+
+    @property
+    def claims_depth(self) -> bool:
+        """Whether its depth is a claim of this project's: it halts, and is PALBERT or has a gate that was trained afterwards."""
+        return self.recorded.halts and (self.method.startswith("palbert") or self.method.endswith("_staged"))
 
     @property
     def full_model(self) -> Fixed:
@@ -130,7 +141,18 @@ def _read_seed(scores: Path) -> Seed:
     if not all(map(_agree, (point.row for point in points), clocks)):
         raise UserError(f"{scores} and the record beside it are of different models: score that run again with --record")
     command = folder / "command"
-    return Seed(folder.name, recorded, points, shlex.split(command.read_text()) if command.is_file() else [])
+    return Seed(folder.name, recorded, points, shlex.split(command.read_text()) if command.is_file() else [],
+                _read_calibration(scores.parents[1] / CALIBRATION / "record.safetensors", recorded))
+
+
+def _read_calibration(path: Path, recorded: RecordedSplit) -> RecordedSplit | None:
+    """Raises UserError for a record of another checkpoint."""
+    if recorded.split == CALIBRATION or not path.is_file():
+        return None
+    calibration = read_record(path)
+    if calibration.origin["checkpoint"]["sha256"] != recorded.origin["checkpoint"]["sha256"]:
+        raise UserError(f"{path}: of another checkpoint than the record of {recorded.split}: score both splits with one")
+    return calibration
 
 
 def _point(recorded: RecordedSplit, rule: Rule, clock: dict) -> Point:

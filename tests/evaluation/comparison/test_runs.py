@@ -66,6 +66,17 @@ def test_runs_of_other_examples_are_one_line(make_run, damage, reason):
         read_runs(folders, "valid")
 
 
+def test_the_calibration_record_is_read_beside_the_reported_one(make_run, damage):
+    folder = make_run("palbert", "SST-2", "fixed:4", calibrated=True)
+    run, = read_runs([folder], "valid")["SST-2"]
+    assert run.calibrated and [seed.calibration.split for seed in run.seeds] == ["calibration"] * 2
+    (folder / "seed2/scores/calibration/record.safetensors").unlink()
+    assert not read_runs([folder], "valid")["SST-2"][0].calibrated
+    damage(folder / "seed1/scores/calibration/record.safetensors", origin={"checkpoint": {"sha256": "f" * 64}})
+    with pytest.raises(UserError, match="seed1/scores/calibration/.*: of another checkpoint than the record of valid"):
+        read_runs([folder], "valid")
+
+
 def test_the_same_method_twice_is_one_line(make_run):
     folder = make_run("palbert", "SST-2", "fixed:4", seeds=[1])
     with pytest.raises(UserError, match="a second run of palbert on SST-2"):

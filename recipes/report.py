@@ -4,7 +4,7 @@ OUT/front.md and OUT/front.svg are the report's first table and plot: every meth
 
     recipes/report.sh RUN... --out OUT [--glue-dir RAW] [--remarks FILE] [--split valid] [--resamples 1000]
 
-RUN is METHOD/TASK, with seed*/scores/SPLIT/{scores.jsonl,record.safetensors} below it. Thresholds are chosen on the record of
+RUN is a file of recipes/keep_results.sh, or METHOD/TASK, with seed*/scores/SPLIT/{scores.jsonl,record.safetensors} below it. Thresholds are chosen on the record of
 the split "calibration" of the same checkpoint, beside that of SPLIT; a run without one stands at the settings it was scored
 with. Claims are made of methods named palbert* and *_staged, against static(N/2) and vanilla, where those are given.
 """

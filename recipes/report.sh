@@ -3,7 +3,7 @@
 #
 #   recipes/report.sh RUN... --out OUT [--glue-dir RAW] [--remarks FILE] [--split valid] [--resamples 1000]
 #
-# Inputs:   METHOD/TASK folders of recipes/keep_results.sh, or run directories of recipes/glue_task.sh, scored with
+# Inputs:   files of recipes/keep_results.sh, or METHOD/TASK folders, such as run directories of recipes/glue_task.sh, scored with
 #           recipes/evaluate.sh --record. RAW: raw GLUE, for the text of the hardest and easiest sentences. FILE: Markdown
 #           that goes before the tasks.
 #           Thresholds are chosen on their records of the split calibration (SELECT_ON=holdout).

@@ -1,4 +1,4 @@
-"""The report: one Markdown page with its plots beside it, the same as one HTML page that holds them, and the front table alone."""
+"""The report: a Markdown page with its plots beside it, the same as one HTML page, and the first table alone."""
 
 import base64
 import re
@@ -71,8 +71,8 @@ expectation, Q-exit at its median (q = 0.5), and the mean over all layers."""),
         return ""
     return "\n\n".join([f"""## Claims
 
-Differences in points, with paired bootstrap 95 % intervals: {resamples:,} resamples of examples, all seeds of an example together,
-depths taken on the same draw. They say nothing of other seeds. In the mean of tasks each task is resampled by itself.""", *sections])
+Differences in points, with paired bootstrap 95 % intervals: {resamples:,} resamples of examples, all seeds of an example
+together, depths taken on the same draw. They say nothing of other seeds. In the mean of tasks each task is resampled by itself.""", *sections])
 
 
 def _section(folder: Path, task: Task, look: dict[str, str], texts: Sequence | None) -> str:

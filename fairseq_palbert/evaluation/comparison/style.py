@@ -12,8 +12,8 @@ from matplotlib.ticker import MaxNLocator
 
 from ..plots import STYLE
 
-# Okabe and Ito's palette without its yellow, then three of Tol's muted one: colour-blind readers tell them apart.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#882255", "#999933", "#44AA99")
+# Okabe and Ito's palette without yellow and black, which is that of fixed models, then four of Tol's muted one, for the colour-blind.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#332288", "#882255", "#999933", "#44AA99")
 PANEL = (3.2, 3.0)  # inches
 LEGEND_LINE, LEGEND_HANDLE, LETTER = 0.2, 0.6, 0.08
 # Text stays text, and equal figures are equal files.

@@ -106,7 +106,7 @@ def table(runs: dict[str, tuple[Decisions, float]], metrics: GlueMetrics, target
     reference, reference_seconds = next(iter(runs.values()))
     rows = [COLUMNS, ["---"] * len(COLUMNS)]
     for name, (decided, seconds) in runs.items():
-        rows.append([name, f"{len(every) / seconds:.1f}", f"{reference_seconds / seconds:.2f}", *agreement(reference, decided),
+        rows.append([name, f"{len(targets) / seconds:.1f}", f"{reference_seconds / seconds:.2f}", *agreement(reference, decided),
                      f"{points(decided):.2f}", f"{points(decided) - points(reference):+.2f}"])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 

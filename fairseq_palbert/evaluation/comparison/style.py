@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..plots import STYLE
 
-# Okabe and Ito's palette without yellow and black, which is that of fixed models, then four of Tol's muted one, for the colour-blind.
+# Okabe and Ito's palette without yellow, and without black, which fixed models have; then four of Tol's muted one.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#332288", "#882255", "#999933", "#44AA99")
 PANEL = (3.2, 3.0)  # inches
 LEGEND_LINE, LEGEND_HANDLE, LETTER = 0.2, 0.6, 0.08

@@ -14,7 +14,6 @@ from torch import Tensor
 import fairseq_palbert.plugin  # noqa: F401  quietly, before fairseq
 from fairseq_palbert.engine_flags import device_of, fitting_window
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.evaluation.bootstrap import score_at
 from fairseq_palbert.evaluation.loading import load_model, load_split
 from fairseq_palbert.evaluation.records import predictions
 from fairseq_palbert.exits.base import Decisions, Rule
@@ -99,15 +98,15 @@ def in_turn(networks: dict[str, PonderingClassifier], rule: Rule, workload: Work
 
 def table(runs: dict[str, tuple[Decisions, float]], metrics: GlueMetrics, targets: Tensor) -> str:
     """Markdown, a row a network, beside the first. Shape: targets [E]."""
-    every = torch.arange(len(targets))
+    once = torch.ones(1, len(targets), dtype=torch.float64)
 
     def points(decided: Decisions) -> float:
-        return 100 * score_at(metrics, predictions(decided.outputs), targets, every)
+        return 100 * float(metrics.weighted(predictions(decided.outputs), targets, once))
 
     reference, reference_seconds = next(iter(runs.values()))
     rows = [COLUMNS, ["---"] * len(COLUMNS)]
     for name, (decided, seconds) in runs.items():
-        rows.append([name, f"{len(every) / seconds:.1f}", f"{reference_seconds / seconds:.2f}", *agreement(reference, decided),
+        rows.append([name, f"{len(targets) / seconds:.1f}", f"{reference_seconds / seconds:.2f}", *agreement(reference, decided),
                      f"{points(decided):.2f}", f"{points(decided) - points(reference):+.2f}"])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 

@@ -2,7 +2,8 @@
 
     recipes/compare.sh RULE_A RULE_B --runs TASK RUN_A RUN_B [--runs TASK RUN_A RUN_B ...]
 
-Reads RUN/seed*/scores/SPLIT/predictions.tsv, whose examples and labels must be the same in all. A run's score is the
+RUN is a run directory, of which it reads seed*/scores/SPLIT/predictions.tsv, or a file of recipes/keep_results.sh, on which
+any rule is replayed; examples and labels must be the same in all. A run's score is the
 mean over its seeds of the task's official score. A resample draws as many examples as the split has, with replacement,
 and scores both runs and all their seeds on them; the interval lies between the 2.5th and 97.5th percentile of the
 differences. Over several tasks the differences are averaged, each task's split being resampled by itself.
@@ -19,7 +20,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fairseq_palbert.evaluation.bootstrap import interval, resampled, score_at
+from fairseq_palbert.evaluation.bootstrap import interval, resampled
+from fairseq_palbert.evaluation.kept import read_kept
+from fairseq_palbert.evaluation.records import predictions
+from fairseq_palbert.evaluation.sweep import decisions
+from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.glue.metrics import GlueMetrics
 from fairseq_palbert.glue.tasks import TASKS
 
@@ -53,6 +58,8 @@ class Comparison:
 
 def read_answers(run: Path, split: str, rule: str, metrics: GlueMetrics) -> Answers:
     """Ends the process with one line for files that are missing, lack the rule, or do not agree with each other."""
+    if run.is_file():
+        return _replayed(run, split, rule, metrics)
     paths = sorted(run.glob(f"seed*/scores/{split}/predictions.tsv"))
     if not paths:
         _refuse(f"no {run}/seed*/scores/{split}/predictions.tsv: score that run with recipes/glue_task.sh")
@@ -62,6 +69,17 @@ def read_answers(run: Path, split: str, rule: str, metrics: GlueMetrics) -> Answ
             _refuse(f"{path} and {paths[0]} have other examples or labels: score the same data")
     ids, targets, _ = seeds[0]
     return Answers(ids, torch.tensor(targets), torch.tensor([predictions for _, _, predictions in seeds]))
+
+
+def _replayed(path: Path, split: str, rule: str, metrics: GlueMetrics) -> Answers:
+    """The rule, scored or not, on what recipes/keep_results.sh has kept of the task."""
+    seeds = [seed.splits[split].recorded for seed in read_kept(path).get(metrics.task.name, {}).values() if split in seed.splits]
+    if not seeds:
+        _refuse(f"{path} has no record of {metrics.task.name}'s split {split}: keep that run with recipes/keep_results.sh")
+    exit_rule = parse_rule(rule)
+    exit_rule.check(seeds[0])
+    answers = torch.stack([predictions(decisions(recorded, exit_rule).outputs) for recorded in seeds])
+    return Answers(seeds[0].ids.tolist(), seeds[0].targets, answers)
 
 
 def _read(path: Path, rule: str, metrics: GlueMetrics) -> tuple[list[int], list, list]:
@@ -80,18 +98,18 @@ def _read(path: Path, rule: str, metrics: GlueMetrics) -> tuple[list[int], list,
         _refuse(f"{path}: {error} is no label of {metrics.task.name} ({', '.join(metrics.labels) or 'scores'})")
 
 
-def mean_score(answers: Answers, places: Tensor, metrics: GlueMetrics) -> float:
-    """The mean over seeds of the official score on the examples at ``places`` [R], which may repeat, in points."""
-    scores = [score_at(metrics, of_seed, answers.targets, places) for of_seed in answers.predictions]
+def mean_score(answers: Answers, weights: Tensor, metrics: GlueMetrics) -> Tensor:
+    """The mean over seeds of the official score, in points, of examples that count as often as ``weights`` [B, E] say: [B]."""
+    scores = [metrics.weighted(of_seed, answers.targets, weights) for of_seed in answers.predictions]
     return POINTS * sum(scores) / len(scores)
 
 
 def compare(name: str, a: Answers, b: Answers, metrics: GlueMetrics, resamples: int, seed: int) -> Comparison:
     examples = len(a.ids)
-    everything = torch.arange(examples)
-    drawn_a, drawn_b = (resampled(lambda places: mean_score(one, places, metrics), examples, resamples, seed) for one in (a, b))
-    return Comparison(name, examples, f"{len(a.predictions)}, {len(b.predictions)}", mean_score(a, everything, metrics),
-                      mean_score(b, everything, metrics), drawn_a - drawn_b)
+    of_a, of_b = (resampled(lambda weights: mean_score(one, weights, metrics), examples, resamples, (seed, *name.encode()))
+                  for one in (a, b))
+    return Comparison(name, examples, f"{len(a.predictions)}, {len(b.predictions)}", float(of_a[0]), float(of_b[0]),
+                      (of_a - of_b)[1:])
 
 
 def averaged(comparisons: list[Comparison]) -> Comparison:

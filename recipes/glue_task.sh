@@ -37,7 +37,9 @@
 #                   a model trained here; the classifier never)
 #   SEEDS           default "1"; a list trains and scores one model a seed
 #   SELECT_ON       valid (default; MNLI: matched), or holdout (default of METHOD_staged): the best checkpoint is the best on
-#                   HOLDOUT_FRACTION of train, which is then not trained on (default 0.1; CoLA, MRPC, STS-B, RTE, WNLI 0.2)
+#                   HOLDOUT_FRACTION of train, which is then not trained on (default 0.1; CoLA, MRPC, STS-B, RTE, WNLI 0.2);
+#                   the split calibration, a quarter of the holdout, is scored and recorded too, to choose thresholds on
+#                   (recipes/report.sh)
 #   EXITS           exit rules to score, as of recipes/evaluate.sh, fixed:N for the last layer (default: the method's, such as
 #                   "q_exit:0.5 sampling:1 expectation fixed:N"); every layer's answers are recorded too, for recipes/sweep.sh
 #   NUM_GPUS        GPUs of this machine to train on (default: 1 where there is one, else 0)
@@ -289,6 +291,7 @@ score_seeds() {
         MNLI) splits=(valid valid1) ;;
         AX) run="$MNLI_RUN" splits=(test) ;;
     esac
+    [[ "$SELECT_ON" = valid || "$TASK" = AX ]] || splits+=(calibration)
     for seed in "${SEEDS[@]}"; do
         score_seed "$run" "$seed" "${splits[@]}"
     done

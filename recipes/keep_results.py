@@ -1,45 +1,76 @@
 """Copies what a finished run has scored to where this project keeps it, without a path of the machine that ran it.
 
-    recipes/keep_results.sh RUN_DIR NAME [--out recipes/results] [--predictions]
+    recipes/keep_results.sh RUN_DIR NAME [--out recipes/results]
 
-RUN_DIR is that of recipes/glue_task.sh. Every seed's scores/SPLIT/scores.jsonl and training command go to
-OUT/NAME/METHOD/TASK/seedS, METHOD being the recipe's and TASK that of the command; so does record.safetensors, where there is
-one, which recipes/report.sh reads and which says all that evaluation.json does; with --predictions predictions.tsv too, which
-recipes/compare.sh reads. In commands, that of the record included, paths are given by the recipe's variables:
-$RUN_DIR, $DATA, $PRETRAINED (the converted checkpoint's folder), $VANILLA_RUN; those in the repository are relative to it.
+RUN_DIR is that of recipes/glue_task.sh. What every seed has recorded of every split goes, with its training command and the
+times that were measured, to OUT/NAME/METHOD.safetensors, METHOD being the recipe's: one file for all tasks, in which this task
+is replaced. recipes/report.sh and recipes/compare.sh read it. Answers are rounded to half precision; how many examples that
+moves, of all rules that were scored, is printed, and more than a part of 0.01 is refused. In commands paths are given by the
+recipe's variables: $RUN_DIR, $DATA, $PRETRAINED (the converted checkpoint's folder), $VANILLA_RUN; those in the repository are
+relative to it.
 """
 
 import argparse
 import json
 import os
 import shlex
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from fairseq_palbert.evaluation.recorded_split import RecordedSplit, read_record, write_record
+from fairseq_palbert.evaluation.kept import KeptSeed, KeptSplit, read_kept, rounded, write_kept
+from fairseq_palbert.evaluation.recorded_split import RecordedSplit, read_record
+from fairseq_palbert.evaluation.records import predictions
+from fairseq_palbert.evaluation.sweep import decisions
+from fairseq_palbert.exits.base import Rule
+from fairseq_palbert.exits.registry import parse_rule
 
 ROOT = Path(__file__).resolve().parent.parent
 USUAL_METHOD = "palbert"
+MOVED = 0.01  # of the examples
 
 
-def keep(run: Path, name: str, out: Path, predictions: bool) -> list[Path]:
-    """The folders of the seeds that were kept; one that is not scored yet is named on stderr.
+def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
+    """The file, and in words what was kept; a seed that is not scored yet, or has a split without a record, is named on stderr.
 
-    Exits with one line where none is."""
-    seeds = {seed: sorted(seed.glob("scores/*/scores.jsonl")) for seed in sorted(run.glob("seed*/"))}
-    if not any(seeds.values()):
-        _refuse(f"{run} has no seed*/scores/*/scores.jsonl: give the RUN_DIR of a run that recipes/glue_task.sh has scored")
-    for seed, scores in seeds.items():
-        if not scores:
+    Exits with one line where none is, and writes nothing then."""
+    records = {seed: sorted(seed.glob("scores/*/record.safetensors")) for seed in sorted(run.glob("seed*/"))}
+    if not any(records.values()):
+        _refuse(f"{run} has no seed*/scores/*/record.safetensors: give the RUN_DIR of a run that recipes/glue_task.sh has scored")
+    seeds, moved, task = {}, 0.0, None
+    for seed, paths in records.items():
+        if not paths:
             print(f"{seed} is not scored yet: left out", file=sys.stderr)
-    commands = {seed: shlex.split((seed / "command").read_text()) for seed, scores in seeds.items() if scores}
-    kept = {seed: portable(words, run, words[1]) for seed, words in commands.items()}  # all before anything is written
-    records = {seed: _records(seeds[seed], run) for seed in commands}
-    out = out / name / _method(run)
-    return [_keep_seed(seed, seeds[seed], kept[seed], records[seed], out, predictions) for seed in commands]
+            continue
+        words = shlex.split((seed / "command").read_text())
+        task = _value(words, "--glue-task")
+        command = " ".join(word if word.startswith("$") else shlex.quote(word) for word in portable(words, run, words[1]))
+        splits = {}
+        for path in paths:
+            recorded = _portable_record(path, run)
+            rows = [json.loads(line) for line in path.with_name("scores.jsonl").read_text().splitlines()]
+            moved = max([moved, *(_moved(recorded, parse_rule(row["exit"])) for row in rows)])
+            splits[recorded.split] = KeptSplit(recorded, rows)
+        seeds[seed.name] = KeptSeed(command, splits)
+    if moved > MOVED:
+        _refuse(f"{run}: rounded to half precision, {moved:.1%} of the examples of a rule leave elsewhere or answer otherwise")
+    path = out / name / f"{_method(run)}.safetensors"
+    kept = read_kept(path) if path.exists() else {}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_kept(path, {**kept, task: seeds})
+    splits = dict.fromkeys(split for seed in seeds.values() for split in seed.splits)
+    return path, (f"{task}, {', '.join(seeds)}, splits {', '.join(splits)}; rounding moves at most {moved:.2%} of the examples "
+                  "of a rule")
+
+
+def _moved(recorded: RecordedSplit, rule: Rule) -> float:
+    """The part of the examples that leave at another layer, or are answered with another class, once the record is rounded."""
+    before, after = (decisions(one, rule) for one in (recorded, rounded(recorded)))
+    other = before.exit_layers != after.exit_layers
+    if recorded.outputs > 1:
+        other |= predictions(before.outputs) != predictions(after.outputs)
+    return float(other.double().mean())
 
 
 def _method(run: Path) -> str:
@@ -51,32 +82,12 @@ def _method(run: Path) -> str:
     return json.loads(last)["variables"].get("METHOD", USUAL_METHOD)
 
 
-def _keep_seed(seed: Path, scores: list[Path], words: list[str], records: dict[Path, RecordedSplit], out: Path,
-               predictions: bool) -> Path:
-    folder = out / _value(words, "--glue-task") / seed.name
-    files = scores + [path.with_name("predictions.tsv") for path in scores if predictions]
-    for path in files:
-        target = folder / path.relative_to(seed)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
-    for path, recorded in records.items():
-        write_record(folder / path.relative_to(seed), recorded)
-    command = " ".join(word if word.startswith("$") else shlex.quote(word) for word in words)
-    (folder / "command").write_text(command + "\n")
-    return folder
-
-
-def _records(scores: list[Path], run: Path) -> dict[Path, RecordedSplit]:
-    """The records beside the scores, with a portable origin."""
-    found = {}
-    for path in (path.with_name("record.safetensors") for path in scores):
-        if path.is_file():
-            recorded = read_record(path)
-            origin, command = recorded.origin, recorded.origin["command"]
-            checkpoint, *command = portable([origin["checkpoint"]["path"], *command], run, _value(command, "--data"))
-            found[path] = replace(recorded, origin={**origin, "command": command,
-                                                    "checkpoint": {**origin["checkpoint"], "path": checkpoint}})
-    return found
+def _portable_record(path: Path, run: Path) -> RecordedSplit:
+    """The record with a portable origin."""
+    recorded = read_record(path)
+    origin, command = recorded.origin, recorded.origin["command"]
+    checkpoint, *command = portable([origin["checkpoint"]["path"], *command], run, _value(command, "--data"))
+    return replace(recorded, origin={**origin, "command": command, "checkpoint": {**origin["checkpoint"], "path": checkpoint}})
 
 
 def portable(words: list[str], run: Path, data: str) -> list[str]:
@@ -110,10 +121,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("run", type=Path, metavar="RUN_DIR")
     parser.add_argument("name", metavar="NAME", help="of what training started from, such as minilm_l6")
     parser.add_argument("--out", type=Path, default=ROOT / "recipes" / "results", help="default: recipes/results")
-    parser.add_argument("--predictions", action="store_true", help="keep predictions.tsv too")
     args = parser.parse_args(arguments)
-    for folder in keep(args.run.resolve(), args.name, args.out, args.predictions):
-        print(folder)
+    path, what = keep(args.run.resolve(), args.name, args.out)
+    print(f"{path}: {what}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """Reports on recorded runs: OUT/report.html, OUT/README.md and its plots; the command of recipes/report.sh.
 
+OUT/front.md and OUT/front.svg are the report's first table and plot: every method at the threshold for N/2 layers.
+
     recipes/report.sh RUN... --out OUT [--glue-dir RAW] [--remarks FILE] [--split valid] [--resamples 1000]
 
-RUN is METHOD/TASK, with seed*/scores/SPLIT/{scores.jsonl,record.safetensors} below it. A task's methods are compared in the
-order given: the first that adapts its depth is the one that the others are measured against.
+RUN is a file of recipes/keep_results.sh, or METHOD/TASK, with seed*/scores/SPLIT/{scores.jsonl,record.safetensors} below it. Thresholds are chosen on the record of
+the split "calibration" of the same checkpoint, beside that of SPLIT; a run without one stands at the settings it was scored
+with. Claims are made of methods named palbert* and *_staged, against static(N/2) and vanilla, where those are given.
 """
 
 import argparse

@@ -1,9 +1,11 @@
 """The paired bootstrap: how far a difference in score hangs on the examples that a split happens to have.
 
+Sizes: E examples, R draws, B of them at a time.
+
 Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), section 13.3, the percentile interval.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,30 +13,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..glue.metrics import GlueMetrics
-
 PERCENTILES = (2.5, 97.5)
+AT_ONCE = 1 << 19  # weights in memory
+Statistic = Callable[[Tensor], Tensor]  # of examples with weights, [B, E] -> [..., B]
 
 
-def resampled(score: Callable[[Tensor], float], examples: int, resamples: int, seed: int) -> np.ndarray:
-    """``score`` on each of R draws of E examples with replacement, given as their places [E]. Shape: [R].
+def resampled(statistic: Statistic, examples: int, resamples: int, seed: int | Sequence[int]) -> np.ndarray:
+    """The ``statistic`` of the split itself, and then of each of R draws of E examples with replacement.
 
-    The draws depend on the other arguments alone, so that the difference of two such arrays is that of paired scores.
+    A draw is given as how often it has each example, and the split as once each: weights in float64. The draws depend on the
+    other arguments alone, so that the difference of two such arrays is that of paired statistics. Shape: [..., 1 + R].
     """
     rng = np.random.default_rng(seed)
-    return np.array([score(torch.from_numpy(rng.integers(examples, size=examples))) for _ in range(resamples)])
+    rows, size = [np.ones(examples)], max(1, AT_ONCE // examples)
+    found = []
+    for i in range(1, resamples + 2):
+        if len(rows) == size or i == resamples + 1:
+            found.append(statistic(torch.from_numpy(np.stack(rows))).numpy())
+            rows = []
+        if i <= resamples:
+            rows.append(np.bincount(rng.integers(examples, size=examples), minlength=examples).astype(np.float64))
+    return np.concatenate(found, axis=-1)
 
 
 def interval(differences: np.ndarray) -> tuple[float, float]:
     """The 95 % percentile interval."""
     low, high = np.percentile(differences, PERCENTILES)
     return float(low), float(high)
-
-
-def score_at(metrics: GlueMetrics, predicted: Tensor, targets: Tensor, places: Tensor) -> float:
-    """The official score on the examples at ``places`` [R]; one that is drawn twice counts as two. Shape: [E], [E], [R]."""
-    ids = torch.arange(len(places))
-    return metrics(metrics.statistics(predicted[places], targets[places], ids, len(ids)))["score"]
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,9 @@ class Difference:
     high: float
 
     @classmethod
-    def of(cls, value: float, drawn: np.ndarray) -> Self:
-        return cls(value, *interval(drawn))
+    def of(cls, found: np.ndarray) -> Self:
+        """Of what ``resampled`` gives, [1 + R]."""
+        return cls(float(found[0]), *interval(found[1:]))
 
     @property
     def certain(self) -> bool:

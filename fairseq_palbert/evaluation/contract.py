@@ -34,12 +34,12 @@ ROUNDING = 1e-9  # 0.90 − 0.89 > 0.01 in float64
 
 @dataclass(frozen=True)
 class Tried:
-    """A rule on the calibration examples: its official score, its mean exit layer, and the contract's losses [E]."""
+    """A rule on the calibration examples: its official score, its mean exit layer, and what it decides."""
 
     rule: Rule
     score: float
     mean_exit: float
-    losses: Tensor
+    decided: Decisions
 
 
 @dataclass(frozen=True)
@@ -191,19 +191,31 @@ def choose(contract: Contract, names: list[str], calibration: RecordedSplit, con
     """
     places = torch.arange(len(calibration.ids))
     shaping, testing = (places, places) if confidence is None else two_parts(len(places), 0.5, seed)
-    limit, full = contract.risk_limit(calibration.depth), full_score(calibration)
+    limit = contract.risk_limit(calibration.depth)
     if confidence is not None and risk_p_value(torch.zeros(len(testing)).numpy(), limit) > 1 - confidence:
         raise UserError(f"{contract} --confidence {confidence:g}: {len(testing)} examples to test on could not show it even "
                         f"without a loss: calibrate on more, or ask for less")
     chosen = {}
     for name, rules in _settings(part_of(calibration, shaping), names).items():
-        tried = [_try(contract, rule, calibration) for rule in rules]
+        tried = [_try(rule, calibration) for rule in rules]
         if confidence is not None:
-            tried.sort(key=lambda one: float(one.losses[shaping].mean()))
-            tried = tried[:safe_settings((one.losses[testing].numpy() for one in tried), limit, 1 - confidence)]
-        kept = [one for one in tried if contract.keeps(one, full)]
-        chosen[name] = min(kept, key=contract.preference).rule if kept else contract.fallback(calibration.depth)
+            losses = {one.rule: contract.losses(calibration, one.decided) for one in tried}
+            tried.sort(key=lambda one: float(losses[one.rule][shaping].mean()))
+            tried = tried[:safe_settings((losses[one.rule][testing].numpy() for one in tried), limit, 1 - confidence)]
+        chosen[name] = preferred(contract, tried, calibration)
     return chosen
+
+
+def try_all(names: list[str], calibration: RecordedSplit) -> dict[str, list[Tried]]:
+    """Every setting of the rules of these names that fit the model, to choose from by several contracts."""
+    return {name: [_try(rule, calibration) for rule in rules] for name, rules in _settings(calibration, names).items()}
+
+
+def preferred(contract: Contract, tried: list[Tried], calibration: RecordedSplit) -> Rule:
+    """Of those that keep the contract the one that it prefers, or its fallback where none does."""
+    full = full_score(calibration)
+    kept = [one for one in tried if contract.keeps(one, full)]
+    return min(kept, key=contract.preference).rule if kept else contract.fallback(calibration.depth)
 
 
 def _settings(recorded: RecordedSplit, names: list[str]) -> dict[str, list[Rule]]:
@@ -217,7 +229,6 @@ def _settings(recorded: RecordedSplit, names: list[str]) -> dict[str, list[Rule]
     return by_name
 
 
-def _try(contract: Contract, rule: Rule, recorded: RecordedSplit) -> Tried:
+def _try(rule: Rule, recorded: RecordedSplit) -> Tried:
     decided = decisions(recorded, rule)
-    return Tried(rule, score(recorded, predictions(decided.outputs))["score"], float(decided.exit_layers.double().mean()),
-                 contract.losses(recorded, decided))
+    return Tried(rule, score(recorded, predictions(decided.outputs))["score"], float(decided.exit_layers.double().mean()), decided)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
@@ -100,13 +101,22 @@ def posterior_entropy(recorded: RecordedSplit) -> float | None:
     return float(torch.special.entr(posterior(recorded)).sum(0).mean())
 
 
-def curve_area(costs: list[float], scores: list[float], low: float, high: float) -> float:
-    """The mean score between the costs ``low`` and ``high``: the area under the best score at up to each cost, over its
-    width. Between points nothing is interpolated, below the first the curve has the first's score. Shape: M and M."""
-    order = np.argsort(costs, kind="stable")
-    steps, best = np.array(costs)[order], np.maximum.accumulate(np.array(scores)[order])
-    edges = np.clip([low, *steps[1:], high], low, high)  # point i holds from its cost to the next one's
-    return float((np.diff(np.maximum.accumulate(edges)) * best).sum() / (high - low))
+def curve_area(costs: ArrayLike, scores: ArrayLike, low: float, high: float) -> np.ndarray:
+    """The mean score between the costs ``low`` and ``high`` on the straight lines between points:
+
+        1 / (high − low) ∫ s(c) dc,  s(c_i) = score i,  constant before the first point and after the last.
+
+    Between two thresholds s is what a coin between them scores, and no point is chosen for its score. Shape: [..., M] and
+    [..., M], in any order -> [...].
+    """
+    order = np.argsort(costs, axis=-1, kind="stable")
+    costs, scores = (np.take_along_axis(np.asarray(values, dtype=float), order, -1) for values in (costs, scores))
+    edges = np.clip(costs, low, high)
+    width, slope = np.diff(edges), np.diff(scores) / np.maximum(np.diff(costs), np.finfo(float).tiny)
+    middle = (edges[..., 1:] + edges[..., :-1]) / 2 - costs[..., :-1]
+    inside = np.where(width > 0, width * (scores[..., :-1] + slope * middle), 0).sum(-1)
+    ends = (edges[..., 0] - low) * scores[..., 0] + (high - edges[..., -1]) * scores[..., -1]
+    return (inside + ends) / (high - low)
 
 
 def static_advantage(costs: list[float], scores: list[float], static_costs: list[float], static_scores: list[float]) -> float:

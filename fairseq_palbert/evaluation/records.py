@@ -1,12 +1,11 @@
 """What one pass over all depths of a split tells: posterior, each layer's own score, sampling's score in expectation.
 
-Sizes: N layers, E examples, K outputs (classes, or 1 for regression).
+Sizes: N layers, E examples, B ways to weight them, K outputs (classes, or 1 for regression).
 """
 
 from dataclasses import dataclass
 
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 
 from ..ponder.halting import log_posterior
@@ -59,36 +58,17 @@ def layer_report(recorded: RecordedSplit) -> LayerReport:
 
 
 def expected_score(recorded: RecordedSplit) -> float:
-    """The official score of sampling in expectation over its random numbers: each layer's answer has weight p_n.
+    """The official score of sampling in expectation over its random numbers; see ``expected_scores``."""
+    return float(expected_scores(recorded, torch.ones(1, len(recorded.ids), dtype=torch.float64)))
+
+
+def expected_scores(recorded: RecordedSplit, weights: Tensor) -> Tensor:
+    """The same of examples that count as often as ``weights`` say: each layer's answer has weight p_n times that.
 
     Exact for accuracy, Σ_n p_n [ŷ_n right]. F1 and Matthews are taken of the expected confusion counts, Pearson of
     the expected sums, Spearman likewise of the answers' ranks: the limit of the score over many samples pooled.
+    Shape: [B, E] -> [B].
     """
-    weights, answers, metrics = posterior(recorded), predictions(recorded.recording.logits), recorded.metrics
-    if metrics.task.regression:
-        return _expected_correlation(weights, answers.double(), recorded.targets.double())
-    classes = len(metrics.labels)
-    pairs = recorded.targets.long() * classes + answers  # [N, E]
-    confusion = torch.bincount(pairs.flatten(), weights.flatten(), minlength=classes * classes)
-    return metrics(confusion.view(classes, classes))["score"]
-
-
-def _expected_correlation(weights: Tensor, answers: Tensor, targets: Tensor) -> float:
-    """The mean of Pearson and Spearman over N·E answers with weights. Shape: [N, E], [N, E], [E]."""
-    weights, answers, targets = weights.flatten(), answers.flatten(), targets.expand_as(answers).flatten()
-    pearson = _weighted_pearson(weights, answers, targets)
-    spearman = _weighted_pearson(weights, _weighted_ranks(weights, answers), _weighted_ranks(weights, targets))
-    return (pearson + spearman) / 2
-
-
-def _weighted_pearson(weights: Tensor, x: Tensor, y: Tensor) -> float:
-    covariance = torch.cov(torch.stack([x, y]), aweights=weights, correction=0)
-    spread = (covariance[0, 0] * covariance[1, 1]).sqrt()
-    return float(covariance[0, 1] / spread) if spread > 0 else 0.0
-
-
-def _weighted_ranks(weights: Tensor, x: Tensor) -> Tensor:
-    """The weight below each value plus half the weight at it: at equal weights the mean rank of ties, less a half."""
-    place = torch.from_numpy(rankdata(x.numpy(), method="dense") - 1)
-    at = torch.bincount(place, weights)
-    return (at.cumsum(0) - at / 2)[place]
+    answers = predictions(recorded.recording.logits)
+    by_layer = weights.unsqueeze(1) * posterior(recorded)  # [B, N, E]
+    return recorded.metrics.weighted(answers.flatten(), recorded.targets.expand_as(answers).flatten(), by_layer.flatten(1))

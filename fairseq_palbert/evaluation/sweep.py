@@ -86,7 +86,7 @@ def analyse(recorded: RecordedSplit, rows: list[dict]) -> dict:
         "oracle": vars(oracle(recorded)),
         **overthinking(recorded),
         "posterior_entropy": posterior_entropy(recorded),
-        "curves": {name: {"area": curve_area(*curve, static_costs[0], static_costs[-1]),
+        "curves": {name: {"area": float(curve_area(*curve, static_costs[0], static_costs[-1])),
                           "static_advantage": static_advantage(*curve, static_costs, static_scores)}
                    for name, curve in curves.items()},
     }

@@ -1,13 +1,14 @@
 """GLUE's metrics from statistics that add up over batches and workers.
 
-Sizes: B sentences, K classes, S examples of the split.
+Sizes: B sentences, K classes, S examples of the split, R ways to weight A answers.
 """
 
 from collections.abc import Sequence
 
 import torch
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from .tasks import GlueTask
 
@@ -47,36 +48,75 @@ class GlueMetrics:
     def __call__(self, statistics: Tensor) -> dict[str, float]:
         """The metrics by name, and ``score``."""
         statistics = statistics.cpu()
-        values = _regression(statistics) if self.task.regression else self._classification(statistics)
-        official = [values[name] for name in OFFICIAL[self.task.metric]]
-        return {**{name: values[name] for name in self.names}, "score": sum(official) / len(official)}
+        if self.task.regression:
+            seen = statistics[0] > 0
+            values = _correlations(*statistics[1:, seen] / statistics[0, seen], statistics.new_ones(1, int(seen.sum())))
+        else:
+            values = self._classification(statistics)
+        return {**{name: float(values[name]) for name in self.names}, "score": float(self._official(values))}
 
-    def _classification(self, confusion: Tensor) -> dict[str, float]:
-        values = {"accuracy": _ratio(confusion.trace(), confusion.sum()), "matthews": _matthews(confusion)}
+    def weighted(self, predictions: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+        """The official score where the answers count as often as ``weights`` say, whole numbers or not, each row a way.
+
+        The same as the score of every answer repeated so often. Shape: [A], [A], [R, A], float64 -> [R].
+        """
+        if self.task.regression:
+            return self._official(_correlations(predictions, targets, weights))
+        classes = len(self.labels)
+        pairs = one_hot(targets.long() * classes + predictions.long(), classes * classes).to(weights.dtype)
+        return self._official(self._classification((weights @ pairs).unflatten(-1, (classes, classes))))
+
+    def _official(self, values: dict[str, Tensor]) -> Tensor:
+        official = [values[name] for name in OFFICIAL[self.task.metric]]
+        return sum(official) / len(official)
+
+    def _classification(self, confusion: Tensor) -> dict[str, Tensor]:
+        """Shape: [..., K, K] -> [...] each."""
+        right, total = confusion.diagonal(dim1=-2, dim2=-1).sum(-1), confusion.sum((-2, -1))
+        values = {"accuracy": _ratio(right, total), "matthews": _matthews(confusion)}
         if POSITIVE_LABEL in self.labels:
-            positive = self.labels.index(POSITIVE_LABEL)
-            values["f1"] = _ratio(2 * confusion[positive, positive], confusion[positive].sum() + confusion[:, positive].sum())
+            i = self.labels.index(POSITIVE_LABEL)
+            values["f1"] = _ratio(2 * confusion[..., i, i], confusion[..., i, :].sum(-1) + confusion[..., :, i].sum(-1))
         return values
 
 
-def _ratio(numerator: Tensor, denominator: Tensor) -> float:
-    return float(numerator / denominator) if denominator != 0 else 0.0
+def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """0 where the denominator is."""
+    return torch.where(denominator == 0, 0, numerator / denominator)
 
 
-def _matthews(confusion: Tensor) -> float:
+def _matthews(confusion: Tensor) -> Tensor:
     """Matthews' correlation of K classes (Gorodkin 2004): the covariance of targets and predictions over their spreads."""
-    total, targets, predictions = confusion.sum(), confusion.sum(1), confusion.sum(0)
-    covariance = confusion.trace() * total - targets @ predictions
-    spreads = (total**2 - targets @ targets) * (total**2 - predictions @ predictions)
+    right, total = confusion.diagonal(dim1=-2, dim2=-1).sum(-1), confusion.sum((-2, -1))
+    targets, predictions = confusion.sum(-1), confusion.sum(-2)
+    covariance = right * total - (targets * predictions).sum(-1)
+    spreads = (total**2 - (targets**2).sum(-1)) * (total**2 - (predictions**2).sum(-1))
     return _ratio(covariance, spreads.sqrt())
 
 
-def _regression(statistics: Tensor) -> dict[str, float]:
-    seen = statistics[0] > 0
-    predictions, targets = statistics[1:, seen] / statistics[0, seen]
-    if len(targets) < 2 or predictions.min() == predictions.max() or targets.min() == targets.max():
-        return {"pearson": 0.0, "spearman": 0.0}
-    return {
-        "pearson": float(torch.corrcoef(torch.stack([predictions, targets]))[0, 1]),
-        "spearman": float(spearmanr(predictions, targets).statistic),
-    }
+def _correlations(x: Tensor, y: Tensor, weights: Tensor) -> dict[str, Tensor]:
+    """Shape: [A], [A], [R, A] -> [R] each."""
+    pearson = _pearson(*(values.double().expand_as(weights) for values in (x, y)), weights)
+    return {"pearson": pearson, "spearman": _pearson(_ranks(x, weights), _ranks(y, weights), weights)}
+
+
+def _pearson(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
+    """0 where all x or all y with a weight are equal. Shape: [R, A] each -> [R]."""
+    total, parts = weights.sum(-1), []
+    for values in (x, y):
+        counted = torch.where(weights > 0, values, values.new_tensor(float("nan")))
+        low, high = torch.nan_to_num(counted, float("inf")).amin(-1), torch.nan_to_num(counted, -float("inf")).amax(-1)
+        centred = values - ((weights * values).sum(-1) / total).unsqueeze(-1)
+        parts.append((centred, (weights * centred**2).sum(-1) * (low < high)))
+    (x, spread_x), (y, spread_y) = parts
+    return _ratio((weights * x * y).sum(-1), (spread_x * spread_y).sqrt())
+
+
+def _ranks(values: Tensor, weights: Tensor) -> Tensor:
+    """The weight below each value plus half the weight at it: at whole weights the mean rank of ties, less a half.
+
+    Shape: [A], [R, A] -> [R, A].
+    """
+    place = torch.from_numpy(rankdata(values.numpy(), method="dense") - 1)
+    at = weights.new_zeros(len(weights), int(place.max()) + 1).index_add_(1, place, weights)
+    return (at.cumsum(-1) - at / 2)[:, place]

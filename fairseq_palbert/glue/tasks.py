@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from ..errors import UserError
 
+CALIBRATION = "calibration"  # the part of train that thresholds are chosen on; see tasks.glue
+
 
 @dataclass(frozen=True)
 class Split:

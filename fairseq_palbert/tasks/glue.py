@@ -15,14 +15,14 @@ from omegaconf import II, MISSING
 
 from ..errors import UserError
 from ..glue.metrics import GlueMetrics
-from ..glue.tasks import TASKS, glue_task, label_order
+from ..glue.tasks import CALIBRATION, TASKS, glue_task, label_order
 from .binarized import BinarizedFolder
 from .dataset import GlueDataset
 from .same_tokenizer import check_same_tokenizer, tokenizer_state
 
 logger = logging.getLogger(__name__)
-HOLDOUT, GATE, CALIBRATION = "holdout", "gate", "calibration"
-CALIBRATION_FRACTION = 0.25  # of the holdout; the rest of it is the gate's
+HOLDOUT, GATE = "holdout", "gate"
+CALIBRATION_FRACTION = 0.25  # of the holdout
 SHUFFLE_SEED = 0  # not --seed, so that runs of several seeds train and are selected on the same examples
 
 
@@ -108,15 +108,15 @@ class GlueSentenceTask(FairseqTask):
         return dataset
 
     def _ids(self, split: str, rows: int) -> np.ndarray:
-        """The rows of a split's examples. Of one shuffle of train, the holdout is the beginning, first the gate's part and then
-        the calibration's, and training goes on there."""
+        """The rows of a split's examples. Of one shuffle of train, the holdout is the beginning, and training goes on there;
+        the end of the holdout calibrates, and what is before that is the gate's."""
         if split not in ("train", HOLDOUT, GATE, CALIBRATION):
             return np.arange(rows)
         order = np.random.RandomState(SHUFFLE_SEED).permutation(rows)
-        held_out = round(self.cfg.holdout_fraction * rows)
-        gate, calibration, left = np.split(order, [held_out - round(CALIBRATION_FRACTION * held_out), held_out])
+        held_out, left = np.split(order, [round(self.cfg.holdout_fraction * rows)])
+        gate, calibration = np.split(held_out, [len(held_out) - round(CALIBRATION_FRACTION * len(held_out))])
         if split != "train":
-            part = {HOLDOUT: order[:held_out], GATE: gate, CALIBRATION: calibration}[split]
+            part = {HOLDOUT: held_out, GATE: gate, CALIBRATION: calibration}[split]
             if not len(part):
                 raise UserError(f"the split {split!r} is empty: set --holdout-fraction, such as 0.1")
             return np.sort(part)
@@ -186,9 +186,10 @@ class GlueSentenceTask(FairseqTask):
         """Adds the task's GLUE metrics to what fairseq and the criterion log."""
         super().reduce_metrics(logging_outputs, criterion)
         statistics = sum(log["statistics"] for log in logging_outputs)
-        metrics.log_scalar_sum("_statistics", torch.as_tensor(statistics).cpu(), priority=0)
+        key = f"_statistics_{statistics.shape[-1]}"  # fairseq adds up validation splits, and a regression's differ in length
+        metrics.log_scalar_sum(key, torch.as_tensor(statistics).cpu(), priority=0)
         for name in (*self.metrics.names, "score"):
-            metrics.log_derived(name, lambda meters, name=name: self.metrics(meters["_statistics"].sum)[name])
+            metrics.log_derived(name, lambda meters, name=name: self.metrics(meters[key].sum)[name])
 
 
 def _label_order(order: str | None, task) -> tuple[str, ...]:

@@ -4,24 +4,32 @@ import numpy as np
 import pytest
 import torch
 
-from fairseq_palbert.evaluation.bootstrap import Difference, interval, resampled, score_at
-from fairseq_palbert.glue.metrics import GlueMetrics
-from fairseq_palbert.glue.tasks import TASKS
+from fairseq_palbert.evaluation import bootstrap
+from fairseq_palbert.evaluation.bootstrap import Difference, interval, resampled
+
+
+def mean_of(values):
+    return lambda weights: weights @ values.double() / len(values)
 
 
 def test_two_scores_are_taken_on_the_same_draws():
     right = torch.arange(50) % 3 == 0
-    a = resampled(lambda places: float(right[places].double().mean()), 50, 30, 7)
-    b = resampled(lambda places: float(right[places].double().mean()) + 0.25, 50, 30, 7)
+    a = resampled(mean_of(right), 50, 30, 7)
+    b = resampled(lambda weights: mean_of(right)(weights) + 0.25, 50, 30, 7)
+    assert a.shape == (31,) and a[0] == pytest.approx(17 / 50)
     assert b - a == pytest.approx(0.25) and len(set(a.tolist())) > 5
-    other = resampled(lambda places: float(right[places].double().mean()), 50, 30, 8)
-    assert not np.array_equal(a, other)
+    assert not np.array_equal(a, resampled(mean_of(right), 50, 30, 8))
+    assert not np.array_equal(a, resampled(mean_of(right), 50, 30, [7, *b"MRPC"]))
 
 
-def test_an_example_that_is_drawn_twice_counts_twice():
-    metrics = GlueMetrics(TASKS["SST-2"])
-    places = torch.tensor([0, 0, 0, 1])
-    assert score_at(metrics, torch.tensor([1, 1]), torch.tensor([1, 0]), places) == 0.75
+@pytest.mark.parametrize("at_once", [1, 20, 10**6])
+def test_draws_are_those_of_a_loop_however_many_are_in_memory(monkeypatch, at_once):
+    monkeypatch.setattr(bootstrap, "AT_ONCE", at_once)
+    values, rng = np.arange(7.0) ** 2, np.random.default_rng(3)
+    expected = [values.mean(), *(values[rng.integers(7, size=7)].mean() for _ in range(5))]
+    assert resampled(mean_of(torch.from_numpy(values)), 7, 5, 3) == pytest.approx(np.array(expected))
+    both = resampled(lambda weights: torch.stack([weights[:, 0], weights[:, 1]]), 7, 5, 3)
+    assert both.shape == (2, 6) and both[:, 0].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("drawn, certain, points", [
@@ -30,6 +38,6 @@ def test_an_example_that_is_drawn_twice_counts_twice():
     ([-0.00001, 0.0, 0.0], False, "+2.00 (+0.00 to +0.00)"),
 ])
 def test_a_difference_in_points(drawn, certain, points):
-    found = Difference.of(0.02, np.array(drawn))
+    found = Difference.of(np.array([0.02, *drawn]))
     assert (found.low, found.high) == interval(np.array(drawn))
     assert found.certain == certain and found.points == points

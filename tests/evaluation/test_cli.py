@@ -119,6 +119,8 @@ def test_a_held_out_part_of_train_keeps_the_rows_of_the_file(make_toy_data, make
     rest = table(out)
     assert len(held) == 20
     assert sorted(column(held, "index", int) + column(rest, "index", int)) == list(range(203))
+    out, (row,) = evaluate(tmp_path / "checkpoint.pt", data, "sampling:3", options=["--split", "calibration"])
+    assert row["examples"] == 5 and set(column(table(out), "index", int)) < set(column(held, "index", int))
 
 
 def test_a_model_of_one_task_scores_another_with_the_same_labels(toy, evaluate):

@@ -69,7 +69,8 @@ def test_what_else_the_card_says_reaches_the_task(exported, toy):
     model = load_model(exported("RTE", max_positions=20, holdout_fraction=0.1, train_examples=30, updates=9),
                        str(toy("RTE")[1]), None)
     assert (model.task.max_positions(), model.updates) == (20, 9)
-    assert len(model.task.load_dataset("holdout")) == 20 and len(model.task.load_dataset("train")) == 30
+    sizes = {split: len(model.task.load_dataset(split)) for split in ("holdout", "calibration", "train")}
+    assert sizes == {"holdout": 20, "calibration": 5, "train": 30}
 
 
 def test_a_model_of_one_task_scores_another_with_the_same_labels(exported, toy, evaluate):

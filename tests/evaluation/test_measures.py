@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -98,11 +99,21 @@ def test_posterior_entropy_in_nats():
     assert posterior_entropy(certain) == pytest.approx(0, abs=1e-9)
 
 
-def test_the_area_is_the_mean_of_the_best_score_so_far():
-    assert curve_area([1, 2, 3], [0.5, 0.8, 0.7], 1, 3) == pytest.approx((0.5 + 0.8) / 2)
-    assert curve_area([3, 1, 2], [0.7, 0.5, 0.8], 1, 3) == pytest.approx(0.65)  # in any order
+def test_the_area_is_the_mean_score_on_straight_lines():
+    assert curve_area([1, 2, 3], [0.5, 0.8, 0.7], 1, 3) == pytest.approx((0.65 + 0.75) / 2)
+    assert curve_area([3, 1, 2], [0.7, 0.5, 0.8], 1, 3) == pytest.approx(0.7)  # in any order
     assert curve_area([2], [0.6], 1, 3) == pytest.approx(0.6)
-    assert curve_area([1, 1, 3], [0.4, 0.6, 0.9], 1, 3) == pytest.approx(0.6)  # the better of two at one cost
+    assert curve_area([1, 3], [0.4, 0.8], 2, 3) == pytest.approx(0.7)  # a part of a line
+    assert curve_area([2, 2, 3], [0.1, 0.5, 0.7], 1, 3) == pytest.approx((0.1 + 0.6) / 2)  # constant before the first
+
+
+def test_areas_of_many_curves_equal_a_fine_sum():
+    rng = np.random.default_rng(2)
+    costs, scores = np.sort(rng.uniform(1, 6, (5, 9)), -1), rng.uniform(0, 1, (5, 9))
+    costs[:, 4] = costs[:, 3]
+    grid = (np.arange(200_000) + 0.5) / 200_000 * 2 + 2  # the middles of 2..4
+    expected = [np.interp(grid, of_cost, of_score).mean() for of_cost, of_score in zip(costs, scores)]
+    assert curve_area(costs, scores, 2, 4) == pytest.approx(np.array(expected), abs=1e-4)
 
 
 def test_the_advantage_over_static_exits_at_the_same_cost():

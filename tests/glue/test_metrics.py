@@ -67,3 +67,31 @@ def test_regression_metrics_skip_examples_that_were_not_seen():
 def test_undefined_correlations_are_zero(name):
     values = in_batches(GlueMetrics(glue_task(name)), torch.ones(6), torch.tensor([0, 1, 0, 1, 1, 0]))
     assert values["score"] == 0
+
+
+@pytest.mark.parametrize("name", ["CoLA", "MRPC", "MNLI", "STS-B"])
+def test_a_weighted_score_is_that_of_repeated_answers(name):
+    """Each row of weights against scikit-learn or scipy on the answers repeated."""
+    torch.manual_seed(3)
+    metrics = GlueMetrics(glue_task(name))
+    targets = torch.randint(0, 26, (41,)).double() / 5 if name == "STS-B" else torch.randint(len(metrics.labels), (41,))
+    predictions = (targets + torch.randn(41).round(decimals=1)) if name == "STS-B" else torch.where(
+        torch.rand(41) < 0.6, targets, torch.randint(len(metrics.labels), (41,)))
+    weights = torch.randint(0, 4, (6, 41)).double()
+    found = metrics.weighted(predictions, targets, weights)
+    for row, value in zip(weights.long(), found.tolist(), strict=True):
+        x, y = predictions.repeat_interleave(row), targets.repeat_interleave(row)
+        expected = {"CoLA": lambda: matthews_corrcoef(y, x), "MNLI": lambda: accuracy_score(y, x),
+                    "MRPC": lambda: (accuracy_score(y, x) + f1_score(y, x)) / 2,
+                    "STS-B": lambda: (pearsonr(x, y).statistic + spearmanr(x, y).statistic) / 2}[name]()
+        assert value == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["CoLA", "STS-B"])
+def test_a_weighted_score_is_zero_where_the_answers_that_count_are_equal(name):
+    metrics = GlueMetrics(glue_task(name))
+    predictions, targets = torch.tensor([1, 1, 0]), torch.tensor([0, 1, 1])
+    if name == "STS-B":
+        predictions = predictions * 0.1 + 0.7
+    found = metrics.weighted(predictions, targets, torch.tensor([[3.0, 4, 0], [1, 1, 1]], dtype=torch.float64))
+    assert found[0] == 0 and found[1] == pytest.approx(-0.5)

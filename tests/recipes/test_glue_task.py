@@ -130,6 +130,16 @@ def test_mnli_selects_on_matched_and_scores_both(run_recipe, calls):
     assert [call.split("--split ")[1].split()[0] for call in calls("fairseq_palbert.evaluation")] == ["valid", "valid1"]
 
 
+@pytest.mark.parametrize("task, splits", [("RTE", ["valid", "calibration"]), ("MNLI", ["valid", "valid1", "calibration"])])
+def test_a_held_out_part_is_scored_beside_the_dev_splits(run_recipe, calls, environment, task, splits):
+    assert run_recipe("glue_task.sh", task, SELECT_ON="holdout").returncode == 0
+    scored = calls("fairseq_palbert.evaluation")
+    assert [call.split("--split ")[1].split()[0] for call in scored] == splits
+    rules = [[word for word in call.split() if ":" in word or word == "--record"] for call in scored]
+    assert all(words == rules[0] and "--record" in words for words in rules)
+    assert (Path(environment["RUN_DIR"]) / "stages" / "score-seed1-calibration.done").exists()
+
+
 def test_epochs_set_the_length_of_training(run_recipe, calls):
     """100 examples, 20 of them held out: 80 / 16 = 5 updates an epoch."""
     assert run_recipe("glue_task.sh", "RTE", MAX_EPOCH="3", BATCH="16", SELECT_ON="holdout", HOLDOUT_FRACTION="0.2",

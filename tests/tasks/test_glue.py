@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from fairseq import metrics
 from fairseq.data import Dictionary
 from omegaconf import OmegaConf
 
@@ -93,6 +94,17 @@ def test_holdout_and_train_share_the_training_set(folders):
     assert sorted([*train.ids, *holdout.ids]) == list(range(203)) and len(holdout) == 20
     other_seed = make_task(folders["STS-B"], "STS-B", holdout_fraction=0.1, seed=9, valid_subset="holdout")
     assert (other_seed.load_dataset("holdout").ids == holdout.ids).all()
+
+
+def test_the_holdout_has_two_parts_for_the_gate_and_for_thresholds(folders):
+    """Of the shuffle's first 20 rows, the first 15 are the gate's and the last 5 calibrate."""
+    task = make_task(folders["SST-2"], "SST-2", holdout_fraction=0.1, valid_subset="holdout", train_examples=9)
+    gate, calibration, holdout, train = (task.load_dataset(split).ids.tolist()
+                                         for split in ("gate", "calibration", "holdout", "train"))
+    order = np.random.RandomState(0).permutation(203)
+    assert gate == sorted(order[:15]) and calibration == sorted(order[15:20]) and holdout == sorted(order[:20])
+    assert train == sorted(order[20:29])
+    assert sorted(calibration) == sorted(i for batch in batches(task, "calibration") for i in batch["id"].tolist())
 
 
 def test_training_on_some_rows_takes_them_by_a_shuffle_that_no_seed_changes(folders, caplog):
@@ -244,9 +256,28 @@ def test_contradictory_options_are_refused(folders, reason):
     assert reason in str(error.value)
 
 
+@pytest.mark.parametrize("lengths", [(203, 51), (51, 51)])
+def test_regression_is_scored_on_several_validation_splits_in_turn(folders, lengths):
+    """fairseq adds up what all of them log under the name "valid", and reads each split's score from an aggregator of its own."""
+    class Criterion:
+        reduce_metrics = staticmethod(lambda logs: None)
+
+    task = make_task(folders["STS-B"], "STS-B")
+    scores = []
+    for length in lengths:
+        targets, ids = torch.arange(9.0), torch.arange(9)
+        log = {"statistics": task.metrics.statistics(targets * (-1) ** len(scores), targets, ids, length), "ntokens": 1,
+               "nsentences": 1}
+        with metrics.aggregate(new_root=True) as own, metrics.aggregate("valid of a test"):
+            task.reduce_metrics([log], Criterion())
+        scores.append(own.get_smoothed_values()["score"])
+    assert scores == pytest.approx([1, -1])
+
+
 def test_an_empty_holdout_and_too_small_max_tokens_are_refused(folders):
     task = make_task(folders["SST-2"], "SST-2")
-    with pytest.raises(UserError, match="set --holdout-fraction"):
-        task.load_dataset("holdout")
+    for split in ("holdout", "gate", "calibration"):
+        with pytest.raises(UserError, match=f"the split '{split}' is empty: set --holdout-fraction"):
+            task.load_dataset(split)
     with pytest.raises(UserError, match="--max-tokens 5 is less than the longest example"):
         task.get_batch_iterator(task.load_dataset("valid"), max_tokens=5)

@@ -1,9 +1,8 @@
-"""The plots of a task's report, but for the trade-offs; see ``style`` and ``tradeoffs``."""
+"""The plots of one task; see ``style``."""
 
 from pathlib import Path
 
 import numpy as np
-from sklearn.calibration import calibration_curve
 
 from ..plots import GREY
 from ..records import layer_report
@@ -13,14 +12,13 @@ from .task import Task, examples
 
 COLUMNS = 3
 LENGTH_BINS = 5
-CONFIDENCE_BINS = 10
 FEWEST = 10  # examples that a mean is taken of
 
 
 def exit_histograms(path: Path, task: Task, colours: dict[str, str]) -> None:
-    """The share of examples that leave at each layer under each method's main rule, mean over seeds and their sd."""
+    """The share of examples that leave at each layer under each method's main setting, mean over seeds and their sd."""
     for panel, run in _panel_a_run(path, task.adaptive, "exit layer", "examples, %"):
-        rows = [point.row for point in run.points(run.main_rule)]
+        rows = task.main[run.method].rows
         shares = np.array([np.array(row["exit_histogram"]) / row["examples"] for row in rows]) * 100
         mean_exit = float(np.mean([row["mean_exit"] for row in rows]))
         layers = np.arange(1, shares.shape[1] + 1)
@@ -28,7 +26,7 @@ def exit_histograms(path: Path, task: Task, colours: dict[str, str]) -> None:
         if len(shares) > 1:
             panel.errorbar(layers, shares.mean(0), shares.std(0, ddof=1), fmt="none", ecolor="black", elinewidth=1, capsize=2)
         panel.axvline(mean_exit, color=GREY, linestyle="--")
-        panel.set(title=f"{run.method}, {run.main_rule.spec}: mean {mean_exit:.2f}", ylim=(0, 102))
+        panel.set(title=f"{run.method}, {run.main_rule.name}: mean {mean_exit:.2f}", ylim=(0, 102))
 
 
 def posteriors(path: Path, task: Task, colours: dict[str, str]) -> None:
@@ -61,11 +59,11 @@ def depth_against_examples(path: Path, task: Task, colours: dict[str, str]) -> N
     regression = task.recorded.metrics.task.regression
     with panels(path, 2) as (figure, (by_exit, by_length)):
         for run in task.adaptive:
-            found, colour = examples(run, run.main_rule), colours[run.method]
+            found, colour = examples(task.main[run.method]), colours[run.method]
             exits, errors = found.exit_layers.flatten().numpy(), found.errors.flatten().numpy()
             layers = [n for n in range(1, run.recorded.depth + 1) if (exits == n).sum() >= FEWEST]
             values = [errors[exits == n].mean() if regression else 100 * (1 - errors[exits == n].mean()) for n in layers]
-            by_exit.plot(layers, values, color=colour, marker="o", markersize=4, label=f"{run.method}, {run.main_rule.spec}")
+            by_exit.plot(layers, values, color=colour, marker="o", markersize=4, label=f"{run.method}, {run.main_rule.name}")
             lengths, means = _by_length(run.recorded.lengths.numpy(), found.exit_layers.double().mean(0).numpy())
             by_length.plot(lengths, means, color=colour, marker="o", markersize=4)
         layers_axis(by_exit, task.recorded.depth)
@@ -78,19 +76,3 @@ def _by_length(lengths: np.ndarray, exits: np.ndarray) -> tuple[list[float], lis
     """(mean length, mean exit layer) of each fifth of the examples by length."""
     parts = [part for part in np.array_split(np.argsort(lengths, kind="stable"), LENGTH_BINS) if len(part)]
     return [lengths[part].mean() for part in parts], [exits[part].mean() for part in parts]
-
-
-def reliability(path: Path, task: Task, colours: dict[str, str]) -> None:
-    """How often answers of a confidence are right, under each method's main rule or at its last layer; seeds pooled."""
-    with panels(path, 1) as (figure, (panel,)):
-        panel.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="calibrated")
-        for run in task.runs:
-            rule = run.main_rule or run.full_model
-            found = examples(run, rule)
-            right, sure = calibration_curve(1 - found.errors.flatten().numpy(), found.confidences.flatten().numpy(),
-                                            n_bins=CONFIDENCE_BINS, strategy="quantile")
-            panel.plot(sure, right, color=colours[run.method], marker="o", markersize=3, label=f"{run.method}, {rule.spec}")
-        lowest = 1 / task.recorded.outputs
-        panel.set(xlabel="confidence (tenths of the split)", ylabel="part that is right")
-        panel.set(xlim=(lowest - 0.02, 1.02), ylim=(-0.02, 1.02))
-        legend(figure, panel.lines)

@@ -3,8 +3,10 @@
 import os
 import shlex
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import PurePath
 
+from ...glue.tasks import CALIBRATION
 from .runs import Run, official
 from .task import Task
 
@@ -14,6 +16,37 @@ def caption(task: Task) -> str:
     recorded = task.recorded
     return (f"Split `{recorded.split}`, {len(recorded.ids):,} examples. Score: {official(recorded)}, in points; mean ± sample "
             f"sd over seeds. FLOPs are parts of {task.full_flops / 1e9:.3g} GFLOPs, those of the deepest model's last layer.")
+
+
+def selection(tasks: list[Task]) -> str:
+    """How checkpoints and thresholds were selected, and which runs have no split to choose thresholds on."""
+    runs = [(task, run) for task in tasks for run in task.runs]
+    checkpoints = "; ".join(f"{how} ({_some([run.method for _, run in runs], methods)})"
+                            for how, methods in _grouped((_checkpoints(run), run.method) for _, run in runs).items())
+    said = [f"**Selection.** Of each run the checkpoint was kept that was best {checkpoints}."]
+    chosen = {task.name: len(run.seeds[0].calibration.ids) for task, run in runs if run.method in task.chosen}
+    without = _grouped((task.name, run.method) for task, run in runs if run.main_rule and not run.calibrated)
+    if chosen:
+        sizes = ", ".join(f"{name} {examples:,}" for name, examples in chosen.items())
+        said.append(f"Thresholds were chosen for each seed on the split `{CALIBRATION}`, a part of train that no layer was trained "
+                    f"on ({sizes} examples): of those whose mean exit layer there is at most the budget of N/3, N/2 or 2N/3, the one "
+                    f"of the best score there. The reported split `{tasks[0].recorded.split}` chose none of them.")
+    if without:
+        names = "; ".join(f"{', '.join(methods)} on {name}" for name, methods in without.items())
+        said.append(f"No record of `{CALIBRATION}`, so that rules stand at the settings they were scored with: {names}.")
+    return " ".join(said)
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """By the first of each pair, its different seconds."""
+    found: dict[str, dict[str, None]] = {}
+    for key, value in pairs:
+        found.setdefault(key, {})[value] = None
+    return {key: list(values) for key, values in found.items()}
+
+
+def _some(everything: list[str], methods: list[str]) -> str:
+    return "all" if set(methods) == set(everything) else ", ".join(methods)
 
 
 def origins(task: Task) -> str:
@@ -45,8 +78,16 @@ def _selection(run: Run) -> str:
         return "how its checkpoints were selected is not known"
     examples = _value(command, "--train-examples")
     trained = f"trained on {int(examples):,} rows of a seeded shuffle; " if examples else ""
+    return f"{trained}checkpoints selected {_checkpoints(run)}"
+
+
+def _checkpoints(run: Run) -> str:
+    """As the training command has it: "by score on `holdout`"."""
+    command = run.seeds[0].command
+    if not command:
+        return "by what is not known"
     split = (_value(command, "--valid-subset") or "valid").split(",")[0]
-    return f"{trained}checkpoints selected by {_value(command, '--best-checkpoint-metric') or 'loss'} on `{split}`"
+    return f"by {_value(command, '--best-checkpoint-metric') or 'loss'} on `{split}`"
 
 
 def _value(command: list[str], flag: str) -> str | None:

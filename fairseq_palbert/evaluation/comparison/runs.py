@@ -1,4 +1,4 @@
-"""The runs of a report, as recipes/glue_task.sh or recipes/keep_results.sh leaves them."""
+"""The runs of a report: folders of recipes/glue_task.sh, or files of recipes/keep_results.sh."""
 
 import json
 import shlex
@@ -15,6 +15,8 @@ from ...exits.random import Random
 from ...exits.registry import RULES, parse_rule
 from ...exits.sampling import Sampling
 from ...glue.metrics import OFFICIAL
+from ...glue.tasks import CALIBRATION
+from ..kept import CLOCK, KeptSeed, read_kept
 from ..recorded_split import RecordedSplit, read_record
 from ..scoring import describe
 from ..sweep import decisions
@@ -33,12 +35,13 @@ class Point:
 @dataclass(frozen=True)
 class Seed:
     """One trained model: its ``name``, its recorded split, the rules it was scored under, its training command, [] where that
-    is not known."""
+    is not known, and the record of the split that its thresholds are chosen on, None where there is none."""
 
     name: str
     recorded: RecordedSplit
     scored: list[Point]
     command: list[str]
+    calibration: RecordedSplit | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,15 @@ class Run:
     def main_rule(self) -> Rule | None:
         """The first scored rule that adapts the depth by a threshold: the one that this method is drawn with."""
         return next((rule for rule in self.rules if adapts(type(rule))), None)
+
+    @property
+    def calibrated(self) -> bool:
+        return all(seed.calibration for seed in self.seeds)
+
+    @property
+    def claims_depth(self) -> bool:
+        """Whether its depth is a claim of this project's: it halts, and is PALBERT or has a gate that was trained afterwards."""
+        return self.recorded.halts and (self.method.startswith("palbert") or self.method.endswith("_staged"))
 
     @property
     def full_model(self) -> Fixed:
@@ -95,8 +107,7 @@ def read_runs(folders: list[Path], split: str) -> dict[str, list[Run]]:
     same labelled examples.
     """
     tasks: dict[str, list[Run]] = {}
-    for folder in folders:
-        run = _read_run(folder, split)
+    for folder, run in ((folder, run) for folder in folders for run in _read(folder, split)):
         others = tasks.setdefault(run.recorded.glue_task, [])
         if any(run.method == other.method for other in others):
             raise UserError(f"{folder}: a second run of {run.method} on {run.recorded.glue_task}: runs are told apart by the "
@@ -104,6 +115,31 @@ def read_runs(folders: list[Path], split: str) -> dict[str, list[Run]]:
         others.append(run)
         _check_same_examples(folder, run, others[0])
     return tasks
+
+
+def _read(path: Path, split: str) -> list[Run]:
+    """Of a file of recipes/keep_results.sh every task that has the split, of a run's folder its one."""
+    if not path.is_file():
+        return [_read_run(path, split)]
+    by_task = {task: [_kept_seed(name, seed, split) for name, seed in seeds.items() if split in seed.splits]
+               for task, seeds in read_kept(path).items()}
+    runs = [Run(path.stem, seeds) for seeds in by_task.values() if seeds]
+    if not runs:
+        raise UserError(f"{path} has nothing of the split {split!r}")
+    return runs
+
+
+def _kept_seed(name: str, seed: KeptSeed, split: str) -> Seed:
+    kept, calibration = seed.splits[split], seed.splits.get(CALIBRATION)
+    _check_labelled(kept.recorded, name)
+    points = [_point(kept.recorded, parse_rule(clock["exit"]), clock) for clock in kept.clocks]
+    return Seed(name, kept.recorded, points, shlex.split(seed.command),
+                calibration.recorded if calibration and split != CALIBRATION else None)
+
+
+def _check_labelled(recorded: RecordedSplit, name: object) -> None:
+    if recorded.targets is None:
+        raise UserError(f"{name}: the split has no labels, and so no score: report on another --split")
 
 
 def _read_run(folder: Path, split: str) -> Run:
@@ -120,8 +156,7 @@ def _read_run(folder: Path, split: str) -> Run:
 def _read_seed(scores: Path) -> Seed:
     folder = scores.parents[2]
     recorded = read_record(scores.with_name("record.safetensors"))
-    if recorded.targets is None:
-        raise UserError(f"{scores.parent}: the split has no labels, and so no score: report on another --split")
+    _check_labelled(recorded, scores.parent)
     try:
         clocks = [json.loads(line) for line in scores.read_text().splitlines()]
         points = [_point(recorded, parse_rule(clock["exit"]), clock) for clock in clocks]
@@ -130,12 +165,23 @@ def _read_seed(scores: Path) -> Seed:
     if not all(map(_agree, (point.row for point in points), clocks)):
         raise UserError(f"{scores} and the record beside it are of different models: score that run again with --record")
     command = folder / "command"
-    return Seed(folder.name, recorded, points, shlex.split(command.read_text()) if command.is_file() else [])
+    return Seed(folder.name, recorded, points, shlex.split(command.read_text()) if command.is_file() else [],
+                _read_calibration(scores.parents[1] / CALIBRATION / "record.safetensors", recorded))
+
+
+def _read_calibration(path: Path, recorded: RecordedSplit) -> RecordedSplit | None:
+    """Raises UserError for a record of another checkpoint."""
+    if recorded.split == CALIBRATION or not path.is_file():
+        return None
+    calibration = read_record(path)
+    if calibration.origin["checkpoint"]["sha256"] != recorded.origin["checkpoint"]["sha256"]:
+        raise UserError(f"{path}: of another checkpoint than the record of {recorded.split}: score both splits with one")
+    return calibration
 
 
 def _point(recorded: RecordedSplit, rule: Rule, clock: dict) -> Point:
     """Everything from the record but the time, which is of the engine's run."""
-    timed = {name: clock[name] for name in ("seconds", "batch_size", "device", "dtype")}
+    timed = {name: clock[name] for name in CLOCK if name != "exit"}
     return Point(rule, {**describe(recorded, rule, decisions(recorded, rule)), **timed})
 
 

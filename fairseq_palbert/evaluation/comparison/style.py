@@ -1,4 +1,4 @@
-"""How a report's plots look: one colour a method, one marker a rule, everywhere."""
+"""How a report's plots look: one colour a method, everywhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ...exits.registry import RULES
 from ..plots import STYLE
 
-# Okabe and Ito's palette without its yellow, then three of Tol's muted one: colour-blind readers tell them apart.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#882255", "#999933", "#44AA99")
-MARKERS = dict(zip(RULES, "oXDs^vPph<>d"))
+# Okabe and Ito's palette without yellow, and without black, which fixed models have; then four of Tol's muted one.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#332288", "#882255", "#999933", "#44AA99")
 PANEL = (3.2, 3.0)  # inches
 LEGEND_LINE, LEGEND_HANDLE, LETTER = 0.2, 0.6, 0.08
 # Text stays text, and equal figures are equal files.

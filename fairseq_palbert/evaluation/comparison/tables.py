@@ -3,15 +3,15 @@
 import numpy as np
 
 from ...exits.base import Rule
-from ..bootstrap import Difference
 from ..measures import calibration_error, failure_auroc
-from .curves import Curve, at_cost
+from .claims import Claim, against_fixed_models, against_other_rules, by_task_and_pooled, ordering
 from .runs import Point, Run
 from .task import Task, examples
+from .thresholds import HALF, Setting, setting
 
 POINTS = 100
-BUDGETS = {"N/3": 1 / 3, "N/2": 1 / 2, "2N/3": 2 / 3}
 NONE = "–"
+MEAN = "mean of tasks"
 
 
 def markdown(table: list[list[str]], words: int = 2) -> str:
@@ -28,6 +28,109 @@ def spread(values: list[float | None], digits: int = 2) -> str:
     return f"{np.mean(values):.{digits}f}{deviation}"
 
 
+CHOSEN = ["exit rule", "threshold, by seed", "score", "mean exit", "sd of exits", "layer speed-up"]
+
+
+def front(tasks: list[Task]) -> str:
+    """Every method at the threshold chosen for N/2 layers: the means over tasks of those that every task has, then task by
+    task."""
+    lines = []
+    for method in dict.fromkeys(run.method for task in tasks for run in task.runs):
+        settings = [task.main[method] for task in tasks if method in task.main]
+        if 1 < len(tasks) == len(settings):
+            means = np.mean([[np.mean([value(row) for row in one.rows]) for value in (_score, _exit, _sd)] for one in settings], 0)
+            speed_up = np.mean([task.depth / np.mean([row["mean_exit"] for row in one.rows]) for task, one in zip(tasks, settings)])
+            rules = dict.fromkeys(f"`{one.name}`" for one in settings)
+            lines.append([MEAN, method, " ".join(rules), "", *(f"{value:.2f}" for value in (*means, speed_up))])
+    lines += [[task.name, method, *_cells(task, one)] for task in tasks for method, one in task.main.items()]
+    return markdown([["task", "method", *CHOSEN], *lines], words=3)
+
+
+def chosen_thresholds(task: Task) -> str:
+    """Every method with a calibration record, its rules at the thresholds chosen for each budget."""
+    lines = [[method, budget, *_cells(task, one)] for method, settings in task.chosen.items()
+             for (_, budget), one in settings.items()]
+    return markdown([["method", "budget", *CHOSEN], *lines], words=3)
+
+
+def _cells(task: Task, one: Setting) -> list[str]:
+    thresholds = one.thresholds if one.chosen else f"{one.thresholds} (as scored)" if one.run.main_rule else NONE
+    rule = f"`{one.name}`" if one.run.main_rule else f"`{one.rules[0].spec}`"
+    return [rule, thresholds, spread([_score(row) for row in one.rows]), spread([_exit(row) for row in one.rows]),
+            spread([_sd(row) for row in one.rows]), spread([task.depth / row["mean_exit"] for row in one.rows])]
+
+
+def _score(row: dict) -> float:
+    return POINTS * row["metrics"]["score"]
+
+
+def _exit(row: dict) -> float:
+    return row["mean_exit"]
+
+
+def _sd(row: dict) -> float:
+    return row["sd_exit"]
+
+
+def depth_is_earned(tasks: list[Task], resamples: int) -> str | None:
+    """Claim (a): at the thresholds chosen for N/2 layers, exits vary, and the score against what fixed depths give. None where
+    no thresholds can be chosen."""
+    def chosen(task: Task, run: Run) -> Setting | None:
+        return task.chosen[run.method][run.main_rule.name, HALF] if run.method in task.chosen else None
+
+    def make(task: Task, run: Run, bootstrap) -> list[Claim]:
+        one = chosen(task, run)
+        return against_fixed_models(task, one, bootstrap) if one else []
+
+    found = by_task_and_pooled(tasks, make, resamples)
+    if not found:
+        return None
+    settings = {(task.name, run.method): chosen(task, run) for task in tasks for run in task.runs if run.claims_depth}
+    others = list(dict.fromkeys(claim.other for _, claims in found for claim in claims))
+    lines = []
+    for task, claims in found:
+        one, by_other = settings.get((task, claims[0].method)), {claim.other: claim for claim in claims}
+        exits = [NONE, NONE] if one is None else [spread([_exit(row) for row in one.rows]), _by_seed(map(_sd, one.rows))]
+        lines.append([task, claims[0].method, *exits, f"{POINTS * claims[0].a:.2f}",
+                      *(_difference(by_other.get(other), claims) for other in others)])
+    return markdown([["task", "method", "mean exit", "sd of exits, by seed", "score", *(f"− {other}" for other in others)], *lines])
+
+
+def areas(tasks: list[Task], resamples: int) -> str | None:
+    """Claim (b): the mean score of Q-exit over mean exits of N/3 to 2N/3, minus that of the other rules on the same models."""
+    def make(task: Task, run: Run, bootstrap) -> list[Claim]:
+        return against_other_rules(task, run, bootstrap)
+
+    found = by_task_and_pooled(tasks, make, resamples)
+    others = list(dict.fromkeys(claim.other for _, claims in found for claim in claims))
+    lines = [[task, claims[0].method, f"{POINTS * claims[0].a:.2f}",
+              *(_difference({claim.other: claim for claim in claims}.get(other), claims) for other in others)]
+             for task, claims in found]
+    return markdown([["task", "method", "area of `q_exit`", *(f"− `{other}`" for other in others)], *lines]) if found else None
+
+
+def orderings(tasks: list[Task], resamples: int) -> str | None:
+    """Claim (c): sampling < Q-exit <= expectation, at q = 0.5."""
+    found = by_task_and_pooled(tasks, ordering, resamples)
+    lines = [[task, first.method, *(f"{POINTS * score:.2f}" for score in (first.b, first.a, second.a)),
+              *(claim.difference.points for claim in (first, second)), "yes" if first.b < first.a <= second.a else "no"]
+             for task, (first, second) in found]
+    header = ["task", "method", "sampling", "Q-exit 0.5", "expectation", "Q-exit − sampling", "expectation − Q-exit", "in order"]
+    return markdown([header, *lines]) if found else None
+
+
+def _difference(claim: Claim | None, beside: list[Claim]) -> str:
+    """With the number of tasks, where it is a mean of fewer than others in the line."""
+    if claim is None:
+        return NONE
+    fewer = claim.tasks < max(one.tasks for one in beside)
+    return claim.difference.points + (f", {claim.tasks} tasks" if fewer else "")
+
+
+def _by_seed(values) -> str:
+    return ", ".join(f"{value:.2f}" for value in values)
+
+
 def usual_settings(task: Task) -> str:
     """Every method under the rules that it was scored with."""
     header = ["method", "exit rule", "seeds", "score", "mean exit", "FLOPs, %", "speed-up", "gained, %", "lost, %"]
@@ -40,8 +143,8 @@ def usual_settings(task: Task) -> str:
 def _row(task: Task, run: Run, rule: Rule) -> list[str]:
     rows = [point.row for point in run.points(rule)]
     return [
-        spread([POINTS * row["metrics"]["score"] for row in rows]),
-        spread([row["mean_exit"] for row in rows]),
+        spread([_score(row) for row in rows]),
+        spread([_exit(row) for row in rows]),
         spread([100 * row["mean_flops"] / task.full_flops for row in rows], 1),
         spread(_speed_ups(run.points(run.full_model), run.points(rule))),
         *(spread([100 * row[name] for row in rows], 1) for name in ("gained", "lost")),
@@ -55,40 +158,8 @@ def _speed_ups(full: list[Point], points: list[Point]) -> list[float]:
 
 
 def _calibration(run: Run, rule: Rule) -> list[str]:
-    found = examples(run, rule)
+    found = examples(setting(run, rule.name, [rule] * len(run.seeds), chosen=False))
     if found.confidences is None:
         return []
     pairs = list(zip(found.confidences, 1 - found.errors))
     return [spread([100 * calibration_error(*pair) for pair in pairs], 1), spread([failure_auroc(*pair) for pair in pairs], 3)]
-
-
-def matched_cost(task: Task) -> str:
-    """Every rule that fits a method's model, and its fixed exits, at parts of the deepest model's operations."""
-    lines = []
-    for run in task.runs:
-        for curve in (task.static[run.method], *task.curves[run.method].values()):
-            found = [at_cost(curve, part * task.full_flops) for part in BUDGETS.values()]
-            lines.append([run.method, f"`{curve.rule}`",
-                          *(spread([POINTS * score for score in one.scores]) if one else NONE for one in found)])
-    return markdown([["method", "rule", *BUDGETS], *lines])
-
-
-def matched_differences(task: Task, resamples: int) -> str:
-    """Pairs of rules at the same operations: each method's main rule against its own fixed exits, and the first method that
-    adapts against every other one."""
-    first, *_ = task.adaptive
-    pairs = [(task.main_curve(run), task.static[run.method]) for run in task.adaptive]
-    pairs += [(task.main_curve(first), task.main_curve(run)) for run in task.runs if run is not first]
-    lines = {pair: [_named(pair[0]), _named(pair[1])] for pair in pairs}
-    for part in BUDGETS.values():
-        curves = dict.fromkeys(curve for pair in pairs for curve in pair)
-        found = {curve: at_cost(curve, part * task.full_flops) for curve in curves}
-        drawn = {curve: one.resampled(resamples) for curve, one in found.items() if one}
-        for (a, b), line in lines.items():
-            both = a in drawn and b in drawn
-            line.append(Difference.of(found[a].score - found[b].score, drawn[a] - drawn[b]).points if both else NONE)
-    return markdown([["A", "B", *(f"A − B at {name}" for name in BUDGETS)], *lines.values()])
-
-
-def _named(curve: Curve) -> str:
-    return f"{curve.run.method} `{curve.rule}`"

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from torch import Tensor, stack
 
-from ...exits.base import AllDepthsRule, Rule
+from ...exits.base import AllDepthsRule
 from ...exits.confidence import confidence
 from ...exits.fixed import Fixed
 from ..measures import errors
@@ -15,6 +15,7 @@ from ..records import predictions
 from ..sweep import decisions
 from .curves import Curve, curve
 from .runs import Run, adaptive_rules
+from .thresholds import HALF, Setting, chosen_settings, full_depth, setting
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Task:
         """The first run's, for what all have in common."""
         return self.runs[0].recorded
 
+    @cached_property
+    def depth(self) -> int:
+        """Layers of the deepest model: N of the budgets."""
+        return max(run.recorded.depth for run in self.runs)
+
     @property
     def adaptive(self) -> list[Run]:
         return [run for run in self.runs if run.main_rule]
@@ -48,14 +54,32 @@ class Task:
         return [run for run in self.runs if run.recorded.halts]
 
     @cached_property
+    def chosen(self) -> dict[str, dict[tuple[str, str], Setting]]:
+        """Of each method with a calibration record, its rules at chosen thresholds: see ``chosen_settings``."""
+        return {run.method: chosen_settings(run) for run in self.adaptive if run.calibrated}
+
+    @cached_property
+    def main(self) -> dict[str, Setting]:
+        """Of each method its main rule at the threshold chosen for N/2 layers, or where that cannot be chosen as it was scored;
+        of a model without such a rule its last layer."""
+        return {run.method: self._main(run) for run in self.runs}
+
+    def _main(self, run: Run) -> Setting:
+        if not run.main_rule:
+            return full_depth(run)
+        if run.method in self.chosen:
+            return self.chosen[run.method][run.main_rule.name, HALF]
+        return setting(run, run.main_rule.name, [run.main_rule] * len(run.seeds), chosen=False)
+
+    @cached_property
     def static(self) -> dict[str, Curve]:
         """The fixed exits of each method."""
         return {run.method: curve(run, Fixed.name) for run in self.runs}
 
     @cached_property
     def curves(self) -> dict[str, dict[str, Curve]]:
-        """Of each method, every rule that adapts the depth and fits its model."""
-        return {run.method: {name: curve(run, name) for name in adaptive_rules(run.recorded)} for run in self.runs}
+        """Of each method that adapts the depth, every rule that does and fits its model."""
+        return {run.method: {name: curve(run, name) for name in adaptive_rules(run.recorded)} for run in self.adaptive}
 
     def main_curve(self, run: Run) -> Curve:
         """That of the run's main rule, or its fixed exits."""
@@ -67,13 +91,13 @@ class Task:
         return max(float(np.mean([points[-1].row["mean_flops"] for points in static.seeds])) for static in self.static.values())
 
 
-def examples(run: Run, rule: Rule) -> Examples:
+def examples(chosen: Setting) -> Examples:
     exit_layers, wrong, sure = [], [], []
-    for seed in run.seeds:
+    for seed, rule in zip(chosen.run.seeds, chosen.rules):
         decided = decisions(seed.recorded, rule)
         exit_layers.append(decided.exit_layers)
         wrong.append(errors(seed.recorded, predictions(decided.outputs)))
         mixed = isinstance(rule, AllDepthsRule)  # whose outputs are probabilities, not logits
         sure.append(decided.outputs.amax(-1) if mixed else confidence(decided.outputs))
-    regression = run.recorded.metrics.task.regression
+    regression = chosen.run.recorded.metrics.task.regression
     return Examples(stack(exit_layers), stack(wrong), None if regression else stack(sure))

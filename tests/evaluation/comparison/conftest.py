@@ -1,5 +1,6 @@
 """Recorded runs without models: random answers that get better with depth."""
 
+import itertools
 import json
 from dataclasses import replace
 from functools import partial
@@ -31,8 +32,8 @@ COMMAND = ("fairseq-train $RUN_DIR/data --valid-subset holdout,valid --best-chec
 SECONDS_A_LAYER = 0.5
 
 
-def random_record(task: str, seed: int, halts: bool) -> RecordedSplit:
-    noise = torch.Generator().manual_seed(seed)
+def random_record(task: str, seed: int, halts: bool, split: str = "valid") -> RecordedSplit:
+    noise = torch.Generator().manual_seed(seed + 100 * (split == "calibration"))
     regression = TASKS[task].regression
     targets = torch.arange(EXAMPLES) % 6 if regression else torch.arange(EXAMPLES) % 2
     right = (targets / 5).unsqueeze(-1) if regression else torch.nn.functional.one_hot(targets, 2)
@@ -40,7 +41,7 @@ def random_record(task: str, seed: int, halts: bool) -> RecordedSplit:
     logits = skill * right + torch.randn(DEPTH, *right.shape, generator=noise) * 0.6
     halting = torch.randn(DEPTH - 1, EXAMPLES, generator=noise) - 0.5
     return RecordedSplit(
-        split="valid", glue_task=task, labels=list(TASKS[task].labels), rows=EXAMPLES,
+        split=split, glue_task=task, labels=list(TASKS[task].labels), rows=EXAMPLES,
         encoder=EncoderShape(50, 1, 2, 64, DEPTH, 16, 32, 2),
         heads=HeadsShape(right.shape[-1], lambda_module="linear" if halts else "none"),
         prior=[0.1, 0.2, 0.3, 0.4] if halts else None, origin=ORIGIN, ids=torch.arange(EXAMPLES),
@@ -48,10 +49,11 @@ def random_record(task: str, seed: int, halts: bool) -> RecordedSplit:
         recording=Recording(halting if halts else None, logits))
 
 
-def write_run(runs: Path, method: str, task: str, *rules: str, seeds=(1, 2), halts: bool = False) -> Path:
-    for seed in seeds:
-        recorded = random_record(task, seed, halts)
-        folder = runs / method / task / f"seed{seed}" / "scores" / "valid"
+def write_run(runs: Path, method: str, task: str, *rules: str, seeds=(1, 2), halts: bool = False,
+              calibrated: bool = False) -> Path:
+    for seed, split in itertools.product(seeds, ["valid", "calibration"] if calibrated else ["valid"]):
+        recorded = random_record(task, seed, halts, split)
+        folder = runs / method / task / f"seed{seed}" / "scores" / split
         folder.mkdir(parents=True)
         write_record(folder / "record.safetensors", recorded)
         (folder.parents[1] / "command").write_text(COMMAND)
@@ -73,7 +75,7 @@ def make_task(make_run):
     """make_task("SST-2", {method: rules}) -> the task; PALBERT halts."""
 
     def make(task: str, methods: dict[str, list[str]], **how) -> Task:
-        folders = [make_run(method, task, *rules, halts=method == "palbert", **how) for method, rules in methods.items()]
+        folders = [make_run(method, task, *rules, halts=method.startswith("palbert"), **how) for method, rules in methods.items()]
         return Task(task, read_runs(folders, "valid")[task])
 
     return make

@@ -60,7 +60,7 @@ def opened(browse, folder, html: str) -> tuple[list[int], list[str]]:
 
 def test_a_browser_shows_every_picture_and_says_nothing(page, browse, tmp_path):
     widths, console = opened(browse, tmp_path, page.read_text())
-    assert len(widths) == 6 and min(widths) > 200 and console == []
+    assert len(widths) == 4 and min(widths) > 200 and console == []
 
 
 def test_a_browser_would_tell(page, browse, tmp_path):

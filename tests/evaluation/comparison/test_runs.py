@@ -7,6 +7,7 @@ import torch
 
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.evaluation.comparison.runs import read_runs
+from fairseq_palbert.evaluation.kept import KeptSeed, KeptSplit, write_kept
 
 
 def test_runs_are_read_by_task_with_what_a_clock_measured(make_run):
@@ -66,7 +67,37 @@ def test_runs_of_other_examples_are_one_line(make_run, damage, reason):
         read_runs(folders, "valid")
 
 
+def test_the_calibration_record_is_read_beside_the_reported_one(make_run, damage):
+    folder = make_run("palbert", "SST-2", "fixed:4", calibrated=True)
+    run, = read_runs([folder], "valid")["SST-2"]
+    assert run.calibrated and [seed.calibration.split for seed in run.seeds] == ["calibration"] * 2
+    (folder / "seed2/scores/calibration/record.safetensors").unlink()
+    assert not read_runs([folder], "valid")["SST-2"][0].calibrated
+    damage(folder / "seed1/scores/calibration/record.safetensors", origin={"checkpoint": {"sha256": "f" * 64}})
+    with pytest.raises(UserError, match="seed1/scores/calibration/.*: of another checkpoint than the record of valid"):
+        read_runs([folder], "valid")
+
+
 def test_the_same_method_twice_is_one_line(make_run):
     folder = make_run("palbert", "SST-2", "fixed:4", seeds=[1])
     with pytest.raises(UserError, match="a second run of palbert on SST-2"):
         read_runs([folder, folder], "valid")
+
+
+def test_a_kept_file_is_read_as_its_runs_are(make_run, tmp_path):
+    tasks = ("SST-2", "MRPC")
+    folders = [make_run("palbert", task, "q_exit:0.5", "fixed:4", halts=True, calibrated=True) for task in tasks]
+    seeds = {task: read_runs([folder], "valid")[task][0].seeds for task, folder in zip(tasks, folders)}
+    path = tmp_path / "palbert.safetensors"
+    write_kept(path, {task: {seed.name: KeptSeed("fairseq-train $DATA", {
+        one.split: KeptSplit(one, [point.row for point in seed.scored]) for one in (seed.recorded, seed.calibration)})
+        for seed in of_task} for task, of_task in seeds.items()})
+    found = read_runs([path], "valid")
+    assert list(found) == list(tasks)
+    for task, (run,) in found.items():
+        assert run.method == "palbert" and run.calibrated and run.seeds[0].command == ["fairseq-train", "$DATA"]
+        for seed, given in zip(run.seeds, seeds[task], strict=True):
+            assert [(point.row["mean_exit"], point.row["seconds"]) for point in seed.scored] == [
+                (pytest.approx(point.row["mean_exit"], abs=0.1), point.row["seconds"]) for point in given.scored]
+    with pytest.raises(UserError, match="has nothing of the split 'test'"):
+        read_runs([path], "test")

@@ -49,9 +49,9 @@
 #   MAX_POSITIONS CLIP_NORM
 #                   in place of the row in recipes/hyperparameters.tsv; the learning rate decays over MAX_UPDATE, or over
 #                   MAX_EPOCH epochs where only that is given
-#   GATE_LR GATE_BATCH GATE_EPOCHS GATE_BETA GATE_TARGET LAYER_COST FIRST_TRAIN_FLAGS
-#                   METHOD_staged: of its second phase (defaults: 3e-3 64 8 0.01 error 0.01), where the variables above are of
-#                   the first; FIRST_TRAIN_FLAGS are the first's EXTRA_TRAIN_FLAGS
+#   GATE_LR GATE_BATCH GATE_UPDATES GATE_BETA GATE_TARGET LAYER_COST FIRST_TRAIN_FLAGS
+#                   METHOD_staged: of its second phase (defaults in recipes/methods.sh), where the variables above are of the
+#                   first; FIRST_TRAIN_FLAGS are the first's EXTRA_TRAIN_FLAGS
 #   SEARCH_LR SEARCH_LAMBDA_LR SEARCH_BETA
 #                   lists, such as "1e-5 2e-5": every combination is trained with the first seed, the best on SELECT_ON wins
 #   MNLI_RUN        AX alone: MNLI's run directory (default: MNLI beside RUN_DIR)
@@ -83,8 +83,6 @@ case "$TASK" in
     CoLA | MRPC | STS-B | RTE | WNLI) HOLDOUT_FRACTION="${HOLDOUT_FRACTION:-0.2}" ;;
     *) HOLDOUT_FRACTION="${HOLDOUT_FRACTION:-0.1}" ;;
 esac
-GATE_LR="${GATE_LR:-3e-3}" GATE_BATCH="${GATE_BATCH:-64}" GATE_EPOCHS="${GATE_EPOCHS:-8}"
-GATE_BETA="${GATE_BETA:-0.01}" GATE_TARGET="${GATE_TARGET:-error}" LAYER_COST="${LAYER_COST:-0.01}"
 read -ra EXITS <<<"${EXITS:-$(usual_exits "$TASK")}"
 CPU_WORKERS="${CPU_WORKERS:-0}"
 UPDATE_FREQ="${UPDATE_FREQ:-1}"
@@ -109,7 +107,7 @@ check_inputs() {
     done
     [[ ${#SEEDS[@]} -gt 0 ]] || die "SEEDS is empty"
     [[ "$CPU_WORKERS" =~ ^[0-9]+$ ]] || die "CPU_WORKERS=$CPU_WORKERS is no whole number"
-    positive UPDATE_FREQ GATE_BATCH GATE_EPOCHS ${MAX_UPDATE:+MAX_UPDATE} ${MAX_EPOCH:+MAX_EPOCH} ${TRAIN_EXAMPLES:+TRAIN_EXAMPLES}
+    positive UPDATE_FREQ GATE_BATCH GATE_UPDATES ${MAX_UPDATE:+MAX_UPDATE} ${MAX_EPOCH:+MAX_EPOCH} ${TRAIN_EXAMPLES:+TRAIN_EXAMPLES}
 }
 
 # Where runs go; AX is scored with the models of MNLI's, and some methods go on from vanilla's.
@@ -149,7 +147,7 @@ read_settings() {
     LENGTH_POOL="${LENGTH_POOL:-${SETTING[length_pool]}}"
     CLIP_NORM="${CLIP_NORM:-${SETTING[clip_norm]}}"
     if staged; then
-        LR="$GATE_LR" BATCH="$GATE_BATCH" MAX_EPOCH="$GATE_EPOCHS" MAX_UPDATE="" WARMUP=0 PATIENCE="" WEIGHT_DECAY=0.0
+        LR="$GATE_LR" BATCH="$GATE_BATCH" MAX_UPDATE="$GATE_UPDATES" MAX_EPOCH="" WARMUP=0 PATIENCE="" WEIGHT_DECAY=0.0
     fi
     positive BATCH LENGTH_POOL MAX_POSITIONS ${PATIENCE:+PATIENCE}
     if [[ "$SELECT_ON" = valid ]]; then
@@ -175,12 +173,11 @@ count_updates() {
     [[ -f "$DATA/glue.json" ]] || die "training for $MAX_EPOCH epochs needs $DATA/glue.json to count examples: give MAX_UPDATE"
     MAX_UPDATE="$("$PYTHON" -c '
 import json, math, sys
-path, holdout, examples, epochs, batch, *staged = sys.argv[1:]
+path, holdout, examples, epochs, batch = sys.argv[1:]
 rows = json.load(open(path))["splits"]["train"]["rows"]
-held_out = round(float(holdout) * rows)
-rows = held_out - round(0.25 * held_out) if staged else min(rows - held_out, int(examples or rows))
+rows = min(rows - round(float(holdout) * rows), int(examples or rows))
 print(int(epochs) * math.ceil(rows / int(batch)))' \
-        "$DATA/glue.json" "$HOLDOUT_FRACTION" "${TRAIN_EXAMPLES:-}" "$MAX_EPOCH" "$BATCH" $(! staged || echo staged))"
+        "$DATA/glue.json" "$HOLDOUT_FRACTION" "${TRAIN_EXAMPLES:-}" "$MAX_EPOCH" "$BATCH")"
 }
 
 # model_flags SEED LR LAMBDA_LR BETA: what decides a run's result, in FLAGS.
@@ -188,7 +185,8 @@ model_flags() {
     local valid="valid" best=(score --maximize-best-checkpoint-metric)
     ! follows || best=(loss)  # of all exits: the last one's score stays what it was
     [[ "$TASK" != MNLI ]] || valid="valid,valid1"
-    [[ "$SELECT_ON" = valid ]] || valid="$(if staged; then echo calibration; else echo holdout; fi),$valid"
+    [[ "$SELECT_ON" = valid ]] || valid="holdout,$valid"
+    ! staged || valid="calibration"
     FLAGS=(
         --task glue --glue-task "$TASK" --max-positions "$MAX_POSITIONS" --length-pool "$LENGTH_POOL"
         --holdout-fraction "$HOLDOUT_FRACTION" --valid-subset "$valid" ${TRAIN_EXAMPLES:+--train-examples "$TRAIN_EXAMPLES"}
@@ -201,7 +199,6 @@ model_flags() {
         --best-checkpoint-metric "${best[@]}" --no-epoch-checkpoints "${BATCH_FLAGS[@]}"
     )
     method_flags "$3" "$4"
-    ! staged || FLAGS+=(--train-subset gate)
     if follows; then
         FLAGS+=(--finetune-from-model "$FIRST_RUN/seed$1/checkpoints/checkpoint_best.pt")
     elif [[ -n "$CHECKPOINT" ]]; then

@@ -143,6 +143,7 @@ class PalbertModel(BaseFairseqModel):
         _check_config(cfg)
         encoder = Encoder(encoder_shape(cfg, cls.family, task.source_dictionary))
         heads = {item.name: getattr(cfg, item.name) for item in fields(HeadsShape) if item.name != "outputs"}
+        heads["pooling"] = cfg.pooling or POOLINGS[0]
         network = PonderingClassifier(encoder, HeadsShape(outputs=task.glue_task.outputs, **heads))
         tag_parameters(network)
         if cfg.freeze_backbone:
@@ -157,9 +158,9 @@ class PalbertModel(BaseFairseqModel):
     def follow_checkpoint(cfg: PalbertConfig) -> None:
         """Fills in, in place, what the flags leave to the checkpoint that training starts from."""
         asked = cfg.pooling
-        for name, value in {"pooling": POOLINGS[0], **starting_heads(cfg)}.items():
+        for name, value in starting_heads(cfg).items():
             setattr(cfg, name, value)
-        cfg.pooling = asked or cfg.pooling
+        cfg.pooling = asked or cfg.pooling or POOLINGS[0]
 
     def train(self, mode: bool = True) -> "PalbertModel":
         """As torch's; what is frozen by ``--train-only`` stays in evaluation mode."""
@@ -245,7 +246,7 @@ def _fill_in_later_settings(cfg: PalbertConfig) -> None:
 
 
 def _check_config(cfg: PalbertConfig) -> None:
-    choices = {"activation_fn": ACTIVATIONS, "pooling": POOLINGS, "lambda_module": LAMBDA_MODULES, "lambda_input": LAMBDA_INPUTS,
+    choices = {"activation_fn": ACTIVATIONS, "pooling": (None, *POOLINGS), "lambda_module": LAMBDA_MODULES, "lambda_input": LAMBDA_INPUTS,
                "lambda_reads": LAMBDA_READS, "train_only": (None, "lambda")}
     for name, allowed in choices.items():
         if getattr(cfg, name) not in allowed:

@@ -53,6 +53,21 @@ def test_the_second_phase_leaves_the_backbone_as_it_is(train, vanilla):
         assert torch.equal(tensor, first_phase) == frozen, name
 
 
+def test_the_gate_alone_learns_on_what_the_first_phase_held_out(train):
+    holdout = ("--holdout-fraction", "0.3")
+    before, _, checkpoint = train("palbert", *holdout, "--valid-subset", "holdout")
+    after, logged, second = train("palbert_staged", *holdout, "--valid-subset", "calibration", "--max-update", "2",
+                                  "--finetune-from-model", checkpoint)
+    assert float(logged["train_num_updates"]) == 2, "46 rows of the gate's split"
+    layers = {name for name in before if "lambda_module" not in name}
+    assert layers == {name for name in after if "lambda_module" not in name}
+    assert all(torch.equal(after[name], before[name]) for name in layers)
+    gate = {name: tensor for name, tensor in after.items() if "lambda_module" in name}
+    assert gate["network.lambda_module.readout.copies.0.1.weight"].shape == (128, 2 * (64 + 2 + 2 + 6))
+    kept = torch.load(second, weights_only=True)["cfg"]
+    assert (kept["model"]["train_only"], kept["task"]["holdout_fraction"]) == ("lambda", 0.3)
+
+
 def test_joint_training_with_a_learned_exit_and_adversarial_noise(train):
     weights, logged, _ = train("berxit", "--freelb-steps", "2")
     assert 0 < float(logged["train_exit_loss"]) < 1

@@ -1,0 +1,64 @@
+"""``METHOD=palbert_staged recipes/glue_task.sh``: both phases in one command, killed in the second and run again."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = {"METHOD": "palbert_staged", "PRETRAINED": "none", "MAX_UPDATE": "4", "BATCH": "32", "GATE_UPDATES": "12",
+            "GATE_BATCH": "8", "HOLDOUT_FRACTION": "0.3", "EXITS": "q_exit:0.5 fixed:N", "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def begin(make_toy_data, tmp_path_factory):
+    """begin(run directory, first phase's) starts the recipe in a process group of its own."""
+    folder = tmp_path_factory.mktemp("staged")
+    data = make_toy_data(folder / "SST-2", "SST-2", tokenizer={"name": "wordpiece", "separators": 1, "sha256": "0" * 64})
+
+    def start(run, first):
+        environment = {**os.environ, **SETTINGS, "DATA": str(data), "RUN_DIR": str(folder / run), "FIRST_RUN": str(folder / first)}
+        return folder / run, subprocess.Popen([ROOT / "recipes" / "glue_task.sh", "SST-2"], env=environment, text=True,
+                                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+
+    return start
+
+
+def finished(begin, run, first):
+    folder, process = begin(run, first)
+    output, _ = process.communicate(timeout=500)
+    assert process.returncode == 0, output[-3000:]
+    return folder, output
+
+
+def scores(folder):
+    return {split: [{name: value for name, value in json.loads(line).items() if name not in ("seconds", "sentences_per_second")}
+                    for line in (folder / "seed1" / "scores" / split / "scores.jsonl").read_text().splitlines()]
+            for split in ("calibration", "valid")}
+
+
+def test_one_command_trains_both_phases_and_a_kill_changes_nothing(begin):
+    unbroken, output = finished(begin, "unbroken", "first")
+    assert "METHOD=palbert, the first phase of palbert_staged" in output
+    broken, process = begin("broken", "first")
+    checkpoint = broken / "seed1" / "checkpoints" / "checkpoint_last.pt"
+    deadline = time.monotonic() + 300
+    while not checkpoint.exists():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (broken / "stages" / "train-seed1.done").exists()
+    _, output = finished(begin, "broken", "first")
+    assert scores(broken) == scores(unbroken)
+
+
+def test_other_settings_of_the_first_phase_are_refused(begin, monkeypatch):
+    monkeypatch.setitem(SETTINGS, "LR", "0.3")
+    _, process = begin("other", "first")
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 1 and "was begun with other settings" in output

@@ -63,3 +63,17 @@ def test_fairseq_validate_repeats_the_validation_score(fairseq, trained):
                      "--path", trained / "checkpoint_best.pt", "--batch-size", "32", "--cpu", "--log-format", "json")
     best = torch.load(trained / "checkpoint_best.pt", weights_only=True)["extra_state"]["best"]
     assert float(last_log(output, "valid")["valid_score"]) == pytest.approx(best, abs=1e-5)
+
+
+def test_mpnet_trains_its_one_table_of_relative_positions(fairseq, make_toy_data, tmp_path):
+    data, tables = make_toy_data(tmp_path / "data", "RTE"), []
+    sizes = ("--encoder-layers", "2", "--encoder-embed-dim", "16", "--encoder-ffn-embed-dim", "24", "--encoder-attention-heads", "2")
+    for updates in ("1", "4"):  # goes on from the first
+        fairseq("train", data, "--user-dir", "fairseq_palbert", "--task", "glue", "--glue-task", "RTE", "--cpu",
+                "--arch", "palbert_mpnet", *sizes, "--criterion", "ponder_classification", "--optimizer", "ponder_adam",
+                "--lr", "0.01", "--batch-size", "32", "--max-update", updates, "--save-dir", tmp_path)
+        tensors = torch.load(tmp_path / "checkpoint_last.pt", weights_only=True)["model"]
+        tables.append(tensors["network.encoder.relative_bias.weight"])
+    assert [name for name in tensors if "relative_bias" in name] == ["network.encoder.relative_bias.weight"]
+    moved = tables[1].ne(tables[0]).all(1)
+    assert tables[0].shape == (32, 2) and moved[:8].all() and moved[17:24].all() and not moved[16]  # none is ahead by 0

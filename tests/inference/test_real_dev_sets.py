@@ -84,7 +84,7 @@ def check_same(reference, decided, margin) -> None:
 
 @pytest.mark.parametrize("task_name, rows, family, seed, at_once", [  # seeds whose sentences leave at different layers
     ("SST-2", 872, "roberta", 1, (1, 8, 32, None)), ("SST-2", 872, "bert", 6, (8, None)), ("SST-2", 872, "albert", 0, (8, None)),
-    ("SST-2", 872, "mpnet", 0, (1, 8, 32, None)), ("STS-B", 1500, "mpnet", 0, (8, None)),
+    ("SST-2", 872, "mpnet", 4, (1, 8, 32, None)),
     ("STS-B", 1500, "roberta", 2, (1, 8, 32, None)), ("STS-B", 1500, "bert", 2, (8, None)), ("STS-B", 1500, "albert", 6, (8, None)),
 ])
 def test_the_whole_dev_set_is_decided_alike_in_any_batch(dev_set, make_network, task_name, rows, family, seed, at_once):

@@ -45,6 +45,7 @@ class StartConfig(FairseqDataclass):
     memory_efficient_fp16: bool = II("common.memory_efficient_fp16")
     bf16: bool = II("common.bf16")
     amp: bool = II("common.amp")
+    train_subset: str = II("dataset.train_subset")
     ddp_backend: str = II("distributed_training.ddp_backend")
     distributed_world_size: int = II("distributed_training.distributed_world_size")
     save_dir: str = II("checkpoint.save_dir")
@@ -100,6 +101,8 @@ def starting_point(cfg: StartConfig, family: Family, task, fresh: dict[str, Tens
     task.check_checkpoint(name, state)
     point = _point(flag, name, state, cfg)
     weights = point.weights(state["model"], fresh)
+    if cfg.train_only:
+        task.check_held_out(name, state, cfg.train_subset)
     if cfg.keep_classifier or cfg.train_only:
         task.check_classifier(name, state)
         if "classifier" not in weights.loaded:

@@ -174,6 +174,16 @@ class GlueSentenceTask(FairseqTask):
         """Of a regression, over all rows of train."""
         return float(self.folder.load("train").targets.double().var(unbiased=False))
 
+    def check_held_out(self, name: str, state: dict[str, Any], train_subset: str) -> None:
+        """Raises UserError where a second phase would learn on rows that the checkpoint's layers were trained on."""
+        theirs = float(((state.get("cfg") or {}).get("task") or {}).get("holdout_fraction") or 0)
+        if not theirs:
+            raise UserError(f"{name} was trained without --holdout-fraction, and a lambda module learns nothing on rows that the layers "
+                            f"have seen: train it again with one, such as 0.1")
+        if theirs != self.cfg.holdout_fraction or train_subset != GATE:
+            raise UserError(f"--train-only lambda learns on rows that {name} has held out: add --train-subset {GATE} "
+                            f"--holdout-fraction {theirs:g}")
+
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
         """As fairseq's. A worker without a batch of its own, at the end of an epoch, gets one that may be from a validation
         split; its sums count nothing, but must have the shapes of the training split's to be added to them."""

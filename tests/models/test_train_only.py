@@ -7,7 +7,9 @@ from fairseq_palbert.errors import UserError
 from fairseq_palbert.models import pooled_states
 from fairseq_palbert.models.pooled_states import PooledStates
 
-GATE = ("--train-only", "lambda", "--lambda-reads", "both", "--lambda-width", "6", "--lambda-depth", "1")
+HOLDOUT = ("--holdout-fraction", "0.3")
+GATE = ("--train-only", "lambda", "--lambda-reads", "both", "--lambda-width", "6", "--lambda-depth", "1", "--train-subset", "gate",
+        *HOLDOUT)
 
 
 @pytest.fixture
@@ -15,7 +17,7 @@ def second(build, save_own, tmp_path):
     """second(first-phase flags, second-phase flags) is the model of the second phase, with the weights it starts from."""
 
     def start(first=(), flags=()):
-        path = save_own(tmp_path / "first.pt", *first)
+        path = save_own(tmp_path / "first.pt", *HOLDOUT, *first)
         model = build("--finetune-from-model", path, "--save-dir", tmp_path / "new", *GATE, *flags)
         state = torch.load(path, weights_only=False)["model"]
         model.load_state_dict(dict(state))
@@ -109,7 +111,7 @@ def test_contradictions_are_refused(build, flags, message):
 
 
 def test_a_model_whose_early_layers_do_not_answer_is_refused(build, save_own, tmp_path):
-    path = save_own(tmp_path / "vanilla.pt", "--lambda-module", "none")
+    path = save_own(tmp_path / "vanilla.pt", *HOLDOUT, "--lambda-module", "none")
     state = torch.load(path, weights_only=False)
     state["cfg"]["criterion"] = {"_name": "multi_exit_classification", "layer_weights": "last"}
     torch.save(state, path)
@@ -119,5 +121,17 @@ def test_a_model_whose_early_layers_do_not_answer_is_refused(build, save_own, tm
 
 def test_an_encoder_without_heads_is_refused(build, make_stock, save_stock, tmp_path):
     path = save_stock(make_stock(), tmp_path / "stock.pt")
-    with pytest.raises(UserError, match="was trained for None"):
+    with pytest.raises(UserError, match="was trained without --holdout-fraction"):
         build("--finetune-from-model", path, "--save-dir", tmp_path / "new", *GATE)
+
+
+@pytest.mark.parametrize("held_out, flags, message", [
+    ((), (), "was trained without --holdout-fraction, and a lambda module learns nothing on rows that the layers have seen"),
+    (HOLDOUT, ("--holdout-fraction", "0.4"), "has held out: add --train-subset gate --holdout-fraction 0.3"),
+    (HOLDOUT, ("--train-subset", "train"), "has held out: add --train-subset gate --holdout-fraction 0.3"),
+    (HOLDOUT, ("--train-subset", "holdout"), "has held out: add --train-subset gate --holdout-fraction 0.3"),
+])
+def test_rows_that_the_layers_have_seen_are_refused(build, save_own, tmp_path, held_out, flags, message):
+    path = save_own(tmp_path / "first.pt", *held_out)
+    with pytest.raises(UserError, match=message):
+        build("--finetune-from-model", path, "--save-dir", tmp_path / "new", *GATE, *flags)

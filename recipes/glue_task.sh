@@ -51,7 +51,8 @@
 #                   MAX_EPOCH epochs where only that is given
 #   GATE_LR GATE_BATCH GATE_UPDATES GATE_BETA GATE_TARGET LAYER_COST FIRST_TRAIN_FLAGS
 #                   METHOD_staged: of its second phase (defaults in recipes/methods.sh), where the variables above are of the
-#                   first; FIRST_TRAIN_FLAGS are the first's EXTRA_TRAIN_FLAGS
+#                   first; FIRST_TRAIN_FLAGS are the first's EXTRA_TRAIN_FLAGS. LAYER_COST may be a list, such as
+#                   "0.005 0.01 0.02": a gate a cost, in RUN_DIR/costC
 #   SEARCH_LR SEARCH_LAMBDA_LR SEARCH_BETA
 #                   lists, such as "1e-5 2e-5": every combination is trained with the first seed, the best on SELECT_ON wins
 #   MNLI_RUN        AX alone: MNLI's run directory (default: MNLI beside RUN_DIR)
@@ -201,6 +202,7 @@ model_flags() {
     method_flags "$3" "$4"
     if follows; then
         FLAGS+=(--finetune-from-model "$FIRST_RUN/seed$1/checkpoints/checkpoint_best.pt")
+        ! staged || FLAGS+=(--pooled-states "$FIRST_RUN/seed$1/pooled.safetensors")
     elif [[ -n "$CHECKPOINT" ]]; then
         FLAGS+=(--finetune-from-model "$CHECKPOINT")
     fi
@@ -294,6 +296,15 @@ score_seeds() {
     done
 }
 
+# train_at_each_cost: a run of its own for every LAYER_COST; they share what the first phase makes of the sentences.
+train_at_each_cost() {
+    local cost
+    for cost in $LAYER_COST; do
+        env LAYER_COST="$cost" SEEDS="${SEEDS[*]}" EXITS="${EXITS[*]}" FIRST_RUN="$FIRST_RUN" RUN_DIR="$RUN_DIR/cost$cost" \
+            "$ROOT/recipes/glue_task.sh" "$TASK" --stage "$FIRST_STAGE" --stop-stage "$LAST_STAGE"
+    done
+}
+
 # As one command, so that a change of this file does not reach a run that is under way.
 main() {
     check_inputs
@@ -301,6 +312,10 @@ main() {
     require_environment
     find_pretrained
     choose_run_dir
+    if staged && [[ "$LAYER_COST" = *[[:space:]]* ]]; then
+        train_at_each_cost
+        return
+    fi
     if staged && ((LAST_STAGE >= 4)); then
         train_first_phase
     fi

@@ -6,7 +6,7 @@ RUN_DIR is that of recipes/glue_task.sh. What every seed has recorded of every s
 times that were measured, to OUT/NAME/METHOD.safetensors, METHOD being the recipe's: one file for all tasks, in which this task
 is replaced. recipes/report.sh and recipes/compare.sh read it. Answers are rounded to half precision; how many examples that
 moves, of all rules that were scored, is printed, and more than a part of 0.01 is refused. In commands paths are given by the
-recipe's variables: $RUN_DIR, $DATA, $PRETRAINED (the converted checkpoint's folder), $VANILLA_RUN; those in the repository are
+recipe's variables: $RUN_DIR, $DATA, $PRETRAINED (the converted checkpoint's folder), $FIRST_RUN; those in the repository are
 relative to it.
 """
 
@@ -93,8 +93,8 @@ def _portable_record(path: Path, run: Path) -> RecordedSplit:
 def portable(words: list[str], run: Path, data: str) -> list[str]:
     """The command with variables for the folders of the machine. Exits with one line where another absolute path is left."""
     places = {str(run): "$RUN_DIR"}
-    if "--freeze-backbone" in words:  # a second phase: VANILLA_RUN/seedS/checkpoints/checkpoint_best.pt
-        places[str(Path(_value(words, "--finetune-from-model")).parents[2])] = "$VANILLA_RUN"
+    if "--freeze-backbone" in words or "--train-only" in words:  # FIRST_RUN/seedS/checkpoints/checkpoint_best.pt
+        places[str(Path(_value(words, "--finetune-from-model")).parents[2])] = "$FIRST_RUN"
     elif "--finetune-from-model" in words:
         places[str(Path(_value(words, "--finetune-from-model")).parent)] = "$PRETRAINED"
     places[str(ROOT)] = "."

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Optional
 
 from fairseq.models import ARCH_CONFIG_REGISTRY, BaseFairseqModel, register_model
@@ -93,6 +94,9 @@ class PalbertConfig(StartConfig):
         None, "lambda: train the lambda module alone, on the trained model of --finetune-from-model, whose pooling and heads are "
               "taken over; everything else is frozen and without dropout"
     )
+    pooled_states: Optional[str] = _flag(
+        None, "file that keeps, for the next run, what the frozen part makes of every sentence (default: in memory alone)"
+    )
     freeze_backbone: bool = _flag(
         False, "train neither the encoder nor the last layer's pooler and classifier, but the exits before them"
     )
@@ -130,7 +134,8 @@ class PalbertModel(BaseFairseqModel):
         self.cfg = cfg
         self.network = network
         self.starting_point = StartingPoint("the checkpoint")
-        self.pooled_states = PooledStates(network) if cfg.train_only else None
+        kept = Path(cfg.pooled_states) if cfg.pooled_states else None
+        self.pooled_states = PooledStates(network, _frozen(network), kept) if cfg.train_only else None
 
     @classmethod
     def build_model(cls, cfg: PalbertConfig, task) -> "PalbertModel":
@@ -258,6 +263,8 @@ def _check_config(cfg: PalbertConfig) -> None:
     if cfg.lambda_layer_embedding and cfg.lambda_reads == "answers":
         raise UserError("--lambda-layer-embedding is added to the pooled vector, which --lambda-reads answers leaves out: drop one "
                         "of the two")
+    if cfg.pooled_states and not cfg.train_only:
+        raise UserError("--pooled-states keeps what a frozen model computes: add --train-only lambda, or drop it")
     if cfg.train_only and cfg.freeze_backbone:
         raise UserError("--train-only and --freeze-backbone name different parts to train: choose one")
     if cfg.freeze_backbone:

@@ -6,11 +6,18 @@ Sizes: N layers, B sentences, T tokens of the longest, C hidden units.
 import logging
 import time
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
+from ..errors import UserError
 from ..modules.pondering import PonderingClassifier
+from ..replacing import replacing
 
 logger = logging.getLogger(__name__)
 LARGEST_BYTES = 4 * 2**30
@@ -21,29 +28,35 @@ class PooledStates:
     """z_1..z_N by a sentence's token ids, which say all of it where the network is frozen and has no dropout.
 
     They take 4 N C bytes a sentence in float32: 62 MB for 6,735 sentences of MiniLM-L6, 295 MB for 8,000 of a base model.
-    Beyond ``LARGEST_BYTES`` sentences are computed again whenever they are asked for.
+    Beyond ``LARGEST_BYTES`` sentences are computed again whenever they are asked for. With a ``file`` they are kept there for
+    the next run on the same ``frozen`` modules, whose weights the file names by their SHA-256.
     """
 
-    def __init__(self, network: PonderingClassifier):
+    def __init__(self, network: PonderingClassifier, frozen: Iterable[nn.Module] = (), file: Path | None = None):
         self.network = network
+        self.frozen = list(frozen)
+        self.file = file
         self.padding_id = network.encoder.shape.padding_id
         self.by_tokens: dict[bytes, Tensor] = {}
         self.bytes = 0
 
     def prepare(self, sentences: Iterable[Tensor]) -> None:
         """Computes those that are not there. Shape: [T_i] token ids each."""
+        sentences = list(sentences)
+        if self.file and not self.by_tokens:
+            self._read()
         missing = [sentence for sentence in sentences if _key(sentence) not in self.by_tokens]
         if not missing or self.bytes > LARGEST_BYTES:
             return
         start = time.perf_counter()
         for some, pooled in self._computed(missing):
-            for sentence, states in zip(some, pooled.unbind(1)):
-                self.by_tokens[_key(sentence)] = states.clone()
-            self.bytes += pooled.nbytes
+            self._keep(map(_key, some), pooled)
             if self.bytes > LARGEST_BYTES:
                 break
         logger.info(f"pooled vectors of {len(self.by_tokens)} sentences are kept, {self.bytes / 2**20:.0f} MiB "
                     f"({time.perf_counter() - start:.1f} s)")
+        if self.file:
+            self._write()
 
     def of(self, tokens: Tensor) -> Tensor:
         """Shape: token ids [B, T], padded -> [N, B, C]."""
@@ -54,17 +67,53 @@ class PooledStates:
             states.update(zip(map(_key, some), pooled.unbind(1)))
         return torch.stack([states[key] for key in keys], dim=1)
 
+    def _keep(self, keys: Iterable[bytes], pooled: Tensor) -> None:
+        self.by_tokens.update(zip(keys, (states.clone() for states in pooled.unbind(1))))
+        self.bytes += pooled.nbytes
+
+    def _weights(self) -> str:
+        digest = sha256()
+        for module in self.frozen:
+            for name, tensor in module.state_dict().items():
+                digest.update(name.encode() + tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+    def _read(self) -> None:
+        """What the file holds of these weights; nothing where it is not there, damaged, or of others."""
+        try:
+            with safe_open(self.file, framework="pt") as kept:
+                if (kept.metadata() or {}).get("weights") != self._weights():
+                    return
+                tokens, lengths, pooled = (kept.get_tensor(name) for name in ("tokens", "lengths", "pooled"))
+        except (OSError, SafetensorError):
+            return
+        self._keep(map(_key, tokens.split(lengths.tolist())), pooled.to(self._device))
+
+    def _write(self) -> None:
+        """Raises UserError where the file cannot be written."""
+        tokens = [torch.from_numpy(np.frombuffer(key, dtype=np.int64).copy()) for key in self.by_tokens]
+        tensors = {"tokens": torch.cat(tokens), "lengths": torch.tensor([len(ids) for ids in tokens]),
+                   "pooled": torch.stack(list(self.by_tokens.values()), dim=1).cpu()}
+        try:
+            with replacing(self.file) as part:
+                save_file(tensors, part, metadata={"weights": self._weights()})
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"--pooled-states {self.file}: cannot be written ({error})") from error
+
+    @property
+    def _device(self) -> torch.device:
+        return self.network.encoder.embed_tokens.weight.device
+
     @torch.no_grad()
     def _computed(self, sentences: list[Tensor]) -> Iterator[tuple[list[Tensor], Tensor]]:
         """Sentences of about equal length at once, shortest first, and their pooled vectors [N, B, C]."""
-        device = self.network.encoder.embed_tokens.weight.device
         some, tokens = [], 0
         ordered = sorted(sentences, key=len)
         for i, sentence in enumerate(ordered, start=1):
             some.append(sentence)
             tokens += len(sentence)
             if tokens >= TOKENS_AT_ONCE or i == len(ordered):
-                batch = self.network.packed([sentence.to(device) for sentence in some])
+                batch = self.network.packed([sentence.to(self._device) for sentence in some])
                 yield some, self.network.pooled(batch)
                 some, tokens = [], 0
 

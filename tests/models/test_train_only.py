@@ -96,7 +96,45 @@ def test_memory_is_bounded(second, monkeypatch):
     assert len(states.by_tokens) == kept
 
 
+def test_the_next_run_takes_them_from_a_file(second, monkeypatch, tmp_path):
+    file = ("--pooled-states", tmp_path / "pooled.safetensors")
+    model, _ = second((), file)
+    model.begin_epoch(sentences())
+    expected = model.pooled_states.of(padded(sentences()))
+    again, _ = second((), file)
+    with monkeypatch.context() as patch:
+        patch.setattr(again.network, "pooled", None)  # not to be called
+        again.begin_epoch(sentences())
+        assert torch.equal(again.pooled_states.of(padded(sentences())), expected)
+
+
+@pytest.mark.parametrize("damage", ["other weights", "truncated", "empty"])
+def test_a_file_of_something_else_is_written_anew(second, tmp_path, damage):
+    path = tmp_path / "pooled.safetensors"
+    model, _ = second((), ("--pooled-states", path))
+    model.begin_epoch(sentences())
+    again, _ = second((), ("--pooled-states", path))
+    if damage == "other weights":
+        again.network.pooler.copies[0].bias.data += 1
+    else:
+        path.write_bytes(path.read_bytes()[:100] if damage == "truncated" else b"")
+    again.begin_epoch(sentences())
+    with torch.no_grad():
+        whole = again.network.pooled(again.network.padded(padded(sentences())))
+    torch.testing.assert_close(again.pooled_states.of(padded(sentences())), whole, rtol=0, atol=1e-6)
+    third = PooledStates(again.network, again.pooled_states.frozen, path)
+    third._read()
+    assert len(third.by_tokens) == 7
+
+
+def test_a_file_that_cannot_be_written_is_told_in_a_line(second, tmp_path):
+    model, _ = second((), ("--pooled-states", tmp_path / "no" / "folder"))
+    with pytest.raises(UserError, match="--pooled-states .*no/folder: cannot be written"):
+        model.begin_epoch(sentences())
+
+
 @pytest.mark.parametrize("flags, message", [
+    (("--pooled-states", "file"), "--pooled-states keeps what a frozen model computes: add --train-only lambda"),
     (("--train-only", "encoder"), "--train-only encoder: choose from lambda"),
     (("--train-only", "lambda"), "--train-only lambda keeps a trained model as it is, and there is none to start from"),
     (("--train-only", "lambda", "--lambda-module", "none"), "--train-only changes a lambda module, and --lambda-module none has none"),

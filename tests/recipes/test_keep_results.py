@@ -97,7 +97,7 @@ def test_a_second_phase_names_the_first(run, tmp_path, capsys):
                         "/elsewhere/vanilla/MRPC/seed1/checkpoints/checkpoint_best.pt")
     keep(run, capsys)
     kept = read_kept(tmp_path / "kept" / "minilm" / "palbert.safetensors")["MRPC"]["seed1"].command
-    assert kept.endswith("--finetune-from-model $VANILLA_RUN/seed1/checkpoints/checkpoint_best.pt")
+    assert kept.endswith("--finetune-from-model $FIRST_RUN/seed1/checkpoints/checkpoint_best.pt")
 
 
 def test_a_rounding_that_moves_examples_is_refused(run, tmp_path, monkeypatch, capsys):

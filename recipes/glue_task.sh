@@ -78,6 +78,7 @@ KNOWN_TASKS="$(known_tasks) AX"
 DETOKENIZE="${DETOKENIZE:-0}" FRESH_HEADS="${FRESH_HEADS:-0}"
 read -ra SEEDS <<<"${SEEDS:-1}"
 check_method
+set_gate_defaults "$TASK"
 if staged; then SELECT_ON="${SELECT_ON:-holdout}"; fi
 SELECT_ON="${SELECT_ON:-valid}"
 case "$TASK" in

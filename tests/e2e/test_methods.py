@@ -13,7 +13,7 @@ DEPTH = 6
 
 
 def method_flags(method):
-    script = 'source recipes/methods.sh; FLAGS=(); method_flags 0.001 0.1; printf "%s\\n" "${FLAGS[@]}"'
+    script = 'source recipes/methods.sh; set_gate_defaults SST-2; FLAGS=(); method_flags 0.001 0.1; printf "%s\\n" "${FLAGS[@]}"'
     run = subprocess.run(["bash", "-euc", script], env={"METHOD": method, "PATH": "/bin:/usr/bin"}, cwd=ROOT, text=True,
                          capture_output=True, check=True)
     return run.stdout.split()

@@ -1,21 +1,23 @@
 """A trained network made ready for inference, in the type of numbers asked for."""
 
 import warnings
-from itertools import pairwise
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from ..errors import UserError
+from .lambda_module import MlpLambda
 from .pondering import PonderingClassifier
 from .prepacked_linear import PrepackedLinear, can_prepack
+from .split_mlp_lambda import SplitMlpLambda
 from .transformer import TransformerLayer, gelu_tanh
 
 FLOATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 INT8 = "int8"
 DTYPES = (*FLOATS, INT8)
 FUSED = {F.gelu: ("gelu", "none"), gelu_tanh: ("gelu", "tanh"), F.relu: ("relu", "")}  # oneDNN's name and variant
+TANH = "tanh", ""
 
 
 def for_inference(network: PonderingClassifier, dtype: str, device: torch.device) -> PonderingClassifier:
@@ -29,6 +31,8 @@ def for_inference(network: PonderingClassifier, dtype: str, device: torch.device
     network.eval().requires_grad_(False).to(device, FLOATS.get(dtype, torch.float32))
     if dtype == INT8:
         _quantize(network.encoder.layers)
+    _split_lambda(network)
+    _join_pooler(network)
     _prepack(network)
     return network
 
@@ -41,20 +45,38 @@ def _quantize(layers: nn.Module) -> None:
         torch.ao.quantization.quantize_dynamic(layers, linear, inplace=True)
 
 
+def _split_lambda(network: PonderingClassifier) -> None:
+    plain, heads = network.lambda_module, network.heads_shape
+    if isinstance(plain, MlpLambda) and len(plain.readout.copies) == 1:
+        network.split_lambda = SplitMlpLambda(plain, heads.lambda_reads, network.encoder.hidden_size, heads.outputs,
+                                              network.depth, network.layer_embedding)
+        network.lambda_module = network.layer_embedding = None
+
+
 def _prepack(module: nn.Module) -> None:
     if isinstance(module, TransformerLayer) and module.activation in FUSED and can_prepack(module.fc1):
         module.fc1 = PrepackedLinear(module.fc1, FUSED[module.activation])
         module.activation = nn.Identity()
-    if isinstance(module, nn.Sequential):
-        _join_tanh(module)
     for name, child in module.named_children():
-        if can_prepack(child):
-            setattr(module, name, PrepackedLinear(child))
-        else:
-            _prepack(child)
+        if isinstance(child, nn.Sequential):
+            child = _joined(child)
+        setattr(module, name, PrepackedLinear(child) if can_prepack(child) else child)
+        _prepack(child)
 
 
-def _join_tanh(parts: nn.Sequential) -> None:
-    for i, (linear, activation) in enumerate(pairwise(parts)):
-        if isinstance(activation, nn.Tanh) and can_prepack(linear):
-            parts[i], parts[i + 1] = PrepackedLinear(linear, ("tanh", "")), nn.Identity()
+def _joined(parts: nn.Sequential) -> nn.Module:
+    """The same without dropout, and with a tanh joined to the product before it; a part that is alone, itself."""
+    found = []
+    for part in parts:
+        if isinstance(part, nn.Tanh) and found and can_prepack(found[-1]):
+            found[-1] = PrepackedLinear(found[-1], TANH)
+        elif not isinstance(part, nn.Dropout):
+            found.append(part)
+    return found[0] if len(found) == 1 else nn.Sequential(*found)
+
+
+def _join_pooler(network: PonderingClassifier) -> None:
+    copies = network.pooler.copies
+    if all(map(can_prepack, copies)):
+        network.pooler.copies = nn.ModuleList(PrepackedLinear(linear, TANH) for linear in copies)
+        network.pooler_activation = nn.Identity()

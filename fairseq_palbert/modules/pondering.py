@@ -93,7 +93,6 @@ class PonderingClassifier(nn.Module):
         self.learns_exit = heads.learned_exit
         hidden = encoder.hidden_size
         self.pooler = DepthWise(lambda: nn.Linear(hidden, hidden), self.depth if heads.per_layer_pooler else 1)
-        self.pooler_activation = nn.Tanh()
         self.classifier = DepthWise(
             lambda: nn.Sequential(nn.Dropout(heads.classifier_dropout), nn.Linear(hidden, heads.outputs)),
             self.depth if heads.per_layer_classifier else 1,
@@ -170,7 +169,7 @@ class PonderingClassifier(nn.Module):
 
     def pool(self, first: Layers, summaries: Tensor) -> Tensor:
         """z_n of L layers from ``first`` on, by c_n. Shape: [L, B, C] -> [L, B, C]."""
-        return self.pooler_activation(self.pooler(first, summaries))
+        return torch.tanh(self.pooler(first, summaries))
 
     def classify(self, first: Layers, pooled: Tensor) -> Tensor:
         """ŷ_n of L layers from ``first`` on. Shape: [L, B, C] -> [L, B, K]."""

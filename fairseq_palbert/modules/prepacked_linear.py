@@ -6,7 +6,6 @@ from torch.nn import functional as F
 
 ROWS = 1024  # of the input for which the layout is chosen; it serves any number well
 MULTIPLE = 16  # of rows, at most
-NARROWEST = 8  # inputs or outputs: with fewer, torch's own product takes half the time at one row
 FEWEST = 5  # rows: fewer take longer, two half as long again
 
 
@@ -45,7 +44,6 @@ def filled_up(rows: int) -> int:
 
 
 def can_prepack(module: nn.Module) -> bool:
-    """Whether it is a linear layer, not too narrow, and this torch has the operators for it where it lies, in its precision."""
-    return (type(module) is nn.Linear and min(module.weight.shape) >= NARROWEST
-            and module.weight.is_cpu and module.weight.dtype in (torch.float32, torch.bfloat16)
+    """Whether it is a linear layer, and this torch has the operators for it, where it lies and in its precision."""
+    return (type(module) is nn.Linear and module.weight.is_cpu and module.weight.dtype in (torch.float32, torch.bfloat16)
             and torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight"))

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..criterions.ponder_classification import PonderClassification
 from ..errors import UserError
+from ..families import family_of
 from ..glue.tasks import glue_task as find_task
 from ..glue.tasks import label_order
 from ..modules.pondering import PonderingClassifier
@@ -26,7 +27,8 @@ from ..tasks.glue import GlueConfig, GlueSentenceTask
 
 @dataclass(frozen=True)
 class Model:
-    """A trained ``network`` in evaluation mode, float32, on the CPU; its ``task``, loaded with the data to score.
+    """A trained ``network`` in evaluation mode, float32, on the CPU; its ``task``, loaded with the data to score; the
+    ``family`` of its encoder, a name in ``families``.
 
     ``prior`` is the prior of its training on layers 1..N, [N], or None where its criterion has none. ``updates`` counts
     the updates it was trained for. ``settings``: what tells its training from others, none of an exported folder.
@@ -37,6 +39,7 @@ class Model:
     prior: Tensor | None
     updates: int
     settings: dict[str, str | float]
+    family: str
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def _load_exported(folder: Path, data: str, glue_task: str | None) -> Model:
     trained_on = {"tokenizer": card.tokenizer, "dictionary": card.dictionary}
     task.check_checkpoint(str(folder), {"model": network.state_dict(), "task_state": trained_on})
     prior = None if card.prior is None else torch.tensor(card.prior, dtype=torch.float64)
-    return Model(network.float(), task, prior, card.updates, {})
+    return Model(network.float(), task, prior, card.updates, {}, card.family)
 
 
 def model_of(checkpoint: Path, state: dict, task: FairseqTask) -> Model:
@@ -95,7 +98,8 @@ def model_of(checkpoint: Path, state: dict, task: FairseqTask) -> Model:
     criterion = task.build_criterion(cfg.criterion)
     prior = _prior(criterion, model.network.depth) if isinstance(criterion, PonderClassification) else None
     history = state.get("optimizer_history") or [{}]
-    return Model(model.network.float().eval(), task, prior, history[-1].get("num_updates", 0), _settings(cfg))
+    updates, family = history[-1].get("num_updates", 0), family_of(cfg.model._name).name
+    return Model(model.network.float().eval(), task, prior, updates, _settings(cfg), family)
 
 
 def load_split(task: GlueSentenceTask, name: str) -> Split:

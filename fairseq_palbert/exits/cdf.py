@@ -26,6 +26,6 @@ class CdfRule(ExitRule):
         return torch.stack([torch.zeros_like(thresholds), thresholds], dim=1)
 
     def leaves(self, seen: Seen, state: Tensor) -> tuple[Tensor, Tensor]:
-        survival = log_survival_after(state[:, 0], seen.halting_logits)
-        thresholds = state[:, 1]
+        survival, thresholds = state.unbind(1)
+        survival = log_survival_after(survival, seen.halting_logits)
         return cdf_from_log_survival(survival) > thresholds, torch.stack([survival, thresholds], dim=1)

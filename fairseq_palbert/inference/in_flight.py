@@ -75,9 +75,9 @@ class InFlight:
     def _decide(self, pooled: Tensor, logits: Tensor | None) -> Tensor:
         """Who leaves: all that have reached layer N, and whom the rule lets go. Shape: [1, B, C], [1, B, K] -> bool [B]."""
         leaves = self.layers == self.network.depth
-        asked = (~leaves).nonzero().squeeze(1)
-        if not len(asked):
+        if leaves.all():
             return leaves
+        asked = (~leaves).nonzero().squeeze(1) if leaves.any() else slice(None)
         n = self.layers[asked]
         memory = None if self.memory is None else self.memory[asked]
         halting_logits, error_logits, memory = read_heads(self.network, n, pooled[:, asked],

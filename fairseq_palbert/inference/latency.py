@@ -4,6 +4,8 @@ Sizes: N layers, L of them at a time, B sentences, K outputs, C hidden units.
 """
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,7 +13,7 @@ from torch import Tensor
 from ..exits.base import Decisions, ExitRule, Seen, of_layer
 from ..ponder.halting import at_least_float32
 from .halting_heads import read_heads, reads_answers
-from .network import PonderingNetwork
+from .network import Batch, PonderingNetwork
 
 LAYERS_ON_GPU = 3  # at a time; the host asks seldom where it has to wait for the answer
 LAYER_OVER_READING = 3  # the time of a layer over that to read its weights, one sentence of about 25 tokens on a CPU
@@ -38,34 +40,67 @@ def layers_at_a_time(network: PonderingNetwork, rule: ExitRule, device: torch.de
 
 def decide_few(network: PonderingNetwork, rule: ExitRule, sentences: list[Tensor], example_ids: Tensor,
                at_a_time: int) -> Decisions:
-    """The decisions on the network's device, float32 at least. All sentences stay together until the last has left.
+    """The decisions on the network's device, float32 at least. All sentences stay together until the last has left; the host
+    asks after every ``at_a_time`` layers, a CPU of one sentence after every one of them. Shape: B times [T_i], [B]."""
+    asked = _ask(network, rule, network.packed(sentences), example_ids, at_a_time)
+    if len(sentences) == 1 and example_ids.is_cpu:
+        return _decide_one(network, asked)
+    return _decide_together(network, asked, example_ids)
 
-    Who has left is known to the device; the host asks after every ``at_a_time`` layers. Shape: B times [T_i], [B].
-    """
-    batch = network.packed(sentences)
+
+@dataclass(frozen=True)
+class _Asked:
+    """Of L layers from ``first`` on: ``pooled`` [L, B, C], ``logits`` [L, B, K] where the rule needs them, and whom it lets
+    go after each, bool [B]; after layer N everybody."""
+
+    first: int
+    pooled: Tensor
+    logits: Tensor | None
+    leaves: list[Tensor]
+
+
+def _ask(network: PonderingNetwork, rule: ExitRule, batch: Batch, example_ids: Tensor, at_a_time: int) -> Iterator[_Asked]:
+    depth, classifies = network.depth, reads_answers(network, rule)
     hidden, memory, state = network.embed(batch), None, rule.start(example_ids)
-    inside = torch.ones_like(example_ids, dtype=torch.bool)
-    exit_layers = torch.full_like(example_ids, network.depth)
-    read = torch.zeros_like(hidden[batch.first])  # what the classifier is to read of each sentence
-    for first in range(1, network.depth, at_a_time):
-        layers, summaries = range(first, min(first + at_a_time, network.depth)), []
+    numbers = torch.arange(1, depth, device=example_ids.device)[:, None].expand(-1, len(example_ids)).unbind()
+    for first in range(1, depth, at_a_time):
+        layers, summaries = range(first, min(first + at_a_time, depth)), []
         for n in layers:
             hidden = network.step(n, hidden, batch)
             summaries.append(network.summarize(hidden, batch))
         pooled = network.pool(first, torch.stack(summaries))
-        logits = network.classify(first, pooled) if reads_answers(network, rule) else None
+        logits = network.classify(first, pooled) if classifies else None
         halting_logits, error_logits, memory = read_heads(network, first, pooled, logits, memory, rule.reads_halting,
                                                           rule.reads_errors)
+        by_layer = []
         for i, n in enumerate(layers):
-            seen = Seen(torch.full_like(example_ids, n), of_layer(halting_logits, i), of_layer(logits, i), of_layer(error_logits, i))
+            seen = Seen(numbers[n - 1], of_layer(halting_logits, i), of_layer(logits, i), of_layer(error_logits, i))
             leaves, state = rule.leaves(seen, state)
+            by_layer.append(leaves)
+        yield _Asked(first, pooled, logits, by_layer)
+    pooled = network.pool(depth, network.summarize(network.step(depth, hidden, batch), batch)[None])
+    yield _Asked(depth, pooled, None, [torch.ones_like(example_ids, dtype=torch.bool)])
+
+
+def _decide_one(network: PonderingNetwork, asked: Iterator[_Asked]) -> Decisions:
+    for some in asked:
+        for i, leaves in enumerate(some.leaves):
+            if leaves:
+                n = some.first + i
+                logits = network.classify(n, some.pooled[i:i + 1])[0] if some.logits is None else some.logits[i]
+                return Decisions(at_least_float32(logits), torch.tensor([n]))
+    raise AssertionError("everybody leaves after layer N")
+
+
+def _decide_together(network: PonderingNetwork, asked: Iterator[_Asked], example_ids: Tensor) -> Decisions:
+    inside = torch.ones_like(example_ids, dtype=torch.bool)
+    exit_layers, read = torch.zeros_like(example_ids), 0  # read: what the classifier is to read of each sentence
+    for some in asked:
+        for n, (leaves, pooled) in enumerate(zip(some.leaves, some.pooled), start=some.first):
             leaves = leaves & inside
-            read = torch.where(leaves[:, None], pooled[i], read)
+            read = torch.where(leaves[:, None], pooled, read)
             exit_layers = torch.where(leaves, n, exit_layers)
             inside = inside & ~leaves
         if not inside.any():
             break
-    else:
-        hidden = network.step(network.depth, hidden, batch)
-        read = torch.where(inside[:, None], network.pool(network.depth, network.summarize(hidden, batch)[None])[0], read)
     return Decisions(at_least_float32(network.classify(exit_layers, read[None])[0]), exit_layers)

@@ -187,6 +187,8 @@ class PackedBatch:
 
 def _mean(hidden: Tensor, first: Tensor) -> Tensor:
     """The mean of rows ``first[i]`` up to ``first[i + 1]``, added up in float32. Shape: [R, C], [B] -> [B, C]."""
+    if len(first) == 1:
+        return hidden.mean(0, keepdim=True, dtype=torch.float32).to(hidden.dtype)
     rows = torch.arange(len(hidden), device=hidden.device)
     return F.embedding_bag(rows, hidden.float(), first, mode="mean").to(hidden.dtype)
 

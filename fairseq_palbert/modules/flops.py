@@ -31,7 +31,7 @@ def exit_flops(encoder: EncoderShape, heads: HeadsShape, tokens: Tensor, exit_la
     """
     layers = exit_layers.long()
     before_last = layers.clamp(max=encoder.layers - 1)
-    heads_flops = layers * pooling_flops(encoder, heads, tokens)
+    heads_flops = layers * (summary_flops(encoder, heads, tokens) + 2 * encoder.hidden**2)
     heads_flops += (layers if classifies or halts and heads.halts_by_answers else 1) * 2 * encoder.hidden * heads.outputs
     if halts:
         heads_flops += before_last * lambda_flops(encoder, heads)
@@ -52,9 +52,9 @@ def step_flops(encoder: EncoderShape, tokens: Tensor) -> Tensor:
     return encoder.inner_layers * (tokens * weights + 4 * tokens**2 * hidden)
 
 
-def pooling_flops(encoder: EncoderShape, heads: HeadsShape, tokens: Tensor) -> Tensor:
-    """Shape: T [B] -> int64 [B]."""
-    return 2 * encoder.hidden**2 + tokens.long() * (encoder.hidden if heads.pooling == "mean" else 0)
+def summary_flops(encoder: EncoderShape, heads: HeadsShape, tokens: Tensor) -> Tensor:
+    """Of one layer's mean pooling. Shape: T [B] -> int64 [B]."""
+    return tokens.long() * (encoder.hidden if heads.pooling == "mean" else 0)
 
 
 def lambda_flops(encoder: EncoderShape, heads: HeadsShape) -> int:

@@ -1,41 +1,52 @@
 """What a lambda module reads of a layer: the pooled vector, the classifier's answer, or both.
 
-Sizes: N layers, L of them at once, B sentences, C hidden units, K outputs (classes, or 1 for regression).
+Sizes: N layers, L of them at once, B sentences, C hidden units, K outputs (classes, or 1 for regression), A
+numbers of an answer.
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..ponder.entropy import normalised_entropy
+from ..ponder.entropy import normalised_entropy_of
+from ..ponder.halting import at_least_float32
 from .depthwise import Layers
 
 LAMBDA_READS = ("pooled", "answers", "both")
 
 
+def part_widths(reads: str, hidden: int, outputs: int, depth: int) -> tuple[int, int, int]:
+    """The units of ``lambda_input`` that z_n, a_n and the layer have, 0 of what is not read."""
+    answer = (outputs + 2 if outputs > 1 else 1, depth)
+    return 0 if reads == "answers" else hidden, *((0, 0) if reads == "pooled" else answer)
+
+
 def input_width(reads: str, hidden: int, outputs: int, depth: int) -> int:
     """The units of ``lambda_input``."""
-    answer = depth + (outputs + 2 if outputs > 1 else 1)
-    return {"pooled": hidden, "answers": answer, "both": hidden + answer}[reads]
+    return sum(part_widths(reads, hidden, outputs, depth))
 
 
 def lambda_input(reads: str, first: Layers, pooled: Tensor, logits: Tensor | None, depth: int) -> Tensor:
-    """x_n of L layers from ``first`` on: z_n, the answer's numbers a_n, or the two side by side.
+    """x_n of L layers from ``first`` on: z_n, or the answer a_n and the layer one-hot [N], or all three side by side.
 
-    a_n is the layer one-hot [N] beside, of classes, H(p_n) / log K, max p_n and p_n = softmax(ŷ_n), of a regression ŷ_n.
-    No gradient goes back into the answers: halting judges them, and does not shape them.
     Shape: [L, B, C], [L, B, K] -> [L, B, F].
     """
     if reads == "pooled":
         return pooled
-    answer = _answer(logits.detach()).to(pooled.dtype)
+    answer = answer_numbers(logits).to(pooled.dtype)
     layers = (torch.arange(len(pooled), device=pooled.device)[:, None] + first - 1).expand(answer.shape[:2])
     parts = [answer, F.one_hot(layers, depth).to(pooled.dtype)]
     return torch.cat(parts if reads == "answers" else [pooled, *parts], dim=-1)
 
 
-def _answer(logits: Tensor) -> Tensor:
+def answer_numbers(logits: Tensor) -> Tensor:
+    """a_n: of classes H(p_n) / log K, max p_n and p_n = softmax(ŷ_n), of a regression ŷ_n; float32 at least.
+
+    No gradient goes back into the answers: halting judges them, and does not shape them. Shape: [..., K] -> [..., A].
+    """
+    logits = at_least_float32(logits.detach())
     if logits.shape[-1] == 1:
         return logits
-    p = logits.double().softmax(-1)
-    return torch.cat([normalised_entropy(logits)[..., None], p.amax(-1, keepdim=True), p], dim=-1)
+    log_p = logits.log_softmax(-1)
+    p = log_p.exp()
+    return torch.cat([normalised_entropy_of(p, log_p)[..., None], p.amax(-1, keepdim=True), p], dim=-1)

@@ -100,6 +100,7 @@ class PonderingClassifier(nn.Module):
         self.lambda_module = self._make_lambda_module(hidden, heads)
         embeds_layers = heads.halts and heads.lambda_layer_embedding
         self.layer_embedding = nn.Embedding(self.depth, hidden) if embeds_layers else None
+        self.split_lambda: nn.Module | None = None  # runs in place of the lambda module, see ``for_inference``
         self.learned_exit = nn.Linear(hidden, 1) if heads.learned_exit else None
         self.halting_weight = self._halting_weight()
         initialise(self)
@@ -177,6 +178,8 @@ class PonderingClassifier(nn.Module):
     def halt(self, first: Layers, pooled: Tensor, logits: Tensor | None, memory: Tensor) -> tuple[Tensor, Tensor]:
         """l_n of L layers from ``first`` on, and what to remember for the next. ``logits`` are read where the network
         ``halts_by_answers``. Shape: [L, B, C], [L, B, K], [B, ...] -> [L, B], [B, ...]."""
+        if self.split_lambda is not None:
+            return self.split_lambda(first, pooled, logits, memory)
         if self.heads_shape.lambda_detach:
             pooled = pooled.detach()
         if self.layer_embedding is not None:
@@ -191,7 +194,7 @@ class PonderingClassifier(nn.Module):
 
     def initial_memory(self, pooled: Tensor) -> Tensor:
         """The lambda module's memory before layer 1. Shape: pooled [..., B, C] -> [B, ...]."""
-        return self.lambda_module.initial_memory(pooled)
+        return (self.split_lambda or self.lambda_module).initial_memory(pooled)
 
 
 def _numbers(module: nn.Module) -> int:

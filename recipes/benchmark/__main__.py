@@ -13,24 +13,23 @@ import torch
 import fairseq_palbert.plugin  # noqa: F401  quietly, before fairseq
 from fairseq_palbert.engine_flags import device_of
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.evaluation.loading import load_split
+from fairseq_palbert.evaluation.loading import load_model, load_split
 from fairseq_palbert.evaluation.output import staged, write_json
 from fairseq_palbert.exits.base import Decisions, ExitRule
 from fairseq_palbert.exits.fixed import Fixed
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.modules.for_inference import FLOATS
-from fairseq_palbert.modules.pondering import PonderingClassifier
-from fairseq_palbert.modules.saved import read_model
+from fairseq_palbert.modules.pondering import POOLINGS, PonderingClassifier
 from fairseq_palbert.tasks.glue import GlueConfig, GlueSentenceTask
 
-from .drawn import Drawn
+from .drawn import Drawn, Found
 from .hub import HubModel, onnx_session
 from .measures import heads_part, operations, peak_flops, seconds_of, seconds_to_read_heads
-from .ours import random_network, ready
+from .ours import random_network, ready, with_pooling
 from .page import plot, tables
-from .stock import stock_roberta
+from .stock import misfit, stock_roberta
 from .targets import targets
-from .variants import Sentences, Variant, exiting, full_depth, ours, packed_name
+from .variants import Sentences, Variant, by_pooling, exiting, full_depth, ours, packed_name
 
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.02, "int8": 0.2}
 PAYS_WITH = {"bfloat16": "avx512_bf16", "int8": "avx512_vnni"}  # instructions of a CPU
@@ -42,10 +41,14 @@ def parser() -> argparse.ArgumentParser:
     add("--data", required=True, type=Path, help="folder of the binarized task whose sentences are taken")
     add("--split", default="valid", help="(default: valid)")
     add("--sentences", type=int, default=128, help="how many, the first of the split (default: 128)")
-    add("--model", type=Path, help="an exported RoBERTa; without it, random weights of --layers and --hidden")
-    add("--layers", type=int, default=12)
-    add("--hidden", type=int, default=768)
-    add("--exit", help="exit rule of the model (default: drawn from a geometric distribution of mean N / 2)")
+    add("--checkpoint", type=Path, help="a trained model: a checkpoint of fairseq-train, or the folder that one was exported "
+        "to; without it, a RoBERTa of random weights")
+    add("--layers", type=int, help="of random weights (default: 12)")
+    add("--hidden", type=int, help="of random weights, a multiple of 64 (default: 768)")
+    exits = options.add_mutually_exclusive_group()
+    exits.add_argument("--exit", help="exit rule (default of a checkpoint: q_exit:0.5)")
+    exits.add_argument("--drawn", type=float, metavar="MEAN", help="mean exit: exits are drawn from a geometric distribution, "
+                       "whatever the model says (default of random weights: about half of its layers)")
     add("--rounds", type=int, default=5, help="timed runs of each variant (default: 5)")
     add("--device", default="cpu", help="as torch names it (default: %(default)s)")
     add("--dtype", default="float32", choices=FLOATS)
@@ -60,12 +63,11 @@ def main(argv: list[str] | None = None) -> None:
     warnings.simplefilter("ignore")
     torch.manual_seed(0)
     device = device_of(options.device)
-    sentences, outputs, entries = read_sentences(options, device)
-    network = trained_roberta(options.model) if options.model else random_network(entries, options.layers, options.hidden, outputs)
-    rule = parse_rule(options.exit) if options.exit else Drawn(round(1.68 / network.depth, 4), network.depth)
-    rule.check(network)
+    network, family, task = read_model(options)
+    rule = rule_of(options, network)
+    sentences = Sentences(load_split(task, options.split).sentences[:options.sentences], device)
     with staged(options.out) as folder, tempfile.TemporaryDirectory() as scratch:
-        found = run(options, network, rule, sentences, Path(scratch))
+        found = run(options, network, family, rule, sentences, Path(scratch))
         write_json(folder / "benchmark.json", found)
         (folder / "benchmark.md").write_text(tables(found))
         plot(folder / "benchmark.png", found)
@@ -73,37 +75,53 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    for name, least in (("sentences", 1), ("rounds", 1), ("layers", 2), ("hidden", 64)):
-        if getattr(options, name) < least:
-            raise UserError(f"--{name} {getattr(options, name)}: at least {least}")
+    for name, least, default in (("sentences", 1, None), ("rounds", 1, None), ("layers", 2, 12), ("hidden", 64, 768)):
+        given = getattr(options, name)
+        if default and given and options.checkpoint:
+            raise UserError(f"--{name} {given}: of random weights, and --checkpoint has its own")
+        if given is None:
+            setattr(options, name, default)
+        elif given < least:
+            raise UserError(f"--{name} {given}: at least {least}")
     if options.hidden % 64:
         raise UserError(f"--hidden {options.hidden}: a multiple of 64, the units of a head")
 
 
-def trained_roberta(folder: Path) -> PonderingClassifier:
-    network, card = read_model(folder)
-    if card.family != "roberta" or not network.halts:
-        raise UserError(f"--model {folder}: to compare with fairseq's own it is to be a RoBERTa with a lambda module, and is of "
-                        f"{card.family}{'' if network.halts else ' without one'}")
-    return network
-
-
-def read_sentences(options: argparse.Namespace, device: torch.device) -> tuple[Sentences, int, int]:
-    """With the outputs of the task, and the entries of the dictionary."""
+def read_model(options: argparse.Namespace) -> tuple[PonderingClassifier, str, GlueSentenceTask]:
+    """The network, its family, and its task with the data."""
+    if options.checkpoint:
+        model = load_model(options.checkpoint, str(options.data), None)
+        return model.network.requires_grad_(False), model.family, model.task
     task = GlueSentenceTask.setup_task(GlueConfig(data=str(options.data), glue_task=options.data.name, max_positions=512))
-    tokens = load_split(task, options.split).sentences[:options.sentences]
-    return Sentences(tokens, device), task.glue_task.outputs, len(task.source_dictionary)
+    return random_network(len(task.source_dictionary), options.layers, options.hidden, task.glue_task.outputs), "roberta", task
 
 
-def run(options: argparse.Namespace, network, rule, sentences: Sentences, scratch: Path) -> dict:
+def rule_of(options: argparse.Namespace, network: PonderingClassifier) -> ExitRule:
+    if options.drawn is not None:
+        rule = Drawn.of_mean(options.drawn, network.depth)
+    elif options.exit or options.checkpoint:
+        rule = parse_rule(options.exit or "q_exit:0.5")
+    else:
+        rule = Drawn(round(1.68 / network.depth, 4), network.depth)
+    if not isinstance(rule, ExitRule):
+        raise rule.refuse("it leaves nowhere early, and early exits are what is timed: choose another")
+    rule.check(network)
+    return rule
+
+
+def run(options: argparse.Namespace, network: PonderingClassifier, family: str, rule: ExitRule, sentences: Sentences,
+        scratch: Path) -> dict:
     """Everything that is measured."""
     dtype, device = FLOATS[options.dtype], sentences.device
-    hub_model, stock_model = HubModel(network, scratch).eval(), stock_roberta(network)
+    hub_model, why_not = HubModel(network, family, scratch).eval(), misfit(network, family)
+    stock_model = None if why_not else stock_roberta(network)
     on_cpu = device.type == "cpu" and options.dtype == "float32"
     session = onnx_session(hub_model, scratch, torch.get_num_threads()) if on_cpu else None
-    engine = ready(network, options.dtype, device)
+    by_pooling_engines = {pooling: ready(with_pooling(network, pooling), options.dtype, device) for pooling in POOLINGS}
+    engine = by_pooling_engines[network.heads_shape.pooling]
     for model in (network, hub_model, stock_model):
-        model.to(device, dtype)
+        if model is not None:
+            model.to(device, dtype)
     last = Fixed(network.depth)
     full = full_depth(network, hub_model, stock_model, session, engine, sentences)
     early = exiting(network, hub_model, engine, sentences, rule)
@@ -111,7 +129,10 @@ def run(options: argparse.Namespace, network, rule, sentences: Sentences, scratc
     lower = lower_precisions(network, sentences, last) if on_cpu else {}
     for precision, variant in lower.items():
         check_same({precision: variant}, precision, decided[0])
-    variants = full | early | {packed_name(precision): variant for precision, variant in lower.items()}
+    poolings = by_pooling(by_pooling_engines, sentences, Found(rule, decided[1].exit_layers))
+    for variant in poolings.values():
+        variant()  # warms it up; the other pooling has other answers
+    variants = full | early | {packed_name(precision): variant for precision, variant in lower.items()} | poolings
     peaks, taken = [], {name: [] for name in variants}
     for number in range(options.rounds):
         peaks.append(peak_flops([network, engine], device, dtype))
@@ -121,11 +142,15 @@ def run(options: argparse.Namespace, network, rule, sentences: Sentences, scratc
             print(f"round {number + 1} of {options.rounds}: {name}: {taken[name][-1]:.2f} s", file=sys.stderr)
     full_operations, _ = operations(network, sentences, last, decided[0])
     early_operations, heads_operations = operations(network, sentences, rule, decided[1])
+    exit_layers = decided[1].exit_layers.double()
     found = {
-        "sentences": len(sentences.tokens), "tokens": sum(map(len, sentences.tokens)), "split": f"{options.data.name} {options.split}",
+        "split": f"{options.data.name} {options.split}",
+        "sentences": len(sentences.tokens), "tokens": sum(map(len, sentences.tokens)),
         "padding_ratio": {"file order": sentences.padding_ratio(False), "by length": sentences.padding_ratio(True)},
+        "family": family, "checkpoint": None if options.checkpoint is None else options.checkpoint.name,
+        "pooling": network.heads_shape.pooling, "left_out": [f"(a) is left out: {why_not}."] if why_not else [],
         "depth": network.depth, "hidden": network.encoder.shape.hidden, "rule": rule.spec,
-        "mean_exit": float(decided[1].exit_layers.double().mean()),
+        "mean_exit": float(exit_layers.mean()), "sd_exit": float(exit_layers.std(correction=0)),
         "operations": {"full": full_operations, "exiting": early_operations},
         "peak_flops": statistics.median(peaks),
         "seconds": taken, "median_seconds": {name: statistics.median(times) for name, times in taken.items()},
@@ -149,13 +174,13 @@ def lower_precisions(network: PonderingClassifier, sentences: Sentences, rule: E
 
 def check_same(variants: dict[str, Variant], dtype: str, reference: Decisions | None = None) -> Decisions:
     """Runs every variant once, which warms it up. Raises UserError where one does not answer as the reference, by default
-    the first."""
+    the first: exit layers are to be equal, and outputs within the tolerance, or that times the largest output above 1."""
     for name, variant in variants.items():
         decided = variant()
         reference = reference or decided
         furthest = float((decided.outputs - reference.outputs).abs().max())
         differ = int(decided.exit_layers.ne(reference.exit_layers).sum())
-        if differ or not furthest <= TOLERANCE[dtype]:
+        if differ or not furthest <= TOLERANCE[dtype] * max(1.0, float(reference.outputs.abs().max())):
             raise UserError(f"{name} does not answer as the others: {differ} exit layers differ, and outputs by up "
                             f"to {furthest:.2g}: no time is reported")
     return reference

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from fairseq_palbert.exits.base import Decisions, ExitRule
-from fairseq_palbert.modules.flops import embedding_flops, exit_flops, step_flops
+from fairseq_palbert.modules.flops import embedding_flops, exit_flops, step_flops, summary_flops
 from fairseq_palbert.modules.pondering import PonderingClassifier
 
 from .variants import Sentences, ours
@@ -54,11 +54,12 @@ def peak_flops(networks: list[PonderingClassifier], device: torch.device, dtype:
 
 
 def operations(network: PonderingClassifier, sentences: Sentences, rule: ExitRule, decisions: Decisions) -> tuple[float, float]:
-    """Of all sentences, and the part of it that heads and lambda modules have; see ``modules.flops``."""
+    """Of all sentences, and the part of it that pooler, classifier and lambda module have; see ``modules.flops``."""
     shape, lengths = network.encoder.shape, torch.tensor([len(sentence) for sentence in sentences.tokens])
     layers = decisions.exit_layers
-    everything = exit_flops(shape, network.heads_shape, lengths, layers, rule.reads_halting, rule.reads_logits)
-    encoder = embedding_flops(shape, lengths) + layers * step_flops(shape, lengths)
+    heads = network.heads_shape
+    everything = exit_flops(shape, heads, lengths, layers, rule.reads_halting, rule.reads_logits, rule.reads_errors)
+    encoder = embedding_flops(shape, lengths) + layers * (step_flops(shape, lengths) + summary_flops(shape, heads, lengths))
     total = float(everything.double().sum())
     return total, 1 - float(encoder.double().sum()) / total
 
@@ -71,7 +72,7 @@ class TimedHeads:
 
     def __getattr__(self, name):
         found = getattr(self.network, name)
-        if name not in ("pool", "classify", "halt"):
+        if name not in ("pool", "classify", "halt", "expect_error"):
             return found
 
         def timed(*arguments):
@@ -97,5 +98,5 @@ def seconds_to_read_heads(network: PonderingClassifier) -> float:
     buffer = torch.ones(READ_BYTES // 4)
     buffer.sum()
     second_per_byte = statistics.median(seconds_of(buffer.sum, torch.device("cpu")) for _ in range(REPEATS)) / READ_BYTES
-    heads = [network.pooler.copies[0], network.classifier.copies[0], network.lambda_module]
+    heads = [network.pooler.copies[0], network.classifier.copies[0], network.lambda_module if network.halts else nn.Identity()]
     return second_per_byte * sum(p.numel() * p.element_size() for head in heads for p in head.parameters())

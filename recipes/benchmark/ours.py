@@ -1,6 +1,7 @@
 """Our network with random weights, and as it is served."""
 
 import copy
+from dataclasses import replace
 
 import torch
 
@@ -16,6 +17,13 @@ def random_network(vocabulary: int, layers: int, hidden: int, outputs: int) -> P
     shape = EncoderShape(vocabulary=vocabulary, padding_id=PADDING, separator_id=END, max_positions=512, layers=layers,
                          hidden=hidden, ffn_hidden=4 * hidden, heads=hidden // 64, first_position=PADDING + 1)
     return PonderingClassifier(Encoder(shape), HeadsShape(outputs=outputs)).eval().requires_grad_(False)
+
+
+def with_pooling(network: PonderingClassifier, pooling: str) -> PonderingClassifier:
+    """The same weights, whose heads read what ``pooling`` says."""
+    other = copy.deepcopy(network)
+    other.heads_shape = replace(network.heads_shape, pooling=pooling)
+    return other
 
 
 def ready(network: PonderingClassifier, dtype: str, device: torch.device) -> PonderingClassifier:

@@ -12,10 +12,11 @@ def tables(found: dict) -> str:
     """A line of what it was measured on, the variants, then the ratios beside their bounds."""
     ratio, seconds = found["padding_ratio"], found["median_seconds"]
     said = (f"{found['split']}, the first {found['sentences']} sentences, {found['tokens']} tokens; {found['depth']} layers of "
-            f"{found['hidden']}; {found['device']}, {found['threads']} threads, {found['dtype']}, torch {found['torch']}; medians of "
-            f"{found['rounds']}. Padded over real tokens at batch {32}: r = {ratio['file order']:.2f} in file order, "
-            f"r_s = {ratio['by length']:.2f} by length. Exits by {found['rule']}: mean {found['mean_exit']:.2f} of {found['depth']} "
-            f"layers, {found['depth'] / found['mean_exit']:.2f} times fewer layers, "
+            f"{found['hidden']}, {found['family']}, {found['pooling']} pooling, {found['checkpoint'] or 'random weights'}; "
+            f"{found['device']}, {found['threads']} threads, {found['dtype']}, torch {found['torch']}; medians of {found['rounds']}. "
+            f"Padded over real tokens at batch {32}: r = {ratio['file order']:.2f} in file order, r_s = {ratio['by length']:.2f} by "
+            f"length. Exits by {found['rule']}: mean {found['mean_exit']:.2f} of {found['depth']} layers, sd {found['sd_exit']:.2f}, "
+            f"{found['depth'] / found['mean_exit']:.2f} times fewer layers, "
             f"{found['operations']['full'] / found['operations']['exiting']:.2f} times fewer operations. Peak of a layer's "
             f"{found['dtype']} matrix products at 1024 rows: {found['peak_flops'] / 1e9:.0f} GFLOP/s.")
     rows = [["variant", "sentences/s", "ms a sentence", "part of the peak", "times (g) full depth, packed"]]
@@ -27,7 +28,7 @@ def tables(found: dict) -> str:
     for target in found["targets"]:
         bound = f"{'at most' if target['most'] else 'at least'} {target['bound']:g}{' (goal)' if target['goal'] else ''}"
         ratios.append([target["name"], f"{target['value']:.3f}", bound, "met" if target["met"] else "missed"])
-    return "\n\n".join([said, _markdown(rows), _markdown(ratios)]) + "\n"
+    return "\n\n".join([said, *found["left_out"], _markdown(rows), _markdown(ratios)]) + "\n"
 
 
 EXITING = ("c: one at a time", "d: padded, waiting, file order", "e: padded, dropping, by length")

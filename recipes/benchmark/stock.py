@@ -15,6 +15,17 @@ TO_STOCK = {
 }
 
 
+def misfit(network: PonderingClassifier, family: str) -> str | None:
+    """Why fairseq has no such model, or None."""
+    if family != "roberta":
+        return f"fairseq's own model is a RoBERTa, and this one is of {family}"
+    if network.encoder.shape.segments:
+        return "fairseq's RoBERTa has no segments, and this model has"
+    if network.heads_shape.pooling != "first":
+        return "fairseq's RoBERTa reads the first token, and this model the mean over tokens"
+    return None
+
+
 def stock_roberta(network: PonderingClassifier) -> RobertaModel:
     """fairseq's own model with its classification head, in evaluation mode."""
     shape = network.encoder.shape

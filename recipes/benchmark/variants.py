@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from fairseq_palbert.engine_flags import fitting_window
-from fairseq_palbert.exits.base import Decisions, ExitRule, Seen
+from fairseq_palbert.exits.base import Decisions, ExitRule, Seen, of_layer
 from fairseq_palbert.exits.fixed import Fixed
 from fairseq_palbert.inference.engine import Workload, decide
+from fairseq_palbert.inference.halting_heads import read_heads, reads_answers
 from fairseq_palbert.inference.reference import decide_alone
 from fairseq_palbert.modules.pondering import PonderingClassifier
 
@@ -86,24 +87,26 @@ def padded_exits(network: PonderingClassifier, model: nn.Module, sentences: Sent
 
 @torch.inference_mode()
 def _padded_batch(network, model, rule, places, tokens, attended, drops) -> list[tuple[Tensor, Tensor, Tensor]]:
-    hidden = model.encoder.embeddings(input_ids=tokens)
+    hidden, bias = model.start(tokens)
     inside, state, memory, found = torch.ones_like(places, dtype=torch.bool), rule.start(places), None, []
-    for n, layer in enumerate(model.encoder.encoder.layer, start=1):
-        hidden = layer(hidden, attended.bool()[:, None, None, :])
-        hidden = hidden if isinstance(hidden, Tensor) else hidden[0]
-        pooled = network.pool(n, hidden[None, :, 0])
+    for n in range(1, network.depth + 1):
+        hidden = model.step(n, hidden, attended, bias)
+        pooled = network.pool(n, model.summarize(hidden, attended)[None])
+        logits = network.classify(n, pooled) if reads_answers(network, rule) else None
         leaves = torch.ones_like(inside)
         if n < network.depth:
-            memory = network.initial_memory(pooled) if memory is None else memory
-            halting_logits, memory = network.halt(n, pooled, network.classify(n, pooled) if network.halts_by_answers else None, memory)
-            leaves, state = rule.leaves(Seen(torch.full_like(places, n), halting_logits[0]), state)
+            halting, errors, memory = read_heads(network, n, pooled, logits, memory, rule.reads_halting, rule.reads_errors)
+            seen = Seen(torch.full_like(places, n), of_layer(halting, 0), of_layer(logits, 0), of_layer(errors, 0))
+            leaves, state = rule.leaves(seen, state)
         leaves = leaves & inside
-        found.append((places[leaves], network.classify(n, pooled[:, leaves])[0], torch.full_like(places[leaves], n)))
+        answers = network.classify(n, pooled[:, leaves]) if logits is None else logits[:, leaves]
+        found.append((places[leaves], answers[0], torch.full_like(places[leaves], n)))
         inside = inside & ~leaves
         if not inside.any():
             break
         if drops:
-            places, hidden, attended, state, memory = (x[inside] for x in (places, hidden, attended, state, memory))
+            places, hidden, attended, state = (x[inside] for x in (places, hidden, attended, state))
+            memory = None if memory is None else memory[inside]
             inside = inside[inside]
     return found
 
@@ -121,15 +124,16 @@ def _in_order(found: list[tuple[Tensor, Tensor, Tensor]]) -> Decisions:
 
 
 def full_depth(network, hub_model, stock_model, session, engine, sentences: Sentences) -> dict[str, Variant]:
-    """Every variant without early exit, by name."""
+    """Every variant without early exit, by name; without ``stock_model`` or ``session``, all but theirs."""
     depth = network.depth
-    rule = Fixed(depth)
-    found = {"a: fairseq, file order": lambda: stock(stock_model, sentences, depth),
-             "b: transformers, file order": lambda: hub(hub_model, sentences, depth, by_length=False),
-             "b: transformers, by length": lambda: hub(hub_model, sentences, depth, by_length=True)}
+    found = {}
+    if stock_model is not None:
+        found["a: fairseq, file order"] = lambda: stock(stock_model, sentences, depth)
+    found["b: transformers, file order"] = lambda: hub(hub_model, sentences, depth, by_length=False)
+    found["b: transformers, by length"] = lambda: hub(hub_model, sentences, depth, by_length=True)
     if session is not None:
         found["f: ONNX Runtime, by length"] = lambda: onnx(session, sentences, depth)
-    return found | _by_window("g: full depth", engine, sentences, rule)
+    return found | _by_window("g: full depth", engine, sentences, Fixed(depth))
 
 
 def exiting(network, hub_model, engine, sentences: Sentences, rule: ExitRule) -> dict[str, Variant]:
@@ -139,6 +143,18 @@ def exiting(network, hub_model, engine, sentences: Sentences, rule: ExitRule) ->
         "d: padded, waiting, file order": lambda: padded_exits(network, hub_model, sentences, rule, False, drops=False),
         "e: padded, dropping, by length": lambda: padded_exits(network, hub_model, sentences, rule, True, drops=True),
     } | _by_window("g: exiting", engine, sentences, rule)
+
+
+def by_pooling(engines: dict[str, PonderingClassifier], sentences: Sentences, rule: ExitRule) -> dict[str, Variant]:
+    """This engine packed, by what its heads read: at full depth, and with the exits of ``rule``, which are to be the same
+    whatever is read."""
+    rules = {"full depth": Fixed(next(iter(engines.values())).depth), "exiting": rule}
+    return {pooling_name(how, pooling): lambda engine=engine, rule=rule: ours(engine, sentences, rule, None)
+            for how, rule in rules.items() for pooling, engine in engines.items()}
+
+
+def pooling_name(how: str, pooling: str) -> str:
+    return f"g: {how}, packed, {pooling} pooling"
 
 
 def packed_name(dtype: str) -> str:

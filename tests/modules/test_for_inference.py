@@ -35,6 +35,29 @@ def test_answers_stay_what_they_were(make_network, heads, dtype, tolerance):
     assert dtype == "float32" or not torch.equal(ready, expected)
 
 
+@pytest.mark.parametrize("at_a_time", [1, 2])
+def test_every_configuration_answers_as_it_did(configurations, make_network, at_a_time):
+    """Halting logits of some layers at once, from a memory, and of sentences at different layers."""
+    pooled, logits = torch.randn(2, 4, 8), torch.randn(2, 4, 3)
+    for heads in configurations:
+        network = make_network(heads)
+        ready = for_inference(copy.deepcopy(network), "float32", CPU)
+        assert (ready.split_lambda is not None) == (heads.lambda_module == "mlp" and not heads.per_layer_lambda)
+        with torch.inference_mode():
+            found = [halting_logits(network, pooled, logits, at_a_time) for network in (network, ready)]
+        torch.testing.assert_close(found[1], found[0], rtol=0, atol=1e-5, msg=str(heads))
+
+
+def halting_logits(network, pooled, logits, at_a_time):
+    memory, found = network.initial_memory(pooled), []
+    for n in range(0, 2, at_a_time):
+        some = slice(n, n + at_a_time)
+        halting, memory = network.halt(n + 1, pooled[some], logits[some], memory)
+        found.append(halting)
+    mixed, _ = network.halt(torch.tensor([1, 2, 2, 1]), pooled[:1], logits[:1], memory)
+    return torch.cat([*found, mixed])
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_activations_joined_to_their_product_stay_what_they_were(make_network, activation):
     network = make_network(HEADS[0], replace(SHAPE, activation=activation))
@@ -44,10 +67,10 @@ def test_activations_joined_to_their_product_stay_what_they_were(make_network, a
     torch.testing.assert_close(answers(ready), answers(network), rtol=0, atol=1e-5)
 
 
-def test_the_lambda_modules_tanh_is_joined_to_its_products(make_network):
+def test_heads_are_left_to_torchs_own_product(make_network):
     ready = for_inference(copy.deepcopy(make_network(HEADS[0])), "float32", CPU)
-    parts = [type(part) for part in ready.lambda_module.readout.copies[0]]
-    assert parts == [torch.nn.Dropout, *3 * [PrepackedLinear, torch.nn.Identity], PrepackedLinear]
+    for head in (ready.pooler, ready.classifier, ready.split_lambda):
+        assert not any(isinstance(module, PrepackedLinear) for module in head.modules())
 
 
 def test_every_name_is_tried():
@@ -60,12 +83,13 @@ def linears(network):
 
 def test_linear_layers_are_laid_out_once_where_torch_can(make_network, monkeypatch):
     network = copy.deepcopy(make_network(HEADS[0]))
-    count = len(linears(network))
-    assert linears(for_inference(copy.deepcopy(network), "float32", CPU)) == count * [PrepackedLinear]
+    count = len(linears(network.encoder))
+    assert linears(for_inference(copy.deepcopy(network), "float32", CPU).encoder) == count * [PrepackedLinear]
     expected = answers(network)
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     plain = for_inference(network, "float32", CPU)
-    assert linears(plain) == count * [torch.nn.Linear] and torch.equal(answers(plain), expected)
+    assert linears(plain.encoder) == count * [torch.nn.Linear]
+    torch.testing.assert_close(answers(plain), expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("rows", [1, 7, 300])

@@ -16,12 +16,14 @@ from .transformer import TransformerLayer, gelu_tanh
 FLOATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 INT8 = "int8"
 DTYPES = (*FLOATS, INT8)
+MANY = 2**20  # weights of a lambda module's linear layer that are laid out: PALBERT's has 2.4 million, one of width 128 0.2
 FUSED = {F.gelu: ("gelu", "none"), gelu_tanh: ("gelu", "tanh"), F.relu: ("relu", "")}  # oneDNN's name and variant
 
 
 def for_inference(network: PonderingClassifier, dtype: str, device: torch.device) -> PonderingClassifier:
-    """The same network, changed for good: in evaluation mode, on the device, the encoder's linear layers laid out for it. The
-    heads have a row a sentence, and so few rows are faster by torch's own product.
+    """The same network, changed for good: in evaluation mode, on the device, the linear layers laid out for it that gain by
+    it: the encoder's, and large ones of the lambda module. Other heads have a row a sentence, and so few rows of few weights
+    are faster by torch's own product.
 
     ``int8``: the weights of the encoder's linear layers as integers of 8 bits, a scale an output, their inputs rounded in
     passing; everything else stays float32. Raises UserError where the device cannot compute so.
@@ -33,6 +35,8 @@ def for_inference(network: PonderingClassifier, dtype: str, device: torch.device
         _quantize(network.encoder.layers)
     _split_lambda(network)
     _prepack(network.encoder)
+    if network.halts:
+        _prepack(network.split_lambda or network.lambda_module, MANY)
     return network
 
 
@@ -52,12 +56,13 @@ def _split_lambda(network: PonderingClassifier) -> None:
         network.lambda_module = network.layer_embedding = None
 
 
-def _prepack(module: nn.Module) -> None:
+def _prepack(module: nn.Module, least: int = 0) -> None:
+    """Linear layers of at least so many weights."""
     if isinstance(module, TransformerLayer) and module.activation in FUSED and can_prepack(module.fc1):
         module.fc1 = PrepackedLinear(module.fc1, FUSED[module.activation])
         module.activation = nn.Identity()
     for name, child in module.named_children():
-        if can_prepack(child):
+        if can_prepack(child) and child.weight.numel() >= least:
             setattr(module, name, PrepackedLinear(child))
         else:
-            _prepack(child)
+            _prepack(child, least)

@@ -67,10 +67,12 @@ def test_activations_joined_to_their_product_stay_what_they_were(make_network, a
     torch.testing.assert_close(answers(ready), answers(network), rtol=0, atol=1e-5)
 
 
-def test_heads_are_left_to_torchs_own_product(make_network):
-    ready = for_inference(copy.deepcopy(make_network(HEADS[0])), "float32", CPU)
-    for head in (ready.pooler, ready.classifier, ready.split_lambda):
-        assert not any(isinstance(module, PrepackedLinear) for module in head.modules())
+@pytest.mark.parametrize("width, laid_out", [(None, 0), (2**17, 1)])
+def test_heads_are_left_to_torchs_own_product_but_for_a_large_lambda_module(make_network, width, laid_out):
+    heads = replace(HEADS[0], lambda_width=width, lambda_depth=1)
+    ready = for_inference(copy.deepcopy(make_network(heads)), "float32", CPU)
+    counts = [linears(head).count(PrepackedLinear) for head in (ready.pooler, ready.classifier, ready.split_lambda)]
+    assert counts == [0, 0, laid_out]
 
 
 def test_every_name_is_tried():

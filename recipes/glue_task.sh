@@ -100,6 +100,8 @@ check_inputs() {
     check_pretrained
     one_of SELECT_ON valid holdout
     ! staged || [[ "$SELECT_ON" = holdout ]] || die "METHOD=$METHOD learns on rows that its first phase held out: SELECT_ON=holdout"
+    one_of GATE_TARGET loss error
+    not_negative GATE_LR GATE_BETA LAYER_COST
     one_of DETOKENIZE 0 1
     one_of FRESH_HEADS 0 1
     DETOKENIZE="${DETOKENIZE#0}" FRESH_HEADS="${FRESH_HEADS#0}"

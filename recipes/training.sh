@@ -35,6 +35,16 @@ positive() {
     done
 }
 
+# not_negative NAME...: each of these variables is a number, or a list of numbers, from 0 on.
+not_negative() {
+    local name number
+    for name in "$@"; do
+        for number in ${!name}; do
+            [[ "$number" =~ ^([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$ ]] || die "$name=${!name} is no number from 0 on"
+        done
+    done
+}
+
 # one_of NAME VALUE...: the variable has one of these values.
 one_of() {
     local name="$1"

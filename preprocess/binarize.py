@@ -15,14 +15,14 @@ from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder, data_file_pa
 from sacremoses import MosesDetokenizer
 
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.tasks import GlueTask, Split
+from fairseq_palbert.glue.definitions import GlueTask, Split
 from fairseq_palbert.tokenization import Vocabulary
 
-from .folder import PROVENANCE_FILE
 from .raw import Example, Rejected, raw_file, read_examples
 
 Encode = Callable[[Sequence[str]], list[np.ndarray]]  # sentences to dictionary ids
 BATCH = 10_000  # examples handed to the tokenizer at a time
+PROVENANCE_FILE = "glue.json"  # every folder of binarized data holds it
 REJECTED_FILE = "rejected.tsv"
 
 

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.tasks import Split, glue_task
+from fairseq_palbert.files import written_folder
+from fairseq_palbert.glue.definitions import Split, glue_task
 
-from .folder import written_folder
 from .train_bpe import train_bpe
 
 # The parts of the degrees. Were they even, a word of praise would stand about as often for blame: no single word would

@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.tasks import GlueTask, glue_task
+from fairseq_palbert.glue.definitions import GlueTask, glue_task
 
 from .sources import GLUE_SOURCES, VOCABULARY_SOURCES
 from .transfer import download

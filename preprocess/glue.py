@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.tasks import TASKS, GlueTask, Split, glue_task
+from fairseq_palbert.files import check_replaceable, written_folder
+from fairseq_palbert.glue.definitions import TASKS, GlueTask, Split, glue_task
 from fairseq_palbert.tokenization import Vocabulary
 
-from .binarize import REJECTED_FILE, SplitReport, binarize
+from .binarize import PROVENANCE_FILE, REJECTED_FILE, SplitReport, binarize
 from .download import download_task
-from .folder import check_replaceable, written_folder
 from .sources import GLUE_SOURCES
 
 NAMED_LINES = 5  # rejected lines that a warning names; rejected.tsv has all
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
     tasks = [glue_task(name) for name in (GLUE_SOURCES if "all" in args.task else dict.fromkeys(args.task))]
     splits = [_splits(task, args.split) for task in tasks]
     for task in tasks:
-        check_replaceable(args.out / task.name, args.overwrite)
+        check_replaceable(args.out / task.name, args.overwrite, PROVENANCE_FILE)
     if args.vocab is None:
         raise UserError("no vocabulary named: give --vocab or $VOCAB_DIR; "
                         "`python -m preprocess.download --vocab --out DIR` fetches RoBERTa's to DIR/gpt2_bpe")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.tasks import GlueTask, Split
+from fairseq_palbert.glue.definitions import GlueTask, Split
 
 from .tsv import Record, read_records
 

@@ -1,7 +1,6 @@
 """Download of one file over HTTP: resumable, verified, in place only when it is complete and right."""
 
 import fcntl
-import hashlib
 import os
 import re
 import sys
@@ -13,6 +12,7 @@ import requests
 from tqdm import tqdm
 
 from fairseq_palbert.errors import UserError
+from fairseq_palbert.files import file_sha256
 
 TIMEOUT = (15, 60)  # seconds to connect, and between two pieces of data
 ATTEMPTS = 3  # attempts in a row that may break off without bringing a byte
@@ -54,11 +54,6 @@ def download(url: str, target: str | Path, size: int | None = None, sha256: str 
     except OSError as error:
         raise UserError(f"cannot write {target}: {error.strerror or error}") from error
     return target
-
-
-def file_sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _mismatch(path: Path, size: int | None, sha256: str | None) -> str | None:

@@ -12,15 +12,16 @@ import torch
 from torch import Tensor
 
 import fairseq_palbert.plugin  # noqa: F401  quietly, before fairseq
-from fairseq_palbert.engine_flags import device_of, fitting_window
+from fairseq_palbert.analysis.records import predictions
+from fairseq_palbert.checkpoints.loading import load_model
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.evaluation.loading import load_model, load_split
-from fairseq_palbert.evaluation.records import predictions
+from fairseq_palbert.evaluation.split import load_split
 from fairseq_palbert.exits.base import Decisions, Rule
 from fairseq_palbert.exits.registry import parse_rules
 from fairseq_palbert.glue.metrics import GlueMetrics
 from fairseq_palbert.inference.engine import Workload, decide
-from fairseq_palbert.modules.for_inference import DTYPES, INT8, for_inference
+from fairseq_palbert.inference.flags import device_of, fitting_window
+from fairseq_palbert.inference.for_inference import DTYPES, INT8, for_inference
 from fairseq_palbert.modules.pondering import PonderingClassifier
 
 COMPILED = "float32 by torch.compile"

@@ -13,10 +13,10 @@ from typing import BinaryIO
 
 import torch
 
+from fairseq_palbert.checkpoints.formats.model_folder import ModelCard, write_model
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
-from fairseq_palbert.modules.saved import ModelCard, write_model
 from fairseq_palbert.tokenization import Vocabulary
 from fairseq_palbert.tokenization.identity import identity_of
 from preprocess.cues import BLAME, EMPHASES, NEGATIONS, NEUTRAL, NOUNS, PRAISE

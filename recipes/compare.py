@@ -20,13 +20,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fairseq_palbert.evaluation.bootstrap import interval, resampled
-from fairseq_palbert.evaluation.kept import read_kept
-from fairseq_palbert.evaluation.records import predictions
-from fairseq_palbert.evaluation.sweep import decisions
+from fairseq_palbert.analysis.bootstrap import interval, resampled
+from fairseq_palbert.analysis.records import predictions
+from fairseq_palbert.analysis.sweep import decisions
 from fairseq_palbert.exits.registry import parse_rule
+from fairseq_palbert.glue.definitions import TASKS
 from fairseq_palbert.glue.metrics import GlueMetrics
-from fairseq_palbert.glue.tasks import TASKS
+from fairseq_palbert.report.kept import read_kept
 
 POINTS = 100
 

@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from fairseq_palbert.errors import UserError
-from preprocess.transfer import file_sha256
+from fairseq_palbert.files import file_sha256
 
 WEIGHTS = "model.safetensors"
 SHA256 = "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658"  # of the weights, as the Hub has them

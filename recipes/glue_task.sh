@@ -12,7 +12,7 @@
 # Variables (all optional):
 #   GLUE_DIR        raw GLUE, one folder a task (unset: downloaded into RUN_DIR/data/raw)
 #   PRETRAINED      what to start from: a folder in the Hugging Face layout, a Hub id, a RoBERTa checkpoint or archive of
-#                   fairseq's (.pt, .tar.gz), a folder of preprocess.convert_checkpoint, a checkpoint that this recipe has
+#                   fairseq's (.pt, .tar.gz), a folder of fairseq_palbert.checkpoints.convert, a checkpoint that this recipe has
 #                   trained, on whatever task, or "none". It decides family, architecture, tokenizer and the row of
 #                   recipes/hyperparameters.tsv. Unset: the usual public checkpoint of ARCH; *_tiny start from scratch
 #   PRETRAINED_DIR  where it is converted to, once (default: runs/pretrained of the repository)

@@ -19,12 +19,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
-from fairseq_palbert.evaluation.kept import KeptSeed, KeptSplit, read_kept, rounded, write_kept
-from fairseq_palbert.evaluation.recorded_split import RecordedSplit, read_record
-from fairseq_palbert.evaluation.records import predictions
-from fairseq_palbert.evaluation.sweep import decisions
+from fairseq_palbert.analysis.recorded_split import RecordedSplit, read_record
+from fairseq_palbert.analysis.records import predictions
+from fairseq_palbert.analysis.sweep import decisions
 from fairseq_palbert.exits.base import Rule
 from fairseq_palbert.exits.registry import parse_rule
+from fairseq_palbert.report.kept import KeptSeed, KeptSplit, read_kept, rounded, write_kept
 
 ROOT = Path(__file__).resolve().parent.parent
 USUAL_METHOD = "palbert"

@@ -6,7 +6,7 @@
 #                      [--dtype D] [--device cpu|cuda] [--format tsv|jsonl] [--sentence COLUMN ...] [--id COLUMN]
 #   zcat reviews.jsonl.gz | recipes/predict.sh MODEL_DIR --format jsonl --sentence text --id key | head
 #
-# Inputs:   MODEL_DIR of `python -m preprocess.convert_checkpoint --to safetensors`; TSV with a header line or JSON lines in
+# Inputs:   MODEL_DIR of `python -m fairseq_palbert.checkpoints.convert --to safetensors`; TSV with a header line or JSON lines in
 #           INPUT, by default standard input.
 # Outputs:  index (or id), label, probability and exit layer of every row, in its order, on standard output or in FILE.
 # Memory:   the same for an input of any length.

@@ -3,7 +3,7 @@
     python recipes/pretrained.py SOURCE
 
 Prints, one a line: the architecture, the file for --finetune-from-model, the folder of its vocabulary (empty where it
-cannot be told), and the flags that build its encoder. SOURCE is a folder of preprocess.convert_checkpoint, or a checkpoint
+cannot be told), and the flags that build its encoder. SOURCE is a folder of fairseq_palbert.checkpoints.convert, or a checkpoint
 of this plugin. Prints nothing for anything else, which is to be converted first.
 """
 

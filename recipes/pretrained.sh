@@ -56,7 +56,7 @@ convert() {
             vocabulary=(--vocab "$folder.download")
             "$VENV/bin/python" -m preprocess.download --vocab --out "$folder.download"
         fi
-        "$VENV/bin/python" -m preprocess.convert_checkpoint "$source" --out "$folder" "${vocabulary[@]}"
+        "$VENV/bin/python" -m fairseq_palbert.checkpoints.convert "$source" --out "$folder" "${vocabulary[@]}"
         rm -rf "$folder.download"
     fi
     exec {lock}>&-

@@ -15,10 +15,10 @@ import shlex
 from pathlib import Path
 
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.evaluation.comparison.page import write_report
-from fairseq_palbert.evaluation.comparison.runs import Run, read_runs
-from fairseq_palbert.evaluation.output import staged
-from fairseq_palbert.glue.tasks import glue_task
+from fairseq_palbert.files import staged
+from fairseq_palbert.glue.definitions import glue_task
+from fairseq_palbert.report.page import write_report
+from fairseq_palbert.report.runs import Run, read_runs
 from preprocess.raw import Example, read_examples
 
 ROOT = Path(__file__).resolve().parent.parent

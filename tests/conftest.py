@@ -5,6 +5,7 @@ recipes/encoders.sh puts them.
 """
 
 import json
+import logging
 import os
 import random
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from hypothesis import settings
 
 import fairseq_palbert.plugin  # noqa: F401  as fairseq's commands have it
+
+pytest_plugins = ["tests.fixtures.checkpoints", "tests.fixtures.networks", "tests.fixtures.recorded_runs", "tests.fixtures.vocabularies"]
 
 settings.register_profile("any_machine", deadline=None)  # how long an example takes says nothing on a busy one
 settings.load_profile("any_machine")
@@ -113,7 +116,7 @@ def make_toy_data():
              tokenizer: dict | None = None) -> Path:
         from fairseq.data import Dictionary
 
-        from fairseq_palbert.glue.tasks import glue_task
+        from fairseq_palbert.glue.definitions import glue_task
 
         task = glue_task(task_name)
         words, labels = Dictionary(), Dictionary()
@@ -156,3 +159,12 @@ def _write(prefix: Path, rows: list[list[int]], dictionary) -> None:
     for row in rows:
         builder.add_item(torch.tensor([*row, dictionary.eos()], dtype=torch.int32))
     builder.finalize(f"{prefix}.idx")
+
+
+@pytest.fixture(autouse=True)
+def quiet_libraries():
+    """Importing fairseq lets every library's debug lines through."""
+    level = logging.getLogger().level
+    logging.getLogger().setLevel(logging.WARNING)
+    yield
+    logging.getLogger().setLevel(level)

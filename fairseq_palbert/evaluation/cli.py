@@ -10,19 +10,20 @@ from pathlib import Path
 
 import torch
 
-from ..engine_flags import add_engine_flags, check_sizes, device_of, window_of
+from ..analysis.recorded_split import RecordedSplit, write_record
+from ..analysis.records import layer_report
+from ..checkpoints.loading import Model, load_model
 from ..exits.base import Rule
 from ..exits.registry import RULES, parse_rules
+from ..files import staged, write_json, write_json_lines, write_tsv
 from ..inference.engine import Workload, record
-from ..modules.for_inference import for_inference
-from .loading import Model, Split, load_model, load_split
-from .output import staged, write_json, write_json_lines, write_tsv
+from ..inference.flags import add_engine_flags, check_sizes, device_of, window_of
+from ..inference.for_inference import for_inference
 from .plots import plot_exit_histogram, plot_posterior
 from .provenance import provenance
-from .recorded_split import RecordedSplit, write_record
-from .records import layer_report
-from .report import layer_table, prediction_columns, score_table
+from .score_tables import layer_table, prediction_columns, score_table
 from .scoring import Scored, Scorer
+from .split import Split, load_split
 from .tensorboard import write_summary
 
 

@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from .records import LayerReport
+from ..analysis.records import LayerReport
 from .scoring import Scored
 
 # Okabe and Ito's palette, which colour-blind readers tell apart.

@@ -11,7 +11,7 @@ import numpy
 import scipy
 import torch
 
-from ..modules.saved import WEIGHTS_FILE
+from ..checkpoints.formats.model_folder import WEIGHTS_FILE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -3,17 +3,13 @@
 import time
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 
+from ..analysis.describe import describe
+from ..analysis.recorded_split import RecordedSplit
 from ..exits.base import Decisions, Rule
-from ..exits.sampling import Sampling
 from ..inference.engine import Workload, decide
 from ..inference.network import PonderingNetwork
-from ..modules.flops import exit_flops
-from .measures import against_the_last_layer
-from .recorded_split import RecordedSplit
-from .records import expected_score, predictions, score
 
 WARM_UP_SENTENCES = 64
 
@@ -25,36 +21,6 @@ class Scored:
     rule: Rule
     decisions: Decisions
     row: dict
-
-
-def describe(recorded: RecordedSplit, rule: Rule, decisions: Decisions) -> dict:
-    """How well and how deep: what is known without a clock.
-
-    Depths are in layers: the percentile is the first layer by which 95 % have left, the deviation that of the split
-    itself (not of a sample). ``mean_flops`` is that of ``modules.flops`` over sentences.
-    """
-    layers = decisions.exit_layers.numpy()
-    flops = exit_flops(recorded.encoder, recorded.heads, recorded.lengths, decisions.exit_layers, rule.reads_halting,
-                       rule.reads_logits, rule.reads_errors)
-    answers = predictions(decisions.outputs)
-    metrics = score(recorded, answers)
-    if isinstance(rule, Sampling) and metrics:
-        metrics["expected_score"] = expected_score(recorded)
-    return {
-        "exit": rule.spec,
-        "rule": rule.name,
-        "threshold": rule.parameter,
-        "metrics": metrics,
-        **against_the_last_layer(recorded, answers),
-        "examples": len(layers),
-        "mean_exit": float(layers.mean()),
-        "median_exit": float(np.median(layers)),
-        "p95_exit": int(np.percentile(layers, 95, method="inverted_cdf")),
-        "sd_exit": float(layers.std()),
-        "exit_histogram": np.bincount(layers - 1, minlength=recorded.depth).tolist(),
-        "mean_flops": float(flops.double().mean()),
-        "layer_speedup": recorded.depth / float(layers.mean()),
-    }
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import matplotlib.image
 import numpy as np
-from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from ..errors import UserError
-from .records import LayerReport
+from ..analysis.records import LayerReport
+from ..analysis.tensorboard import open_writer
 from .scoring import Scored
 
 
@@ -20,7 +19,7 @@ def write_summary(folder: Path, step: int, settings: dict[str, str | float], lay
 
     Raises UserError where the folder cannot be written.
     """
-    with _writer(folder) as writer:
+    with open_writer(folder) as writer:
         for name, values in (("posterior", layers.posterior or []), ("prior", layers.prior or [])):
             for n, value in enumerate(values, start=1):
                 writer.add_scalar(f"{name}/p_{n}", value, step)
@@ -35,21 +34,3 @@ def write_summary(folder: Path, step: int, settings: dict[str, str | float], lay
             writer.add_histogram(f"exit_layer/{one.rule.spec}", one.decisions.exit_layers, step, bins=edges)
         for image in images:
             writer.add_image(image.stem, matplotlib.image.imread(image), step, dataformats="HWC")
-
-
-def write_curves(folder: Path, rows: list[dict]) -> None:
-    """Each rule's trade-off curve as the scalar ``curve/RULE``: the official score of its thresholds, at the step that is
-    their mean exit layer in hundredths. ``rows`` are those of sweep.jsonl.
-
-    Raises UserError where the folder cannot be written.
-    """
-    with _writer(folder) as writer:
-        for row in sorted(rows, key=lambda row: row["mean_exit"]):
-            writer.add_scalar(f"curve/{row['rule']}", row["metrics"]["score"], round(100 * row["mean_exit"]))
-
-
-def _writer(folder: Path) -> SummaryWriter:
-    try:
-        return SummaryWriter(str(folder))
-    except OSError as error:
-        raise UserError(f"--tensorboard-logdir {folder}: cannot be written ({error.strerror})") from error

@@ -2,15 +2,15 @@
 
 from ..errors import UserError
 from .base import Rule
-from .confidence import Confidence
-from .entropy import Entropy
-from .expectation import Expectation
-from .fixed import Fixed
-from .learned import Learned
-from .patience import Patience
-from .q_exit import QExit
-from .random import Random
-from .sampling import Sampling
+from .rules.confidence import Confidence
+from .rules.entropy import Entropy
+from .rules.expectation import Expectation
+from .rules.fixed import Fixed
+from .rules.learned import Learned
+from .rules.patience import Patience
+from .rules.q_exit import QExit
+from .rules.random import Random
+from .rules.sampling import Sampling
 
 RULES = {rule.name: rule for rule in (QExit, Sampling, Expectation, Patience, Entropy, Confidence, Learned, Fixed, Random)}
 

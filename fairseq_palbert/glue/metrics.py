@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from .tasks import GlueTask
+from .definitions import GlueTask
 
 OFFICIAL = {
     "accuracy": ("accuracy",),

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
-from ..replacing import replacing
-from .tasks import TASKS, GlueTask, Split
+from ..files import replacing
+from .definitions import TASKS, GlueTask, Split
 
 HEADER = "index\tprediction"
 MNLI_FILES = {"test": "MNLI-m.tsv", "test1": "MNLI-mm.tsv"}

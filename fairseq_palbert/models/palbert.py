@@ -10,6 +10,8 @@ from fairseq.models import ARCH_CONFIG_REGISTRY, BaseFairseqModel, register_mode
 from omegaconf import DictConfig, open_dict
 from torch import Tensor, nn
 
+from ..checkpoints.formats.names import ENCODER_FIELDS
+from ..checkpoints.formats.stock_checkpoint import allow_namespace, forbid_namespace
 from ..errors import UserError
 from ..families import FAMILIES, Family
 from ..modules.encoder import Encoder, EncoderShape
@@ -21,7 +23,6 @@ from ..modules.transformer import ACTIVATIONS
 from ..optim.parts import PART_OF_HEAD, tag_parameters
 from .pooled_states import PooledStates
 from .starting_weights import StartingPoint
-from .stock_checkpoint import allow_namespace, forbid_namespace
 from .training_start import StartConfig, check_device, starting_heads, starting_point
 
 logger = logging.getLogger(__name__)
@@ -103,25 +104,6 @@ class PalbertConfig(StartConfig):
 
 
 BEFORE = {"pooling": POOLINGS[0]}  # of models that were trained before there was a choice, where it is not the default
-
-# the shape's name of each setting that fixes the encoder
-ENCODER_FIELDS = {
-    "layers": "encoder_layers",
-    "hidden": "encoder_embed_dim",
-    "ffn_hidden": "encoder_ffn_embed_dim",
-    "heads": "encoder_attention_heads",
-    "max_positions": "encoder_max_positions",
-    "embedding": "encoder_embedding_dim",
-    "groups": "encoder_groups",
-    "inner_layers": "encoder_inner_layers",
-    "segments": "encoder_segments",
-    "norm_eps": "encoder_norm_eps",
-    "relative_buckets": "encoder_relative_buckets",
-    "activation": "activation_fn",
-    "dropout": "dropout",
-    "attention_dropout": "attention_dropout",
-    "activation_dropout": "activation_dropout",
-}
 
 
 class PalbertModel(BaseFairseqModel):

@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..files import replacing
 from ..modules.pondering import PonderingClassifier
-from ..replacing import replacing
 
 logger = logging.getLogger(__name__)
 LARGEST_BYTES = 4 * 2**30

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ..checkpoints.formats.names import ENCODER, NETWORK
+from ..checkpoints.formats.stock_checkpoint import encoder_from_stock, is_stock
 from ..errors import UserError
-from .stock_checkpoint import encoder_from_stock, is_stock
 
-NETWORK = "network."
-ENCODER = NETWORK + "encoder."
 # The classifier of another task is not among them: its outputs mean other labels, even where there are as many.
 TRANSFERABLE_HEADS = ("pooler", "lambda_module", "layer_embedding", "learned_exit")
 _ADVICE = "use the --arch, flags and dictionary that it was made with"

@@ -17,11 +17,11 @@ from fairseq.file_io import PathManager
 from omegaconf import II
 from torch import Tensor
 
+from ..checkpoints.formats.stock_checkpoint import is_stock, model_settings, read_checkpoint
 from ..errors import UserError
 from ..families import Family, family_of
 from ..modules.pondering import POOLINGS
 from .starting_weights import TRANSFERABLE_HEADS, StartingPoint, has_classifier
-from .stock_checkpoint import is_stock, model_settings, read_checkpoint
 
 logger = logging.getLogger(__name__)
 LAST_CHECKPOINT = CheckpointConfig().restore_file

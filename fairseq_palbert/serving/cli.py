@@ -16,11 +16,11 @@ from typing import Any, BinaryIO
 
 from tqdm import tqdm
 
-from ..engine_flags import add_engine_flags, check_sizes, window_of
 from ..errors import UserError
 from ..exits.base import Rule
 from ..exits.registry import RULES, parse_rule
-from ..glue.tasks import GlueTask
+from ..glue.definitions import GlueTask
+from ..inference.flags import add_engine_flags, check_sizes, window_of
 from .output import LINES, opened, tsv_line
 from .predictor import PalbertPredictor, Prediction
 from .rows import FORMATS, Columns, Row, chunks, read_rows
@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog="python -m fairseq_palbert.serving",
                                       description="Predicts a stream of sentences or pairs with an exported model.")
     add = options.add_argument
-    add("model", type=Path, help="folder of python -m preprocess.convert_checkpoint --to safetensors")
+    add("model", type=Path, help="folder of python -m fairseq_palbert.checkpoints.convert --to safetensors")
     add("input", type=Path, nargs="?", default=STANDARD_INPUT,
         help="TSV whose first line names the columns, or JSON lines (default: standard input)")
     add("--exit", default="q_exit:0.5", metavar="RULE",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import UserError
-from ..replacing import replacing
+from ..files import replacing
 
 
 @contextmanager

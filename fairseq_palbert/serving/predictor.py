@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..engine_flags import device_of, fitting_window
+from ..checkpoints.formats.model_folder import CONFIG_FILE, REMEDY, ModelCard, read_model
 from ..errors import UserError
 from ..exits.base import AllDepthsRule, Rule
 from ..exits.registry import parse_rule
 from ..glue.assembly import example, kept_lengths, mark_count
-from ..glue.tasks import GlueTask, glue_task
+from ..glue.definitions import GlueTask, glue_task
 from ..inference.engine import Workload, decide
+from ..inference.flags import device_of, fitting_window
+from ..inference.for_inference import DTYPES, for_inference
 from ..inference.window import Window
-from ..modules.for_inference import DTYPES, for_inference
 from ..modules.pondering import PonderingClassifier
-from ..modules.saved import CONFIG_FILE, REMEDY, ModelCard, read_model
 from ..tokenization.identity import Identity, check_identity, identity_of
 from ..tokenization.vocabulary import DICTIONARY_FILE, END, Vocabulary
 
@@ -56,8 +56,8 @@ class PalbertPredictor:
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, dtype: str = "float32", device: str = "cpu") -> Self:
-        """Reads a folder of ``python -m preprocess.convert_checkpoint --to safetensors``; ``dtype``: see
-        ``modules.for_inference``; ``device``: as torch names it.
+        """Reads a folder of ``python -m fairseq_palbert.checkpoints.convert --to safetensors``; ``dtype``: see
+        ``inference.for_inference``; ``device``: as torch names it.
 
         Raises UserError for a folder that is damaged or holds another tokenizer than the model's, and for a dtype or
         device that is not to be had.

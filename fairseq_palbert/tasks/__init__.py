@@ -1,3 +1,3 @@
 """What ``--task`` names."""
 
-from . import glue  # noqa: F401
+from . import glue_task as glue  # noqa: F401

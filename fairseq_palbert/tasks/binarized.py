@@ -11,7 +11,7 @@ from fairseq.data import Dictionary, data_utils
 from torch import Tensor
 
 from ..errors import UserError
-from ..glue.tasks import GlueTask
+from ..glue.definitions import GlueTask
 from .dataset import TokenizedSplit
 
 logger = logging.getLogger(__name__)

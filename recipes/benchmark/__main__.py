@@ -11,16 +11,17 @@ from pathlib import Path
 import torch
 
 import fairseq_palbert.plugin  # noqa: F401  quietly, before fairseq
-from fairseq_palbert.engine_flags import device_of
+from fairseq_palbert.checkpoints.loading import load_model
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.evaluation.loading import load_model, load_split
-from fairseq_palbert.evaluation.output import staged, write_json
+from fairseq_palbert.evaluation.split import load_split
 from fairseq_palbert.exits.base import Decisions, ExitRule
-from fairseq_palbert.exits.fixed import Fixed
 from fairseq_palbert.exits.registry import parse_rule
-from fairseq_palbert.modules.for_inference import FLOATS
+from fairseq_palbert.exits.rules.fixed import Fixed
+from fairseq_palbert.files import staged, write_json
+from fairseq_palbert.inference.flags import device_of
+from fairseq_palbert.inference.for_inference import FLOATS
 from fairseq_palbert.modules.pondering import POOLINGS, PonderingClassifier
-from fairseq_palbert.tasks.glue import GlueConfig, GlueSentenceTask
+from fairseq_palbert.tasks.glue_task import GlueConfig, GlueSentenceTask
 
 from .drawn import Drawn, Found
 from .hub import HubModel, onnx_session

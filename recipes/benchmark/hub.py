@@ -12,10 +12,10 @@ import transformers
 from onnxruntime.transformers import optimizer
 from torch import Tensor, nn
 
+from fairseq_palbert.checkpoints.formats.hugging_face_folder import check_expressible, write_encoder
+from fairseq_palbert.checkpoints.formats.names import ENCODER
 from fairseq_palbert.families import FAMILIES
-from fairseq_palbert.models.starting_weights import ENCODER
 from fairseq_palbert.modules.pondering import PonderingClassifier
-from preprocess.hugging_face_folder import check_expressible, write_encoder
 
 WITHOUT_SDPA = ("mpnet",)  # transformers computes its attention by a matrix product and a softmax
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import torch
 
+from fairseq_palbert.inference.for_inference import for_inference
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
-from fairseq_palbert.modules.for_inference import for_inference
 from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
 
 PADDING, END = 1, 2

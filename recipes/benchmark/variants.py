@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from fairseq_palbert.engine_flags import fitting_window
 from fairseq_palbert.exits.base import Decisions, ExitRule, Seen, of_layer
-from fairseq_palbert.exits.fixed import Fixed
+from fairseq_palbert.exits.rules.fixed import Fixed
 from fairseq_palbert.inference.engine import Workload, decide
+from fairseq_palbert.inference.flags import fitting_window
 from fairseq_palbert.inference.halting_heads import read_heads, reads_answers
 from fairseq_palbert.inference.reference import decide_alone
 from fairseq_palbert.modules.pondering import PonderingClassifier

@@ -6,8 +6,8 @@ import pytest
 import torch
 from fairseq import metrics
 
+from fairseq_palbert.glue.definitions import glue_task
 from fairseq_palbert.glue.metrics import GlueMetrics
-from fairseq_palbert.glue.tasks import glue_task
 from fairseq_palbert.modules.pondering import HeadsShape, PonderOutput
 
 DEPTH, BATCH = 5, 6

@@ -13,7 +13,7 @@ from fairseq_palbert.criterions.multi_exit_classification import (
     layer_weights,
 )
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.tasks import glue_task
+from fairseq_palbert.glue.definitions import glue_task
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
 

@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 
 from fairseq_palbert.criterions.ponder_classification import PonderClassification, PonderClassificationConfig
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.tasks import glue_task
+from fairseq_palbert.glue.definitions import glue_task
 
 DEPTH, BATCH = 5, 6
 

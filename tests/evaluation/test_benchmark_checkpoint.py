@@ -5,9 +5,9 @@ import json
 import pytest
 import torch
 
+from fairseq_palbert.checkpoints.formats.model_folder import ModelCard, write_model
+from fairseq_palbert.checkpoints.loading import load_model
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.evaluation.loading import load_model
-from fairseq_palbert.modules.saved import ModelCard, write_model
 
 GATE = ("--pooling", "mean", "--lambda-reads", "both", "--lambda-width", "16", "--lambda-depth", "1")
 SMALL = ("--encoder-embed-dim", "64", "--encoder-ffn-embed-dim", "128", "--encoder-attention-heads", "4")

@@ -11,8 +11,9 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score
 
+from fairseq_palbert.checkpoints.loading import load_model
 from fairseq_palbert.evaluation import cli
-from fairseq_palbert.evaluation.loading import load_model, load_split
+from fairseq_palbert.evaluation.split import load_split
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.inference.reference import decide_alone
 

@@ -1,8 +1,8 @@
 import matplotlib.image
 import pytest
 
+from fairseq_palbert.analysis.records import LayerReport
 from fairseq_palbert.evaluation.plots import plot_exit_histogram, plot_posterior
-from fairseq_palbert.evaluation.records import LayerReport
 from fairseq_palbert.evaluation.scoring import Scored
 from fairseq_palbert.exits.registry import parse_rule
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.exits.base import Recording
-from fairseq_palbert.exits.confidence import Confidence
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.exits.replay import replay
+from fairseq_palbert.exits.rules.confidence import Confidence
 
 FEW = st.sampled_from([-2.0, -1.0, 0.0, 0.5, 1.0, 3.0])  # so that ties and repetitions are common
 

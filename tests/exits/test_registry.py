@@ -20,7 +20,7 @@ def test_a_rule_is_spelt_as_it_was_typed(spec):
 
 def test_the_file_of_a_rule_bears_its_name():
     for name, rule in RULES.items():
-        assert rule.__module__ == f"fairseq_palbert.exits.{name}"
+        assert rule.__module__ == f"fairseq_palbert.exits.rules.{name}"
 
 
 BAD_SPECS = ["q_exit:2", "q_exit:-0.1", "q_exit:nan", "q_exit:x", "q_exit:", "q_exit", "fixed:x", "fixed:0", "fixed:-1",

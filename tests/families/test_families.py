@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from fairseq_palbert.checkpoints.formats.names import ENCODER_FIELDS
 from fairseq_palbert.families import FAMILIES, family_of
-from fairseq_palbert.models.palbert import ENCODER_FIELDS, PalbertConfig
+from fairseq_palbert.models.palbert import PalbertConfig
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 from fairseq_palbert.modules.transformer import ACTIVATIONS
 

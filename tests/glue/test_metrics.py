@@ -3,8 +3,8 @@ import torch
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
+from fairseq_palbert.glue.definitions import glue_task
 from fairseq_palbert.glue.metrics import GlueMetrics
-from fairseq_palbert.glue.tasks import glue_task
 
 
 def in_batches(metrics, predictions, targets, size=7):

@@ -10,15 +10,15 @@ import random
 import pytest
 import torch
 
-from fairseq_palbert.exits.cdf import CdfRule
-from fairseq_palbert.exits.confidence import Confidence, confidence
-from fairseq_palbert.exits.entropy import Entropy, normalised_entropy
-from fairseq_palbert.exits.learned import Learned, expected_error
-from fairseq_palbert.exits.patience import Patience
+from fairseq_palbert.exits.cdf_rule import CdfRule
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.exits.replay import replay
+from fairseq_palbert.exits.rules.confidence import Confidence, confidence
+from fairseq_palbert.exits.rules.entropy import Entropy, normalised_entropy
+from fairseq_palbert.exits.rules.learned import Learned, expected_error
+from fairseq_palbert.exits.rules.patience import Patience
 from fairseq_palbert.glue.assembly import example
-from fairseq_palbert.glue.tasks import TASKS
+from fairseq_palbert.glue.definitions import TASKS
 from fairseq_palbert.inference.engine import Workload, decide, record
 from fairseq_palbert.inference.window import Window
 from fairseq_palbert.ponder.halting import cdf

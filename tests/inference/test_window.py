@@ -6,14 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairseq_palbert.inference import window
-from fairseq_palbert.inference.window import (
-    CPU_STEP_TOKENS,
-    CPU_TOKENS,
-    GPU_STEP_TOKENS,
-    GPU_TOKENS,
-    Waiting,
-    Window,
-)
+from fairseq_palbert.inference.window import CPU_STEP_TOKENS, CPU_TOKENS, GPU_STEP_TOKENS, GPU_TOKENS, Waiting, Window
 
 LENGTHS = [3, 9, 1, 9, 4]  # longest first: places 1, 3, 4, 0, 2
 

@@ -12,8 +12,8 @@ import torch
 from fairseq import tasks
 from fairseq.checkpoint_utils import load_checkpoint_to_cpu
 
+from fairseq_palbert.checkpoints.formats import stock_checkpoint
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.models import stock_checkpoint
 
 RESETS = ("--reset-optimizer", "--reset-dataloader", "--reset-meters")
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from fairseq_palbert.modules.batch import PackedBatch, PaddedBatch
 from fairseq_palbert.modules.encoder import Encoder
-
-from .conftest import SHAPE
+from tests.fixtures.networks import SHAPE
 
 SENTENCES = [torch.tensor(ids) for ids in ([0, 5, 2, 6, 7, 2], [0, 5, 2], [0, 9, 2], [4], [0, 8, 2, 3, 2])]
 

@@ -11,8 +11,7 @@ from torch.nn import functional as F
 
 from fairseq_palbert.modules.pondering import HeadsShape
 from fairseq_palbert.ponder.objective import PonderObjective
-
-from .conftest import SHAPE
+from tests.fixtures.networks import SHAPE
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -33,9 +32,9 @@ def stepwise(network, tokens, halt_at_last=False):
     return torch.stack(logits), torch.stack(halting_logits)
 
 
-def test_one_depth_at_a_time_equals_all_at_once_in_every_configuration(configurations, make_network, tokens):
+def test_one_depth_at_a_time_equals_all_at_once_in_every_configuration(configurations, make_small_network, tokens):
     for heads in configurations:
-        network = make_network(heads)
+        network = make_small_network(heads)
         with torch.no_grad():
             for at_last in {False, not heads.per_layer_lambda}:
                 output = network(tokens, at_last)
@@ -50,16 +49,16 @@ def test_one_depth_at_a_time_equals_all_at_once_in_every_configuration(configura
     ({"lambda_module": "none"}, 0), ({"lambda_module": "linear"}, 1 / 8 / 12), ({}, 1),
     ({"lambda_depth": 6}, 2), ({"lambda_module": "rnn"}, 0.5),
 ])
-def test_what_a_run_of_the_lambda_module_reads(make_network, heads, weight, per_layer):
+def test_what_a_run_of_the_lambda_module_reads(make_small_network, heads, weight, per_layer):
     """PALBERT's, three times (2 C)², reads about as much as a layer, 12 C²; a GRU, 6 C², half of it."""
-    network = make_network(HeadsShape(outputs=2, per_layer_lambda=per_layer, **heads), replace(SHAPE, ffn_hidden=4 * SHAPE.hidden))
+    network = make_small_network(HeadsShape(outputs=2, per_layer_lambda=per_layer, **heads), replace(SHAPE, ffn_hidden=4 * SHAPE.hidden))
     assert network.halting_weight == pytest.approx(weight, rel=0.15)
 
 
-def test_rows_may_be_dropped_between_depths(configurations, make_network, tokens):
+def test_rows_may_be_dropped_between_depths(configurations, make_small_network, tokens):
     kept = torch.tensor([3, 0])
     for heads in configurations[::7]:
-        network = make_network(heads)
+        network = make_small_network(heads)
         with torch.no_grad():
             expected = network(tokens)
             batch = network.padded(tokens)
@@ -73,11 +72,11 @@ def test_rows_may_be_dropped_between_depths(configurations, make_network, tokens
         torch.testing.assert_close(halting_logits[0], expected.halting_logits[1, kept], atol=1e-5, rtol=1e-5)
 
 
-def test_every_parameter_gets_a_gradient_in_every_configuration(configurations, make_network, tokens):
+def test_every_parameter_gets_a_gradient_in_every_configuration(configurations, make_small_network, tokens):
     objective = PonderObjective(beta=0.5, lambda_p=0.2)
     labels = torch.tensor([0, 1, 2, 1, 0])
     for heads in configurations:
-        network = make_network(heads).train()
+        network = make_small_network(heads).train()
         output = network(tokens)
         losses = torch.stack([F.cross_entropy(logits, labels, reduction="none") for logits in output.logits])
         objective(output.halting_logits, losses).loss.sum().backward()
@@ -85,10 +84,10 @@ def test_every_parameter_gets_a_gradient_in_every_configuration(configurations, 
         assert not without, (heads, without)
 
 
-def test_without_a_lambda_module_there_are_answers_and_no_halting_logits(make_network, tokens):
-    plain = make_network(HeadsShape(outputs=3, lambda_module="none", lambda_layer_embedding=True, classifier_dropout=0.0))
+def test_without_a_lambda_module_there_are_answers_and_no_halting_logits(make_small_network, tokens):
+    plain = make_small_network(HeadsShape(outputs=3, lambda_module="none", lambda_layer_embedding=True, classifier_dropout=0.0))
     assert {name.split(".")[0] for name, _ in plain.named_parameters()} == {"encoder", "pooler", "classifier"}
-    pondering = make_network(HeadsShape(outputs=3, classifier_dropout=0.0))
+    pondering = make_small_network(HeadsShape(outputs=3, classifier_dropout=0.0))
     pondering.load_state_dict(plain.state_dict(), strict=False)
     with torch.no_grad():
         output = plain(tokens)
@@ -97,8 +96,8 @@ def test_without_a_lambda_module_there_are_answers_and_no_halting_logits(make_ne
 
 
 @pytest.mark.parametrize("detach", [False, True])
-def test_lambda_detach_stops_the_gradient_between_lambda_module_and_encoder(make_network, tokens, detach):
-    network = make_network(HeadsShape(outputs=3, lambda_detach=detach))
+def test_lambda_detach_stops_the_gradient_between_lambda_module_and_encoder(make_small_network, tokens, detach):
+    network = make_small_network(HeadsShape(outputs=3, lambda_detach=detach))
     network(tokens).halting_logits.sum().backward()
     reached = {name.split(".")[0] for name, parameter in network.named_parameters() if parameter.grad is not None}
     assert reached == ({"lambda_module"} if detach else {"encoder", "pooler", "lambda_module"})
@@ -115,8 +114,8 @@ def test_a_step_under_torch_ddp_runs(configurations, tmp_path):
     assert [process.returncode for process in processes] == [0, 0], "\n".join(outputs)
 
 
-def test_outputs_do_not_depend_on_padding(make_network, tokens):
-    network = make_network(HeadsShape(outputs=3))
+def test_outputs_do_not_depend_on_padding(make_small_network, tokens):
+    network = make_small_network(HeadsShape(outputs=3))
     lengths = tokens.ne(1).sum(1)
     with torch.no_grad():
         padded = network(tokens)

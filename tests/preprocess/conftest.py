@@ -5,11 +5,10 @@ import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from fairseq_palbert.glue.tasks import GlueTask, glue_task
+from fairseq_palbert.glue.definitions import GlueTask, glue_task
 
 
 @dataclass
@@ -155,77 +154,3 @@ def run_fairseq_steps(monkeypatch, tmp_path):
         return out
 
     return run
-
-
-@pytest.fixture(scope="session")
-def write_vocabulary():
-    """write_vocabulary(family, folder) writes a small tokenizer of the family's kind, and loads it."""
-    from tokenizers import Tokenizer, models
-
-    from fairseq_palbert.tokenization import Vocabulary
-    from preprocess.train_bpe import train_bpe
-
-    def write(family: str, folder: Path) -> Vocabulary:
-        folder.mkdir(parents=True, exist_ok=True)
-        words = [f"w{i}" for i in range(30)]
-        if family == "bert":
-            (folder / "vocab.txt").write_text("".join(
-                piece + "\n" for piece in ("[PAD]", *words[:3], "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words[3:])))
-        elif family == "mpnet":
-            (folder / "vocab.txt").write_text("".join(
-                piece + "\n" for piece in ("<s>", "<pad>", "</s>", "<unk>", *words[:3], "[UNK]", *words[3:], "<mask>")))
-        elif family == "albert":
-            pieces = ("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", *words)
-            Tokenizer(models.Unigram([(piece, -1.0) for piece in pieces], 1)).save(str(folder / "tokenizer.json"))
-        else:
-            train_bpe(["the cat sat on the mat"] * 3, folder, 270)
-        return Vocabulary(folder)
-
-    return write
-
-
-@pytest.fixture(scope="session")
-def network_of():
-    """network_of(folder) is the encoder, with its pooler, that a converted checkpoint's own settings build."""
-
-    def build(folder: Path):
-        import torch
-        from fairseq.data import Dictionary
-
-        from fairseq_palbert.families import family_of
-        from fairseq_palbert.models.palbert import encoder_shape
-        from fairseq_palbert.modules.encoder import Encoder
-        from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
-
-        state = torch.load(folder / "model.pt", weights_only=True)
-        dictionary = Dictionary.load(str(folder / "dict.txt"))
-        dictionary.add_symbol("<mask>")
-        settings = state["cfg"]["model"]
-        shape = encoder_shape(SimpleNamespace(**settings), family_of(settings["_name"]), dictionary)
-        network = PonderingClassifier(Encoder(shape), HeadsShape(outputs=2, lambda_module="none")).eval()
-        weights = {name.removeprefix("network."): tensor for name, tensor in state["model"].items()}
-        missing, unexpected = network.load_state_dict(weights, strict=False)
-        assert not unexpected and all(name.startswith(("classifier.", "pooler.")) for name in missing)
-        return network
-
-    return build
-
-
-@pytest.fixture(scope="session")
-def make_batch():
-    """make_batch(entries, separators): rows <s> a </s> b </s> of our dictionary, padded; lengths mixed, one of them 1."""
-    import torch
-
-    pieces = ((7, 4), (3,), (1, 9), (), (5,))  # of each sentence of each row
-
-    def make(entries: int, separators: int) -> torch.Tensor:
-        torch.manual_seed(5)
-        rows = []
-        for sizes in pieces:
-            row = [0]
-            for i, size in enumerate(sizes):
-                row += [2] * (separators - 1 if i else 0) + torch.randint(3, entries - 1, (size,)).tolist() + [2]
-            rows.append(torch.tensor(row))
-        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=1)
-
-    return make

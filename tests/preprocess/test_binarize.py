@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fairseq_palbert.glue.tasks import GlueTask, glue_task
+from fairseq_palbert.glue.definitions import GlueTask, glue_task
 from fairseq_palbert.tasks.binarized import BinarizedFolder
 from fairseq_palbert.tokenization import Vocabulary
 from preprocess.binarize import binarize

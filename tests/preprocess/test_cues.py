@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 import pytest
 
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.tasks import glue_task
+from fairseq_palbert.glue.definitions import glue_task
 from preprocess import cues, train_bpe
 
 TASK = glue_task("Cues")

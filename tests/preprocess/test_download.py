@@ -5,7 +5,7 @@ import zipfile
 import pytest
 
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.tasks import TASKS, glue_task
+from fairseq_palbert.glue.definitions import TASKS, glue_task
 from preprocess import download as module
 from preprocess.download import download_task, download_vocabulary, extract, main
 from preprocess.sources import GLUE_SOURCES, VOCABULARY_SOURCES, Source

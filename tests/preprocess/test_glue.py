@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.tasks import TASKS
+from fairseq_palbert.glue.definitions import TASKS
 from fairseq_palbert.tokenization import Vocabulary
 from preprocess import glue
 from preprocess.glue import main

@@ -40,7 +40,7 @@ case "$call" in
         printf '%s' '{"exit": "q_exit:0.5", "metrics": {"score": 0.5}, "mean_exit": 3, "layer_speedup": 2, ' \\
             '"exit_histogram": [0, 0, 1, 0, 0, 0]}' >"$out/scores.jsonl"
         ;;
-    *"-m preprocess.convert_checkpoint"*)
+    *"-m fairseq_palbert.checkpoints.convert"*)
         folder="$(value_of --out "$@")"
         if [[ -z "${CONVERTED_ARCH:-}" ]]; then echo "preprocess: error: offline" >&2; exit 1; fi
         sleep "${CONVERTING:-0}"

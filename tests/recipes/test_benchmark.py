@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.exits.fixed import Fixed
+from fairseq_palbert.exits.rules.fixed import Fixed
 from fairseq_palbert.inference.engine import Workload, decide
 from recipes.benchmark.drawn import Drawn
 from recipes.benchmark.ours import random_network, ready

@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.stats import pearsonr, spearmanr
 
+from fairseq_palbert.glue.definitions import TASKS
 from fairseq_palbert.glue.metrics import GlueMetrics
-from fairseq_palbert.glue.tasks import TASKS
 from recipes import compare
 
 

@@ -5,11 +5,11 @@ import json
 import pytest
 import torch
 
-from fairseq_palbert.evaluation.kept import read_kept
-from fairseq_palbert.evaluation.recorded_split import RecordedSplit, read_record, write_record
+from fairseq_palbert.analysis.recorded_split import RecordedSplit, read_record, write_record
 from fairseq_palbert.exits.base import Recording
 from fairseq_palbert.modules.encoder import EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape
+from fairseq_palbert.report.kept import read_kept
 from recipes import compare, keep_results
 
 ROWS = [{"exit": rule, "seconds": 2.0, "batch_size": 32, "device": "cpu", "dtype": "float32", "mean_exit": 2}

@@ -31,8 +31,8 @@ class TestConversion:
         run = run_recipe("glue_task.sh", "RTE", PRETRAINED=str(source), CONVERTED_ARCH="palbert_bert_minilm_l6")
         assert run.returncode == 0, run.stderr
         folder, = conversions()
-        converted, = calls("preprocess.convert_checkpoint")
-        assert f"convert_checkpoint {source} --out {folder} " in converted and folder.name.startswith("encoder-")
+        converted, = calls("checkpoints.convert")
+        assert f"checkpoints.convert {source} --out {folder} " in converted and folder.name.startswith("encoder-")
         assert f"--vocab {folder} " in calls("preprocess.glue")[0]
         trained, = calls("fairseq-train")
         assert "--arch palbert_bert_minilm_l6 --encoder-layers 7 --dropout 0.0" in trained
@@ -42,7 +42,7 @@ class TestConversion:
         for run_dir in ("one", "two"):
             assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "1", RUN_DIR=run_dir, PRETRAINED=str(source),
                               CONVERTED_ARCH="palbert_bert_base").returncode == 0
-        assert len(calls("preprocess.convert_checkpoint")) == 1 and len(conversions()) == 1
+        assert len(calls("checkpoints.convert")) == 1 and len(conversions()) == 1
 
     def test_is_done_once_by_two_runs_at_once(self, run_recipe, calls, source):
         def convert(run_dir: str) -> int:
@@ -51,7 +51,7 @@ class TestConversion:
 
         with ThreadPoolExecutor() as pool:
             assert list(pool.map(convert, ("one", "two"))) == [0, 0]
-        assert len(calls("preprocess.convert_checkpoint")) == 1
+        assert len(calls("checkpoints.convert")) == 1
 
     def test_is_of_one_source_and_its_content(self, run_recipe, source, conversions, tmp_path):
         other = tmp_path / "other" / "encoder"
@@ -71,7 +71,7 @@ class TestConversion:
     def test_a_converted_folder_is_used_as_it_is(self, run_recipe, calls, source):
         (source / "conversion.json").write_text('{"arch": "palbert_albert_base", "flags": []}')
         assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "4", PRETRAINED=str(source)).returncode == 0
-        assert not calls("preprocess.convert_checkpoint")
+        assert not calls("checkpoints.convert")
         assert f"--finetune-from-model {source}/model.pt" in calls("fairseq-train")[0]
 
     def test_arch_by_hand_is_held_against_the_checkpoint(self, run_recipe, calls, source):
@@ -97,14 +97,14 @@ class TestUsualCheckpoints:
         if name.startswith("/"):
             assert name in calls("preprocess.download")[0]
         else:
-            assert f"convert_checkpoint {name} " in calls("preprocess.convert_checkpoint")[0]
+            assert f"checkpoints.convert {name} " in calls("checkpoints.convert")[0]
 
     def test_what_is_downloaded_is_not_kept(self, run_recipe, environment, calls):
         assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "1", ARCH="palbert_roberta_base",
                           CONVERTED_ARCH="palbert_roberta_base", DOWNLOADS="1", VOCAB_DIR="").returncode == 0
         archive, vocabulary = (call.split(" --out ")[1].split()[0] for call in calls("preprocess.download"))
-        assert f"{archive} --out" in calls("preprocess.convert_checkpoint")[0]
-        assert f"--vocab {vocabulary} " in calls("preprocess.convert_checkpoint")[0]
+        assert f"{archive} --out" in calls("checkpoints.convert")[0]
+        assert f"--vocab {vocabulary} " in calls("checkpoints.convert")[0]
         left = sorted(path.name for path in Path(environment["PRETRAINED_DIR"]).iterdir())
         assert len(left) == 2 and left[1] == left[0] + ".lock" and left[0].startswith("roberta.base-")
 
@@ -118,7 +118,7 @@ class TestUsualCheckpoints:
     def test_from_scratch(self, run_recipe, calls, variables):
         assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "4", **variables).returncode == 0
         assert "--finetune-from-model" not in calls("fairseq-train")[0]
-        assert not calls("preprocess.convert_checkpoint")
+        assert not calls("checkpoints.convert")
 
     @pytest.mark.parametrize("arch, folder", [("palbert_bert_tiny", "bert"), ("palbert_roberta_tiny", "gpt2_bpe")])
     def test_from_scratch_takes_the_family_s_vocabulary(self, run_recipe, calls, environment, arch, folder):
@@ -193,7 +193,7 @@ class TestOwnCheckpoints:
 
     def test_are_used_as_they_are(self, trained, run_recipe, calls, tmp_path):
         assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "4", PRETRAINED="rte.pt").returncode == 0
-        assert not calls("preprocess.convert_checkpoint")
+        assert not calls("checkpoints.convert")
         assert f"--vocab {tmp_path / 'converted'} " in calls("preprocess.glue")[0]
         assert "--arch palbert_bert --encoder-layers 3 --activation-fn relu --dropout" in calls("fairseq-train")[0]
         assert f"--finetune-from-model {trained}" in calls("fairseq-train")[0]
@@ -212,7 +212,7 @@ class TestAllOfGlue:
     def test_offline_is_one_line_before_any_task(self, run_recipe, calls):
         run = run_recipe("glue_all.sh", "RTE", "CoLA", **self.LINE)
         assert run.returncode == 1 and run.stderr.count("error") == 1
-        assert len(calls("convert_checkpoint albert/albert-base-v2 ")) == 1 and not calls("preprocess.glue")
+        assert len(calls("checkpoints.convert albert/albert-base-v2 ")) == 1 and not calls("preprocess.glue")
 
     def test_goes_through_every_task_and_seed(self, run_recipe, calls, tmp_path):
         run = run_recipe("glue_all.sh", "RTE", "CoLA", **(self.LINE | {"RUN_DIR": str(tmp_path / "all"), "SEEDS": "1 2"}),
@@ -221,4 +221,4 @@ class TestAllOfGlue:
         trained = [call.split("--save-dir ")[1].split()[0] for call in calls("fairseq-train")]
         assert trained == [str(tmp_path / "all" / task / f"seed{seed}" / "checkpoints")
                            for task in ("RTE", "CoLA") for seed in (1, 2)]
-        assert len(calls("convert_checkpoint")) == 1
+        assert len(calls("checkpoints.convert")) == 1

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from fairseq_palbert.glue.tasks import glue_task
+from fairseq_palbert.checkpoints.formats.model_folder import ModelCard, write_model
+from fairseq_palbert.glue.definitions import glue_task
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
-from fairseq_palbert.modules.saved import ModelCard, write_model
 from fairseq_palbert.tokenization import Vocabulary
 from fairseq_palbert.tokenization.identity import identity_of
 from preprocess.train_bpe import train_bpe

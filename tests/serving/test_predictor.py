@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
+from fairseq_palbert.checkpoints.formats.model_folder import read_model
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.exits.base import AllDepthsRule
 from fairseq_palbert.exits.registry import parse_rule
-from fairseq_palbert.glue.tasks import glue_task
+from fairseq_palbert.glue.definitions import glue_task
 from fairseq_palbert.inference.reference import decide_alone
-from fairseq_palbert.modules.saved import read_model
 from fairseq_palbert.serving import PalbertPredictor
 
 RULES = ["q_exit:0.5", "sampling:7", "expectation", "fixed:2", "patience:1"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from fairseq_palbert.glue.tasks import glue_task
+from fairseq_palbert.glue.definitions import glue_task
 from fairseq_palbert.tokenization import Vocabulary
 from preprocess.raw import read_examples
 

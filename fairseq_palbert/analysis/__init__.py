@@ -1,0 +1,1 @@
+"""Recorded splits: measures, sweeps over exit rules, and the choice of thresholds."""

@@ -1,0 +1,122 @@
+"""``python -m fairseq_palbert.analysis.choose_threshold``: each exit rule's threshold by contract, from one record.
+
+The threshold is picked on a calibration part of the examples, and what it does is reported on the others alone. Writes to
+``--out``: thresholds.jsonl, one object a rule, with ``exit`` as ``--exit`` takes it and, as scores.jsonl has them but for
+what a clock measures, with the ``drop`` below layer N's official score, the numbers ``promised`` by the calibration
+examples and those ``reported`` on the others. ``risk`` is the mean of the contract's losses, ``risk_limit`` what it is to be
+at most, ``guaranteed`` that in words, and ``fallback`` says that no threshold of the rule was found to keep the contract.
+
+Without ``--confidence`` the contract holds for the calibration examples in the mean, and nothing more is said.
+"""
+
+import argparse
+from pathlib import Path
+
+from ..errors import UserError
+from ..exits.base import Rule
+from ..exits.registry import RULES
+from ..files import staged, write_json_lines
+from ..tables import aligned
+from .contract import Budget, Contract, MaxDrop, choose, full_score, part_of, two_parts
+from .describe import describe
+from .recorded_split import RecordedSplit, read_record
+from .sweep import decisions
+
+
+def parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(prog="python -m fairseq_palbert.analysis.choose_threshold",
+                                      description="Picks exit rules' thresholds by contract, and reports on other examples.")
+    add = options.add_argument
+    add("record", type=Path, help="record.safetensors of recipes/evaluate.sh --record, of a split with labels")
+    contract = options.add_mutually_exclusive_group(required=True)
+    contract.add_argument("--budget", type=float, metavar="B", help="mean exit layer at most B, best score")
+    contract.add_argument("--max-drop", type=float, metavar="D",
+                          help="official score at most D below the last layer's, least mean exit layer; 0.01 is one point")
+    add("--confidence", type=float, metavar="C",
+        help="guarantee, with at least this probability, the expected exit layer, or the drop in accuracy (of a regression "
+             "the rise of the absolute error), such as 0.95")
+    calibrate = options.add_mutually_exclusive_group()
+    calibrate.add_argument("--calibration-fraction", type=float, default=0.5, metavar="F",
+                           help="part of the examples to pick on (default: 0.5)")
+    calibrate.add_argument("--calibrate-on", type=Path, metavar="RECORD",
+                           help="pick on this record of another split, which the model was not trained on, and report on all "
+                                "of the first")
+    add("--seed", type=int, default=0, help="of the shuffle that splits the examples (default: 0)")
+    add("--rule", action="append", dest="rules", choices=RULES, metavar="NAME",
+        help=f"exit rule, any number of times (default: all that fit the model): {', '.join(RULES)}")
+    add("--out", required=True, type=Path, help="folder for thresholds.jsonl")
+    return options
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Raises UserError, one line and exit status 1, for a user's mistake; argparse's own errors exit with 2."""
+    options = parser().parse_args(argv)
+    contract = MaxDrop(options.max_drop) if options.budget is None else Budget(options.budget)
+    if options.confidence is not None and not 0 < options.confidence < 1:
+        raise UserError(f"--confidence {options.confidence:g}: a probability between 0 and 1, such as 0.95")
+    if not 0 <= options.seed < 2**63:
+        raise UserError(f"--seed {options.seed}: at least 0 and below 2^63")
+    calibration, reported = _parts(options)
+    chosen = choose(contract, options.rules or list(RULES), calibration, options.confidence, options.seed)
+    promise = None if options.confidence is None else contract.promise(calibration)
+    said = {contract.name: contract.limit, "risk_limit": contract.risk_limit(calibration.depth),
+            "confidence": options.confidence, "guaranteed": promise}
+    rows = [{"rule": name, "exit": rule.spec, "fallback": rule.name != name, "contract": said,
+             "promised": _measured(contract, calibration, rule), "reported": _measured(contract, reported, rule)}
+            for name, rule in chosen.items()]
+    with staged(options.out) as folder:
+        write_json_lines(folder / "thresholds.jsonl", rows)
+    print(f"{reported.glue_task}: picked on {len(calibration.ids)} examples of {calibration.split}, reported on "
+          f"{len(reported.ids)} others of {reported.split}", _remark(contract, options.confidence, promise),
+          threshold_table(rows), f"Written to {options.out}", sep="\n\n")
+
+
+def _parts(options: argparse.Namespace) -> tuple[RecordedSplit, RecordedSplit]:
+    """The examples to pick on, and those to report on."""
+    reported = _read_labelled(options.record)
+    if options.calibrate_on is None:
+        picked, others = two_parts(len(reported.ids), options.calibration_fraction, options.seed)
+        return part_of(reported, picked), part_of(reported, others)
+    calibration = _read_labelled(options.calibrate_on)
+    if calibration.origin["checkpoint"]["sha256"] != reported.origin["checkpoint"]["sha256"]:
+        raise UserError(f"--calibrate-on {options.calibrate_on}: of another checkpoint than {options.record}: record both "
+                        f"splits with one")
+    if calibration.split == reported.split:
+        raise UserError(f"--calibrate-on {options.calibrate_on}: of the split {reported.split!r}, as {options.record} is: "
+                        f"what a threshold is picked on is not reported")
+    return calibration, reported
+
+
+def _read_labelled(path: Path) -> RecordedSplit:
+    recorded = read_record(path)
+    if recorded.targets is None:
+        raise UserError(f"{path}: the split {recorded.split!r} has no labels to pick a threshold by: record one that has")
+    return recorded
+
+
+def _measured(contract: Contract, recorded: RecordedSplit, rule: Rule) -> dict:
+    decided = decisions(recorded, rule)
+    row = describe(recorded, rule, decided)
+    return {**row, "drop": full_score(recorded) - row["metrics"]["score"],
+            "risk": float(contract.losses(recorded, decided).mean())}
+
+
+def _remark(contract: Contract, confidence: float | None, promise: str | None) -> str:
+    if promise is None:
+        return f"{contract}, kept by the examples that the thresholds were picked on."
+    return f"{contract}, and guaranteed for each rule with probability {confidence:g}: {promise}."
+
+
+def threshold_table(rows: list[dict]) -> str:
+    """One line a rule: score, drop and mean exit as promised by the calibration examples, and on the others."""
+    table = [["exit rule", "score promised", "reported", "drop promised", "reported", "mean exit promised", "reported"]]
+    for row in rows:
+        sides = row["promised"], row["reported"]
+        table.append([f"{row['exit']} (no {row['rule']} keeps it)" if row["fallback"] else row["exit"],
+                      *(f"{side['metrics']['score']:.4f}" for side in sides), *(f"{side['drop']:+.4f}" for side in sides),
+                      *(f"{side['mean_exit']:.2f}" for side in sides)])
+    return aligned(table)
+
+
+if __name__ == "__main__":
+    main()

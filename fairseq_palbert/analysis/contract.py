@@ -1,0 +1,234 @@
+"""What an exit rule's threshold has to keep, and the choice of the threshold that keeps it best.
+
+Sizes: N layers, E examples.
+
+A contract is kept on the calibration examples as they are, or, with a confidence, for examples to come: with at least that
+probability over the draw of the calibration examples, the expectation of a loss of 0..1 is at most a limit. That takes
+examples that are independent of each other and of the model: none that it was trained or its checkpoint selected on. Each
+rule has the promise for itself: to pick one of R rules afterwards, and keep the promise, takes a confidence of
+1 − (1 − confidence) / R. The loss of ``MaxDrop`` is that of the literature on early exit: Confident Adaptive Language
+Modeling (arXiv 2207.07061), Fast yet Safe (arXiv 2405.20915).
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..errors import UserError
+from ..exits.base import Decisions, Recording, Rule
+from ..exits.rules.confidence import Confidence
+from ..exits.rules.fixed import Fixed
+from .guarantee import risk_p_value, safe_settings
+from .measures import errors
+from .recorded_split import RecordedSplit
+from .records import predictions, score
+from .sweep import decisions, fitting_rules
+from .temperature import fit_temperatures
+
+POINTS = 100  # thresholds tried a rule, about
+ROUNDING = 1e-9  # 0.90 − 0.89 > 0.01 in float64
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A rule on the calibration examples: its official score, its mean exit layer, and what it decides."""
+
+    rule: Rule
+    score: float
+    mean_exit: float
+    decided: Decisions
+
+
+@dataclass(frozen=True)
+class Contract(ABC):
+    """``limit`` is what the user types, ``name`` the flag's with an underscore."""
+
+    limit: float
+    name: ClassVar[str]
+
+    def __str__(self) -> str:
+        return f"--{self.name.replace('_', '-')} {self.limit:g}"
+
+    @abstractmethod
+    def keeps(self, tried: Tried, full_score: float) -> bool:
+        """On the calibration examples as they are; ``full_score`` is that of layer N."""
+
+    @abstractmethod
+    def preference(self, tried: Tried) -> tuple[float, float]:
+        """The least is the best of those that keep it."""
+
+    @abstractmethod
+    def fallback(self, depth: int) -> Fixed:
+        """The exit that keeps it whatever the examples."""
+
+    @abstractmethod
+    def losses(self, recorded: RecordedSplit, decided: Decisions) -> Tensor:
+        """Of each example, of 0..1, in float64. Shape: [E]."""
+
+    @abstractmethod
+    def risk_limit(self, depth: int) -> float:
+        """What the expectation of the losses is to be at most."""
+
+    @abstractmethod
+    def promise(self, recorded: RecordedSplit) -> str:
+        """What is guaranteed with a confidence, in words."""
+
+
+@dataclass(frozen=True)
+class Budget(Contract):
+    """Mean exit layer at most B, the best score; of equal scores the least depth. Loss: (n − 1) / (N − 1)."""
+
+    name = "budget"
+
+    def __post_init__(self):
+        if not 1 <= self.limit < float("inf"):
+            raise UserError(f"{self}: a mean number of layers, at least 1")
+
+    def keeps(self, tried: Tried, full_score: float) -> bool:
+        return tried.mean_exit <= self.limit
+
+    def preference(self, tried: Tried) -> tuple[float, float]:
+        return -tried.score, tried.mean_exit
+
+    def fallback(self, depth: int) -> Fixed:
+        return Fixed(min(int(self.limit), depth))
+
+    def losses(self, recorded: RecordedSplit, decided: Decisions) -> Tensor:
+        return (decided.exit_layers - 1).double() / max(recorded.depth - 1, 1)
+
+    def risk_limit(self, depth: int) -> float:
+        return (self.limit - 1) / max(depth - 1, 1)
+
+    def promise(self, recorded: RecordedSplit) -> str:
+        return f"the expected exit layer is at most {self.limit:g}"
+
+
+@dataclass(frozen=True)
+class MaxDrop(Contract):
+    """Official score at most D below layer N's, the least mean exit layer; of equal depths the best score.
+
+    Loss, which is what a confidence is about whatever the official metric: for classes 1 where layer N is right and the
+    answer wrong, else 0, whose expectation is no less than the drop in accuracy. For regression max(0, |ŷ − y| −
+    |ŷ_N − y|) / R with the answers clipped to the task's scale of width R, as a submission has them: no less in expectation
+    than the rise of the mean absolute error over R. Nothing is guaranteed of F1, Matthews, Pearson and Spearman, which are
+    no means over examples.
+    """
+
+    name = "max_drop"
+
+    def __post_init__(self):
+        if not 0 <= self.limit < 1:
+            raise UserError(f"{self}: a part of 1, at least 0 and below 1: 0.01 is one point")
+
+    def keeps(self, tried: Tried, full_score: float) -> bool:
+        return full_score - tried.score <= self.limit + ROUNDING
+
+    def preference(self, tried: Tried) -> tuple[float, float]:
+        return tried.mean_exit, -tried.score
+
+    def fallback(self, depth: int) -> Fixed:
+        return Fixed(depth)
+
+    def losses(self, recorded: RecordedSplit, decided: Decisions) -> Tensor:
+        task = recorded.metrics.task
+        answers, at_last = predictions(decided.outputs), predictions(recorded.recording.logits[-1])
+        if not task.regression:
+            return (errors(recorded, answers) - errors(recorded, at_last)).clamp(min=0)
+        low, high = task.score_range
+        rise = errors(recorded, answers.clamp(low, high)) - errors(recorded, at_last.clamp(low, high))
+        return rise.clamp(0, high - low) / (high - low)
+
+    def risk_limit(self, depth: int) -> float:
+        return self.limit
+
+    def promise(self, recorded: RecordedSplit) -> str:
+        task = recorded.metrics.task
+        if not task.regression:
+            return f"accuracy is expected to drop by at most {self.limit:g}"
+        low, high = task.score_range
+        return (f"the mean absolute error of answers clipped to {low:g}..{high:g} is expected to rise by at most "
+                f"{self.limit * (high - low):g}")
+
+
+def part_of(recorded: RecordedSplit, places: Tensor) -> RecordedSplit:
+    """The examples at ``places`` [n] alone; they keep their ids."""
+    recording = Recording(*(None if of_all is None else of_all[:, places] for of_all in vars(recorded.recording).values()))
+    return replace(recorded, ids=recorded.ids[places], lengths=recorded.lengths[places], recording=recording,
+                   targets=None if recorded.targets is None else recorded.targets[places])
+
+
+def two_parts(examples: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    """The places of ``fraction`` of the examples, drawn without looking at them, and of the others, both ascending.
+
+    Raises UserError where one would be empty.
+    """
+    first = round(fraction * examples) if 0 < fraction < 1 else 0
+    if not 0 < first < examples:
+        raise UserError(f"{examples} examples are too few to split at {fraction:g}: both parts need one")
+    order = torch.randperm(examples, generator=torch.Generator().manual_seed(seed))
+    return order[:first].sort().values, order[first:].sort().values
+
+
+def full_score(recorded: RecordedSplit) -> float:
+    """The official score of layer N."""
+    return score(recorded, predictions(recorded.recording.logits[-1]))["score"]
+
+
+def choose(contract: Contract, names: list[str], calibration: RecordedSplit, confidence: float | None = None,
+           seed: int = 0) -> dict[str, Rule]:
+    """For each of the rules of these names that fit the model, the setting that the contract prefers among those that keep
+    it on the calibration examples, or its fallback where none does.
+
+    With a confidence only those settings count that also pass the test of ``guarantee``. The examples are then split in two
+    halves: thresholds, temperatures and the order of testing (by mean loss, the least first) are of the one, the tests of
+    the other. With the stated probability every setting that passes is within the limit, so that the choice among them may
+    look at all examples again.
+
+    Raises UserError where no rule fits, and where there are too few examples for any setting to pass.
+    """
+    places = torch.arange(len(calibration.ids))
+    shaping, testing = (places, places) if confidence is None else two_parts(len(places), 0.5, seed)
+    limit = contract.risk_limit(calibration.depth)
+    if confidence is not None and risk_p_value(torch.zeros(len(testing)).numpy(), limit) > 1 - confidence:
+        raise UserError(f"{contract} --confidence {confidence:g}: {len(testing)} examples to test on could not show it even "
+                        f"without a loss: calibrate on more, or ask for less")
+    chosen = {}
+    for name, rules in _settings(part_of(calibration, shaping), names).items():
+        tried = [_try(rule, calibration) for rule in rules]
+        if confidence is not None:
+            losses = {one.rule: contract.losses(calibration, one.decided) for one in tried}
+            tried.sort(key=lambda one: float(losses[one.rule][shaping].mean()))
+            tried = tried[:safe_settings((losses[one.rule][testing].numpy() for one in tried), limit, 1 - confidence)]
+        chosen[name] = preferred(contract, tried, calibration)
+    return chosen
+
+
+def try_all(names: list[str], calibration: RecordedSplit) -> dict[str, list[Tried]]:
+    """Every setting of the rules of these names that fit the model, to choose from by several contracts."""
+    return {name: [_try(rule, calibration) for rule in rules] for name, rules in _settings(calibration, names).items()}
+
+
+def preferred(contract: Contract, tried: list[Tried], calibration: RecordedSplit) -> Rule:
+    """Of those that keep the contract the one that it prefers, or its fallback where none does."""
+    full = full_score(calibration)
+    kept = [one for one in tried if contract.keeps(one, full)]
+    return min(kept, key=contract.preference).rule if kept else contract.fallback(calibration.depth)
+
+
+def _settings(recorded: RecordedSplit, names: list[str]) -> dict[str, list[Rule]]:
+    """Each fitting rule over its whole range, confidence at fitted temperatures."""
+    by_name = {}
+    for rule in fitting_rules(recorded, names, POINTS):
+        by_name.setdefault(rule.name, []).append(rule)
+    if Confidence.name in by_name:
+        temperatures = fit_temperatures(recorded.recording.logits, recorded.targets)
+        by_name[Confidence.name] = Confidence.sweep(recorded.recording, POINTS, temperatures)
+    return by_name
+
+
+def _try(rule: Rule, recorded: RecordedSplit) -> Tried:
+    decided = decisions(recorded, rule)
+    return Tried(rule, score(recorded, predictions(decided.outputs))["score"], float(decided.exit_layers.double().mean()), decided)

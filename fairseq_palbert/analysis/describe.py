@@ -1,0 +1,40 @@
+"""How well and how deep an exit rule's decisions are."""
+
+import numpy as np
+
+from ..exits.base import Decisions, Rule
+from ..exits.rules.sampling import Sampling
+from ..modules.flops import exit_flops
+from .measures import against_the_last_layer
+from .recorded_split import RecordedSplit
+from .records import expected_score, predictions, score
+
+
+def describe(recorded: RecordedSplit, rule: Rule, decisions: Decisions) -> dict:
+    """How well and how deep: what is known without a clock.
+
+    Depths are in layers: the percentile is the first layer by which 95 % have left, the deviation that of the split
+    itself (not of a sample). ``mean_flops`` is that of ``modules.flops`` over sentences.
+    """
+    layers = decisions.exit_layers.numpy()
+    flops = exit_flops(recorded.encoder, recorded.heads, recorded.lengths, decisions.exit_layers, rule.reads_halting,
+                       rule.reads_logits, rule.reads_errors)
+    answers = predictions(decisions.outputs)
+    metrics = score(recorded, answers)
+    if isinstance(rule, Sampling) and metrics:
+        metrics["expected_score"] = expected_score(recorded)
+    return {
+        "exit": rule.spec,
+        "rule": rule.name,
+        "threshold": rule.parameter,
+        "metrics": metrics,
+        **against_the_last_layer(recorded, answers),
+        "examples": len(layers),
+        "mean_exit": float(layers.mean()),
+        "median_exit": float(np.median(layers)),
+        "p95_exit": int(np.percentile(layers, 95, method="inverted_cdf")),
+        "sd_exit": float(layers.std()),
+        "exit_histogram": np.bincount(layers - 1, minlength=recorded.depth).tolist(),
+        "mean_flops": float(flops.double().mean()),
+        "layer_speedup": recorded.depth / float(layers.mean()),
+    }

@@ -1,0 +1,113 @@
+"""``python -m fairseq_palbert.analysis.sweep``: every exit rule over its whole range, replayed from one record.
+
+Writes to ``--out``: sweep.jsonl, one object a rule and threshold, as scores.jsonl has them but for what a clock measures;
+and, of a split with labels, analysis.json: each layer's score, operations and calibration, the oracle, overthinking, the
+posterior's entropy, and of every rule's curve, over operations, its area and its advantage over the static exits.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from ..errors import UserError
+from ..exits.base import Decisions, Rule
+from ..exits.registry import RULES
+from ..exits.replay import replay
+from ..exits.rules.fixed import Fixed
+from ..files import staged, write_json, write_json_lines
+from ..tables import aligned
+from .describe import describe
+from .measures import curve_area, exit_calibration, oracle, overthinking, posterior_entropy, static_advantage
+from .recorded_split import RecordedSplit, read_record
+from .tensorboard import write_curves
+
+
+def parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(prog="python -m fairseq_palbert.analysis.sweep",
+                                      description="Replays exit rules from a record, each over its whole range.")
+    add = options.add_argument
+    add("record", type=Path, help="record.safetensors of recipes/evaluate.sh --record")
+    add("--rule", action="append", dest="rules", choices=RULES, metavar="NAME",
+        help=f"exit rule, any number of times (default: all that fit the model): {', '.join(RULES)}")
+    add("--points", type=int, default=100, help="thresholds a rule, about (default: 100)")
+    add("--out", required=True, type=Path, help="folder for sweep.jsonl")
+    add("--tensorboard-logdir", type=Path, help="write the curves there for TensorBoard, under sweep_SPLIT")
+    return options
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Raises UserError, one line and exit status 1, for a user's mistake; argparse's own errors exit with 2."""
+    options = parser().parse_args(argv)
+    if options.points < 1:
+        raise UserError(f"--points {options.points}: at least 1")
+    recorded = read_record(options.record)
+    rules = fitting_rules(recorded, options.rules or list(RULES), options.points)
+    with staged(options.out) as folder:
+        rows = [describe(recorded, rule, decisions(recorded, rule)) for rule in rules]
+        write_json_lines(folder / "sweep.jsonl", rows)
+        if recorded.targets is not None:
+            write_json(folder / "analysis.json", analyse(recorded, rows))
+            if options.tensorboard_logdir:
+                write_curves(options.tensorboard_logdir / f"sweep_{recorded.split}", rows)
+    remarks = [] if recorded.targets is not None else ["This split has no labels: depths only, no metrics."]
+    print(f"{recorded.glue_task}, {recorded.split}: {len(recorded.ids)} examples", *remarks, curve_table(rows),
+          f"Written to {options.out}", sep="\n\n")
+
+
+def decisions(recorded: RecordedSplit, rule: Rule) -> Decisions:
+    return replay(rule, recorded.recording, recorded.ids)
+
+
+def fitting_rules(recorded: RecordedSplit, names: list[str], points: int) -> list[Rule]:
+    """Every rule of these names at about ``points`` thresholds; one that does not fit the model is named on stderr.
+
+    Raises UserError where none fits.
+    """
+    fitting = []
+    for name in names:
+        if reason := RULES[name].misfit(recorded):
+            print(f"{name} is left out: {reason}", file=sys.stderr)
+        else:
+            fitting += RULES[name].sweep(recorded.recording, points)
+    if not fitting:
+        raise UserError(f"none of the exit rules {', '.join(names)} fits this model")
+    return fitting
+
+
+def analyse(recorded: RecordedSplit, rows: list[dict]) -> dict:
+    """What analysis.json has of a split with labels; ``rows`` are those of sweep.jsonl."""
+    static = [describe(recorded, rule, decisions(recorded, rule)) for rule in (Fixed(n + 1) for n in range(recorded.depth))]
+    static_costs, static_scores = _curve(static)
+    calibration = exit_calibration(recorded) or [{}] * recorded.depth
+    curves = {name: _curve([row for row in rows if row["rule"] == name]) for name in dict.fromkeys(row["rule"] for row in rows)}
+    return {
+        "layers": [{"score": score, "mean_flops": cost, **sure}
+                   for score, cost, sure in zip(static_scores, static_costs, calibration)],
+        "oracle": vars(oracle(recorded)),
+        **overthinking(recorded),
+        "posterior_entropy": posterior_entropy(recorded),
+        "curves": {name: {"area": float(curve_area(*curve, static_costs[0], static_costs[-1])),
+                          "static_advantage": static_advantage(*curve, static_costs, static_scores)}
+                   for name, curve in curves.items()},
+    }
+
+
+def _curve(rows: list[dict]) -> tuple[list[float], list[float]]:
+    """(mean_flops, official score) of each."""
+    return [row["mean_flops"] for row in rows], [row["metrics"]["score"] for row in rows]
+
+
+def curve_table(rows: list[dict]) -> str:
+    """One line a rule: its points, the depths they span, and the best score with the depth it takes."""
+    table = [["exit rule", "points", "mean exit from", "to", "best score", "at mean exit"]]
+    for name in dict.fromkeys(row["rule"] for row in rows):
+        curve = [row for row in rows if row["rule"] == name]
+        depths = [row["mean_exit"] for row in curve]
+        best = max(curve, key=lambda row: (row["metrics"].get("score", 0), -row["mean_exit"]))
+        score = f"{best['metrics']['score']:.4f}" if best["metrics"] else "-"
+        table.append([name, str(len(curve)), f"{min(depths):.2f}", f"{max(depths):.2f}", score, f"{best['mean_exit']:.2f}"])
+    return aligned(table)
+
+
+if __name__ == "__main__":
+    main()

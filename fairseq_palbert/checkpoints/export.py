@@ -1,0 +1,183 @@
+"""Exports a checkpoint: the whole model as a folder of ``formats.model_folder``, or its encoder as one of Hugging Face.
+
+The command is ``python -m fairseq_palbert.checkpoints.convert --to safetensors`` or ``--to hugging-face``.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from fairseq import checkpoint_utils
+from fairseq.data import Dictionary
+from fairseq.models import ARCH_CONFIG_REGISTRY
+from fairseq.tasks import FairseqTask
+from omegaconf import OmegaConf
+from torch import Tensor
+
+from ..errors import UserError
+from ..families import Family, family_of
+from ..files import check_replaceable, file_sha256, written_folder
+from ..glue.definitions import glue_task, label_order
+from ..models.starting_weights import has_classifier
+from ..models.training_start import pooling_of
+from ..tasks.same_tokenizer import fingerprint
+from ..tokenization import Vocabulary
+from ..tokenization.identity import in_words
+from .formats.encoder_source import POOLER, SEGMENTS, TOKENS, shape_of
+from .formats.hugging_face_folder import check_expressible, write_encoder, write_model_card, write_tokenizer
+from .formats.model_folder import ModelCard, write_model
+from .formats.names import ENCODER, ENCODER_FIELDS, NETWORK
+from .formats.stock_checkpoint import model_settings, read_checkpoint
+from .loading import check_checkpoint, model_of
+
+EXPORT_FILE = "export.json"
+POOLERS = NETWORK + "pooler.copies."
+
+
+class TaskWithoutData(FairseqTask):
+    """What building a trained model asks of its task: the two dictionaries and ``glue_task``."""
+
+    source_dictionary = target_dictionary = None
+
+    def __init__(self, name: str, dictionary: Dictionary):
+        super().__init__(None)
+        self.glue_task = glue_task(name)
+        self.source_dictionary = dictionary
+
+
+def export_model(checkpoint: Path, vocab: Path, out: Path, overwrite: bool = False) -> None:
+    """The whole early-exit model of a checkpoint of ``fairseq-train``, with the vocabulary in ``vocab`` that its data was
+    made with, as the folder ``out``, which ``recipes/evaluate.sh`` scores.
+
+    Raises UserError for a checkpoint that is no trained model, and for a vocabulary that is not its own.
+    """
+    trained_with = check_checkpoint(checkpoint)
+    state = checkpoint_utils.load_checkpoint_to_cpu(str(checkpoint))
+    family = _family(checkpoint, state)
+    if not has_classifier(state["model"]):
+        raise UserError(f"{checkpoint} is an encoder without a classifier: there is no early-exit model to export")
+    check_replaceable(out, overwrite, EXPORT_FILE)
+    with written_folder(out) as folder:
+        vocabulary, dictionary = _write_vocabulary(checkpoint, state, vocab, folder)
+        model = model_of(checkpoint, state, TaskWithoutData(trained_with["glue_task"], dictionary))
+        write_model(folder, model.network, ModelCard(
+            family=family.name,
+            glue_task=trained_with["glue_task"],
+            labels=list(label_order(trained_with)),
+            max_positions=trained_with["max_positions"],
+            tokenizer=vocabulary.record,
+            dictionary=fingerprint(dictionary),
+            prior=None if model.prior is None else model.prior.tolist(),
+            updates=model.updates,
+            holdout_fraction=float(trained_with.get("holdout_fraction") or 0),
+            train_examples=trained_with.get("train_examples"),
+        ))
+        account = _write_account(folder, checkpoint, model.network.state_dict(), [])
+    print(account)
+
+
+def export_hugging_face(checkpoint: Path, vocab: Path, out: Path, overwrite: bool = False) -> None:
+    """The encoder and the pooler of a checkpoint, trained or converted, as the folder ``out`` that ``transformers`` loads,
+    with the vocabulary in ``vocab`` that its data was made with.
+
+    Of a model with one pooler a layer it is the last layer's: like theirs, it reads the last layer.
+    Raises UserError for a checkpoint that is no model of this project, for a vocabulary that is not its own, and for an
+    encoder that theirs do not have.
+    """
+    try:
+        state = read_checkpoint(str(checkpoint))
+    except ValueError as error:
+        raise UserError(f"{checkpoint} {error}") from error
+    family = _family(checkpoint, state)
+    weights, left_out, last = _encoder_and_last_pooler(state["model"])
+    check_replaceable(out, overwrite, EXPORT_FILE)
+    with written_folder(out) as folder:
+        vocabulary, _ = _write_vocabulary(checkpoint, state, vocab, folder)
+        (folder / "dict.txt").unlink()  # fairseq's
+        shape = shape_of(family, _settings(state, family), len(weights[TOKENS]))
+        check_expressible(str(checkpoint), family, shape, vocabulary)
+        theirs = write_encoder(folder, family, shape, weights, vocabulary)
+        write_tokenizer(folder, vocabulary, shape)
+        pooling = pooling_of(state)
+        remarks = _remarks(family, weights, last, pooling)
+        write_model_card(folder, remarks, pooling, shape.hidden)
+        account = _write_account(folder, checkpoint, theirs, left_out, remarks)
+    print(account)
+
+
+def _family(checkpoint: Path, state: dict[str, Any]) -> Family:
+    name = model_settings(state).get("_name") or ""
+    if not name.startswith("palbert_") or TOKENS not in state["model"]:
+        raise UserError(f"{checkpoint}: holds no model of --arch palbert_FAMILY, but {name or 'an unnamed one'}: convert it "
+                        "first")
+    return family_of(name)
+
+
+def _settings(state: dict[str, Any], family: Family) -> dict[str, Any]:
+    """The encoder's, presets filled in."""
+    given = model_settings(state)
+    cfg = OmegaConf.create({name: given.get(name) for name in ENCODER_FIELDS.values()})
+    ARCH_CONFIG_REGISTRY[f"palbert_{family.name}"](cfg)
+    return OmegaConf.to_container(cfg)
+
+
+def _encoder_and_last_pooler(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str], int | None]:
+    """The encoder, with the last layer's pooler as the only one; the names of all else; which of the poolers, from 0, that
+    is, None where there is none."""
+    poolers = {int(name.removeprefix(POOLERS).split(".")[0]) for name in tensors if name.startswith(POOLERS)}
+    last = max(poolers, default=None)
+    ours = {name: tensor for name, tensor in tensors.items() if name.startswith((ENCODER, f"{POOLERS}{last}."))}
+    renamed = {name.replace(f"{POOLERS}{last}.", POOLER): tensor for name, tensor in ours.items()}
+    return renamed, [name for name in tensors if name not in ours], last
+
+
+def _write_vocabulary(checkpoint: Path, state: dict[str, Any], vocab: Path, folder: Path) -> tuple[Vocabulary, Dictionary]:
+    """Saves the vocabulary in ``vocab`` into ``folder`` with as many entries as the checkpoint embeds, and reads it there.
+
+    Raises UserError where the checkpoint was trained on another one, or embeds fewer.
+    """
+    vocabulary = Vocabulary(vocab)
+    trained = state.get("task_state") or {}
+    record, symbols = trained.get("tokenizer"), trained.get("dictionary")
+    if record not in (None, vocabulary.record):
+        raise UserError(f"{checkpoint} was trained on {in_words(record)}, but {vocab} holds {in_words(vocabulary.record)}")
+    vocabulary.save(folder, size=len(state["model"][TOKENS]))
+    dictionary = Dictionary.load(str(folder / "dict.txt"))
+    dictionary.add_symbol("<mask>")
+    if symbols not in (None, fingerprint(dictionary)):
+        raise UserError(f"{checkpoint} was trained with other dictionary entries, or the same in another order, than {vocab} "
+                        "has")
+    return Vocabulary(folder), dictionary
+
+
+def _remarks(family: Family, weights: dict[str, Tensor], last_pooler: int | None, pooling: str | None) -> list[str]:
+    """What a user of the Hugging Face folder has to know beside the names."""
+    remarks = []
+    if family.has_segments and SEGMENTS not in weights:
+        remarks.append(f"{family.tensors['embed_segments']} is written as zeros: this encoder has no segments")
+    if last_pooler is None:
+        remarks.append("the checkpoint has no pooler: load with AutoModel.from_pretrained(FOLDER, add_pooling_layer=False)")
+    elif last_pooler > 0:
+        remarks.append(f"of the {last_pooler + 1} poolers, one a layer, the last layer's is written: theirs reads the last "
+                       "layer")
+    if pooling == "mean":
+        remarks.append("pool by the mean over a sentence's tokens, special ones included and padding not: pooler_output of "
+                       "AutoModel reads the first token instead, on which this model was not trained")
+    return remarks
+
+
+def _write_account(folder: Path, checkpoint: Path, written: Iterable[str], left_out: Iterable[str],
+                   remarks: Iterable[str] = ()) -> str:
+    """Writes what became of every tensor, and returns it in a few lines."""
+    account = {"checkpoint": str(checkpoint), "sha256": file_sha256(checkpoint), "written": list(written),
+               "left_out": list(left_out), "remarks": list(remarks)}
+    (folder / EXPORT_FILE).write_text(json.dumps(account, indent=2) + "\n")
+    return "\n".join([f"tensors written: {_counted(written)}", f"tensors left out: {_counted(left_out)}", *remarks])
+
+
+def _counted(names: Iterable[str]) -> str:
+    """network.classifier.copies.0.1.bias, network.classifier.copies.0.1.weight -> network.classifier (2)"""
+    modules = Counter(".".join(name.split(".")[:2]) for name in names)
+    return ", ".join(f"{module} ({count})" for module, count in modules.items()) or "none"

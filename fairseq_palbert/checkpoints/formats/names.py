@@ -1,0 +1,23 @@
+"""What the settings and tensors of a checkpoint of this plugin are called."""
+
+NETWORK = "network."
+ENCODER = NETWORK + "encoder."
+
+# the shape's name of each setting that fixes the encoder
+ENCODER_FIELDS = {
+    "layers": "encoder_layers",
+    "hidden": "encoder_embed_dim",
+    "ffn_hidden": "encoder_ffn_embed_dim",
+    "heads": "encoder_attention_heads",
+    "max_positions": "encoder_max_positions",
+    "embedding": "encoder_embedding_dim",
+    "groups": "encoder_groups",
+    "inner_layers": "encoder_inner_layers",
+    "segments": "encoder_segments",
+    "norm_eps": "encoder_norm_eps",
+    "relative_buckets": "encoder_relative_buckets",
+    "activation": "activation_fn",
+    "dropout": "dropout",
+    "attention_dropout": "attention_dropout",
+    "activation_dropout": "activation_dropout",
+}

@@ -1,0 +1,104 @@
+"""fairseq's own RoBERTa: an archive as fairseq publishes it, packed or unpacked, or a checkpoint alone."""
+
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import copyfileobj
+from typing import Any
+
+from torch import Tensor
+
+from ...errors import UserError
+from ...families import FAMILIES
+from ...tokenization.vocabulary import DICTIONARY_FILE
+from .encoder_source import POOLER, TOKENS, EncoderSource, check_tensor, expected_tensors, shape_of
+from .names import ENCODER
+from .stock_checkpoint import encoder_from_stock, is_stock, model_settings, read_checkpoint
+
+MODEL_FILE = "model.pt"
+ARCHIVES = (".tar.gz", ".tgz", ".tar")
+SAME_NAME = ("encoder_layers", "encoder_embed_dim", "encoder_ffn_embed_dim", "encoder_attention_heads", "activation_fn",
+             "dropout", "attention_dropout", "activation_dropout")
+ACTIVATIONS = {"gelu_accurate": "gelu_tanh", "gelu_fast": "gelu_tanh", "swish": "silu"}  # the others have the same name
+KNOWN_ACTIVATIONS = ("gelu", "relu", "tanh", *ACTIVATIONS)
+NORM_EPS = 1e-5  # torch's default, which fairseq leaves
+POSITIONS = ENCODER + "embed_positions.weight"
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[Path]:
+    """The checkpoint and the dictionary of an archive, in a folder that is there for the time of the block.
+
+    Raises UserError for a file that is no such archive.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with tarfile.open(path) as archive:
+                for member in archive:
+                    name = Path(member.name).name
+                    if member.isfile() and name in (MODEL_FILE, DICTIONARY_FILE):
+                        with archive.extractfile(member) as packed, open(Path(folder) / name, "wb") as file:
+                            copyfileobj(packed, file)
+        except (tarfile.TarError, EOFError, OSError) as error:
+            raise UserError(f"{path}: cannot be unpacked ({error}): download it again") from error
+        if not (Path(folder) / MODEL_FILE).is_file():
+            raise UserError(f"{path}: has no {MODEL_FILE}, so it is no archive of fairseq's RoBERTa")
+        yield Path(folder)
+
+
+def read_stock(checkpoint: Path, name: str, files: tuple[Path, ...]) -> EncoderSource:
+    """The encoder of a checkpoint, old or new, that messages call ``name``; ``files`` are what the user gave.
+
+    Raises UserError, by the first that is wrong: a file that is damaged or no RoBERTa of fairseq, a setting that this
+    plugin cannot represent exactly, a tensor that is missing, one too many, or of another shape than the settings say.
+    """
+    try:
+        state = read_checkpoint(str(checkpoint))
+    except ValueError as error:
+        raise UserError(f"{name} {error}") from error
+    if not is_stock(state["model"]):
+        made_here = str(model_settings(state).get("_name")).startswith("palbert_")
+        raise UserError(f"{name} is a checkpoint of this plugin already: training starts from it as it is" if made_here else
+                        f"{name} holds no RoBERTa of fairseq: its first tensor is {next(iter(state['model']), 'missing')}")
+    encoder, others = encoder_from_stock(state["model"])
+    weights = {ENCODER + tensor: value for tensor, value in encoder.items()}
+    family = FAMILIES["roberta"]
+    settings = _settings(name, model_settings(state), weights, family.first_position)
+    dropped = others + [tensor for tensor in state["model"] if tensor.endswith(".sentence_encoder.version")]
+    _check(name, weights, expected_tensors(shape_of(family, settings, len(weights.get(TOKENS, ())))))
+    dictionary = checkpoint.with_name(DICTIONARY_FILE)
+    return EncoderSource(name, files, family, settings, weights, native_rows=False,
+                         used=[tensor for tensor in state["model"] if tensor not in dropped], dropped=dropped,
+                         dictionary=dictionary if dictionary.is_file() else None)
+
+
+def _settings(name: str, theirs: Mapping[str, Any], weights: Mapping[str, Tensor], first_position: int) -> dict[str, Any]:
+    for setting in SAME_NAME:
+        if theirs.get(setting) is None:
+            raise UserError(f"{name} does not say its {setting}")
+    if not theirs.get("no_scale_embedding", True):
+        raise UserError(f"{name} scales its embeddings (no_scale_embedding is False), and this plugin does not")
+    if theirs["activation_fn"] not in KNOWN_ACTIVATIONS:
+        raise UserError(f"{name}: activation_fn is {theirs['activation_fn']!r}, and this plugin has "
+                        f"{', '.join(KNOWN_ACTIVATIONS)}")
+    settings = {setting: theirs[setting] for setting in SAME_NAME}
+    settings["activation_fn"] = ACTIVATIONS.get(settings["activation_fn"], settings["activation_fn"])
+    return settings | {
+        # a checkpoint's max_positions may be another than that of the batches it was trained with
+        "encoder_max_positions": len(weights[POSITIONS]) - first_position if POSITIONS in weights else theirs["max_positions"],
+        "encoder_embedding_dim": None, "encoder_groups": None, "encoder_inner_layers": None, "encoder_segments": 0,
+        "encoder_norm_eps": NORM_EPS, "encoder_relative_buckets": None,
+    }
+
+
+def _check(name: str, weights: Mapping[str, Tensor], expected: Mapping[str, Any]) -> None:
+    encoder = {tensor: size for tensor, size in expected.items() if not tensor.startswith(POOLER)}
+    for tensor, size in encoder.items():
+        if tensor not in weights:
+            raise UserError(f"{name} has no tensor {tensor.removeprefix(ENCODER)} in its encoder, which its settings ask for")
+        check_tensor(f"{name}: {tensor.removeprefix(ENCODER)}", weights[tensor], size, "its settings")
+    for tensor in weights:
+        if tensor not in encoder:
+            raise UserError(f"{name} has a tensor {tensor.removeprefix(ENCODER)} in its encoder, which this plugin's has not")

@@ -1,0 +1,37 @@
+"""Pretrained weights by their name on the Hugging Face Hub."""
+
+import re
+from pathlib import Path
+
+import httpx2
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+
+from ..errors import UserError
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
+SETTINGS = ["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model",
+            "1_Pooling/config.json"]
+WEIGHTS = (["model.safetensors", "model-*.safetensors", "model.safetensors.index.json"],
+           ["pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"])
+
+
+def fetch(name: str) -> Path:
+    """The folder of the model ``name`` ("google-bert/bert-base-uncased"), downloaded once; only what conversion reads.
+
+    Raises UserError for a name that is no model there, and where the Hub cannot be reached.
+    """
+    if not HUB_ID.fullmatch(name):
+        raise UserError(f"{name}: no such file or folder, nor can it be the name of a model on the Hugging Face Hub")
+    try:
+        for weights in WEIGHTS:  # older repositories have the second kind alone
+            folder = Path(snapshot_download(name, allow_patterns=SETTINGS + weights))
+            if any(any(folder.glob(pattern)) for pattern in weights):
+                break
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise UserError(f"{name}: no such file or folder here, and no model of this name on the Hugging Face Hub (or a private "
+                        "one: log in)") from error
+    except (httpx2.HTTPError, OSError) as error:
+        raise UserError(f"{name}: no such file or folder here, and the Hugging Face Hub cannot be reached "
+                        f"({type(error).__name__}): give the folder of the weights instead") from error
+    return folder

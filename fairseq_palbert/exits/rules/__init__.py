@@ -1,0 +1,1 @@
+"""Exit rules, one file each; the file's name is the rule's name on the command line."""

@@ -1,0 +1,192 @@
+"""What a report claims of a method, each with the paired bootstrap interval of its difference, by task and over all tasks.
+
+Sizes: E examples, B ways to weight them, M settings of a rule, N layers, R draws.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..analysis.bootstrap import Difference, Statistic, resampled
+from ..analysis.measures import curve_area
+from ..analysis.recorded_split import RecordedSplit
+from ..analysis.records import expected_scores, predictions
+from ..analysis.sweep import decisions
+from ..exits.base import Rule
+from ..exits.rules.confidence import Confidence
+from ..exits.rules.expectation import Expectation
+from ..exits.rules.fixed import Fixed
+from ..exits.rules.q_exit import QExit
+from .curves import Curve
+from .runs import Run
+from .task import Task
+from .thresholds import BUDGETS, Setting
+
+BOOTSTRAP_SEED = 0
+LOW, HIGH = min(BUDGETS.values()), max(BUDGETS.values())  # of N, the depths of an area
+Q_EXIT = QExit(0.5)  # the median of the posterior
+
+
+@dataclass(frozen=True)
+class Claim:
+    """``a`` minus ``b`` in the reported split of a task or, with ``tasks`` > 1, in the mean of so many. ``drawn``: [1 + R], as
+    ``bootstrap.resampled`` gives it."""
+
+    method: str
+    other: str
+    a: float
+    b: float
+    drawn: np.ndarray
+    tasks: int = 1
+
+    @property
+    def difference(self) -> Difference:
+        return Difference.of(self.drawn)
+
+
+class Bootstrap:
+    """The statistics of one task on the same draws, which are another task's by no means."""
+
+    def __init__(self, task: Task, resamples: int):
+        self._arguments = len(task.recorded.ids), resamples, (BOOTSTRAP_SEED, *task.name.encode())
+
+    def claim(self, method: str, other: str, a: np.ndarray, b: np.ndarray) -> Claim:
+        return Claim(method, other, float(a[0]), float(b[0]), a - b)
+
+    def __call__(self, statistic: Statistic) -> np.ndarray:
+        return resampled(statistic, *self._arguments)
+
+
+def pooled(claims: list[Claim]) -> Claim:
+    """The mean over tasks, each of which is resampled by itself."""
+    first = claims[0]
+    return Claim(first.method, first.other, *(float(np.mean([getattr(one, name) for one in claims])) for name in "ab"),
+                 np.mean([one.drawn for one in claims], axis=0), len(claims))
+
+
+def against_fixed_models(task: Task, chosen: Setting, bootstrap: Bootstrap) -> list[Claim]:
+    """The score at the chosen thresholds minus: the fixed exits of the same model at the same mean depth, on the straight line
+    between two layers; the static model of N/2 layers; the vanilla model of N. What the task lacks is left out."""
+    ours, run = bootstrap(_mean(chosen.run, chosen.rules)), chosen.run
+    claims = [bootstrap.claim(run.method, "fixed exit, same depth", ours, bootstrap(_fixed_at_depth(chosen)))]
+    for name in (f"static{run.recorded.depth // 2}", "vanilla"):
+        for other in task.runs:
+            if other.method == name:
+                theirs = bootstrap(_mean(other, [other.full_model] * len(other.seeds)))
+                claims.append(bootstrap.claim(run.method, f"{name}, {other.recorded.depth} layers", ours, theirs))
+    return claims
+
+
+def against_other_rules(task: Task, run: Run, bootstrap: Bootstrap) -> list[Claim]:
+    """The area of the run's Q-exit curve minus that of every other rule on the same models."""
+    curves = {**task.curves[run.method], Fixed.name: task.static[run.method]}
+    if run.recorded.outputs == 2:
+        del curves[Confidence.name]  # orders the answers of two classes as entropy does
+    areas = {name: bootstrap(_area(curve)) for name, curve in curves.items()}
+    return [bootstrap.claim(run.method, name, areas[QExit.name], area) for name, area in areas.items() if name != QExit.name]
+
+
+def ordering(task: Task, run: Run, bootstrap: Bootstrap) -> list[Claim]:
+    """PALBERT's ordering of one trained model (arXiv 2204.03276), sampling < Q-exit <= expectation: Q-exit 0.5 minus sampling,
+    in its exact expectation, and expectation minus Q-exit."""
+    sampling = bootstrap(_over_seeds([lambda weights, one=seed.recorded: expected_scores(one, weights) for seed in run.seeds]))
+    q_exit, expectation = (bootstrap(_mean(run, [rule] * len(run.seeds))) for rule in (Q_EXIT, Expectation()))
+    return [bootstrap.claim(run.method, "Q-exit − sampling", q_exit, sampling),
+            bootstrap.claim(run.method, "expectation − Q-exit", expectation, q_exit)]
+
+
+def _over_seeds(statistics: list[Statistic]) -> Statistic:
+    return lambda weights: sum(statistic(weights) for statistic in statistics) / len(statistics)
+
+
+def _mean(run: Run, rules: list[Rule]) -> Statistic:
+    """The score, a mean over seeds."""
+    return _over_seeds([lambda weights, one=_Replayed.of(seed.recorded, [rule]): one.scores(weights)[0]
+                       for seed, rule in zip(run.seeds, rules, strict=True)])
+
+
+def _fixed_at_depth(chosen: Setting) -> Statistic:
+    """The fixed exits' score at the depth that the chosen rule has on the same draw, a mean over seeds."""
+    def of(recorded: RecordedSplit, rule: Rule) -> Statistic:
+        adaptive = _Replayed.of(recorded, [rule])
+        fixed = _Replayed.of(recorded, [Fixed(n + 1) for n in range(recorded.depth)])
+
+        def statistic(weights: Tensor) -> Tensor:
+            depth, scores = adaptive.depths(weights)[0], fixed.scores(weights)
+            below = depth.long().clamp(1, max(recorded.depth - 1, 1))
+            low, high = (scores.gather(0, (layer - 1).unsqueeze(0))[0] for layer in (below, (below + 1).clamp(max=len(scores))))
+            return low + (depth - below) * (high - low)
+
+        return statistic
+
+    return _over_seeds([of(seed.recorded, rule) for seed, rule in zip(chosen.run.seeds, chosen.rules, strict=True)])
+
+
+def _area(curve: Curve) -> Statistic:
+    """``measures.curve_area`` over the mean exit layers of N/3 to 2N/3, both of the same draw, a mean over seeds."""
+    def of(recorded: RecordedSplit, rules: list[Rule]) -> Statistic:
+        low, high = LOW * recorded.depth, HIGH * recorded.depth
+        replayed = _Replayed.of(recorded, rules)
+        rising = replayed.at(replayed.exit_layers.mean(1).argsort(stable=True))
+
+        def statistic(weights: Tensor) -> Tensor:
+            depths = rising.depths(weights)
+            first = max(int((depths <= low).sum(0).min()) - 1, 0)  # no draw has more than one point below this
+            last = min(len(depths) - int((depths >= high).sum(0).min()) + 1, len(depths))
+            scores = rising.at(torch.arange(first, last)).scores(weights)
+            return torch.from_numpy(curve_area(depths[first:last].T.numpy(), scores.T.numpy(), low, high))
+
+        return statistic
+
+    return _over_seeds([of(seed.recorded, [point.rule for point in points])
+                        for seed, points in zip(curve.run.seeds, curve.seeds)])
+
+
+@dataclass(frozen=True)
+class _Replayed:
+    """M rules on one record: ``answers`` [M, E] and ``exit_layers`` [M, E], float64."""
+
+    recorded: RecordedSplit
+    answers: Tensor
+    exit_layers: Tensor
+
+    @classmethod
+    def of(cls, recorded: RecordedSplit, rules: list[Rule]) -> Self:
+        decided = [decisions(recorded, rule) for rule in rules]
+        return cls(recorded, torch.stack([predictions(one.outputs) for one in decided]),
+                   torch.stack([one.exit_layers for one in decided]).double())
+
+    def scores(self, weights: Tensor) -> Tensor:
+        """Shape: [B, E] -> [M, B]."""
+        return torch.stack([self.recorded.metrics.weighted(answers, self.recorded.targets, weights) for answers in self.answers])
+
+    def depths(self, weights: Tensor) -> Tensor:
+        """Mean exit layers. Shape: [B, E] -> [M, B]."""
+        return self.exit_layers @ weights.T / weights.sum(1)
+
+    def at(self, places: Tensor) -> Self:
+        """The rules at ``places`` alone, in that order."""
+        return replace(self, answers=self.answers[places], exit_layers=self.exit_layers[places])
+
+
+Make = Callable[[Task, Run, Bootstrap], list[Claim]]
+
+
+def by_task_and_pooled(tasks: list[Task], make: Make, resamples: int) -> list[tuple[str, list[Claim]]]:
+    """(task, claims of a method) of every run that ``claims_depth``, and after them the mean over tasks of each method's, where it has
+    more than one: a claim of those tasks that have it."""
+    found = [(task.name, make(task, run, Bootstrap(task, resamples))) for task in tasks for run in task.runs if run.claims_depth]
+    found = [(name, claims) for name, claims in found if claims]
+    by_pair: dict[tuple[str, str], list[Claim]] = {}
+    for _, claims in found:
+        for claim in claims:
+            by_pair.setdefault((claim.method, claim.other), []).append(claim)
+    means: dict[str, list[Claim]] = {}
+    for (method, _), claims in by_pair.items():
+        if len(claims) > 1:
+            means.setdefault(method, []).append(pooled(claims))
+    return found + [("mean of tasks", claims) for claims in means.values()]

@@ -1,0 +1,130 @@
+"""Everything that is kept of a method's runs, all tasks, seeds and splits, in one small file.
+
+Sizes: N layers, E examples, K outputs (classes, or 1 for regression).
+
+Answers are rounded to half precision, of classes as differences to the first, which say the same: argmax, softmax and so every
+rule see logits up to a constant. ``rounded`` is what reading gives back; whatever is kept of a run is computed from that.
+"""
+
+import json
+import zlib
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from ..analysis.recorded_split import RecordedSplit
+from ..errors import UserError
+from ..exits.base import Recording
+from ..modules.encoder import EncoderShape
+from ..modules.pondering import HeadsShape
+
+FORMAT = "fairseq_palbert results 1"
+SHARED = {"ids": torch.int32, "lengths": torch.int16, "targets": None}  # of all seeds; targets as small as they go
+CLOCK = ("exit", "seconds", "batch_size", "device", "dtype")
+_PLAIN = ("rows", "labels", "prior", "origin")
+
+
+@dataclass(frozen=True)
+class KeptSplit:
+    """A recorded split, and of each rule it was scored under what the record does not say: ``CLOCK``."""
+
+    recorded: RecordedSplit
+    clocks: list[dict]
+
+
+@dataclass(frozen=True)
+class KeptSeed:
+    """One model: its training command as one types it, and its splits by name."""
+
+    command: str
+    splits: dict[str, KeptSplit]
+
+
+Kept = dict[str, dict[str, KeptSeed]]  # by task and seed
+
+
+def rounded(recorded: RecordedSplit) -> RecordedSplit:
+    """The record as it is read back."""
+    return replace(recorded, recording=_unpacked(_packed(recorded.recording)))
+
+
+def write_kept(path: Path, kept: Kept) -> None:
+    """Raises UserError where the seeds of a task have other examples or labels of a split, which are kept once."""
+    tensors, about = {}, {}
+    for task, seeds in kept.items():
+        about[task] = {}
+        for name, seed in seeds.items():
+            about[task][name] = {"command": seed.command, "splits": {}}
+            for split, one in seed.splits.items():
+                recorded = one.recorded
+                for shared in SHARED:
+                    values, place = getattr(recorded, shared), f"{task}/{split}/{shared}"
+                    if values is not None and not tensors.setdefault(place, _small(shared, values)).equal(_small(shared, values)):
+                        raise UserError(f"{task}, {name}, {split}: other {shared} than an earlier seed: score the same data")
+                tensors |= {f"{task}/{split}/{name}/{what}": values for what, values in _packed(recorded.recording).items()}
+                about[task][name]["splits"][split] = {
+                    **{plain: getattr(recorded, plain) for plain in _PLAIN}, "encoder": asdict(recorded.encoder),
+                    "heads": asdict(recorded.heads), "clocks": [{key: row[key] for key in CLOCK} for row in one.clocks]}
+    text = zlib.compress(json.dumps(about).encode(), 9)
+    tensors["about"] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(save(tensors, metadata={"format": FORMAT}))
+    part.replace(path)
+
+
+def read_kept(path: Path) -> Kept:
+    """Raises UserError for a file that is missing, damaged, or none of ``write_kept``."""
+    try:
+        with safe_open(path, "pt") as file:
+            known = (file.metadata() or {}).get("format") == FORMAT
+            tensors = {name: file.get_tensor(name) for name in file.keys()} if known else {}
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: missing or damaged ({error}): keep the run again with recipes/keep_results.sh") from error
+    if not known:
+        raise UserError(f"{path}: not of the format {FORMAT!r}: name a file of recipes/keep_results.sh")
+    about = json.loads(zlib.decompress(tensors["about"].numpy().tobytes()))
+    return {task: {name: KeptSeed(seed["command"], {split: _split(tensors, task, name, split, said)
+                                                    for split, said in seed["splits"].items()})
+                   for name, seed in seeds.items()} for task, seeds in about.items()}
+
+
+def _split(tensors: dict[str, Tensor], task: str, seed: str, split: str, said: dict) -> KeptSplit:
+    shared = {name: tensors.get(f"{task}/{split}/{name}") for name in SHARED}
+    targets = shared["targets"]
+    if targets is not None:
+        targets = targets.double() if said["heads"]["outputs"] == 1 else targets.long()
+    packed = {name: tensors.get(f"{task}/{split}/{seed}/{name}") for name in ("halting_logits", "logits", "error_logits")}
+    recorded = RecordedSplit(
+        split=split, glue_task=task, **{name: said[name] for name in _PLAIN}, encoder=EncoderShape(**said["encoder"]),
+        heads=HeadsShape(**said["heads"]), ids=shared["ids"].long(), lengths=shared["lengths"].long(), targets=targets,
+        recording=_unpacked(packed))
+    return KeptSplit(recorded, said["clocks"])
+
+
+def _small(name: str, values: Tensor) -> Tensor:
+    if name == "targets":
+        return values.to(torch.float32 if values.is_floating_point() else torch.int8)
+    return values.to(SHARED[name])
+
+
+def _packed(recording: Recording) -> dict[str, Tensor]:
+    """Shape of the logits: [N, E, K] -> [N, E, K − 1], of a regression [N, E, 1]."""
+    logits = recording.logits
+    logits = logits[..., 1:] - logits[..., :1] if logits.shape[-1] > 1 else logits
+    found = {"halting_logits": recording.halting_logits, "logits": logits, "error_logits": recording.error_logits}
+    exact = logits.shape[-1] == 1 and recording.logits.shape[-1] == 1  # a regression's ranks depend on small differences
+    return {name: values.to(torch.float32 if exact and name == "logits" else torch.float16).contiguous()
+            for name, values in found.items() if values is not None}
+
+
+def _unpacked(packed: dict[str, Tensor | None]) -> Recording:
+    halting, logits, errors = (packed.get(name) for name in ("halting_logits", "logits", "error_logits"))
+    of_classes = logits.dtype == torch.float16
+    logits = logits.float()
+    if of_classes:
+        logits = torch.cat([torch.zeros_like(logits[..., :1]), logits], -1)
+    return Recording(halting if halting is None else halting.float(), logits, errors if errors is None else errors.float())

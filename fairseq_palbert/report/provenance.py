@@ -1,0 +1,122 @@
+"""Where a report's numbers come from, in words: split, seeds, selection, hardware, code, commands; no path of a machine."""
+
+import os
+import shlex
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import PurePath
+
+from ..glue.definitions import CALIBRATION
+from .runs import Run, official
+from .task import Task
+
+
+def caption(task: Task) -> str:
+    """What the tables of the task are of."""
+    recorded = task.recorded
+    return (f"Split `{recorded.split}`, {len(recorded.ids):,} examples. Score: {official(recorded)}, in points; mean ± sample "
+            f"sd over seeds. FLOPs are parts of {task.full_flops / 1e9:.3g} GFLOPs, those of the deepest model's last layer.")
+
+
+def selection(tasks: list[Task]) -> str:
+    """How checkpoints and thresholds were selected, and which runs have no split to choose thresholds on."""
+    runs = [(task, run) for task in tasks for run in task.runs]
+    checkpoints = "; ".join(f"{how} ({_some([run.method for _, run in runs], methods)})"
+                            for how, methods in _grouped((_checkpoints(run), run.method) for _, run in runs).items())
+    said = [f"**Selection.** Of each run the checkpoint was kept that was best {checkpoints}."]
+    chosen = {task.name: len(run.seeds[0].calibration.ids) for task, run in runs if run.method in task.chosen}
+    without = _grouped((task.name, run.method) for task, run in runs if run.main_rule and not run.calibrated)
+    if chosen:
+        sizes = ", ".join(f"{name} {examples:,}" for name, examples in chosen.items())
+        said.append(f"Thresholds were chosen for each seed on the split `{CALIBRATION}`, a part of train that no layer was trained "
+                    f"on ({sizes} examples): of those whose mean exit layer there is at most the budget of N/3, N/2 or 2N/3, the one "
+                    f"of the best score there. The reported split `{tasks[0].recorded.split}` chose none of them.")
+    if without:
+        names = "; ".join(f"{', '.join(methods)} on {name}" for name, methods in without.items())
+        said.append(f"No record of `{CALIBRATION}`, so that rules stand at the settings they were scored with: {names}.")
+    return " ".join(said)
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """By the first of each pair, its different seconds."""
+    found: dict[str, dict[str, None]] = {}
+    for key, value in pairs:
+        found.setdefault(key, {})[value] = None
+    return {key: list(values) for key, values in found.items()}
+
+
+def _some(everything: list[str], methods: list[str]) -> str:
+    return "all" if set(methods) == set(everything) else ", ".join(methods)
+
+
+def origins(task: Task) -> str:
+    """Methods with the same seeds, selection of checkpoints, hardware and code a line."""
+    methods = defaultdict(list)
+    for run in task.runs:
+        methods[f"{_seeds(run)}; {_selection(run)}; {_hardware(run)}; {_code(run)}."].append(run.method)
+    return "\n".join(f"- **{', '.join(names)}**: {about}" for about, names in methods.items())
+
+
+def commands(task: Task) -> str:
+    """Of each method, those that trained and scored its first seed."""
+    lines = []
+    for run in task.runs:
+        seed = run.seeds[0]
+        known = filter(None, (seed.command, seed.recorded.origin["command"]))
+        lines += [f"# {run.method}, {seed.name}", *map(_shown, known)]
+    return "\n".join(lines)
+
+
+def _seeds(run: Run) -> str:
+    names = [seed.name.removeprefix("seed") for seed in run.seeds]
+    return f"{'seed' if len(names) == 1 else 'seeds'} {', '.join(names)}"
+
+
+def _selection(run: Run) -> str:
+    command = run.seeds[0].command
+    if not command:
+        return "how its checkpoints were selected is not known"
+    examples = _value(command, "--train-examples")
+    trained = f"trained on {int(examples):,} rows of a seeded shuffle; " if examples else ""
+    return f"{trained}checkpoints selected {_checkpoints(run)}"
+
+
+def _checkpoints(run: Run) -> str:
+    """As the training command has it: "by score on `holdout`"."""
+    command = run.seeds[0].command
+    if not command:
+        return "by what is not known"
+    split = (_value(command, "--valid-subset") or "valid").split(",")[0]
+    return f"by {_value(command, '--best-checkpoint-metric') or 'loss'} on `{split}`"
+
+
+def _value(command: list[str], flag: str) -> str | None:
+    """The last one, which is the one that counts."""
+    return next((value for name, value in zip(command[-2::-1], command[:0:-1]) if name == flag), None)
+
+
+def _hardware(run: Run) -> str:
+    found = dict.fromkeys(_device(seed.recorded.origin["device"], seed.scored[0].row) for seed in run.seeds)
+    return f"scored on {' and '.join(found)}"
+
+
+def _device(device: dict, row: dict) -> str:
+    threads = f", {device['threads']} thread{'s' * (device['threads'] > 1)}" if "threads" in device else ""
+    at_once = f"batches of {row['batch_size']}" if row["batch_size"] else "packed"
+    return f"{device['type']} ({device['name']}{threads}), {row['dtype']}, {at_once}"
+
+
+def _code(run: Run) -> str:
+    commits = dict.fromkeys(_commit(seed.recorded.origin["git"]) for seed in run.seeds)
+    torch = dict.fromkeys(seed.recorded.origin["versions"]["torch"] for seed in run.seeds)
+    return f"commit {' and '.join(commits)}, torch {' and '.join(torch)}"
+
+
+def _commit(git: dict | None) -> str:
+    return "unknown" if git is None else f"`{git['commit'][:12]}`{' with changes' if git['dirty'] else ''}"
+
+
+def _shown(command: list[str]) -> str:
+    """As one types it; an absolute path, which says nothing elsewhere, by its last part."""
+    words = [f".../{PurePath(word).name}" if os.path.isabs(word) else word for word in command]
+    return " ".join(word if word.startswith("$") else shlex.quote(word) for word in words)

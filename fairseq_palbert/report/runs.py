@@ -1,0 +1,200 @@
+"""The runs of a report: folders of recipes/glue_task.sh, or files of recipes/keep_results.sh."""
+
+import json
+import shlex
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from math import isclose
+from pathlib import Path
+
+from ..analysis.describe import describe
+from ..analysis.recorded_split import RecordedSplit, read_record
+from ..analysis.sweep import decisions
+from ..errors import UserError
+from ..exits.base import AllDepthsRule, Rule
+from ..exits.registry import RULES, parse_rule
+from ..exits.rules.fixed import Fixed
+from ..exits.rules.random import Random
+from ..exits.rules.sampling import Sampling
+from ..glue.definitions import CALIBRATION
+from ..glue.metrics import OFFICIAL
+from .kept import CLOCK, KeptSeed, read_kept
+
+ROUNDING = 1e-4  # of a score of 0..1
+
+
+@dataclass(frozen=True)
+class Point:
+    """A rule on one seed, and what ``scoring.describe`` says of it, with what a clock measured where one did."""
+
+    rule: Rule
+    row: dict
+
+
+@dataclass(frozen=True)
+class Seed:
+    """One trained model: its ``name``, its recorded split, the rules it was scored under, its training command, [] where that
+    is not known, and the record of the split that its thresholds are chosen on, None where there is none."""
+
+    name: str
+    recorded: RecordedSplit
+    scored: list[Point]
+    command: list[str]
+    calibration: RecordedSplit | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """The seeds of one method on one task; ``method`` is the name of the folder above the run's."""
+
+    method: str
+    seeds: list[Seed]
+
+    @property
+    def recorded(self) -> RecordedSplit:
+        """The first seed's, for what all have in common."""
+        return self.seeds[0].recorded
+
+    @cached_property
+    def rules(self) -> list[Rule]:
+        """Those that every seed was scored under."""
+        return [point.rule for point in self.seeds[0].scored
+                if all(point.rule in [other.rule for other in seed.scored] for seed in self.seeds)]
+
+    @property
+    def main_rule(self) -> Rule | None:
+        """The first scored rule that adapts the depth by a threshold: the one that this method is drawn with."""
+        return next((rule for rule in self.rules if adapts(type(rule))), None)
+
+    @property
+    def calibrated(self) -> bool:
+        return all(seed.calibration for seed in self.seeds)
+
+    @property
+    def claims_depth(self) -> bool:
+        """Whether its depth is a claim of this project's: it halts, and is PALBERT or has a gate that was trained afterwards."""
+        return self.recorded.halts and (self.method.startswith("palbert") or self.method.endswith("_staged"))
+
+    @property
+    def full_model(self) -> Fixed:
+        return Fixed(self.recorded.depth)
+
+    def points(self, rule: Rule) -> list[Point]:
+        """The rule on every seed, at its scored setting."""
+        return [point for seed in self.seeds for point in seed.scored if point.rule == rule]
+
+
+def adapts(rule: type[Rule]) -> bool:
+    """Whether the rule's threshold trades score for depth, example by example."""
+    return not issubclass(rule, (AllDepthsRule, Fixed, Random, Sampling))
+
+
+def adaptive_rules(recorded: RecordedSplit) -> list[str]:
+    return [name for name, rule in RULES.items() if adapts(rule) and not rule.misfit(recorded)]
+
+
+def official(recorded: RecordedSplit) -> str:
+    """The official score in words: "mean of pearson and spearman"."""
+    names = OFFICIAL[recorded.metrics.task.metric]
+    return names[0] if len(names) == 1 else f"mean of {' and '.join(names)}"
+
+
+def read_runs(folders: list[Path], split: str) -> dict[str, list[Run]]:
+    """The runs by task, in the order given.
+
+    Raises UserError for a run without a record, one that is named twice, and for runs of a task that were not scored on the
+    same labelled examples.
+    """
+    tasks: dict[str, list[Run]] = {}
+    for folder, run in ((folder, run) for folder in folders for run in _read(folder, split)):
+        others = tasks.setdefault(run.recorded.glue_task, [])
+        if any(run.method == other.method for other in others):
+            raise UserError(f"{folder}: a second run of {run.method} on {run.recorded.glue_task}: runs are told apart by the "
+                            "name of the folder above them")
+        others.append(run)
+        _check_same_examples(folder, run, others[0])
+    return tasks
+
+
+def _read(path: Path, split: str) -> list[Run]:
+    """Of a file of recipes/keep_results.sh every task that has the split, of a run's folder its one."""
+    if not path.is_file():
+        return [_read_run(path, split)]
+    by_task = {task: [_kept_seed(name, seed, split) for name, seed in seeds.items() if split in seed.splits]
+               for task, seeds in read_kept(path).items()}
+    runs = [Run(path.stem, seeds) for seeds in by_task.values() if seeds]
+    if not runs:
+        raise UserError(f"{path} has nothing of the split {split!r}")
+    return runs
+
+
+def _kept_seed(name: str, seed: KeptSeed, split: str) -> Seed:
+    kept, calibration = seed.splits[split], seed.splits.get(CALIBRATION)
+    _check_labelled(kept.recorded, name)
+    points = [_point(kept.recorded, parse_rule(clock["exit"]), clock) for clock in kept.clocks]
+    return Seed(name, kept.recorded, points, shlex.split(seed.command),
+                calibration.recorded if calibration and split != CALIBRATION else None)
+
+
+def _check_labelled(recorded: RecordedSplit, name: object) -> None:
+    if recorded.targets is None:
+        raise UserError(f"{name}: the split has no labels, and so no score: report on another --split")
+
+
+def _read_run(folder: Path, split: str) -> Run:
+    scored = sorted(folder.glob(f"seed*/scores/{split}/scores.jsonl"))
+    recorded = [path for path in scored if path.with_name("record.safetensors").is_file()]
+    for path in set(scored) - set(recorded):
+        print(f"{path.parent} has no record.safetensors: left out", file=sys.stderr)
+    if not recorded:
+        raise UserError(f"no {folder}/seed*/scores/{split} with scores.jsonl and record.safetensors: score that run with "
+                        "recipes/evaluate.sh --record")
+    return Run(folder.resolve().parent.name, [_read_seed(path) for path in recorded])
+
+
+def _read_seed(scores: Path) -> Seed:
+    folder = scores.parents[2]
+    recorded = read_record(scores.with_name("record.safetensors"))
+    _check_labelled(recorded, scores.parent)
+    try:
+        clocks = [json.loads(line) for line in scores.read_text().splitlines()]
+        points = [_point(recorded, parse_rule(clock["exit"]), clock) for clock in clocks]
+    except (ValueError, KeyError) as error:
+        raise UserError(f"{scores}: no scores of this version of fairseq_palbert ({error}): score that run again") from error
+    if not all(map(_agree, (point.row for point in points), clocks)):
+        raise UserError(f"{scores} and the record beside it are of different models: score that run again with --record")
+    command = folder / "command"
+    return Seed(folder.name, recorded, points, shlex.split(command.read_text()) if command.is_file() else [],
+                _read_calibration(scores.parents[1] / CALIBRATION / "record.safetensors", recorded))
+
+
+def _read_calibration(path: Path, recorded: RecordedSplit) -> RecordedSplit | None:
+    """Raises UserError for a record of another checkpoint."""
+    if recorded.split == CALIBRATION or not path.is_file():
+        return None
+    calibration = read_record(path)
+    if calibration.origin["checkpoint"]["sha256"] != recorded.origin["checkpoint"]["sha256"]:
+        raise UserError(f"{path}: of another checkpoint than the record of {recorded.split}: score both splits with one")
+    return calibration
+
+
+def _point(recorded: RecordedSplit, rule: Rule, clock: dict) -> Point:
+    """Everything from the record but the time, which is of the engine's run."""
+    timed = {name: clock[name] for name in CLOCK if name != "exit"}
+    return Point(rule, {**describe(recorded, rule, decisions(recorded, rule)), **timed})
+
+
+def _agree(row: dict, scored: dict) -> bool:
+    """Whether the record says what the engine has said, up to rounding: of answers that are nearly equal it moves the ranks."""
+    return (row["exit_histogram"] == scored["exit_histogram"]
+            and isclose(row["metrics"]["score"], scored["metrics"]["score"], abs_tol=ROUNDING))
+
+
+def _check_same_examples(folder: Path, run: Run, first: Run) -> None:
+    for seed in run.seeds:
+        if not (seed.recorded.ids.equal(first.recorded.ids) and seed.recorded.targets.equal(first.recorded.targets)):
+            raise UserError(f"{folder}/{seed.name} and {first.method} have other examples or labels: score the same data")
+        if seed.recorded.depth != run.recorded.depth:
+            raise UserError(f"{folder}/{seed.name} has {seed.recorded.depth} layers, {run.seeds[0].name} {run.recorded.depth}: "
+                            "a run's seeds are models of one kind")

@@ -1,0 +1,56 @@
+"""The hardest and the easiest examples of a task, over all methods that adapt their depth and all their seeds.
+
+Sizes: N layers, E examples.
+"""
+
+import re
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..analysis.measures import errors
+from ..analysis.records import predictions
+from ..tables import markdown
+from .runs import Run
+from .task import Task, examples
+
+SHOWN = 5
+
+
+def hardest_and_easiest(task: Task, texts: Sequence[tuple[str, ...]] | None) -> str:
+    """Two tables. The hardest are those whose answers err most, over all layers, and of equals those that leave latest; the
+    easiest those that err least, and of equals leave first. ``texts``: the sentences of each row of the split, if known."""
+    wrong = torch.stack([_mean_error(run) for run in task.adaptive]).mean(0)
+    exits = {run.method: examples(task.main[run.method]).exit_layers.double().mean(0) for run in task.adaptive}
+    latest = torch.stack(list(exits.values())).mean(0)
+    order = sorted(range(len(wrong)), key=lambda place: (round(float(wrong[place]), 9), round(float(latest[place]), 9), place))
+    tables = [("Hardest", order[::-1][:SHOWN]), ("Easiest", order[:SHOWN])]
+    return "\n\n".join(f"{title}:\n\n{_table(task, places, wrong, exits, texts)}" for title, places in tables)
+
+
+def _mean_error(run: Run) -> Tensor:
+    """Over layers and seeds. Shape: [E]."""
+    records = [seed.recorded for seed in run.seeds]
+    return torch.stack([errors(one, predictions(one.recording.logits)).mean(0) for one in records]).mean(0)
+
+
+def _table(task: Task, places: list[int], wrong: Tensor, exits: dict[str, Tensor], texts: Sequence | None) -> str:
+    recorded = task.recorded
+    labels = recorded.metrics.labels
+    lines = []
+    for place in places:
+        row, target = int(recorded.ids[place]), recorded.targets[place]
+        lines.append([
+            str(row), *([" / ".join(map(plain, texts[row]))] if texts else []),
+            f"{float(target):.2f}" if recorded.metrics.task.regression else labels[int(target)],
+            f"{wrong[place]:.2f}", *(f"{layers[place]:.1f}" for layers in exits.values()),
+        ])
+    measure = "mean error" if recorded.metrics.task.regression else "part wrong"
+    header = ["row", *(["text"] if texts else []), "label", measure, *(f"exit, {method}" for method in exits)]
+    return markdown([header, *lines], words=2 if texts else 1)
+
+
+def plain(text: str) -> str:
+    """Text that Markdown leaves as it is: whatever might mean something there as a character reference."""
+    return re.sub(r"[^\w\s.,;:'\"!?()-]|_", lambda match: f"&#{ord(match[0])};", text)

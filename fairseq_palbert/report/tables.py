@@ -1,0 +1,160 @@
+"""The tables of a report, in Markdown. Scores and parts are in points: per cent, or a hundred times a correlation."""
+
+import numpy as np
+
+from ..analysis.measures import calibration_error, failure_auroc
+from ..exits.base import Rule
+from ..tables import markdown
+from .claims import Claim, against_fixed_models, against_other_rules, by_task_and_pooled, ordering
+from .runs import Point, Run
+from .task import Task, examples
+from .thresholds import HALF, Setting, setting
+
+POINTS = 100
+NONE = "–"
+MEAN = "mean of tasks"
+
+
+def spread(values: list[float | None], digits: int = 2) -> str:
+    """Mean ± the sample's standard deviation over seeds; one seed has none, nor has what some seed lacks."""
+    if not values or None in values:
+        return NONE
+    deviation = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.{digits}f}{deviation}"
+
+
+CHOSEN = ["exit rule", "threshold, by seed", "score", "mean exit", "sd of exits", "layer speed-up"]
+
+
+def front(tasks: list[Task]) -> str:
+    """Every method at the threshold chosen for N/2 layers: the means over tasks of those that every task has, then task by
+    task."""
+    lines = []
+    for method in dict.fromkeys(run.method for task in tasks for run in task.runs):
+        settings = [task.main[method] for task in tasks if method in task.main]
+        if 1 < len(tasks) == len(settings):
+            means = np.mean([[np.mean([value(row) for row in one.rows]) for value in (_score, _exit, _sd)] for one in settings], 0)
+            speed_up = np.mean([task.depth / np.mean([row["mean_exit"] for row in one.rows]) for task, one in zip(tasks, settings)])
+            rules = dict.fromkeys(f"`{one.name}`" for one in settings)
+            lines.append([MEAN, method, " ".join(rules), "", *(f"{value:.2f}" for value in (*means, speed_up))])
+    lines += [[task.name, method, *_cells(task, one)] for task in tasks for method, one in task.main.items()]
+    return markdown([["task", "method", *CHOSEN], *lines], words=3)
+
+
+def chosen_thresholds(task: Task) -> str:
+    """Every method with a calibration record, its rules at the thresholds chosen for each budget."""
+    lines = [[method, budget, *_cells(task, one)] for method, settings in task.chosen.items()
+             for (_, budget), one in settings.items()]
+    return markdown([["method", "budget", *CHOSEN], *lines], words=3)
+
+
+def _cells(task: Task, one: Setting) -> list[str]:
+    thresholds = one.thresholds if one.chosen else f"{one.thresholds} (as scored)" if one.run.main_rule else NONE
+    rule = f"`{one.name}`" if one.run.main_rule else f"`{one.rules[0].spec}`"
+    return [rule, thresholds, spread([_score(row) for row in one.rows]), spread([_exit(row) for row in one.rows]),
+            spread([_sd(row) for row in one.rows]), spread([task.depth / row["mean_exit"] for row in one.rows])]
+
+
+def _score(row: dict) -> float:
+    return POINTS * row["metrics"]["score"]
+
+
+def _exit(row: dict) -> float:
+    return row["mean_exit"]
+
+
+def _sd(row: dict) -> float:
+    return row["sd_exit"]
+
+
+def depth_is_earned(tasks: list[Task], resamples: int) -> str | None:
+    """Claim (a): at the thresholds chosen for N/2 layers, exits vary, and the score against what fixed depths give. None where
+    no thresholds can be chosen."""
+    def chosen(task: Task, run: Run) -> Setting | None:
+        return task.chosen[run.method][run.main_rule.name, HALF] if run.method in task.chosen else None
+
+    def make(task: Task, run: Run, bootstrap) -> list[Claim]:
+        one = chosen(task, run)
+        return against_fixed_models(task, one, bootstrap) if one else []
+
+    found = by_task_and_pooled(tasks, make, resamples)
+    if not found:
+        return None
+    settings = {(task.name, run.method): chosen(task, run) for task in tasks for run in task.runs if run.claims_depth}
+    others = list(dict.fromkeys(claim.other for _, claims in found for claim in claims))
+    lines = []
+    for task, claims in found:
+        one, by_other = settings.get((task, claims[0].method)), {claim.other: claim for claim in claims}
+        exits = [NONE, NONE] if one is None else [spread([_exit(row) for row in one.rows]), _by_seed(map(_sd, one.rows))]
+        lines.append([task, claims[0].method, *exits, f"{POINTS * claims[0].a:.2f}",
+                      *(_difference(by_other.get(other), claims) for other in others)])
+    return markdown([["task", "method", "mean exit", "sd of exits, by seed", "score", *(f"− {other}" for other in others)], *lines])
+
+
+def areas(tasks: list[Task], resamples: int) -> str | None:
+    """Claim (b): the mean score of Q-exit over mean exits of N/3 to 2N/3, minus that of the other rules on the same models."""
+    def make(task: Task, run: Run, bootstrap) -> list[Claim]:
+        return against_other_rules(task, run, bootstrap)
+
+    found = by_task_and_pooled(tasks, make, resamples)
+    others = list(dict.fromkeys(claim.other for _, claims in found for claim in claims))
+    lines = [[task, claims[0].method, f"{POINTS * claims[0].a:.2f}",
+              *(_difference({claim.other: claim for claim in claims}.get(other), claims) for other in others)]
+             for task, claims in found]
+    return markdown([["task", "method", "area of `q_exit`", *(f"− `{other}`" for other in others)], *lines]) if found else None
+
+
+def orderings(tasks: list[Task], resamples: int) -> str | None:
+    """Claim (c): sampling < Q-exit <= expectation, at q = 0.5."""
+    found = by_task_and_pooled(tasks, ordering, resamples)
+    lines = [[task, first.method, *(f"{POINTS * score:.2f}" for score in (first.b, first.a, second.a)),
+              *(claim.difference.points for claim in (first, second)), "yes" if first.b < first.a <= second.a else "no"]
+             for task, (first, second) in found]
+    header = ["task", "method", "sampling", "Q-exit 0.5", "expectation", "Q-exit − sampling", "expectation − Q-exit", "in order"]
+    return markdown([header, *lines]) if found else None
+
+
+def _difference(claim: Claim | None, beside: list[Claim]) -> str:
+    """With the number of tasks, where it is a mean of fewer than others in the line."""
+    if claim is None:
+        return NONE
+    fewer = claim.tasks < max(one.tasks for one in beside)
+    return claim.difference.points + (f", {claim.tasks} tasks" if fewer else "")
+
+
+def _by_seed(values) -> str:
+    return ", ".join(f"{value:.2f}" for value in values)
+
+
+def usual_settings(task: Task) -> str:
+    """Every method under the rules that it was scored with."""
+    header = ["method", "exit rule", "seeds", "score", "mean exit", "FLOPs, %", "speed-up", "gained, %", "lost, %"]
+    if not task.recorded.metrics.task.regression:
+        header += ["ECE, %", "AUROC"]
+    return markdown([header, *([run.method, f"`{rule.spec}`", str(len(run.seeds)), *_row(task, run, rule)]
+                               for run in task.runs for rule in run.rules)])
+
+
+def _row(task: Task, run: Run, rule: Rule) -> list[str]:
+    rows = [point.row for point in run.points(rule)]
+    return [
+        spread([_score(row) for row in rows]),
+        spread([_exit(row) for row in rows]),
+        spread([100 * row["mean_flops"] / task.full_flops for row in rows], 1),
+        spread(_speed_ups(run.points(run.full_model), run.points(rule))),
+        *(spread([100 * row[name] for row in rows], 1) for name in ("gained", "lost")),
+        *_calibration(run, rule),
+    ]
+
+
+def _speed_ups(full: list[Point], points: list[Point]) -> list[float]:
+    """Seconds of the method's own last layer over the rule's, of each seed; none where that was not timed."""
+    return [before.row["seconds"] / point.row["seconds"] for before, point in zip(full, points)]
+
+
+def _calibration(run: Run, rule: Rule) -> list[str]:
+    found = examples(setting(run, rule.name, [rule] * len(run.seeds), chosen=False))
+    if found.confidences is None:
+        return []
+    pairs = list(zip(found.confidences, 1 - found.errors))
+    return [spread([100 * calibration_error(*pair) for pair in pairs], 1), spread([failure_auroc(*pair) for pair in pairs], 3)]

@@ -1,0 +1,70 @@
+"""Thresholds chosen on the calibration split, by a budget of mean layers, and what they do on the reported one."""
+
+from dataclasses import dataclass
+
+from ..analysis.contract import Budget, preferred, try_all
+from ..analysis.describe import describe
+from ..analysis.sweep import decisions
+from ..exits.base import Rule
+from ..exits.rules.confidence import Confidence
+from ..exits.rules.entropy import Entropy
+from ..exits.rules.fixed import Fixed
+from ..exits.rules.patience import Patience
+from .runs import Run
+
+BUDGETS = {"N/3": 1 / 3, "N/2": 1 / 2, "2N/3": 2 / 3}
+HALF = "N/2"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A rule of a run: its ``name``, its setting for each seed, and what ``scoring.describe`` says of each on the reported
+    split. ``chosen``: on the calibration split, else as the run was scored."""
+
+    run: Run
+    name: str
+    rules: list[Rule]
+    rows: list[dict]
+    chosen: bool
+
+    @property
+    def thresholds(self) -> str:
+        """Of every seed, one number where all are the same."""
+        return ", ".join(dict.fromkeys(map(_threshold, self.rules)))
+
+
+def setting(run: Run, name: str, rules: list[Rule], chosen: bool) -> Setting:
+    rows = [describe(seed.recorded, rule, decisions(seed.recorded, rule)) for seed, rule in zip(run.seeds, rules, strict=True)]
+    return Setting(run, name, rules, rows, chosen)
+
+
+def compared_rules(run: Run) -> list[str]:
+    """The run's main rule, and beside it the entropy of the answers, of a regression patience: what any model with exits has."""
+    if not run.main_rule:
+        return []
+    yardstick = Patience if run.recorded.outputs == 1 else Entropy
+    return list(dict.fromkeys([run.main_rule.name, yardstick.name]))
+
+
+def chosen_settings(run: Run) -> dict[tuple[str, str], Setting]:
+    """By rule and budget, of a run whose seeds all have a calibration record: of each seed the best score at a mean exit layer
+    of at most that part of N."""
+    by_seed = [try_all(compared_rules(run), seed.calibration) for seed in run.seeds]
+    return {
+        (name, budget): setting(run, name, [preferred(Budget(part * run.recorded.depth), tried[name], seed.calibration)
+                                            for seed, tried in zip(run.seeds, by_seed)], chosen=True)
+        for name in compared_rules(run) for budget, part in BUDGETS.items()
+    }
+
+
+def full_depth(run: Run) -> Setting:
+    """The model's own last layer."""
+    return setting(run, Fixed.name, [run.full_model] * len(run.seeds), chosen=False)
+
+
+def _threshold(rule: Rule) -> str:
+    """In three digits; of confidence without its temperatures."""
+    _, _, numbers = rule.spec.partition(":")
+    numbers = numbers.split(":")[:1] if isinstance(rule, Confidence) else numbers.split(":")
+    text = ":".join(f"{float(number):.3g}" for number in numbers)
+    return rule.spec if isinstance(rule, Fixed) else text

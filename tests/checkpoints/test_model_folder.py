@@ -1,0 +1,156 @@
+"""A model in a folder: every bit comes back, and a folder that does not hold one is refused in a line."""
+
+import json
+import os
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from fairseq_palbert.checkpoints.formats.model_folder import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    ModelCard,
+    read_model,
+    write_model,
+)
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.modules.encoder import EncoderShape
+from fairseq_palbert.modules.pondering import HeadsShape
+
+CARD = ModelCard("albert", "RTE", ["entailment", "not_entailment", "unsure"], 9,
+                 {"name": "wordpiece", "separators": 1, "sha256": "ab"}, "cd", [0.1, 0.2, 0.7], 42)
+EMBEDDED = EncoderShape(
+    vocabulary=17, padding_id=1, separator_id=2, max_positions=9, layers=3, hidden=8, ffn_hidden=12, heads=2,
+    activation="gelu_tanh", dropout=0.1, embedding=5, groups=1, inner_layers=2, segments=2, first_position=2, norm_eps=1e-12,
+)
+
+
+@pytest.fixture
+def saved(tmp_path, make_network):
+    """(folder, network) of a model with heads of every kind."""
+    network = make_network(HeadsShape(outputs=3, lambda_module="rnn", per_layer_pooler=True), EMBEDDED)
+    write_model(tmp_path, network, CARD)
+    return tmp_path, network
+
+
+def test_every_configuration_comes_back_with_every_bit(tmp_path, configurations, make_network, tokens):
+    for heads in configurations[::11]:
+        network = make_network(heads)
+        write_model(tmp_path, network, CARD)
+        read, card = read_model(tmp_path)
+        assert card == CARD and read.encoder.shape == network.encoder.shape and read.heads_shape == heads
+        assert not read.training and all(parameter.requires_grad for parameter in read.parameters())
+        ours, theirs = network.state_dict(), read.state_dict()
+        assert list(ours) == list(theirs) and all(torch.equal(ours[name], theirs[name]) for name in ours)
+        before, after = network(tokens), read(tokens)
+        assert torch.equal(before.logits, after.logits) and torch.equal(before.halting_logits, after.halting_logits)
+
+
+def test_a_shape_with_every_field_comes_back(saved, tokens):
+    folder, network = saved
+    read, _ = read_model(folder)
+    assert read.encoder.shape == EMBEDDED
+    assert torch.equal(read(tokens).logits, network(tokens).logits)
+
+
+def test_other_precisions_and_special_values_keep_their_bits(tmp_path, make_network):
+    network = make_network(HeadsShape(outputs=3)).bfloat16()
+    network.encoder.layers[0].fc1.bias.data[:3] = torch.tensor([float("nan"), -0.0, 1e-40])
+    write_model(tmp_path, network, CARD)
+    read = read_model(tmp_path)[0].state_dict()
+    for name, tensor in network.state_dict().items():
+        assert read[name].dtype == torch.bfloat16 and torch.equal(read[name].view(torch.int16), tensor.view(torch.int16))
+
+
+def test_a_model_without_lambda_module_prior_labels_and_tokenizer(tmp_path, make_network):
+    card = replace(CARD, prior=None, labels=[], tokenizer=None, dictionary=None)
+    write_model(tmp_path, make_network(HeadsShape(outputs=1, lambda_module="none")), card)
+    network, read = read_model(tmp_path)
+    assert read == card and not network.halts
+
+
+def test_the_files_are_data_of_two_public_formats(saved):
+    folder, network = saved
+    assert sorted(path.name for path in folder.iterdir()) == [CONFIG_FILE, WEIGHTS_FILE]
+    assert load_file(folder / WEIGHTS_FILE).keys() == network.state_dict().keys()
+    config = json.loads((folder / CONFIG_FILE).read_text())
+    assert (config["format_version"], config["family"], config["heads"]["lambda_module"]) == (3, "albert", "rnn")
+
+
+def test_a_folder_of_an_earlier_version_is_the_same_model(saved):
+    folder, network = saved
+
+    def as_then(values):
+        values.update(format_version=2)
+        del values["encoder"]["relative_buckets"]
+        for name in ("pooling", "lambda_width", "lambda_reads"):
+            del values["heads"][name]
+
+    config(as_then)(folder)
+    then, card = read_model(folder)
+    assert (card, then.encoder.shape, then.heads_shape) == (CARD, network.encoder.shape, network.heads_shape)
+    assert all(torch.equal(tensor, network.state_dict()[name]) for name, tensor in then.state_dict().items())
+
+
+def config(change):
+    """A change of the folder: its configuration after change(it)."""
+
+    def apply(folder):
+        values = json.loads((folder / CONFIG_FILE).read_text())
+        change(values)
+        (folder / CONFIG_FILE).write_text(json.dumps(values))
+
+    return apply
+
+
+def tensors(change):
+    """A change of the folder: its tensors after change(them)."""
+
+    def apply(folder):
+        values = load_file(folder / WEIGHTS_FILE)
+        change(values)
+        save_file(values, folder / WEIGHTS_FILE)
+
+    return apply
+
+
+@pytest.mark.parametrize("message, change", [
+    ("no exported model", lambda folder: (folder / CONFIG_FILE).unlink()),
+    ("not JSON", lambda folder: (folder / CONFIG_FILE).write_text("{")),
+    ("not of an exported model", lambda folder: (folder / CONFIG_FILE).write_text('{"model_type": "bert"}')),
+    ("not of an exported model", lambda folder: (folder / CONFIG_FILE).write_text("[]")),
+    ("format version 4, and this code reads versions 2 to 3", config(lambda c: c.update(format_version=4))),
+    ("format version 1, and", config(lambda c: c.update(format_version=1))),
+    ("has no encoder.segments", config(lambda c: c.update(format_version=2) or c["encoder"].pop("segments"))),
+    ("has no encoder.relative_buckets", config(lambda c: c["encoder"].pop("relative_buckets"))),
+    ("relative_buckets 7", config(lambda c: c["encoder"].update(relative_buckets=7))),
+    ("has no heads.pooling", config(lambda c: c["heads"].pop("pooling"))),
+    ("heads.pooling is 'max': it is one of first, mean", config(lambda c: c["heads"].update(pooling="max"))),
+    ("has no prior", config(lambda c: c.pop("prior"))),
+    ("has no heads.outputs", config(lambda c: c.pop("heads"))),
+    ("has no encoder.segments", config(lambda c: c["encoder"].pop("segments"))),
+    ("encoder.rotary, which this code does not know", config(lambda c: c["encoder"].update(rotary=1))),
+    ("encoder.layers is '3', which should be of the type int", config(lambda c: c["encoder"].update(layers="3"))),
+    ("encoder.groups is 'one'", config(lambda c: c["encoder"].update(groups="one"))),
+    ("no model can be built", config(lambda c: c["encoder"].update(activation="sine"))),
+    ("no model can be built", config(lambda c: c["encoder"].update(hidden=-8))),
+    ("max_positions 10 is more than the encoder has, 9", config(lambda c: c.update(max_positions=10))),
+    ("does not fit the labels", config(lambda c: c.update(labels=["0", "1"]))),
+    ("prior of 1 layers", config(lambda c: c.update(prior=[1.0]))),
+    ("embed_tokens.weight is float32 17 x 5, and config.json asks for float32 18 x 5",
+     config(lambda c: c["encoder"].update(vocabulary=18))),
+    ("has no tensor pooler.copies.0.weight, which config.json asks for", tensors(lambda t: t.pop("pooler.copies.0.weight"))),
+    ("has a tensor extra", tensors(lambda t: t.update(extra=torch.zeros(1)))),
+    ("pooler.copies.0.bias is int64 8", tensors(lambda t: t.update({"pooler.copies.0.bias": torch.zeros(8).long()}))),
+    ("No such file", lambda folder: (folder / WEIGHTS_FILE).unlink()),
+    ("truncated, or not safetensors", lambda folder: os.truncate(folder / WEIGHTS_FILE, 5000)),
+    ("truncated, or not safetensors", lambda folder: (folder / WEIGHTS_FILE).write_bytes(b"")),
+])
+def test_what_is_wrong_is_told_in_a_line(saved, message, change):
+    folder, _ = saved
+    change(folder)
+    with pytest.raises(UserError) as error:
+        read_model(folder)
+    assert message in str(error.value) and str(folder) in str(error.value) and "\n" not in str(error.value)

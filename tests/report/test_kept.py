@@ -1,0 +1,91 @@
+"""A method's runs in one file: what is read is what was rounded, and the rounding is harmless."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from fairseq_palbert.analysis.recorded_split import RecordedSplit, write_record
+from fairseq_palbert.analysis.sweep import decisions
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.exits.base import Recording
+from fairseq_palbert.exits.registry import parse_rule
+from fairseq_palbert.glue.definitions import TASKS
+from fairseq_palbert.modules.encoder import EncoderShape
+from fairseq_palbert.modules.pondering import HeadsShape
+from fairseq_palbert.report.kept import KeptSeed, KeptSplit, read_kept, rounded, write_kept
+
+LAYERS, EXAMPLES = 4, 300
+CLOCK = {"exit": "q_exit:0.5", "seconds": 1.5, "batch_size": 32, "device": "cpu", "dtype": "float32"}
+
+
+def record_of(task: str, seed: int, split: str = "valid") -> RecordedSplit:
+    noise = torch.Generator().manual_seed(seed)
+    regression, outputs = TASKS[task].regression, TASKS[task].outputs
+    targets = torch.arange(EXAMPLES) % 3 * 1.7 if regression else torch.arange(EXAMPLES) % outputs
+    return RecordedSplit(
+        split=split, glue_task=task, labels=list(TASKS[task].labels), rows=900, encoder=EncoderShape(9, 1, 2, 16, LAYERS, 4, 8, 1),
+        heads=HeadsShape(outputs), prior=[0.4, 0.3, 0.2, 0.1], origin={"checkpoint": {"sha256": "0"}},
+        ids=torch.arange(EXAMPLES) * 3, lengths=torch.full((EXAMPLES,), 5),
+        targets=targets.float() if regression else targets, recording=Recording(
+            torch.randn(LAYERS - 1, EXAMPLES, generator=noise), 3 * torch.randn(LAYERS, EXAMPLES, outputs, generator=noise)))
+
+
+def kept_of(*records: RecordedSplit) -> KeptSeed:
+    return KeptSeed("fairseq-train $DATA --seed 1", {one.split: KeptSplit(one, [{**CLOCK, "mean_exit": 3}]) for one in records})
+
+
+@pytest.mark.parametrize("task", ["SST-2", "MNLI", "STS-B"])
+def test_what_is_read_is_what_was_rounded(tmp_path, task):
+    path = tmp_path / "palbert.safetensors"
+    records = {(seed, split): record_of(task, seed, split) for seed in (1, 2) for split in ("valid", "calibration")}
+    write_kept(path, {task: {f"seed{seed}": kept_of(records[seed, "valid"], records[seed, "calibration"]) for seed in (1, 2)}})
+    for name, seed in read_kept(path)[task].items():
+        assert seed.command == "fairseq-train $DATA --seed 1"
+        for split, one in seed.splits.items():
+            given, found = records[int(name[-1]), split], one.recorded
+            assert one.clocks == [CLOCK]
+            again = rounded(given)
+            assert all(getattr(found, plain) == getattr(given, plain)
+                       for plain in ("split", "glue_task", "labels", "rows", "prior", "origin", "encoder", "heads"))
+            assert all(getattr(found, shared).equal(getattr(given, shared).to(getattr(found, shared).dtype))
+                       for shared in ("ids", "lengths", "targets"))
+            assert found.recording.logits.equal(again.recording.logits)
+            assert found.recording.halting_logits.equal(again.recording.halting_logits)
+
+
+@pytest.mark.parametrize("task", ["SST-2", "MNLI", "STS-B"])
+def test_rounding_moves_next_to_no_example(task):
+    recorded = record_of(task, 3)
+    regression = TASKS[task].regression
+    for spec in ("q_exit:0.5", "fixed:4", *(["patience:1:0.5"] if regression else ["entropy:0.4", "confidence:0.8", "patience:1"])):
+        before, after = (decisions(one, parse_rule(spec)) for one in (recorded, rounded(recorded)))
+        assert (before.exit_layers != after.exit_layers).sum() <= 1, spec
+        if regression:
+            assert after.outputs.sub(before.outputs)[before.exit_layers == after.exit_layers].abs().max() == 0
+        else:
+            assert (before.outputs.argmax(-1) != after.outputs.argmax(-1)).sum() <= 1
+            assert before.outputs.softmax(-1).sub(after.outputs.softmax(-1)).abs()[before.exit_layers == after.exit_layers].max() < 2e-3
+
+
+def test_three_seeds_take_less_than_a_third_of_their_records(tmp_path):
+    seeds = {f"seed{seed}": record_of("SST-2", seed) for seed in (1, 2, 3)}
+    write_kept(tmp_path / "kept", {"SST-2": {name: kept_of(one) for name, one in seeds.items()}})
+    for name, one in seeds.items():
+        write_record(tmp_path / name, one)
+    assert (tmp_path / "kept").stat().st_size < sum((tmp_path / name).stat().st_size for name in seeds) / 3
+
+
+def test_mistakes_are_one_line(tmp_path):
+    path = tmp_path / "palbert.safetensors"
+    other = replace(record_of("SST-2", 2), ids=torch.arange(EXAMPLES))
+    with pytest.raises(UserError, match="SST-2, seed2, valid: other ids than an earlier seed"):
+        write_kept(path, {"SST-2": {"seed1": kept_of(record_of("SST-2", 1)), "seed2": kept_of(other)}})
+    with pytest.raises(UserError, match="missing or damaged"):
+        read_kept(path)
+    path.write_text("nothing")
+    with pytest.raises(UserError, match="missing or damaged"):
+        read_kept(path)
+    write_record(path, record_of("SST-2", 1))
+    with pytest.raises(UserError, match="not of the format 'fairseq_palbert results 1'"):
+        read_kept(path)

@@ -1,0 +1,103 @@
+"""The runs of a report, read and refused."""
+
+import shutil
+
+import pytest
+import torch
+
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.report.kept import KeptSeed, KeptSplit, write_kept
+from fairseq_palbert.report.runs import read_runs
+
+
+def test_runs_are_read_by_task_with_what_a_clock_measured(make_run):
+    folders = [make_run("palbert", "SST-2", "q_exit:0.5", "fixed:4", halts=True), make_run("palbert", "STS-B", "fixed:2"),
+               make_run("vanilla", "SST-2", "fixed:4", seeds=[3])]
+    tasks = read_runs(folders, "valid")
+    assert {name: [run.method for run in runs] for name, runs in tasks.items()} == {
+        "SST-2": ["palbert", "vanilla"], "STS-B": ["palbert"]}
+    run = tasks["SST-2"][0]
+    assert [seed.name for seed in run.seeds] == ["seed1", "seed2"] and run.main_rule.spec == "q_exit:0.5"
+    assert [point.row["seconds"] for point in run.points(run.full_model)] == [2, 2]
+    assert tasks["SST-2"][1].main_rule is None
+
+
+def test_a_rule_that_one_seed_lacks_is_no_rule_of_the_run(make_run):
+    make_run("palbert", "SST-2", "fixed:2", "fixed:4", seeds=[1])
+    run, = read_runs([make_run("palbert", "SST-2", "fixed:4", seeds=[2])], "valid")["SST-2"]
+    assert [rule.spec for rule in run.rules] == ["fixed:4"] and len(run.seeds) == 2
+
+
+def test_a_seed_without_a_record_is_named(make_run, capsys):
+    folder = make_run("palbert", "SST-2", "fixed:4")
+    (folder / "seed1/scores/valid/record.safetensors").unlink()
+    run, = read_runs([folder], "valid")["SST-2"]
+    assert [seed.name for seed in run.seeds] == ["seed2"]
+    assert "seed1/scores/valid has no record.safetensors: left out" in capsys.readouterr().err
+
+
+WRONG = {
+    "no .*seed.* with scores.jsonl and record.safetensors": lambda run: shutil.rmtree(run / "seed1/scores"),
+    "are of different models": lambda run: shutil.copy(run.parents[1] / "vanilla/SST-2/seed2/scores/valid/scores.jsonl",
+                                                       run / "seed1/scores/valid/scores.jsonl"),
+    "no scores of this version": lambda run: (run / "seed1/scores/valid/scores.jsonl").write_text('{"rule": "fixed"}\n'),
+}
+
+
+@pytest.mark.parametrize("reason", WRONG)
+def test_a_damaged_run_is_one_line(make_run, reason):
+    make_run("vanilla", "SST-2", "fixed:3", seeds=[2])
+    folder = make_run("palbert", "SST-2", "fixed:4", seeds=[1])
+    WRONG[reason](folder)
+    with pytest.raises(UserError, match=reason):
+        read_runs([folder], "valid")
+
+
+CHANGED = {
+    "have other examples or labels": {"ids": torch.arange(1, 61), "rows": 61},
+    "the split has no labels": {"targets": None},
+}
+
+
+@pytest.mark.parametrize("reason", CHANGED)
+def test_runs_of_other_examples_are_one_line(make_run, damage, reason):
+    folders = [make_run(method, "SST-2", "fixed:4", seeds=[1]) for method in ("a", "b")]
+    damage(folders[1] / "seed1/scores/valid/record.safetensors", **CHANGED[reason])
+    with pytest.raises(UserError, match=reason):
+        read_runs(folders, "valid")
+
+
+def test_the_calibration_record_is_read_beside_the_reported_one(make_run, damage):
+    folder = make_run("palbert", "SST-2", "fixed:4", calibrated=True)
+    run, = read_runs([folder], "valid")["SST-2"]
+    assert run.calibrated and [seed.calibration.split for seed in run.seeds] == ["calibration"] * 2
+    (folder / "seed2/scores/calibration/record.safetensors").unlink()
+    assert not read_runs([folder], "valid")["SST-2"][0].calibrated
+    damage(folder / "seed1/scores/calibration/record.safetensors", origin={"checkpoint": {"sha256": "f" * 64}})
+    with pytest.raises(UserError, match="seed1/scores/calibration/.*: of another checkpoint than the record of valid"):
+        read_runs([folder], "valid")
+
+
+def test_the_same_method_twice_is_one_line(make_run):
+    folder = make_run("palbert", "SST-2", "fixed:4", seeds=[1])
+    with pytest.raises(UserError, match="a second run of palbert on SST-2"):
+        read_runs([folder, folder], "valid")
+
+
+def test_a_kept_file_is_read_as_its_runs_are(make_run, tmp_path):
+    tasks = ("SST-2", "MRPC")
+    folders = [make_run("palbert", task, "q_exit:0.5", "fixed:4", halts=True, calibrated=True) for task in tasks]
+    seeds = {task: read_runs([folder], "valid")[task][0].seeds for task, folder in zip(tasks, folders)}
+    path = tmp_path / "palbert.safetensors"
+    write_kept(path, {task: {seed.name: KeptSeed("fairseq-train $DATA", {
+        one.split: KeptSplit(one, [point.row for point in seed.scored]) for one in (seed.recorded, seed.calibration)})
+        for seed in of_task} for task, of_task in seeds.items()})
+    found = read_runs([path], "valid")
+    assert list(found) == list(tasks)
+    for task, (run,) in found.items():
+        assert run.method == "palbert" and run.calibrated and run.seeds[0].command == ["fairseq-train", "$DATA"]
+        for seed, given in zip(run.seeds, seeds[task], strict=True):
+            assert [(point.row["mean_exit"], point.row["seconds"]) for point in seed.scored] == [
+                (pytest.approx(point.row["mean_exit"], abs=0.1), point.row["seconds"]) for point in given.scored]
+    with pytest.raises(UserError, match="has nothing of the split 'test'"):
+        read_runs([path], "test")

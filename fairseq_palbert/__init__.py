@@ -7,4 +7,7 @@ imports ``fairseq_palbert.plugin`` for that; a trained model is served without, 
 import sys
 
 if sys.modules.get("fairseq"):
-    from . import plugin  # noqa: F401
+    from . import plugin
+
+    if "fairseq_cli" in sys.modules:  # one of its commands runs, as against a program of one's own
+        plugin.exit_on_user_errors()

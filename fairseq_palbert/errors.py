@@ -1,12 +1,17 @@
 """The one error that stands for a user's mistake."""
 
 
-class UserError(SystemExit):
-    """One clear line on stderr and exit status 1, never a traceback.
+class UserError(ValueError):
+    """What is wrong, where, and what to do about it, in one line.
 
-    It derives from SystemExit so that it also passes the ``except Exception`` in fairseq's own commands. The message says
-    what is wrong, where, and what to do about it.
+    A command's ``command.run`` turns it into that line on stderr and exit status 1; under fairseq's commands
+    ``plugin.exit_on_user_errors`` does.
     """
 
     def __init__(self, message: str):
-        super().__init__("fairseq_palbert: error: " + " ".join(str(message).split()))
+        super().__init__(" ".join(str(message).split()))
+
+    @property
+    def line(self) -> str:
+        """What a command tells its user."""
+        return f"fairseq_palbert: error: {self}"

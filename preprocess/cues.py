@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairseq_palbert.command import run
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.files import written_folder
 from fairseq_palbert.glue.definitions import Split, glue_task
@@ -127,4 +128,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from fairseq_palbert.command import run
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.glue.definitions import GlueTask, glue_task
 
@@ -97,4 +98,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from fairseq_palbert.command import run
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.files import check_replaceable, written_folder
 from fairseq_palbert.glue.definitions import TASKS, GlueTask, Split, glue_task
@@ -99,4 +100,4 @@ def _print(task: GlueTask, report: SplitReport) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

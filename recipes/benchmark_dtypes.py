@@ -14,6 +14,7 @@ from torch import Tensor
 import fairseq_palbert.plugin  # noqa: F401  quietly, before fairseq
 from fairseq_palbert.analysis.records import predictions
 from fairseq_palbert.checkpoints.loading import load_model
+from fairseq_palbert.command import run
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.evaluation.split import load_split
 from fairseq_palbert.exits.base import Decisions, Rule
@@ -45,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Raises UserError, one line and exit status 1, for a user's mistake; argparse's own errors exit with 2."""
+    """Raises UserError for a user's mistake; argparse's own errors exit with 2."""
     options = parser().parse_args(argv)
     if options.rounds < 1:
         raise UserError(f"--rounds {options.rounds}: at least 1")
@@ -121,4 +122,4 @@ def agreement(reference: Decisions, decided: Decisions) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 import fairseq_palbert.plugin  # noqa: F401  registers
+from fairseq_palbert.command import run
 from fairseq_palbert.tasks.dataset import GlueDataset
 from fairseq_palbert.tokenization import Vocabulary
 from recipes.benchmark_training import compared, configuration, setting
@@ -140,4 +141,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -14,6 +14,7 @@ from typing import BinaryIO
 import torch
 
 from fairseq_palbert.checkpoints.formats.model_folder import ModelCard, write_model
+from fairseq_palbert.command import run
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
@@ -111,4 +112,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

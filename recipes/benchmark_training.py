@@ -18,6 +18,7 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from omegaconf import DictConfig
 
 import fairseq_palbert.plugin  # noqa: F401  registers
+from fairseq_palbert.command import run
 
 VOCABULARY = 50265  # RoBERTa's, <mask> included
 STOCK = ("--arch", "roberta_base", "--task", "sentence_prediction", "--num-classes", "2", "--max-positions", "512",
@@ -127,4 +128,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

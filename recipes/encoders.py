@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from fairseq_palbert.command import run
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.files import file_sha256
 
@@ -89,4 +90,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -25,13 +25,14 @@ ALLOWED = {
     "serving": {"checkpoints.formats", "exits", "glue", "inference", "modules", "tokenization"},
     "evaluation": {"analysis", "checkpoints", "checkpoints.formats", "exits", "glue", "inference", "modules", "plugin", "tasks"},
     "report": {"analysis", "evaluation", "exits", "glue", "modules"},
+    "command": set(),
     "errors": set(),
     "files": set(),
     "tables": set(),
     "plugin": {"criterions", "models", "optim", "tasks"},
     "__init__": {"plugin"},
 }
-COMMON = {"errors", "files", "tables"}
+COMMON = {"command", "errors", "files", "tables"}
 WITHOUT_FAIRSEQ = {"families", "tokenization", "glue", "ponder", "exits", "modules", "inference", "analysis", "report", "serving"} | COMMON
 WITHOUT_FAIRSEQ_FILES = {"checkpoints/formats/model_folder.py", "checkpoints/formats/names.py"}
 PLOTS = {"matplotlib", "tensorboard", "torch.utils.tensorboard"}

@@ -12,6 +12,7 @@ Without ``--confidence`` the contract holds for the calibration examples in the 
 import argparse
 from pathlib import Path
 
+from ..command import run
 from ..errors import UserError
 from ..exits.base import Rule
 from ..exits.registry import RULES
@@ -49,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Raises UserError, one line and exit status 1, for a user's mistake; argparse's own errors exit with 2."""
+    """Raises UserError for a user's mistake; argparse's own errors exit with 2."""
     options = parser().parse_args(argv)
     contract = MaxDrop(options.max_drop) if options.budget is None else Budget(options.budget)
     if options.confidence is not None and not 0 < options.confidence < 1:
@@ -119,4 +120,4 @@ def threshold_table(rows: list[dict]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

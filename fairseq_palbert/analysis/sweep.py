@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from ..command import run
 from ..errors import UserError
 from ..exits.base import Decisions, Rule
 from ..exits.registry import RULES
@@ -36,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Raises UserError, one line and exit status 1, for a user's mistake; argparse's own errors exit with 2."""
+    """Raises UserError for a user's mistake; argparse's own errors exit with 2."""
     options = parser().parse_args(argv)
     if options.points < 1:
         raise UserError(f"--points {options.points}: at least 1")
@@ -110,4 +111,4 @@ def curve_table(rows: list[dict]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -14,6 +14,7 @@ import torch
 from fairseq.data import Dictionary
 from torch import Tensor
 
+from ..command import run
 from ..errors import UserError
 from ..families import Family
 from ..files import check_replaceable, file_sha256, written_folder
@@ -210,4 +211,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,9 +1,6 @@
 """The process around ``cli.main``."""
 
-import logging
+from ..command import run
+from .cli import main
 
-logging.getLogger("fairseq_palbert").setLevel(logging.INFO)
-
-from .cli import main  # noqa: E402
-
-main()
+run(main)

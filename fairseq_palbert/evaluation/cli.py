@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Raises UserError, one line and exit status 1, for a user's mistake; argparse's own errors exit with 2."""
+    """Raises UserError for a user's mistake; argparse's own errors exit with 2."""
     argv = sys.argv[1:] if argv is None else argv
     options = parser().parse_args(argv)
     rules = parse_rules(options.rules)

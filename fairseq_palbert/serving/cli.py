@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Raises UserError, one line and exit status 1, for a user's mistake; argparse's own errors exit with 2."""
+    """Raises UserError for a user's mistake; argparse's own errors exit with 2."""
     options = parser().parse_args(argv)
     rule = parse_rule(options.exit)
     check_sizes(options)

@@ -22,6 +22,8 @@ def opened(path: Path | None) -> Iterator[BinaryIO]:
     try:
         with nullcontext(sys.stdout.buffer) if path is None else _complete(path) as file:
             yield file
+    except BrokenPipeError:
+        raise
     except OSError as error:
         name = "standard output" if path is None else f"--out {path}"
         raise UserError(f"{name}: cannot be written ({error.strerror}): choose another place") from error

@@ -12,6 +12,7 @@ import torch
 
 import fairseq_palbert.plugin  # noqa: F401  quietly, before fairseq
 from fairseq_palbert.checkpoints.loading import load_model
+from fairseq_palbert.command import run
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.evaluation.split import load_split
 from fairseq_palbert.exits.base import Decisions, ExitRule
@@ -58,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Raises UserError, one line and exit status 1, for a user's mistake; argparse's own errors exit with 2."""
+    """Raises UserError for a user's mistake; argparse's own errors exit with 2."""
     options = parser().parse_args(argv)
     check(options)
     warnings.simplefilter("ignore")
@@ -188,4 +189,4 @@ def check_same(variants: dict[str, Variant], dtype: str, reference: Decisions | 
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -179,18 +179,18 @@ class TestByHand:
         folder = source()
         with open(folder / "vocab.txt", "a") as file:
             file.writelines(f"more{i}\n" for i in range(self.ROWS + 1 - len(Vocabulary(folder))))
-        with pytest.raises(SystemExit, match="embeds 41 pieces, and the vocabulary has 42; give its own by --vocab"):
+        with pytest.raises(UserError, match="embeds 41 pieces, and the vocabulary has 42; give its own by --vocab"):
             convert(folder, tmp_path / "out")
         assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
     def test_is_replaced_on_demand_alone(self, source, tmp_path):
         folder = source()
         convert(folder, tmp_path / "out")
-        with pytest.raises(SystemExit, match="give --overwrite"):
+        with pytest.raises(UserError, match="give --overwrite"):
             convert(folder, tmp_path / "out")
         convert(folder, tmp_path / "out", overwrite=True)
         (tmp_path / "out" / "conversion.json").unlink()
-        with pytest.raises(SystemExit, match="was not made here"):
+        with pytest.raises(UserError, match="was not made here"):
             convert(folder, tmp_path / "out", overwrite=True)
 
 

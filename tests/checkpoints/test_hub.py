@@ -5,6 +5,7 @@ import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
 
 from fairseq_palbert.checkpoints import hub
+from fairseq_palbert.errors import UserError
 
 
 def test_the_second_kind_of_weights_is_fetched_only_where_the_first_is_missing(monkeypatch, tmp_path):
@@ -35,11 +36,11 @@ def test_failures_are_one_line(monkeypatch, error, message):
         raise error
 
     monkeypatch.setattr(hub, "snapshot_download", download)
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(UserError, match=message):
         hub.fetch("a/bert")
 
 
 @pytest.mark.parametrize("name", ["./missing", "missing/folder/below", "/missing", "model file.pt", "../up"])
 def test_what_can_be_no_name_is_a_missing_file(name):
-    with pytest.raises(SystemExit, match="no such file or folder"):
+    with pytest.raises(UserError, match="no such file or folder"):
         hub.fetch(name)

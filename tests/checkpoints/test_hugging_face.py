@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from fairseq_palbert.checkpoints.formats.encoder_source import ENCODER, POOLER, SEGMENTS, expected_tensors, shape_of
 from fairseq_palbert.checkpoints.formats.hugging_face import read_hugging_face, settings_of, their_modules
+from fairseq_palbert.errors import UserError
 from fairseq_palbert.families import FAMILIES
 
 SIZES = {"num_hidden_layers": 4, "hidden_size": 8, "intermediate_size": 12, "num_attention_heads": 2, "vocab_size": 11,
@@ -143,20 +144,20 @@ def test_a_segment_row_of_zeros_is_dropped_and_named(write):
     ("bert", {"num_hidden_layers": 3}, "has a tensor encoder.layer.3.attention"),
 ])
 def test_what_it_cannot_represent_is_refused(name, config, message, write):
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(UserError, match=message):
         read_hugging_face(write(name, their_tensors(name), **config), "the source")
 
 
 def test_a_pooler_by_half_is_refused(write):
     tensors = their_tensors("bert")
     del tensors["pooler.dense.bias"]
-    with pytest.raises(SystemExit, match="has no tensor pooler.dense.bias"):
+    with pytest.raises(UserError, match="has no tensor pooler.dense.bias"):
         read_hugging_face(write("bert", tensors), "the source")
 
 
 def test_whole_numbers_are_no_weights(write):
     tensors = their_tensors("bert") | {"embeddings.LayerNorm.bias": torch.zeros(8, dtype=torch.int8)}
-    with pytest.raises(SystemExit, match="embeddings.LayerNorm.bias is 8 of int8"):
+    with pytest.raises(UserError, match="embeddings.LayerNorm.bias is 8 of int8"):
         read_hugging_face(write("bert", tensors), "the source")
 
 
@@ -173,7 +174,7 @@ def test_damaged_files_are_refused(file, content, message, write):
     folder = write("bert", their_tensors("bert") if file == "config.json" else None)
     if content is not None:
         (folder / file).write_bytes(content)
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(UserError, match=message):
         read_hugging_face(folder, "the source")
 
 
@@ -183,6 +184,6 @@ def test_code_in_a_pickle_is_not_run(write, tmp_path):
             return Path.touch, (tmp_path / "ran",)
 
     torch.save({"a": Evil()}, write("bert") / "pytorch_model.bin")
-    with pytest.raises(SystemExit, match="cannot be read as weights"):
+    with pytest.raises(UserError, match="cannot be read as weights"):
         read_hugging_face(tmp_path, "the source")
     assert not (tmp_path / "ran").exists()

@@ -11,6 +11,7 @@ import torch
 
 from fairseq_palbert.checkpoints.convert import convert
 from fairseq_palbert.checkpoints.formats.stock_checkpoint import read_checkpoint
+from fairseq_palbert.errors import UserError
 
 TOLERANCE = 1e-5
 
@@ -68,16 +69,16 @@ def test_packed_unpacked_and_alone_are_the_same(archive, packed, vocabulary, tmp
 
 def test_needs_its_own_vocabulary(archive, vocabulary, write_vocabulary, tmp_path, monkeypatch):
     monkeypatch.delenv("VOCAB_DIR", raising=False)
-    with pytest.raises(SystemExit, match="brings no vocabulary: name its folder by --vocab"):
+    with pytest.raises(UserError, match="brings no vocabulary: name its folder by --vocab"):
         convert(archive, tmp_path / "out")
     other = tmp_path / "other"
     shutil.copytree(vocabulary, other)
     lines = (other / "dict.txt").read_text().splitlines(keepends=True)
     (other / "dict.txt").write_text("".join([lines[1], lines[0], *lines[2:]]))
-    with pytest.raises(SystemExit, match="line 1 of its dict.txt is"):
+    with pytest.raises(UserError, match="line 1 of its dict.txt is"):
         convert(archive, tmp_path / "out", vocab=other)
     write_vocabulary("bert", tmp_path / "bert")
-    with pytest.raises(SystemExit, match="line 1 of its dict.txt is"):
+    with pytest.raises(UserError, match="line 1 of its dict.txt is"):
         convert(archive, tmp_path / "out", vocab=tmp_path / "bert")
 
 
@@ -95,19 +96,19 @@ def test_what_does_not_fit_is_refused(archive, vocabulary, tmp_path, change, mes
     state = read_checkpoint(str(archive / "model.pt"))
     change(state)
     torch.save(state, tmp_path / "changed.pt")
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(UserError, match=message):
         convert(tmp_path / "changed.pt", tmp_path / "out", vocab=vocabulary)
 
 
 def test_a_damaged_archive_is_refused(packed, vocabulary, tmp_path):
     packed.write_bytes(packed.read_bytes()[:999])
-    with pytest.raises(SystemExit, match="cannot be unpacked"):
+    with pytest.raises(UserError, match="cannot be unpacked"):
         convert(packed, tmp_path / "out", vocab=vocabulary)
 
 
 def test_our_own_checkpoint_is_ready_as_it_is(archive, vocabulary, tmp_path):
     convert(archive, tmp_path / "out", vocab=vocabulary)
-    with pytest.raises(SystemExit, match="is a checkpoint of this plugin already"):
+    with pytest.raises(UserError, match="is a checkpoint of this plugin already"):
         convert(tmp_path / "out" / "model.pt", tmp_path / "again", vocab=vocabulary)
 
 

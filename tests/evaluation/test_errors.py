@@ -21,7 +21,7 @@ def refused(toy, tmp_path):
         with pytest.raises(UserError) as error:
             main([str(checkpoint or sound_checkpoint), "--data", str(data or sound_data), "--out", str(out),
                   *(f"--exit={rule}" for rule in rules), *options])
-        line = str(error.value.code)
+        line = str(error.value)
         assert message in line and "\n" not in line, line
         assert not (tmp_path / "out").exists()
 

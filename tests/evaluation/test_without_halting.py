@@ -49,5 +49,5 @@ def test_the_last_layer_scores_what_training_logs(vanilla, evaluate):
 def test_rules_that_read_halting_logits_are_refused_before_anything_is_computed(vanilla, evaluate, tmp_path, rule):
     with pytest.raises(UserError, match="reads halting logits") as error:
         evaluate(*vanilla, "fixed:4", rule)
-    assert "\n" not in str(error.value.code)
+    assert "\n" not in str(error.value)
     assert not (tmp_path / "out").exists()

@@ -35,7 +35,7 @@ TWICE = [["q_exit:0.5", "q_exit:0.50"], ["expectation", "fixed:1", "expectation"
 def test_a_bad_spec_is_one_line_that_names_it_and_the_choices(spec):
     with pytest.raises(UserError) as error:
         parse_rule(spec)
-    message = str(error.value.code)
+    message = str(error.value)
     assert repr(spec) in message and "\n" not in message
     assert all(rule.form in message for rule in RULES.values())
 

@@ -1,5 +1,6 @@
 """The predictor against one sentence alone, and against scoring of the same sentences."""
 
+import asyncio
 import csv
 import json
 import shutil
@@ -160,3 +161,32 @@ def test_a_folder_that_does_not_fit_is_refused_in_a_line(exported, tmp_path, mes
     with pytest.raises(UserError) as error:
         PalbertPredictor.from_pretrained(folder, **settings)
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_one_bad_input_leaves_an_asyncio_server_and_the_other_answers_alive(exported, pairs):
+    predictor = PalbertPredictor.from_pretrained(exported("RTE"))
+    requests = [pairs[:3], ["one text where a pair is needed"], pairs[3:5]]
+
+    async def serve():
+        return await asyncio.gather(*(asyncio.to_thread(predictor.predict, request) for request in requests),
+                                    return_exceptions=True)
+
+    first, refused, last = asyncio.run(serve())
+    assert (len(first), len(last)) == (3, 2)
+    assert isinstance(refused, UserError) and "takes pairs of texts" in str(refused)
+
+    async def answer(request):  # on the event loop itself, which a SystemExit would end
+        return predictor.predict(request)
+
+    async def serve_here():
+        return await asyncio.gather(*map(answer, requests), return_exceptions=True)
+
+    assert [type(one) for one in asyncio.run(serve_here())] == [list, UserError, list]
+
+
+def test_a_bad_input_in_a_thread_reaches_who_waits_for_it(exported, texts):
+    predictor = PalbertPredictor.from_pretrained(exported("SST-2"))
+    with ThreadPoolExecutor(2) as threads:
+        answers = [threads.submit(predictor.predict, examples) for examples in (texts[:2], [("a", "pair")], texts[2:4])]
+    assert isinstance(answers[1].exception(), UserError)
+    assert [len(answers[place].result()) for place in (0, 2)] == [2, 2]

@@ -1,0 +1,202 @@
+"""What a process tells, and with which status it ends: of our commands by ``command.run``, of fairseq's by ``plugin``."""
+
+import ast
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from fairseq_palbert.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+OURS = ("fairseq_palbert", "preprocess", "recipes")
+UNWRITABLE = "fairseq_palbert: error: output: cannot be written ({}): choose another place\n"
+FILES = sorted(file for package in OURS for file in (ROOT / package).rglob("*.py"))
+
+
+def test_a_user_error_is_an_ordinary_exception_of_one_line():
+    error = UserError("--points 0:\n  at least 1")
+    assert isinstance(error, ValueError) and str(error) == "--points 0: at least 1"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error), "as between processes"
+
+
+@pytest.fixture
+def start():
+    """start(the body of main, a shell's redirections) starts ``run(main)`` in a process."""
+
+    def run(body: str, redirections: str = "") -> subprocess.Popen:
+        program = f"import os, sys, time\nfrom fairseq_palbert.command import run\ndef main():\n    {body}\nrun(main)\n"
+        return subprocess.Popen(["bash", "-c", f'exec "$0" -c "$1" {redirections}', sys.executable, program], cwd=ROOT,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    return run
+
+
+@pytest.mark.parametrize("body, status, out, err", [
+    ("print('done')", 0, "done\n", ""),
+    ("from fairseq_palbert.errors import UserError; raise UserError('no such\\nfile')", 1, "",
+     "fairseq_palbert: error: no such file\n"),
+    ("sys.exit('two\\nlines')", 1, "", "two\nlines\n"),
+    ("sys.exit(2)", 2, "", ""),
+    ("raise KeyboardInterrupt", 130, "", "fairseq_palbert: interrupted\n"),
+    ("os.kill(os.getpid(), 15)", 143, "", ""),
+])
+def test_the_end_of_a_command(start, body, status, out, err):
+    process = start(body)
+    assert (process.communicate(timeout=60), process.returncode) == ((out, err), status)
+
+
+def test_a_defect_keeps_its_traceback(start):
+    process = start("1 / 0")
+    assert "ZeroDivisionError" in process.communicate(timeout=60)[1] and process.returncode == 1
+
+
+@pytest.mark.parametrize("redirections, status, err", [
+    ("> /dev/full", 1, UNWRITABLE.format("No space left on device")),
+    (">&-", 1, UNWRITABLE.format("Bad file descriptor")),
+    ("2>&-", 0, ""),
+    ("<&-", 0, ""),
+    ("> >(true)", 141, ""),
+])
+def test_streams_that_cannot_be_used(start, redirections, status, err):
+    process = start("time.sleep(0.5); sys.stdin.read(); print('done'); print('progress', file=sys.stderr)", redirections)
+    assert (process.communicate(timeout=60)[1].replace("progress\n", ""), process.returncode) == (err, status)
+
+
+def test_a_file_does_not_take_the_place_of_a_closed_stream(start, tmp_path):
+    path = tmp_path / "file"
+    process = start(f"file = open({str(path)!r}, 'w'); os.write(2, b'library'); file.write('kept'); file.close()", "2>&-")
+    process.communicate(timeout=60)
+    assert path.read_text() == "kept"
+
+
+def test_sigterm_lets_a_command_clear_away(start, tmp_path):
+    process = start(f"""from fairseq_palbert.files import staged
+    from pathlib import Path
+    with staged(Path({str(tmp_path / 'out')!r})):
+        print('begun', flush=True)
+        time.sleep(60)""")
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=60) == ("", "") and process.returncode == 143
+    assert not (tmp_path / "out").exists()
+
+
+def calls_in(nodes: list[ast.AST], foreign: set[str]) -> set[str]:
+    """Names of the functions that are called there, but for those of other packages, such as ``json.load``."""
+    calls = (node.func for part in nodes for node in ast.walk(part) if isinstance(node, ast.Call))
+    return {getattr(call, "attr", None) or getattr(call, "id", "") for call in calls
+            if getattr(getattr(call, "value", call), "id", "") not in foreign}
+
+
+def foreign_names(tree: ast.AST) -> set[str]:
+    imports = (node for node in ast.walk(tree) if isinstance(node, ast.Import) or
+               isinstance(node, ast.ImportFrom) and node.level == 0 and node.module.split(".")[0] not in OURS)
+    return {(alias.asname or alias.name).split(".")[0] for node in imports for alias in node.names}
+
+
+def raising(trees: dict[Path, ast.AST]) -> set[str]:
+    """Names of the functions that may raise a UserError, by themselves or through those that they call by a bare name."""
+    calls = defaultdict(set)
+    for node in (node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+        calls[node.name] |= {call.func.id for call in ast.walk(node)
+                             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name)}
+    found = {"UserError"}
+    while new := {name for name, names in calls.items() if names & found} - found:
+        found |= new
+    return found
+
+
+def swallowing(trees: dict[Path, ast.AST]) -> list[str]:
+    """Handlers of ValueError that may meet a UserError, which no handler before them lets through, and raise none."""
+    names, places = raising(trees), []
+    for file, tree in trees.items():
+        for block in (node for node in ast.walk(tree) if isinstance(node, ast.Try)):
+            tried = calls_in(block.body, foreign_names(tree)) & names
+            for handler in block.handlers:
+                kinds = {kind and ast.unparse(kind) for kind in getattr(handler.type, "elts", [handler.type])}
+                if "UserError" in kinds:
+                    break
+                if tried and kinds & {None, "ValueError", "Exception"} and not isinstance(handler.body[-1], ast.Raise):
+                    places.append(f"{file.name}:{handler.lineno} {', '.join(sorted(tried))}")
+    return places
+
+
+def test_no_handler_of_value_errors_swallows_a_user_error():
+    assert swallowing({file: ast.parse(file.read_text()) for file in FILES}) == []
+
+
+def test_a_handler_that_swallows_one_is_found():
+    read = "def read():\n    raise UserError('gone')\n"
+    handled = "{}def load():\n    try:\n        read()\n{}    except ValueError:\n        return None\n"
+    first = "    except UserError:\n        raise\n"
+    assert swallowing({Path("a.py"): ast.parse(handled.format(read, ""))}) == ["a.py:6 read"]
+    assert swallowing({Path("a.py"): ast.parse(handled.format(read, first))}) == []
+
+
+def test_every_registered_part_of_ours_ends_fairseqs_commands_with_a_line():
+    from fairseq.criterions import CRITERION_REGISTRY
+    from fairseq.models import MODEL_REGISTRY
+    from fairseq.optim import OPTIMIZER_REGISTRY
+    from fairseq.tasks import TASK_REGISTRY
+
+    from fairseq_palbert.plugin import REGISTERED
+
+    registered = {part for registry in (CRITERION_REGISTRY, MODEL_REGISTRY, OPTIMIZER_REGISTRY, TASK_REGISTRY)
+                  for part in registry.values() if part.__module__.startswith("fairseq_palbert.")}
+    assert {next(base for base in part.__mro__ if base in REGISTERED) for part in registered} == set(REGISTERED)
+
+
+BINARIES = Path(sys.executable).parent
+TRAIN = [str(BINARIES / "fairseq-train"), "DATA", "--user-dir", "fairseq_palbert", "--task", "glue", "--glue-task", "RTE", "--cpu",
+         "--arch", "palbert_roberta_tiny", "--criterion", "ponder_classification", "--optimizer", "ponder_adam", "--lr", "0.001",
+         "--batch-size", "32", "--max-update", "1", "--save-dir", "SAVE"]
+
+
+@pytest.mark.parametrize("flags, message", [
+    (["--glue-task", "SQuAD"], "unknown GLUE task 'SQuAD'"),
+    (["--beta", "-1"], "--beta -1.0: the weight of the KL term is not negative"),
+    (["--valid-subset", "test"], "this split has no labels"),
+    (["--restore-file", "OTHER"], "was made with --encoder-layers 4"),
+])
+def test_a_wrong_flag_of_fairseq_train_is_told_in_a_line(toy, tmp_path, flags, message):
+    other, data = map(str, toy("RTE"))
+    paths = {"DATA": data, "OTHER": other, "SAVE": str(tmp_path / "save")}
+    done = subprocess.run([paths.get(word, word) for word in TRAIN + flags], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("fairseq_palbert: error: ") and message in done.stderr.splitlines()[-1]
+    assert not list((tmp_path / "save").glob("*.pt"))
+
+
+# What fairseq-train does where it finds a GPU, whose worker is refused by our task.
+SPAWNED = """
+import fairseq_cli.train
+from fairseq.dataclass.configs import FairseqConfig
+from fairseq.distributed import utils
+import fairseq_palbert
+from fairseq_palbert.tasks.glue_task import GlueConfig, GlueSentenceTask
+
+utils.distributed_init = lambda cfg: 0
+utils.torch.cuda.device_count = lambda: 1
+
+def train(cfg, **_):
+    GlueSentenceTask.setup_task(GlueConfig(glue_task="SQuAD"))
+
+if __name__ == "__main__":
+    cfg = FairseqConfig()
+    cfg.distributed_training.distributed_init_method = "file:///dev/null"
+    utils.call_main(cfg, train)
+"""
+
+
+def test_a_spawned_worker_tells_a_mistake_in_a_line(tmp_path):
+    (tmp_path / "program.py").write_text(SPAWNED)
+    done = subprocess.run([sys.executable, str(tmp_path / "program.py")], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("fairseq_palbert: error: unknown GLUE task 'SQuAD'")

@@ -1,3 +1,3 @@
-"""From published files to fairseq binarized data: ``python -m preprocess.glue --help`` and ``preprocess.download``."""
+"""From published files to fairseq binarized data: ``palbert data --help`` and ``preprocess.download``."""
 
 import fairseq_palbert.plugin  # noqa: F401  before fairseq, whose import would be loud

@@ -1,4 +1,4 @@
-"""Raw GLUE files to fairseq binarized data: ``python -m preprocess.glue --help``."""
+"""``palbert data``: raw GLUE files to fairseq binarized data."""
 
 import argparse
 import os
@@ -20,11 +20,11 @@ NAMED_LINES = 5  # rejected lines that a warning names; rejected.tsv has all
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m preprocess.glue",
+        prog="palbert data",
         description="Turn raw GLUE files into fairseq binarized data, OUT/TASK for every task: input0/, input1/ "
                     "(pairs), label/, as fairseq's own GLUE script lays them out, and glue.json, which says "
                     "what they come from.",
-        epilog="Example: python -m preprocess.glue --task RTE --task CoLA --raw glue --vocab vocab --out data "
+        epilog="Example: palbert data --task RTE --task CoLA --raw glue --vocab vocab --out data "
                "writes data/RTE and data/CoLA.")
     parser.add_argument("--task", action="append", required=True, metavar="NAME",
                         help=f"give it again for more tasks: {', '.join(TASKS)}, or all of GLUE's by `all`")

@@ -8,7 +8,7 @@
 #   recipes/benchmark.sh --data DATA/SST-2 --out OUT [--sentences 128] [--rounds 5]
 #   recipes/benchmark.sh --checkpoint CHECKPOINT --data DATA/SST-2 --out OUT [--exit q_exit:0.5 | --drawn MEAN]
 #
-# Inputs:    a binarized task (recipes/glue_task.sh leaves one, python -m preprocess.glue makes one). CHECKPOINT is a trained
+# Inputs:    a binarized task (recipes/glue_task.sh leaves one, palbert data makes one). CHECKPOINT is a trained
 #            model of any family, a checkpoint of fairseq-train or the folder that one was exported to, and leaves by its own
 #            exit rule; what fairseq itself cannot compute, (a) is left out for, with a line that says so. Without it, a
 #            RoBERTa of random weights, 12 x 768, on data of RoBERTa's tokenizer, leaves by a geometric distribution of mean

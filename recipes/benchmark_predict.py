@@ -1,10 +1,11 @@
-"""Streams generated sentences through predict.sh and watches its memory: see benchmark_predict.sh."""
+"""Streams generated sentences through palbert predict and watches its memory: see benchmark_predict.sh."""
 
 import argparse
 import json
 import os
 import random
 import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -23,7 +24,7 @@ from fairseq_palbert.tokenization.identity import identity_of
 from preprocess.cues import BLAME, EMPHASES, NEGATIONS, NEUTRAL, NOUNS, PRAISE
 from preprocess.train_bpe import train_bpe
 
-PREDICT = Path(__file__).resolve().parent / "predict.sh"
+PREDICT = [sys.executable, "-m", "fairseq_palbert", "predict"]
 WORDS = (*NOUNS, *PRAISE, *BLAME, *NEUTRAL, *NEGATIONS, *EMPHASES, "and", ",", ".")
 LONGEST, MEAN = 60, 15  # words of a sentence
 MOST_GROWTH = 1.10
@@ -86,7 +87,7 @@ def main() -> None:
     for folder in folders:
         folder.mkdir()
     write_tiny_model(*folders)
-    process = subprocess.Popen([str(PREDICT), str(folders[0])], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen([*PREDICT, str(folders[0])], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     threading.Thread(target=feed, args=(process.stdin, flags.sentences), daemon=True).start()
     memory = Memory(process.pid)
     process.stdout.readline()  # names the columns
@@ -98,7 +99,7 @@ def main() -> None:
             peaks.append(memory.take_peak())
     seconds = time.perf_counter() - start
     if process.wait() or len(peaks) < 10:
-        raise UserError(f"predict.sh ended with status {process.returncode} after {len(peaks)} tenths of the sentences")
+        raise UserError(f"palbert predict ended with status {process.returncode} after {len(peaks)} tenths of the sentences")
     growth = max(peaks[1:]) / peaks[0]
     print(json.dumps({
         "sentences": flags.sentences, "seconds": round(seconds, 1), "sentences_per_second": round(flags.sentences / seconds, 1),
@@ -107,7 +108,7 @@ def main() -> None:
         "threads": torch.get_num_threads(),
     }))
     if growth > MOST_GROWTH:
-        raise UserError(f"the memory of predict.sh grew by {growth - 1:.1%} after the first tenth: at most {MOST_GROWTH - 1:.0%} "
+        raise UserError(f"the memory of palbert predict grew by {growth - 1:.1%} after the first tenth: at most {MOST_GROWTH - 1:.0%} "
                         "is allowed")
 
 

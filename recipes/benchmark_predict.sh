@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Whether the memory of recipes/predict.sh stays flat: generated sentences of 1 to 60 words go into it through a pipe, to a tiny
+# Whether the memory of palbert predict stays flat: generated sentences of 1 to 60 words go into it through a pipe, to a tiny
 # random model with a vocabulary of 512 made on the spot, and its resident memory is read many times a second.
 #
 #   recipes/benchmark_predict.sh

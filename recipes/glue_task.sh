@@ -39,9 +39,9 @@
 #   SELECT_ON       valid (default; MNLI: matched), or holdout (default of METHOD_staged): the best checkpoint is the best on
 #                   HOLDOUT_FRACTION of train, which is then not trained on (default 0.1; CoLA, MRPC, STS-B, RTE, WNLI 0.2);
 #                   the split calibration, a quarter of the holdout, is scored and recorded too, to choose thresholds on
-#                   (recipes/report.sh)
-#   EXITS           exit rules to score, as of recipes/evaluate.sh, fixed:N for the last layer (default: the method's, such as
-#                   "q_exit:0.5 sampling:1 expectation fixed:N"); every layer's answers are recorded too, for recipes/sweep.sh
+#                   (palbert report)
+#   EXITS           exit rules to score, as of palbert evaluate, fixed:N for the last layer (default: the method's, such as
+#                   "q_exit:0.5 sampling:1 expectation fixed:N"); every layer's answers are recorded too, for palbert sweep
 #   NUM_GPUS        GPUs of this machine to train on (default: 1 where there is one, else 0)
 #   CPU_WORKERS     processes over gloo to train on instead (default 0: one, without gloo)
 #   UPDATE_FREQ     batches that make up one update (default 1), each that much smaller
@@ -261,7 +261,7 @@ score_model() {
         flags+=(--exit "${rule/#fixed:N/fixed:$layers}")
     done
     ((NUM_GPUS == 0)) || flags+=(--device cuda)
-    "$ROOT/recipes/evaluate.sh" "$1/checkpoints/checkpoint_best.pt" --data "$DATA" "${flags[@]}"
+    "$PYTHON" -m fairseq_palbert.evaluation "$1/checkpoints/checkpoint_best.pt" --data "$DATA" "${flags[@]}"
 }
 
 # Scores SEED's checkpoint in RUN on the splits; again where the rules or the model have changed since.

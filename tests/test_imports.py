@@ -27,11 +27,14 @@ ALLOWED = {
     "report": {"analysis", "evaluation", "exits", "glue", "modules"},
     "command": set(),
     "errors": set(),
+    "cli": {"command"},
+    "__main__": {"cli"},
     "files": set(),
     "tables": set(),
     "plugin": {"criterions", "models", "optim", "tasks"},
     "__init__": {"plugin"},
 }
+OUTSIDE = {"report": {"preprocess"}}  # reads the text of sentences from raw data
 COMMON = {"command", "errors", "files", "tables"}
 WITHOUT_FAIRSEQ = {"families", "tokenization", "glue", "ponder", "exits", "modules", "inference", "analysis", "report", "serving"} | COMMON
 WITHOUT_FAIRSEQ_FILES = {"checkpoints/formats/model_folder.py", "checkpoints/formats/names.py"}
@@ -89,7 +92,7 @@ def test_a_file_imports_only_what_its_part_may(file):
     others, parts = imported(file)
     part = part_of(module_of(file))
     assert parts <= ALLOWED[part] | {part} | COMMON
-    assert not {"fairseq_palbert", "preprocess", "recipes"} & {name.split(".")[0] for name in others}
+    assert not {"fairseq_palbert", "preprocess", "recipes"} & {name.split(".")[0] for name in others} - OUTSIDE.get(part, set())
     if part in WITHOUT_FAIRSEQ or str(file.relative_to(PACKAGE)) in WITHOUT_FAIRSEQ_FILES:
         assert "fairseq" not in {name.split(".")[0] for name in others}
     if part not in PLOTTING:

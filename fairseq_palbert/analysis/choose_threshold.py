@@ -1,4 +1,4 @@
-"""``python -m fairseq_palbert.analysis.choose_threshold``: each exit rule's threshold by contract, from one record.
+"""``palbert thresholds``: each exit rule's threshold by contract, from one record.
 
 The threshold is picked on a calibration part of the examples, and what it does is reported on the others alone. Writes to
 ``--out``: thresholds.jsonl, one object a rule, with ``exit`` as ``--exit`` takes it and, as scores.jsonl has them but for
@@ -25,10 +25,12 @@ from .sweep import decisions
 
 
 def parser() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(prog="python -m fairseq_palbert.analysis.choose_threshold",
-                                      description="Picks exit rules' thresholds by contract, and reports on other examples.")
+    options = argparse.ArgumentParser(
+        prog="palbert thresholds",
+        description="Picks exit rules' thresholds by contract, and reports on other examples.",
+        epilog="Example: palbert thresholds scores/record.safetensors --max-drop 0.01 --confidence 0.95 --out thresholds")
     add = options.add_argument
-    add("record", type=Path, help="record.safetensors of recipes/evaluate.sh --record, of a split with labels")
+    add("record", type=Path, help="record.safetensors of palbert evaluate --record, of a split with labels")
     contract = options.add_mutually_exclusive_group(required=True)
     contract.add_argument("--budget", type=float, metavar="B", help="mean exit layer at most B, best score")
     contract.add_argument("--max-drop", type=float, metavar="D",

@@ -21,7 +21,7 @@ from ..modules.encoder import EncoderShape
 from ..modules.pondering import HeadsShape
 
 FORMAT = "fairseq_palbert record 1"
-REMEDY = "make the record again with recipes/evaluate.sh --record"
+REMEDY = "make the record again with palbert evaluate --record"
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def read_record(path: Path) -> RecordedSplit:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}: name the file of recipes/evaluate.sh --record") from error
+        raise UserError(f"{path}: {error.strerror or error}: name the file of palbert evaluate --record") from error
     except SafetensorError as error:
         raise UserError(f"{path}: truncated, or not a record ({error}); {REMEDY}") from error
     if metadata.get("format") != FORMAT:

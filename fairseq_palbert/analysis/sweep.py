@@ -1,4 +1,4 @@
-"""``python -m fairseq_palbert.analysis.sweep``: every exit rule over its whole range, replayed from one record.
+"""``palbert sweep``: every exit rule over its whole range, replayed from one record.
 
 Writes to ``--out``: sweep.jsonl, one object a rule and threshold, as scores.jsonl has them but for what a clock measures;
 and, of a split with labels, analysis.json: each layer's score, operations and calibration, the oracle, overthinking, the
@@ -24,10 +24,12 @@ from .tensorboard import write_curves
 
 
 def parser() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(prog="python -m fairseq_palbert.analysis.sweep",
-                                      description="Replays exit rules from a record, each over its whole range.")
+    options = argparse.ArgumentParser(
+        prog="palbert sweep",
+        description="Replays exit rules from a record, each over its whole range.",
+        epilog="Example: palbert sweep scores/record.safetensors --rule q_exit --rule patience --out sweep")
     add = options.add_argument
-    add("record", type=Path, help="record.safetensors of recipes/evaluate.sh --record")
+    add("record", type=Path, help="record.safetensors of palbert evaluate --record")
     add("--rule", action="append", dest="rules", choices=RULES, metavar="NAME",
         help=f"exit rule, any number of times (default: all that fit the model): {', '.join(RULES)}")
     add("--points", type=int, default=100, help="thresholds a rule, about (default: 100)")

@@ -1,5 +1,4 @@
-"""Pretrained encoders to checkpoints that fairseq starts from, and trained ones away again:
-``python -m fairseq_palbert.checkpoints.convert --help``."""
+"""``palbert convert``: pretrained encoders to checkpoints that fairseq starts from."""
 
 import argparse
 import json
@@ -25,7 +24,8 @@ from ..tasks.same_tokenizer import fingerprint
 from ..tokenization import Vocabulary
 from ..tokenization.native import SPECIAL
 from ..tokenization.vocabulary import DICTIONARY_FILE
-from . import export as export_checkpoint
+from .export import FORMS
+from .export import main as export
 from .formats.encoder_source import TOKENS, EncoderSource
 from .formats.hugging_face import CONFIG_FILE, read_hugging_face
 from .formats.names import ENCODER_FIELDS
@@ -45,7 +45,7 @@ def convert(source: str | Path, out: str | Path, vocab: str | Path | None = None
     or unpacked, or a checkpoint. ``vocab``: the folder of its vocabulary, by default the source's own, and for fairseq's
     RoBERTa, which brings none, $VOCAB_DIR. ``pooling``: "first" or "mean", which training follows; by default what the
     source says, as a folder of sentence-transformers does. ``out`` gets ``model.pt``, for ``--finetune-from-model``, and
-    ``dict.txt`` and ``tokenizer.json``, for ``preprocess.glue --vocab``.
+    ``dict.txt`` and ``tokenizer.json``, for ``palbert data --vocab``.
 
     Raises UserError, by the first that is wrong, for a source that cannot be read or represented exactly, and for a
     vocabulary that does not fit it.
@@ -174,38 +174,31 @@ def _print(out: Path, conversion: Mapping[str, Any]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m fairseq_palbert.checkpoints.convert",
-        description="Turn a pretrained encoder into a checkpoint that training starts from, or a checkpoint of this plugin "
-                    "into files for elsewhere.",
-        epilog="Example: python -m fairseq_palbert.checkpoints.convert google-bert/bert-base-uncased --out bert writes "
-               "bert/model.pt, for --finetune-from-model, and its vocabulary, for preprocess.glue --vocab bert.")
+        prog="palbert convert",
+        description="Turn a pretrained encoder into a checkpoint that training starts from.",
+        epilog="Example: palbert convert google-bert/bert-base-uncased --out bert writes bert/model.pt, for "
+               "--finetune-from-model, and its vocabulary, for palbert data --vocab bert.")
     parser.add_argument("source", metavar="SOURCE",
                         help="a folder or Hub id of RoBERTa, BERT, ALBERT or MPNet in Hugging Face's layout, fairseq's archive of "
-                             "RoBERTa, packed or unpacked, or a checkpoint of fairseq's RoBERTa; with another --to a "
-                             "checkpoint of this plugin")
+                             "RoBERTa, packed or unpacked, or a checkpoint of fairseq's RoBERTa")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write")
     parser.add_argument("--vocab", type=Path, metavar="DIR",
-                        help="folder of the vocabulary (default: SOURCE's own, beside a checkpoint of this plugin, and for "
-                             "fairseq's RoBERTa $VOCAB_DIR)")
+                        help="folder of the vocabulary (default: SOURCE's own, and for fairseq's RoBERTa $VOCAB_DIR)")
     parser.add_argument("--pooling", choices=POOLINGS,
                         help="what the heads are to read of a sentence: its first token, or the mean over its tokens (default: "
                              "what a folder of sentence-transformers says, else left to training)")
-    parser.add_argument("--to", choices=["fairseq", "hugging-face", "safetensors"], default="fairseq",
-                        help="fairseq: to start training from (the default); hugging-face: encoder and pooler, for "
-                             "transformers; safetensors: the whole early-exit model, for recipes/evaluate.sh")
+    parser.add_argument("--to", choices=["fairseq", *FORMS], default="fairseq",
+                        help=f"{' and '.join(FORMS)} are those of palbert export, which this then is")
     parser.add_argument("--overwrite", action="store_true", help="replace DIR where this command made it before")
     return parser
 
 
 def main(arguments: list[str] | None = None) -> None:
     args = _parser().parse_args(arguments)
+    if args.to in FORMS:
+        return export(arguments)
     try:
-        if args.to == "fairseq":
-            _print(args.out, convert(args.source, args.out, args.vocab, args.overwrite, args.pooling))
-        else:
-            checkpoint = Path(args.source)
-            export = {"hugging-face": export_checkpoint.export_hugging_face, "safetensors": export_checkpoint.export_model}
-            export[args.to](checkpoint, args.vocab or checkpoint.parent, args.out, args.overwrite)
+        _print(args.out, convert(args.source, args.out, args.vocab, args.overwrite, args.pooling))
     except OSError as error:
         raise UserError(f"cannot write to {args.out}: {error}") from error
 

@@ -1,8 +1,6 @@
-"""Exports a checkpoint: the whole model as a folder of ``formats.model_folder``, or its encoder as one of Hugging Face.
+"""``palbert export``: a checkpoint as a folder of ``formats.model_folder``, or its encoder as one of Hugging Face."""
 
-The command is ``python -m fairseq_palbert.checkpoints.convert --to safetensors`` or ``--to hugging-face``.
-"""
-
+import argparse
 import json
 from collections import Counter
 from collections.abc import Iterable
@@ -49,7 +47,7 @@ class TaskWithoutData(FairseqTask):
 
 def export_model(checkpoint: Path, vocab: Path, out: Path, overwrite: bool = False) -> None:
     """The whole early-exit model of a checkpoint of ``fairseq-train``, with the vocabulary in ``vocab`` that its data was
-    made with, as the folder ``out``, which ``recipes/evaluate.sh`` scores.
+    made with, as the folder ``out``, which ``palbert evaluate`` scores.
 
     Raises UserError for a checkpoint that is no trained model, and for a vocabulary that is not its own.
     """
@@ -181,3 +179,30 @@ def _counted(names: Iterable[str]) -> str:
     """network.classifier.copies.0.1.bias, network.classifier.copies.0.1.weight -> network.classifier (2)"""
     modules = Counter(".".join(name.split(".")[:2]) for name in names)
     return ", ".join(f"{module} ({count})" for module, count in modules.items()) or "none"
+
+
+FORMS = {"safetensors": export_model, "hugging-face": export_hugging_face}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="palbert export",
+        description="Turn a checkpoint of this plugin into files for elsewhere.",
+        epilog="Example: palbert export runs/RTE/seed1/checkpoints/checkpoint_best.pt --vocab bert --out model writes the folder "
+               "that palbert predict answers with.")
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path, help="of fairseq-train, or of palbert convert")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write")
+    parser.add_argument("--vocab", type=Path, metavar="DIR", help="folder of the vocabulary (default: beside CHECKPOINT)")
+    parser.add_argument("--to", choices=FORMS, default="safetensors",
+                        help="safetensors: the whole early-exit model (the default); hugging-face: encoder and pooler, for "
+                             "transformers")
+    parser.add_argument("--overwrite", action="store_true", help="replace DIR where this command made it before")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    args = _parser().parse_args(arguments)
+    try:
+        FORMS[args.to](args.checkpoint, args.vocab or args.checkpoint.parent, args.out, args.overwrite)
+    except OSError as error:
+        raise UserError(f"cannot write to {args.out}: {error}") from error

@@ -84,7 +84,7 @@ class EveryLayerCriterion(FairseqCriterion):
         """Returns the loss summed over the batch, B, and the sums to log."""
         if "target" not in sample:
             raise UserError("this split has no labels: train and validate on one that has, or predict with "
-                            "python -m fairseq_palbert.evaluation")
+                            "palbert evaluate")
         self.check_model(model)
         output, objective = self._attacked(model, sample) if self.training and self.freelb.steps else self._answer(model, sample)
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""``python -m fairseq_palbert.evaluation``: scores a checkpoint under any number of exit rules.
+"""``palbert evaluate``: scores a checkpoint under any number of exit rules.
 
 Writes to ``--out``: scores.jsonl (one object a rule), predictions.tsv, evaluation.json (provenance, and prior,
 posterior and score by layer), exit_histogram.png and posterior.png.
@@ -28,8 +28,11 @@ from .tensorboard import write_summary
 
 
 def parser() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(prog="python -m fairseq_palbert.evaluation",
-                                      description="Scores a checkpoint under exit rules.")
+    options = argparse.ArgumentParser(
+        prog="palbert evaluate",
+        description="Scores a checkpoint under exit rules.",
+        epilog="Example: palbert evaluate runs/RTE/seed1/checkpoints/checkpoint_best.pt --data data/RTE --exit q_exit:0.5 "
+               "--exit fixed:12 --out scores")
     add = options.add_argument
     add("checkpoint", type=Path, help="a checkpoint of fairseq-train with --task glue, or the folder it was exported to")
     add("--data", required=True, help="folder of the binarized task")
@@ -39,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     add("--out", required=True, type=Path, help="folder for scores, predictions and plots")
     add("--glue-task", help="GLUE task of the data, where it is not the checkpoint's own (AX with MNLI's model)")
     add_engine_flags(options)
-    add("--record", action="store_true", help="write record.safetensors too: every layer's answers, for recipes/sweep.sh")
+    add("--record", action="store_true", help="write record.safetensors too: every layer's answers, for palbert sweep")
     add("--tensorboard-logdir", type=Path, help="write the scores there for TensorBoard, under score_SPLIT")
     return options
 

@@ -1,1 +1,1 @@
-"""Many runs side by side, from their recorded splits alone: what recipes/report.sh writes. See ``page``."""
+"""Many runs side by side, from their recorded splits alone: what palbert report writes. See ``page``."""

@@ -83,9 +83,9 @@ def read_kept(path: Path) -> Kept:
             known = (file.metadata() or {}).get("format") == FORMAT
             tensors = {name: file.get_tensor(name) for name in file.keys()} if known else {}
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: missing or damaged ({error}): keep the run again with recipes/keep_results.sh") from error
+        raise UserError(f"{path}: missing or damaged ({error}): keep the run again with palbert keep") from error
     if not known:
-        raise UserError(f"{path}: not of the format {FORMAT!r}: name a file of recipes/keep_results.sh")
+        raise UserError(f"{path}: not of the format {FORMAT!r}: name a file of palbert keep")
     about = json.loads(zlib.decompress(tensors["about"].numpy().tobytes()))
     return {task: {name: KeptSeed(seed["command"], {split: _split(tensors, task, name, split, said)
                                                     for split, said in seed["splits"].items()})

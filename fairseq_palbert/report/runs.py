@@ -1,4 +1,4 @@
-"""The runs of a report: folders of recipes/glue_task.sh, or files of recipes/keep_results.sh."""
+"""The runs of a report: folders of recipes/glue_task.sh, or files of palbert keep."""
 
 import json
 import shlex
@@ -118,7 +118,7 @@ def read_runs(folders: list[Path], split: str) -> dict[str, list[Run]]:
 
 
 def _read(path: Path, split: str) -> list[Run]:
-    """Of a file of recipes/keep_results.sh every task that has the split, of a run's folder its one."""
+    """Of a file of palbert keep every task that has the split, of a run's folder its one."""
     if not path.is_file():
         return [_read_run(path, split)]
     by_task = {task: [_kept_seed(name, seed, split) for name, seed in seeds.items() if split in seed.splits]
@@ -149,7 +149,7 @@ def _read_run(folder: Path, split: str) -> Run:
         print(f"{path.parent} has no record.safetensors: left out", file=sys.stderr)
     if not recorded:
         raise UserError(f"no {folder}/seed*/scores/{split} with scores.jsonl and record.safetensors: score that run with "
-                        "recipes/evaluate.sh --record")
+                        "palbert evaluate --record")
     return Run(folder.resolve().parent.name, [_read_seed(path) for path in recorded])
 
 

@@ -1,4 +1,4 @@
-"""``python -m fairseq_palbert.serving``: predicts rows of TSV or JSON lines as they come, in memory that does not grow.
+"""``palbert predict``: predicts rows of TSV or JSON lines as they come, in memory that does not grow.
 
 The answers are rows of the same form, in the order of the input: ``index`` (from 0; ``id`` with --id), ``label``,
 ``probability`` (of the label; a regression has none) and ``exit_layer``.
@@ -32,10 +32,12 @@ DIGITS = 6
 
 
 def parser() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(prog="python -m fairseq_palbert.serving",
-                                      description="Predicts a stream of sentences or pairs with an exported model.")
+    options = argparse.ArgumentParser(
+        prog="palbert predict",
+        description="Predicts a stream of sentences or pairs with an exported model. fairseq need not be installed.",
+        epilog="Example: zcat reviews.jsonl.gz | palbert predict MODEL --format jsonl --sentence text --id key | head")
     add = options.add_argument
-    add("model", type=Path, help="folder of python -m fairseq_palbert.checkpoints.convert --to safetensors")
+    add("model", type=Path, help="folder of palbert export")
     add("input", type=Path, nargs="?", default=STANDARD_INPUT,
         help="TSV whose first line names the columns, or JSON lines (default: standard input)")
     add("--exit", default="q_exit:0.5", metavar="RULE",

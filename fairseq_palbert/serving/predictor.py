@@ -56,7 +56,7 @@ class PalbertPredictor:
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, dtype: str = "float32", device: str = "cpu") -> Self:
-        """Reads a folder of ``python -m fairseq_palbert.checkpoints.convert --to safetensors``; ``dtype``: see
+        """Reads a folder of ``palbert export``; ``dtype``: see
         ``inference.for_inference``; ``device``: as torch names it.
 
         Raises UserError for a folder that is damaged or holds another tokenizer than the model's, and for a dtype or

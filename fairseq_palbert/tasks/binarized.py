@@ -15,7 +15,7 @@ from ..glue.definitions import GlueTask
 from .dataset import TokenizedSplit
 
 logger = logging.getLogger(__name__)
-REMEDY = "make the data with python -m preprocess.glue"
+REMEDY = "make the data with palbert data"
 RECORD = ["name", "separators", "sha256"]
 ROBERTA_SEPARATORS = 2  # fairseq's own script writes no glue.json, and data for RoBERTa only
 

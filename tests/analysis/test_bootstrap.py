@@ -1,4 +1,4 @@
-"""The paired bootstrap; recipes/compare.py's test holds its interval to a formula."""
+"""The paired bootstrap; the test of ``report.compare`` holds its interval to a formula."""
 
 import numpy as np
 import pytest

@@ -16,7 +16,7 @@ PLOTS = {"exits", "examples", "posterior"}
 def write(folder: Path, runs: list[Path]) -> dict[str, str]:
     """The texts of a report's files by name."""
     folder.mkdir()
-    write_report(folder, read_runs(runs, "valid"), "recipes/report.sh ...", {}, 20)
+    write_report(folder, read_runs(runs, "valid"), "palbert report ...", {}, 20)
     return {path.name: path.read_text() for path in folder.iterdir()}
 
 

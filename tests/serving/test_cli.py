@@ -15,7 +15,8 @@ from fairseq_palbert.serving import PalbertPredictor, cli
 from fairseq_palbert.serving import predictor as predictor_module
 from fairseq_palbert.serving.cli import main
 
-RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "predict.sh"
+ROOT = Path(__file__).resolve().parents[2]
+PREDICT = [sys.executable, "-m", "fairseq_palbert", "predict"]
 
 
 def as_tsv(rows: list[dict]) -> str:
@@ -127,8 +128,7 @@ def test_mistakes_are_told_in_a_line(exported, monkeypatch, message, arguments, 
 
 
 def test_a_batch_is_answered_before_the_next_comes(exported):
-    environment = os.environ | {"VENV": str(Path(sys.executable).parents[1])}
-    process = subprocess.Popen([str(RECIPE), str(exported("SST-2")), "--batch-size", "2"], env=environment,
+    process = subprocess.Popen([*PREDICT, str(exported("SST-2")), "--batch-size", "2"], cwd=ROOT,
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     for header, rows in ((b"sentence\n", range(2)), (b"", range(2, 4))):
         process.stdin.write(header + len(rows) * b"the cat sat on the mat\n")
@@ -138,10 +138,9 @@ def test_a_batch_is_answered_before_the_next_comes(exported):
     assert process.communicate(b"the dog\n", timeout=60)[0].startswith(b"4\t") and process.returncode == 0
 
 
-def test_a_broken_pipe_ends_the_recipe_quietly_and_standard_input_is_read_as_it_comes(exported):
+def test_a_broken_pipe_ends_the_command_quietly_and_standard_input_is_read_as_it_comes(exported):
     """The first chunk is answered while the input is still open; then nobody reads."""
-    environment = os.environ | {"VENV": str(Path(sys.executable).parents[1])}
-    process = subprocess.Popen([str(RECIPE), str(exported("SST-2")), "--exit", "fixed:1"], env=environment,
+    process = subprocess.Popen([*PREDICT, str(exported("SST-2")), "--exit", "fixed:1"], cwd=ROOT,
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     chunk = b"the cat sat on the mat , and the dog isn't very naive\n" * 5000
     process.stdin.write(b"sentence\n" + chunk)

@@ -20,7 +20,7 @@ FORMAT, FORMAT_VERSION = "fairseq_palbert", 3
 # by earlier version that is still read: the fields that it lacked, and what a model of then has there
 ABSENT_BEFORE = {2: {"encoder": {"relative_buckets": 0},
                      "heads": {"pooling": "first", "lambda_width": None, "lambda_reads": "pooled"}}}
-REMEDY = "export the checkpoint again with python -m fairseq_palbert.checkpoints.convert --to safetensors"
+REMEDY = "export the checkpoint again with palbert export"
 Fields = TypeVar("Fields")
 
 

@@ -1,13 +1,10 @@
-"""Copies what a finished run has scored to where this project keeps it, without a path of the machine that ran it.
+"""``palbert keep``: copies a run's records to one file a method, without a path of the machine.
 
-    recipes/keep_results.sh RUN_DIR NAME [--out recipes/results]
-
-RUN_DIR is that of recipes/glue_task.sh. What every seed has recorded of every split goes, with its training command and the
-times that were measured, to OUT/NAME/METHOD.safetensors, METHOD being the recipe's: one file for all tasks, in which this task
-is replaced. recipes/report.sh and recipes/compare.sh read it. Answers are rounded to half precision; how many examples that
-moves, of all rules that were scored, is printed, and more than a part of 0.01 is refused. In commands paths are given by the
-recipe's variables: $RUN_DIR, $DATA, $PRETRAINED (the converted checkpoint's folder), $FIRST_RUN; those in the repository are
-relative to it.
+Of every seed its training command and, of every split, the record and the measured times go to OUT/NAME/METHOD.safetensors,
+METHOD being the recipe's: one file for all tasks, in which this task is replaced. Answers are rounded to half precision; how
+many examples that moves, of all rules that were scored, is printed, and more than a part of 0.01 is refused. In commands
+paths are given by the recipe's variables: $RUN_DIR, $DATA, $PRETRAINED (the converted checkpoint's folder), $FIRST_RUN; those
+in the repository are relative to it.
 """
 
 import argparse
@@ -17,16 +14,16 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
-from fairseq_palbert.analysis.recorded_split import RecordedSplit, read_record
-from fairseq_palbert.analysis.records import predictions
-from fairseq_palbert.analysis.sweep import decisions
-from fairseq_palbert.exits.base import Rule
-from fairseq_palbert.exits.registry import parse_rule
-from fairseq_palbert.report.kept import KeptSeed, KeptSplit, read_kept, rounded, write_kept
+from ..analysis.recorded_split import RecordedSplit, read_record
+from ..analysis.records import predictions
+from ..analysis.sweep import decisions
+from ..errors import UserError
+from ..exits.base import Rule
+from ..exits.registry import parse_rule
+from .kept import KeptSeed, KeptSplit, read_kept, rounded, write_kept
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 USUAL_METHOD = "palbert"
 MOVED = 0.01  # of the examples
 
@@ -34,10 +31,10 @@ MOVED = 0.01  # of the examples
 def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
     """The file, and in words what was kept; a seed that is not scored yet, or has a split without a record, is named on stderr.
 
-    Exits with one line where none is, and writes nothing then."""
+    Raises UserError where none is, and writes nothing then."""
     records = {seed: sorted(seed.glob("scores/*/record.safetensors")) for seed in sorted(run.glob("seed*/"))}
     if not any(records.values()):
-        _refuse(f"{run} has no seed*/scores/*/record.safetensors: give the RUN_DIR of a run that recipes/glue_task.sh has scored")
+        raise UserError(f"{run} has no seed*/scores/*/record.safetensors: give the RUN_DIR of a run that recipes/glue_task.sh has scored")
     seeds, moved, task = {}, 0.0, None
     for seed, paths in records.items():
         if not paths:
@@ -54,7 +51,7 @@ def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
             splits[recorded.split] = KeptSplit(recorded, rows)
         seeds[seed.name] = KeptSeed(command, splits)
     if moved > MOVED:
-        _refuse(f"{run}: rounded to half precision, {moved:.1%} of the examples of a rule leave elsewhere or answer otherwise")
+        raise UserError(f"{run}: rounded to half precision, {moved:.1%} of the examples of a rule leave elsewhere or answer otherwise")
     path = out / name / f"{_method(run)}.safetensors"
     kept = read_kept(path) if path.exists() else {}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,11 +71,11 @@ def _moved(recorded: RecordedSplit, rule: Rule) -> float:
 
 
 def _method(run: Path) -> str:
-    """That of the recipe's last call, which refuses a RUN_DIR of another one. Exits with one line where none is known."""
+    """That of the recipe's last call, which refuses a RUN_DIR of another one. Raises UserError where none is known."""
     try:
         *_, last = (run / "invocations.jsonl").read_text().splitlines()
     except (OSError, ValueError):
-        _refuse(f"{run} has no invocations.jsonl, which says METHOD: give the RUN_DIR of recipes/glue_task.sh itself")
+        raise UserError(f"{run} has no invocations.jsonl, which says METHOD: give the RUN_DIR of recipes/glue_task.sh itself")
     return json.loads(last)["variables"].get("METHOD", USUAL_METHOD)
 
 
@@ -91,7 +88,7 @@ def _portable_record(path: Path, run: Path) -> RecordedSplit:
 
 
 def portable(words: list[str], run: Path, data: str) -> list[str]:
-    """The command with variables for the folders of the machine. Exits with one line where another absolute path is left."""
+    """The command with variables for the folders of the machine. Raises UserError where another absolute path is left."""
     places = {str(run): "$RUN_DIR"}
     if "--freeze-backbone" in words or "--train-only" in words:  # FIRST_RUN/seedS/checkpoints/checkpoint_best.pt
         places[str(Path(_value(words, "--finetune-from-model")).parents[2])] = "$FIRST_RUN"
@@ -103,7 +100,7 @@ def portable(words: list[str], run: Path, data: str) -> list[str]:
     for path, variable in places.items():
         words = [variable + word[len(path):] if word == path or word.startswith(path + os.sep) else word for word in words]
     if left := [word for word in words if os.path.isabs(word)]:
-        _refuse(f"the command of {run} has a path of this machine, {left[0]}: give it relative to the repository")
+        raise UserError(f"the command of {run} has a path of this machine, {left[0]}: give it relative to the repository")
     return words
 
 
@@ -111,20 +108,15 @@ def _value(words: list[str], flag: str) -> str:
     return words[len(words) - words[::-1].index(flag)]
 
 
-def _refuse(reason: str) -> NoReturn:
-    sys.exit(f"keep_results.py: error: {reason}")
-
-
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="keep_results.py", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, metavar="RUN_DIR")
+    parser = argparse.ArgumentParser(
+        prog="palbert keep",
+        description="Copies what a finished run has recorded to OUT/NAME/METHOD.safetensors, which palbert report and palbert "
+                    "compare read: all seeds and splits of its task, and no path of this machine.",
+        epilog="Example: palbert keep runs/palbert_bert_minilm_l6/MRPC minilm_l6")
+    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="of recipes/glue_task.sh")
     parser.add_argument("name", metavar="NAME", help="of what training started from, such as minilm_l6")
-    parser.add_argument("--out", type=Path, default=ROOT / "recipes" / "results", help="default: recipes/results")
+    parser.add_argument("--out", type=Path, default=Path("recipes/results"), help="default: %(default)s")
     args = parser.parse_args(arguments)
     path, what = keep(args.run.resolve(), args.name, args.out)
     print(f"{path}: {what}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,32 +1,27 @@
-"""The difference in score between two runs under an exit rule each, with its paired bootstrap 95 % interval.
+"""``palbert compare``: paired bootstrap confidence intervals for score differences between two runs.
 
-    recipes/compare.sh RULE_A RULE_B --runs TASK RUN_A RUN_B [--runs TASK RUN_A RUN_B ...]
-
-RUN is a run directory, of which it reads seed*/scores/SPLIT/predictions.tsv, or a file of recipes/keep_results.sh, on which
-any rule is replayed; examples and labels must be the same in all. A run's score is the
-mean over its seeds of the task's official score. A resample draws as many examples as the split has, with replacement,
-and scores both runs and all their seeds on them; the interval lies between the 2.5th and 97.5th percentile of the
-differences. Over several tasks the differences are averaged, each task's split being resampled by itself.
+A run's score is the mean over its seeds of the task's official score. A resample draws as many examples as the split has,
+with replacement, and scores both runs and all their seeds on them; the interval lies between the 2.5th and 97.5th
+percentile of the differences. Over several tasks the differences are averaged, each task's split being resampled by itself.
 """
 
 import argparse
 import csv
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from fairseq_palbert.analysis.bootstrap import interval, resampled
-from fairseq_palbert.analysis.records import predictions
-from fairseq_palbert.analysis.sweep import decisions
-from fairseq_palbert.exits.registry import parse_rule
-from fairseq_palbert.glue.definitions import TASKS
-from fairseq_palbert.glue.metrics import GlueMetrics
-from fairseq_palbert.report.kept import read_kept
+from ..analysis.bootstrap import interval, resampled
+from ..analysis.records import predictions
+from ..analysis.sweep import decisions
+from ..errors import UserError
+from ..exits.registry import parse_rule
+from ..glue.definitions import TASKS
+from ..glue.metrics import GlueMetrics
+from .kept import read_kept
 
 POINTS = 100
 
@@ -57,25 +52,25 @@ class Comparison:
 
 
 def read_answers(run: Path, split: str, rule: str, metrics: GlueMetrics) -> Answers:
-    """Ends the process with one line for files that are missing, lack the rule, or do not agree with each other."""
+    """Raises UserError for files that are missing, lack the rule, or do not agree with each other."""
     if run.is_file():
         return _replayed(run, split, rule, metrics)
     paths = sorted(run.glob(f"seed*/scores/{split}/predictions.tsv"))
     if not paths:
-        _refuse(f"no {run}/seed*/scores/{split}/predictions.tsv: score that run with recipes/glue_task.sh")
+        raise UserError(f"no {run}/seed*/scores/{split}/predictions.tsv: score that run with recipes/glue_task.sh")
     seeds = [_read(path, rule, metrics) for path in paths]
     for path, (ids, targets, _) in zip(paths, seeds):
         if (ids, targets) != seeds[0][:2]:
-            _refuse(f"{path} and {paths[0]} have other examples or labels: score the same data")
+            raise UserError(f"{path} and {paths[0]} have other examples or labels: score the same data")
     ids, targets, _ = seeds[0]
     return Answers(ids, torch.tensor(targets), torch.tensor([predictions for _, _, predictions in seeds]))
 
 
 def _replayed(path: Path, split: str, rule: str, metrics: GlueMetrics) -> Answers:
-    """The rule, scored or not, on what recipes/keep_results.sh has kept of the task."""
+    """The rule, scored or not, on what `palbert keep` has kept of the task."""
     seeds = [seed.splits[split].recorded for seed in read_kept(path).get(metrics.task.name, {}).values() if split in seed.splits]
     if not seeds:
-        _refuse(f"{path} has no record of {metrics.task.name}'s split {split}: keep that run with recipes/keep_results.sh")
+        raise UserError(f"{path} has no record of {metrics.task.name}'s split {split}: keep that run with palbert keep")
     exit_rule = parse_rule(rule)
     exit_rule.check(seeds[0])
     answers = torch.stack([predictions(decisions(recorded, exit_rule).outputs) for recorded in seeds])
@@ -89,13 +84,13 @@ def _read(path: Path, rule: str, metrics: GlueMetrics) -> tuple[list[int], list,
     column = f"{rule}.prediction"
     if column not in rows[0]:
         rules = ", ".join(name.removesuffix(".prediction") for name in rows[0] if name.endswith(".prediction"))
-        _refuse(f"{path} has no exit rule {rule!r}: choose from {rules}")
+        raise UserError(f"{path} has no exit rule {rule!r}: choose from {rules}")
     value_of = float if metrics.task.regression else {name: i for i, name in enumerate(metrics.labels)}.__getitem__
     try:
         return ([int(row["index"]) for row in rows], [value_of(row["label"]) for row in rows],
                 [value_of(row[column]) for row in rows])
     except (KeyError, ValueError) as error:
-        _refuse(f"{path}: {error} is no label of {metrics.task.name} ({', '.join(metrics.labels) or 'scores'})")
+        raise UserError(f"{path}: {error} is no label of {metrics.task.name} ({', '.join(metrics.labels) or 'scores'})")
 
 
 def mean_score(answers: Answers, weights: Tensor, metrics: GlueMetrics) -> Tensor:
@@ -135,8 +130,12 @@ def table(comparisons: list[Comparison], rule_a: str, rule_b: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="compare.py", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="palbert compare",
+        description="Prints the scores of two runs under an exit rule each, their difference in points and its paired bootstrap "
+                    "95 % interval, task by task and in the mean of tasks. RUN is a run directory, with "
+                    "seed*/scores/SPLIT/predictions.tsv, or a file of palbert keep, on which any rule is replayed.",
+        epilog="Example: palbert compare q_exit:0.5 fixed:6 --runs MRPC runs/palbert/MRPC runs/vanilla/MRPC")
     parser.add_argument("rule_a", help="exit rule of the first runs, as it was scored, such as q_exit:0.5")
     parser.add_argument("rule_b", help="exit rule of the second runs, such as fixed:6")
     parser.add_argument("--runs", nargs=3, action="append", required=True, metavar=("TASK", "RUN_A", "RUN_B"))
@@ -145,25 +144,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the resampling (default: %(default)s)")
     options = parser.parse_args(arguments)
     if options.resamples < 1:
-        _refuse(f"--resamples {options.resamples}: at least 1")
+        raise UserError(f"--resamples {options.resamples}: at least 1")
     comparisons = []
     for task, *runs in options.runs:
         if task not in TASKS:
-            _refuse(f"unknown GLUE task {task!r}: choose from {', '.join(TASKS)}")
+            raise UserError(f"unknown GLUE task {task!r}: choose from {', '.join(TASKS)}")
         metrics = GlueMetrics(TASKS[task])
         a, b = (read_answers(Path(run), options.split, rule, metrics)
                 for run, rule in zip(runs, (options.rule_a, options.rule_b)))
         if a.ids != b.ids or not a.targets.equal(b.targets):
-            _refuse(f"{runs[0]} and {runs[1]} have other examples or labels: score the same data")
+            raise UserError(f"{runs[0]} and {runs[1]} have other examples or labels: score the same data")
         comparisons.append(compare(task, a, b, metrics, options.resamples, options.seed))
     if len(comparisons) > 1:
         comparisons.append(averaged(comparisons))
     print(table(comparisons, options.rule_a, options.rule_b))
-
-
-def _refuse(line: str) -> NoReturn:
-    sys.exit(f"compare.py: error: {line}")
-
-
-if __name__ == "__main__":
-    main()

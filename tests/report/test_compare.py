@@ -1,4 +1,4 @@
-"""recipes/compare.py: differences between runs, and intervals that are known beforehand."""
+"""``palbert compare``: differences between runs, and intervals that are known beforehand."""
 
 from pathlib import Path
 
@@ -7,9 +7,10 @@ import pytest
 import torch
 from scipy.stats import pearsonr, spearmanr
 
+from fairseq_palbert.errors import UserError
 from fairseq_palbert.glue.definitions import TASKS
 from fairseq_palbert.glue.metrics import GlueMetrics
-from recipes import compare
+from fairseq_palbert.report import compare
 
 
 @pytest.fixture
@@ -106,11 +107,11 @@ WRONG = {
 
 @pytest.mark.parametrize("reason", WRONG)
 def test_a_mistake_gives_one_line(scored, capsys, reason):
-    with pytest.raises(SystemExit, match=reason) as stop:
+    with pytest.raises(UserError, match=reason) as stop:
         run(capsys, "--runs", *WRONG[reason](scored))
-    assert "\n" not in stop.value.code
+    assert "\n" not in str(stop.value)
 
 
 def test_no_resamples_give_one_line(scored, capsys):
-    with pytest.raises(SystemExit, match="--resamples 0: at least 1"):
+    with pytest.raises(UserError, match="--resamples 0: at least 1"):
         run(capsys, "--runs", "SST-2", *[scored("a", [1], [1])] * 2, "--resamples", "0")

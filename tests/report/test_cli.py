@@ -1,4 +1,4 @@
-"""recipes/report.sh: its pages, its refusals, and its HTML in a real browser."""
+"""``palbert report``: its pages, its refusals, and its HTML in a real browser."""
 
 import os
 import re
@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from fairseq_palbert.errors import UserError
-from recipes import report
+from fairseq_palbert.report import cli as report
 from tests.fixtures.recorded_runs import EXAMPLES, write_run
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -70,7 +70,7 @@ def test_a_browser_would_tell(page, browse, tmp_path):
 
 
 def test_the_command_stands_on_the_page_without_a_path(page):
-    assert "recipes/report.sh .../palbert/SST-2 --out ..." in page.with_name("README.md").read_text()
+    assert "palbert report .../palbert/SST-2 --out ..." in page.with_name("README.md").read_text()
     assert str(page.parents[1]) not in page.read_text()
 
 

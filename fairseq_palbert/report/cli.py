@@ -1,12 +1,8 @@
-"""Reports on recorded runs: OUT/report.html, OUT/README.md and its plots; the command of recipes/report.sh.
+"""``palbert report``: tables and plots of recorded runs, as an HTML page and as a Markdown one.
 
-OUT/front.md and OUT/front.svg are the report's first table and plot: every method at the threshold for N/2 layers.
-
-    recipes/report.sh RUN... --out OUT [--glue-dir RAW] [--remarks FILE] [--split valid] [--resamples 1000]
-
-RUN is a file of recipes/keep_results.sh, or METHOD/TASK, with seed*/scores/SPLIT/{scores.jsonl,record.safetensors} below it. Thresholds are chosen on the record of
-the split "calibration" of the same checkpoint, beside that of SPLIT; a run without one stands at the settings it was scored
-with. Claims are made of methods named palbert* and *_staged, against static(N/2) and vanilla, where those are given.
+Writes to ``--out``: report.html, README.md and its plots, and front.md and front.svg, the report's first table and plot
+alone. Thresholds are chosen on the record of the split "calibration" of the same checkpoint; a run without one stands at
+the settings it was scored with. Claims are made of methods named palbert* and *_staged.
 """
 
 import argparse
@@ -14,14 +10,14 @@ import os
 import shlex
 from pathlib import Path
 
-from fairseq_palbert.errors import UserError
-from fairseq_palbert.files import staged
-from fairseq_palbert.glue.definitions import glue_task
-from fairseq_palbert.report.page import write_report
-from fairseq_palbert.report.runs import Run, read_runs
 from preprocess.raw import Example, read_examples
 
-ROOT = Path(__file__).resolve().parent.parent
+from ..errors import UserError
+from ..files import staged
+from ..glue.definitions import glue_task
+from .page import write_report
+from .keep import ROOT
+from .runs import Run, read_runs
 
 
 def texts(tasks: dict[str, list[Run]], raw: Path) -> dict[str, list[tuple[str, ...]]]:
@@ -46,7 +42,7 @@ def read_remarks(path: Path) -> str:
 
 def command(options: argparse.Namespace) -> str:
     """As it is typed in the repository; what lies outside of it without its path there."""
-    words = ["recipes/report.sh", *map(portable, options.runs), "--out", portable(options.out), "--split", options.split,
+    words = ["palbert", "report", *map(portable, options.runs), "--out", portable(options.out), "--split", options.split,
              "--resamples", str(options.resamples)]
     words += ["--remarks", portable(options.remarks)] if options.remarks else []
     return " ".join([*map(shlex.quote, words), *(["--glue-dir", "$GLUE_DIR"] if options.glue_dir else [])])
@@ -58,9 +54,12 @@ def portable(path: Path) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="report.py", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    parser = argparse.ArgumentParser(
+        prog="palbert report",
+        description="Puts early-exit methods side by side, as OUT/report.html, which needs nothing beside it, and OUT/README.md.",
+        epilog="Example: palbert report runs/palbert/MRPC runs/pabee/MRPC runs/vanilla/MRPC --out report")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN",
+                        help="a file of palbert keep, or METHOD/TASK with seed*/scores/SPLIT/{scores.jsonl,record.safetensors}")
     parser.add_argument("--out", type=Path, required=True, help="folder of the report")
     parser.add_argument("--glue-dir", type=Path, metavar="RAW", help="raw GLUE: show the text of sentences")
     parser.add_argument("--remarks", type=Path, metavar="FILE", help="Markdown to put before the tasks: what to make of them")
@@ -75,7 +74,3 @@ def main(arguments: list[str] | None = None) -> None:
     with staged(options.out) as folder:
         write_report(folder, tasks, command(options), sentences, options.resamples, remarks)
     print(f"Written to {options.out}")
-
-
-if __name__ == "__main__":
-    main()

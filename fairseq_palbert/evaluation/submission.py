@@ -1,9 +1,6 @@
-"""GLUE's submission from run directories of recipes/glue_task.sh, or the check of one that is there.
+"""``palbert submission``: GLUE's submission from run directories, or the check of one that is there.
 
-    python recipes/submission.py RUN... --exit RULE --out submission.zip [--seed S] [--fill-missing]
-    python recipes/submission.py --check submission.zip
-
-A RUN is told its task by its folder data/TASK. The predictions are those of RUN/seedS/checkpoints/checkpoint_best.pt on the
+A run is told its task by its folder data/TASK. The predictions are those of RUN/seedS/checkpoints/checkpoint_best.pt on the
 test split, MNLI's on both; AX's are those of MNLI's checkpoint. Predictions of that very checkpoint (by its SHA-256) under
 the rule are taken from RUN/seedS/scores/SPLIT or RUN/seedS/submission/SPLIT; where there are none the evaluator makes them,
 in the latter. A test split is binarized whole and in the order of its file, so that its rows are GLUE's indices.
@@ -11,18 +8,18 @@ in the latter. A test split is binarized whole and in the order of its file, so 
 
 import argparse
 import csv
-import hashlib
 import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import torch
 
-from fairseq_palbert.evaluation import cli
-from fairseq_palbert.exits.registry import parse_rule
-from fairseq_palbert.glue.submission import SHEETS, Sheet, faults, write_submission
+from ..errors import UserError
+from ..exits.registry import parse_rule
+from ..files import file_sha256
+from ..glue.submission import SHEETS, Sheet, faults, write_submission
+from . import cli
 
 MODEL_OF = {"AX": "MNLI"}  # AX has no training data
 BEST = Path("checkpoints", "checkpoint_best.pt")
@@ -38,13 +35,13 @@ class Source:
 
 
 def find_sources(runs: list[Path], seed: int) -> dict[str, Source]:
-    """The source of every task that has a run, by its name. Ends the process with one line for a folder that is no run, two
-    runs of a task, and a model that is missing."""
+    """The source of every task that has a run, by its name. Raises UserError for a folder that is no run, two runs of a
+    task, and a model that is missing."""
     run_of = {}
     for run in runs:
         task = _task_of(run)
         if task in run_of:
-            _refuse(f"{run_of[task]} and {run} are both of {task}: give one of them")
+            raise UserError(f"{run_of[task]} and {run} are both of {task}: give one of them")
         run_of[task] = run
     return {task: Source(_checkpoint(run_of, task, seed), run / "data" / task, run / f"seed{seed}")
             for task, run in run_of.items()}
@@ -53,7 +50,7 @@ def find_sources(runs: list[Path], seed: int) -> dict[str, Source]:
 def _task_of(run: Path) -> str:
     tasks = [task for task in {sheet.task.name for sheet in SHEETS.values()} if (run / "data" / task).is_dir()]
     if len(tasks) != 1:
-        _refuse(f"{run} has {' and '.join(sorted(tasks)) or 'no task of GLUE'} in its folder data: give RUN_DIR of "
+        raise UserError(f"{run} has {' and '.join(sorted(tasks)) or 'no task of GLUE'} in its folder data: give RUN_DIR of "
                 "recipes/glue_task.sh, which has one (where that was given DATA, make RUN_DIR/data/TASK a link to it)")
     return tasks[0]
 
@@ -61,18 +58,17 @@ def _task_of(run: Path) -> str:
 def _checkpoint(run_of: dict[str, Path], task: str, seed: int) -> Path:
     model = MODEL_OF.get(task, task)
     if model not in run_of:
-        _refuse(f"{run_of[task]} is of {task}, whose answers are those of {model}'s model: give the run of {model} too")
+        raise UserError(f"{run_of[task]} is of {task}, whose answers are those of {model}'s model: give the run of {model} too")
     checkpoint = run_of[model] / f"seed{seed}" / BEST
     if not checkpoint.is_file():
         seeds = sorted(folder.name.removeprefix("seed") for folder in run_of[model].glob("seed*") if (folder / BEST).is_file())
-        _refuse(f"{checkpoint} is missing: " + (f"choose --seed from {', '.join(seeds)}" if seeds else "train that run first"))
+        raise UserError(f"{checkpoint} is missing: " + (f"choose --seed from {', '.join(seeds)}" if seeds else "train that run first"))
     return checkpoint
 
 
 def predictions(sheet: Sheet, source: Source, rule: str) -> list[str]:
     """In the order of the official rows; scored now unless they are there."""
-    with open(source.checkpoint, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = file_sha256(source.checkpoint)
     places = [source.folder / kind / sheet.split.name for kind in ("scores", "submission")]
     fitting = [place for place in places if _fits(place, digest, rule)]
     if not fitting:
@@ -101,7 +97,7 @@ def _read(path: Path, sheet: Sheet, rule: str) -> list[str]:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     official = sheet.split.rows
     if [row["index"] for row in rows] != list(map(str, range(official))):
-        _refuse(f"{path} has {len(rows)} rows, which are not the {official} of GLUE's {sheet.task.name} {sheet.split.name}: "
+        raise UserError(f"{path} has {len(rows)} rows, which are not the {official} of GLUE's {sheet.task.name} {sheet.split.name}: "
                 "preprocess its official file, and leave no row out")
     return [sheet.spelt(row[f"{rule}.prediction"]) for row in rows]
 
@@ -111,7 +107,7 @@ def submit(runs: list[Path], rule: str, seed: int, fill_missing: bool, out: Path
     sources = find_sources(runs, seed)
     missing = list(dict.fromkeys(sheet.task.name for sheet in SHEETS.values() if sheet.task.name not in sources))
     if missing and not fill_missing:
-        _refuse(f"no run of {', '.join(missing)}: give the run of each, or --fill-missing to answer them by a constant")
+        raise UserError(f"no run of {', '.join(missing)}: give the run of each, or --fill-missing to answer them by a constant")
     answers, origins = {}, {}
     for file, sheet in SHEETS.items():
         if sheet.task.name in missing:
@@ -128,15 +124,20 @@ def submit(runs: list[Path], rule: str, seed: int, fill_missing: bool, out: Path
 def check(path: Path) -> None:
     """Ends the process with a line for each file that is not as GLUE wants it."""
     if found := faults(path):
-        sys.exit("\n".join(f"submission.py: error: {path}: {fault}" for fault in found))
+        sys.exit("\n".join(UserError(f"{path}: {fault}").line for fault in found))
     print(f"{path} is sound: {len(SHEETS)} files, {sum(sheet.split.rows for sheet in SHEETS.values())} rows")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="submission.py", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN")
-    parser.add_argument("--exit", metavar="RULE", help="exit rule, as of recipes/evaluate.sh")
+    parser = argparse.ArgumentParser(
+        prog="palbert submission",
+        description="Writes GLUE's submission, a zip of all eleven files, from trained runs under an exit rule, complete and "
+                    "checked or not at all; or checks such a zip. Test splits that are not scored yet are scored first, on a GPU "
+                    "where there is one.",
+        epilog="Example: palbert submission runs/palbert_albert_base/{CoLA,SST-2,MRPC,STS-B,QQP,MNLI,QNLI,RTE,WNLI,AX} "
+               "--exit q_exit:0.5 --out glue.zip")
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run directory of recipes/glue_task.sh, one a task")
+    parser.add_argument("--exit", metavar="RULE", help="exit rule, as of palbert evaluate")
     parser.add_argument("--seed", type=int, default=1, help="which of the runs' models (default: %(default)s)")
     parser.add_argument("--fill-missing", action="store_true", help="answer tasks without a run by a constant")
     what = parser.add_mutually_exclusive_group(required=True)
@@ -148,13 +149,5 @@ def main(arguments: list[str] | None = None) -> None:
     if not (options.runs and options.exit):
         parser.error("--out needs RUN... and --exit")
     if not options.out.parent.is_dir() or options.out.is_dir():
-        _refuse(f"--out {options.out}: give the name of a file, in a folder that exists")
+        raise UserError(f"--out {options.out}: give the name of a file, in a folder that exists")
     submit(options.runs, parse_rule(options.exit).spec, options.seed, options.fill_missing, options.out)
-
-
-def _refuse(line: str) -> NoReturn:
-    sys.exit(f"submission.py: error: {line}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""recipes/keep_results.py: what it keeps of a run, and that no path of the machine stays in it."""
+"""``palbert keep``: what it keeps of a run, and that no path of the machine stays in it."""
 
 import json
 
@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from fairseq_palbert.analysis.recorded_split import RecordedSplit, read_record, write_record
+from fairseq_palbert.errors import UserError
 from fairseq_palbert.exits.base import Recording
 from fairseq_palbert.modules.encoder import EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape
+from fairseq_palbert.report import compare
+from fairseq_palbert.report import keep as keep_results
 from fairseq_palbert.report.kept import read_kept
-from recipes import compare, keep_results
 
 ROWS = [{"exit": rule, "seconds": 2.0, "batch_size": 32, "device": "cpu", "dtype": "float32", "mean_exit": 2}
         for rule in ("fixed:3", "entropy:0.3")]
@@ -87,7 +89,7 @@ def test_a_comparison_reads_what_was_kept(run, tmp_path, capsys):
     scores = [one.metrics(one.metrics.statistics(one.recording.logits[-1].argmax(-1), one.targets, one.ids, 40))["score"]
               for one in records]
     assert line[4:7] == [f"{100 * sum(scores) / 2:.2f}"] * 2 + ["+0.00"]
-    with pytest.raises(SystemExit, match="no record of RTE's split valid"):
+    with pytest.raises(UserError, match="no record of RTE's split valid"):
         compare.main(["fixed:3", "fixed:3", "--runs", "RTE", str(path), str(path)])
 
 
@@ -102,7 +104,7 @@ def test_a_second_phase_names_the_first(run, tmp_path, capsys):
 
 def test_a_rounding_that_moves_examples_is_refused(run, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(keep_results, "MOVED", -1)
-    with pytest.raises(SystemExit, match="rounded to half precision"):
+    with pytest.raises(UserError, match="rounded to half precision"):
         keep(run, capsys)
     assert not (tmp_path / "kept").exists()
 
@@ -115,6 +117,6 @@ def test_a_rounding_that_moves_examples_is_refused(run, tmp_path, monkeypatch, c
 ])
 def test_nothing_to_keep_and_foreign_paths_are_one_line(run, tmp_path, capsys, change, message):
     change(run)
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(UserError, match=message):
         keep(run, capsys)
     assert not (tmp_path / "kept").exists()

@@ -1,0 +1,5 @@
+"""``python -m fairseq_palbert`` is ``palbert``."""
+
+from .cli import palbert
+
+palbert()

@@ -1,0 +1,81 @@
+"""``palbert COMMAND``: what each loads, its help, its mistakes in a line, and the folder that it is called in."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fairseq_palbert import cli
+
+ROOT = Path(__file__).parents[1]
+# As the console script does, whose folder is the first on sys.path in place of the current one.
+PALBERT = [sys.executable, "-P", "-c", "import sys; from fairseq_palbert.cli import palbert; sys.exit(palbert())"]
+LOADED = "import sys; from fairseq_palbert.cli import main\ntry:\n    main({})\nfinally:\n    print(*sys.modules)"
+# A mistake of each command that is found at once, and the beginning of its line.
+WRONG = {
+    "data": (["--task", "SQuAD", "--out", "OUT"], "unknown GLUE task 'SQuAD'"),
+    "convert": (["nowhere", "--out", "OUT", "--vocab", "nowhere"], "nowhere: no such file or folder here"),
+    "train": (["task=SQuAD"], ""),
+    "evaluate": (["nowhere.pt", "--data", "nowhere", "--exit", "fixed:1", "--out", "OUT"], "nowhere.pt: no such checkpoint file"),
+    "sweep": (["nowhere", "--out", "OUT"], "nowhere: No such file"),
+    "thresholds": (["nowhere", "--budget", "3", "--out", "OUT"], "nowhere: No such file"),
+    "keep": (["nowhere", "minilm"], ""),
+    "report": (["nowhere", "--out", "OUT"], "no nowhere/seed*/scores/valid"),
+    "compare": (["fixed:1", "fixed:2", "--runs", "RTE", "nowhere", "nowhere"], "no nowhere/seed*/scores/valid"),
+    "submission": (["nowhere", "--exit", "fixed:1", "--out", "OUT.zip"], "nowhere has no task of GLUE"),
+    "export": (["nowhere.pt", "--out", "OUT"], "nowhere.pt: no such checkpoint file"),
+    "predict": (["nowhere"], "nowhere/config.json: No such file"),
+}
+
+
+def palbert(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+    return subprocess.run([*PALBERT, *arguments], cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=120)
+
+
+def loaded(*arguments: str) -> set[str]:
+    done = subprocess.run([sys.executable, "-c", LOADED.format(list(arguments))], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_help_names_every_command_and_loads_nothing_heavy():
+    done = palbert("--help", cwd=ROOT)
+    assert done.returncode == 0 and all(f"  {name} " in done.stdout for name in cli.COMMANDS)
+    assert not {"torch", "numpy", "fairseq", "hydra"} & loaded("--help")
+
+
+def test_predict_loads_no_fairseq():
+    names = loaded("predict", "--help")
+    assert "torch" in names and not {"fairseq", "hydra", "omegaconf"} & names
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_a_mistake_is_one_line_and_status_1(command, tmp_path):
+    arguments, message = WRONG[command]
+    done = palbert(command, *arguments, cwd=tmp_path)
+    assert done.returncode == 1 and done.stdout == ""
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("fairseq_palbert: error: ") and message in line and "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name != "train"])  # Hydra's own
+def test_help_has_an_example(command, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main([command, "--help"])
+    words = " ".join(capsys.readouterr().out.split())
+    assert words.startswith(f"usage: palbert {command} ") and f"palbert {command} " in words.split("Example:")[1]
+
+
+def test_an_unknown_command_is_refused(tmp_path):
+    done = palbert("serve", cwd=tmp_path)
+    assert done.returncode == 2 and "invalid choice: 'serve'" in done.stderr
+
+
+def test_nothing_in_the_current_folder_is_executed(tmp_path):
+    for name in ("json.py", "torch.py", "preprocess.py", "fairseq_palbert.py"):
+        (tmp_path / name).write_text("raise SystemExit('executed')")
+    done = palbert("predict", ".", cwd=tmp_path)
+    assert done.returncode == 1 and "config.json: No such file" in done.stderr

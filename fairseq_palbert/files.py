@@ -1,16 +1,22 @@
 """Files and folders that appear complete or not at all."""
 
-import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from .errors import UserError
+
+SCRATCH_PREFIX, SCRATCH_SUFFIX = f".{socket.gethostname()}-", ".partial"
+_SCRATCH = re.compile(rf"{re.escape(SCRATCH_PREFIX)}(?P<process>\d+)-\w+{re.escape(SCRATCH_SUFFIX)}")
 
 
 def file_sha256(path: Path) -> str:
@@ -20,14 +26,46 @@ def file_sha256(path: Path) -> str:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A name beside ``path`` for a file that takes its place when the block ends well, and is removed when it does not."""
-    part = path.with_name(path.name + ".part")
+def writing(path: Path) -> Iterator[None]:
+    """Raises UserError, which names ``path``, for a write error in the block, such as a full disk."""
     try:
-        yield part
-        os.replace(part, path)
+        yield
+    except BrokenPipeError:  # whoever read has gone, which is no fault of the place
+        raise
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: cannot be written ({reason}): choose another place, or make room there") from error
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keeps other processes from ``path`` by the lock file ``.NAME.lock`` beside it, which goes with the block.
+
+    Raises UserError where another process holds the lock.
+    """
+    from filelock import FileLock, Timeout  # what serves a model locks nothing, and starts faster without
+
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(f"{path} is being written by another run: wait for it to end") from error
+    try:
+        yield
     finally:
-        part.unlink(missing_ok=True)
+        os.unlink(lock.lock_file)  # while it is held; FileLock does not take a lock whose file is gone
+        lock.release()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A scratch file that takes the place of ``path`` when the block ends well, and is removed when it does not.
+
+    Raises UserError where it cannot be written.
+    """
+    with writing(path), _scratch_folder(path.parent) as scratch:
+        yield scratch / path.name
+        os.replace(scratch / path.name, path)
 
 
 @contextmanager
@@ -37,19 +75,33 @@ def staged(folder: Path) -> Iterator[Path]:
     When it does not, nothing is left behind. Raises UserError where ``folder`` cannot be written.
     """
     existed = folder.exists()
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
-    except OSError as error:
-        raise UserError(f"--out {folder}: cannot be written ({error.strerror}): choose another folder") from error
-    try:
-        yield scratch
-        for path in sorted(scratch.iterdir()):
-            os.replace(path, folder / path.name)
-    finally:
-        shutil.rmtree(scratch)
-        if not existed and not any(folder.iterdir()):
-            folder.rmdir()
+        try:
+            with _scratch_folder(folder) as scratch:
+                yield scratch
+                for path in sorted(scratch.iterdir()):
+                    os.replace(path, folder / path.name)
+        finally:
+            if not existed and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+@contextmanager
+def written_folder(target: Path) -> Iterator[Path]:
+    """An empty folder that takes the place of ``target`` when the block ends well, and is removed when it does not.
+
+    Raises UserError while another run writes the same target, and where it cannot be written.
+    """
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with locked(target), _scratch_folder(target.parent) as scratch:
+            new = scratch / target.name
+            new.mkdir()
+            yield new
+            if target.exists():
+                os.replace(target, scratch / ".replaced")
+            os.replace(new, target)
 
 
 def check_replaceable(target: Path, overwrite: bool, provenance: str) -> None:
@@ -63,54 +115,34 @@ def check_replaceable(target: Path, overwrite: bool, provenance: str) -> None:
         raise UserError(f"{target} exists: give --overwrite to make it again, or another --out")
 
 
-@contextmanager
-def written_folder(target: Path) -> Iterator[Path]:
-    """An empty folder beside ``target``, which takes its place and name once the block has ended without an error.
-
-    What an interrupted run left is cleared away by the next. Raises UserError while another run writes the same target.
-    """
-    part = target.with_name(f".{target.name}.part")
-    old = target.with_name(f".{target.name}.old")
-    part.mkdir(parents=True, exist_ok=True)
-    lock = os.open(part, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"{target} is being written by another run: wait for it to end") from error
-        _clear(part)
-        try:
-            yield part
-        except BaseException:
-            shutil.rmtree(part)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-        if target.exists():
-            os.replace(target, old)
-        os.replace(part, target)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        os.close(lock)
-
-
-def _clear(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
 def write_json(path: Path, value: dict) -> None:
+    """Indented, in ASCII."""
     path.write_text(json.dumps(value, indent=2) + "\n")
 
 
 def write_json_lines(path: Path, rows: list[dict]) -> None:
-    """One object a line."""
+    """One object a line, in ASCII."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def write_tsv(path: Path, columns: dict[str, list]) -> None:
-    """A line of the names, then the rows."""
-    rows = [columns, *zip(*columns.values(), strict=True)]
-    path.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
+@contextmanager
+def _scratch_folder(folder: Path) -> Iterator[Path]:
+    """A new folder in ``folder`` for the time of the block. Those that killed processes of this machine left there go first."""
+    for path in folder.iterdir():
+        if (left := _SCRATCH.fullmatch(path.name)) and not _runs(int(left["process"])):
+            shutil.rmtree(path, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{os.getpid()}-", suffix=SCRATCH_SUFFIX, dir=folder))
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # sends no signal
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True

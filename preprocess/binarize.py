@@ -1,6 +1,5 @@
 """Writes one task as a folder of fairseq binarized data."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,6 +14,7 @@ from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder, data_file_pa
 from sacremoses import MosesDetokenizer
 
 from fairseq_palbert.errors import UserError
+from fairseq_palbert.files import write_json
 from fairseq_palbert.glue.definitions import GlueTask, Split
 from fairseq_palbert.tokenization import Vocabulary
 
@@ -148,7 +148,7 @@ def _write_rejected(path: Path, reports: list[SplitReport]) -> None:
 
 def _write_provenance(path: Path, task: GlueTask, vocabulary: Vocabulary, detokenized: bool,
                       reports: list[SplitReport]) -> None:
-    path.write_text(json.dumps({
+    write_json(path, {
         "task": task.name,
         "labels": list(task.labels),
         "score_range": list(task.score_range) if task.regression else None,
@@ -159,4 +159,4 @@ def _write_provenance(path: Path, task: GlueTask, vocabulary: Vocabulary, detoke
                 "rows": report.rows, "official_rows": report.split.rows, "rejected": len(report.rejected),
             } for report in reports
         },
-    }, indent=2) + "\n", encoding="utf-8")
+    })

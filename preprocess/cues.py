@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairseq_palbert.command import run
-from fairseq_palbert.errors import UserError
 from fairseq_palbert.files import written_folder
 from fairseq_palbert.glue.definitions import Split, glue_task
+from fairseq_palbert.tsv import read_rows
 
 from .train_bpe import train_bpe
 
@@ -117,14 +117,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same files (default: %(default)s)")
     options = parser.parse_args(argv)
     raw, vocabulary = options.out / "raw" / "Cues", options.out / "vocab" / "gpt2_bpe"
-    try:
-        with written_folder(raw) as folder:
-            write_task(folder, options.seed)
-        with written_folder(vocabulary) as folder:
-            sentences = [row.split("\t")[0] for row in (raw / "train.tsv").read_text().splitlines()[1:]]
-            train_bpe(sentences, folder, VOCABULARY)
-    except OSError as error:
-        raise UserError(f"cannot write to {options.out}: {error.strerror}") from error
+    with written_folder(raw) as folder:
+        write_task(folder, options.seed)
+    with written_folder(vocabulary) as folder:
+        sentences = [sentence for sentence, in read_rows(raw / "train.tsv", ("sentence",), "generate it again")]
+        train_bpe(sentences, folder, VOCABULARY)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Downloads raw GLUE, RoBERTa's vocabulary or any one file: ``python -m preprocess.download --help``."""
 
 import argparse
-import os
 import shutil
 import zipfile
 import zlib
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from fairseq_palbert.command import run
 from fairseq_palbert.errors import UserError
+from fairseq_palbert.files import replacing
 from fairseq_palbert.glue.definitions import GlueTask, glue_task
 
 from .sources import GLUE_SOURCES, VOCABULARY_SOURCES
@@ -56,13 +56,8 @@ def extract(archive: Path, files: list[str], folder: Path) -> None:
                 found = [info for info in members if info.filename.rsplit("/", 1)[-1] == file]
                 if len(found) != 1:
                     raise UserError(f"{archive} has {len(found)} files {file} instead of one: remove it and try again")
-                part = folder / (file + ".part")
-                try:
-                    with opened.open(found[0]) as source, open(part, "wb") as target:
-                        shutil.copyfileobj(source, target)
-                    os.replace(part, folder / file)
-                finally:
-                    part.unlink(missing_ok=True)
+                with replacing(folder / file) as part, opened.open(found[0]) as source, open(part, "wb") as target:
+                    shutil.copyfileobj(source, target)
     # all that zipfile raises for a file that is broken, encrypted or compressed in a way it does not know
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise UserError(f"{archive} is no readable zip file ({error}): remove it and try again") from error

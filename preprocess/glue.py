@@ -62,18 +62,15 @@ def main(arguments: list[str] | None = None) -> None:
     # read by the tokenizer when it first works
     os.environ.update(TOKENIZERS_PARALLELISM="true", RAYON_NUM_THREADS=str(args.workers))
     vocabulary = Vocabulary(args.vocab)
-    try:
-        for task, chosen in zip(tasks, splits):
-            if args.raw is None:
-                download_task(task, args.out / "raw")
-            with written_folder(args.out / task.name) as folder:
-                reports = binarize(task, chosen, args.raw or args.out / "raw", vocabulary, folder,
-                                   args.keep_going, args.detokenize)
-            for report in reports:
-                _print(task, report)
-            print(f"{task.name}: binarized data in {args.out / task.name}")
-    except OSError as error:
-        raise UserError(f"cannot write to {args.out}: {error}") from error
+    for task, chosen in zip(tasks, splits):
+        if args.raw is None:
+            download_task(task, args.out / "raw")
+        with written_folder(args.out / task.name) as folder:
+            reports = binarize(task, chosen, args.raw or args.out / "raw", vocabulary, folder,
+                               args.keep_going, args.detokenize)
+        for report in reports:
+            _print(task, report)
+        print(f"{task.name}: binarized data in {args.out / task.name}")
 
 
 def _splits(task: GlueTask, names: list[str] | None) -> list[Split]:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.glue.definitions import GlueTask, Split
-
-from .tsv import Record, read_records
+from fairseq_palbert.tsv import Record, read_records, read_rows
 
 _MSR_TRAIN = "msr_paraphrase_train.txt"
 _MSR_FILES = {"train": _MSR_TRAIN, "valid": _MSR_TRAIN, "test": "msr_paraphrase_test.txt"}
 _MSR_DEV_IDS = ("mrpc_dev_ids.tsv", "dev_ids.tsv")
 _MSR_IDS = ("#1 ID", "#2 ID")
+_REMEDY = "give GLUE's own file, header included"
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,13 @@ def _records(task: GlueTask, split: Split, path: Path) -> Iterator[Record]:
     needed = task.sentences + ((task.label,) if split.labelled else ())
     if path.name == _MSR_TRAIN:
         return _msr_records(split, path, needed)
-    return read_records(path, needed, split.columns)
+    return read_records(path, needed, _REMEDY, split.columns)
 
 
 def _msr_records(split: Split, path: Path, needed: tuple[str, ...]) -> Iterator[Record]:
     """GLUE's MRPC: the rows of MSR's training file whose ids are in the list of dev ids are dev, the rest train."""
     dev_ids = _msr_dev_ids(path.parent)
-    for record in read_records(path, needed + _MSR_IDS):
+    for record in read_records(path, needed + _MSR_IDS, _REMEDY):
         if record.problem:
             if split.name == "train":  # of unknown split: named once
                 yield record
@@ -86,11 +86,7 @@ def _msr_records(split: Split, path: Path, needed: tuple[str, ...]) -> Iterator[
 def _msr_dev_ids(folder: Path) -> set[tuple[str, ...]]:
     for name in _MSR_DEV_IDS:
         if (folder / name).is_file():
-            records = list(read_records(folder / name, _MSR_IDS, columns=_MSR_IDS))
-            for record in records:
-                if record.problem:
-                    raise UserError(f"{folder / name}, line {record.line}: {record.problem}: give GLUE's own file")
-            return {record.values for record in records}
+            return set(read_rows(folder / name, _MSR_IDS, _REMEDY, columns=_MSR_IDS))
     raise UserError(f"{folder / _MSR_DEV_IDS[0]} is missing: it tells MRPC's dev from its train; "
                     f"`python -m preprocess.download --task MRPC --out {folder.parent}` fetches it")
 

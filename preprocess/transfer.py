@@ -1,6 +1,5 @@
 """Download of one file over HTTP: resumable, verified, in place only when it is complete and right."""
 
-import fcntl
 import os
 import re
 import sys
@@ -12,7 +11,7 @@ import requests
 from tqdm import tqdm
 
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.files import file_sha256
+from fairseq_palbert.files import file_sha256, locked, writing
 
 TIMEOUT = (15, 60)  # seconds to connect, and between two pieces of data
 ATTEMPTS = 3  # attempts in a row that may break off without bringing a byte
@@ -32,28 +31,30 @@ def download(url: str, target: str | Path, size: int | None = None, sha256: str 
     UserError where the server cannot be reached, breaks off for good, announces another size or sends other bytes.
     """
     target = Path(target)
-    try:
+    with writing(target):
         if target.exists():
             if problem := _mismatch(target, size, sha256):
                 raise UserError(f"{target} {problem}: remove it, and it is downloaded again from {url}")
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(target.name + ".part")
-        with open(part, "ab") as file:
-            _lock(file, part)
-            try:
-                _fetch(url, file, size)
-            except UserError:
-                if not file.tell():
-                    part.unlink()
-                raise
-        if problem := _mismatch(part, size, sha256):
-            part.unlink()
-            raise UserError(f"{url}: what was sent {problem} and was removed: try again, or put the file at {target}")
-        os.replace(part, target)
-    except OSError as error:
-        raise UserError(f"cannot write {target}: {error.strerror or error}") from error
+        with locked(target):
+            _fetch_to(url, target, size, sha256)
     return target
+
+
+def _fetch_to(url: str, target: Path, size: int | None, sha256: str | None) -> None:
+    part = target.with_name(target.name + ".part")
+    with open(part, "ab") as file:
+        try:
+            _fetch(url, file, size)
+        except UserError:
+            if not file.tell():
+                part.unlink()
+            raise
+    if problem := _mismatch(part, size, sha256):
+        part.unlink()
+        raise UserError(f"{url}: what was sent {problem} and was removed: try again, or put the file at {target}")
+    os.replace(part, target)
 
 
 def _mismatch(path: Path, size: int | None, sha256: str | None) -> str | None:
@@ -64,14 +65,6 @@ def _mismatch(path: Path, size: int | None, sha256: str | None) -> str | None:
         if found != sha256:
             return f"has the SHA-256 {found} instead of {sha256}"
     return None
-
-
-def _lock(file: BinaryIO, part: Path) -> None:
-    """Two downloads into one file would mix their bytes. The lock goes with the process, so none is left behind."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise UserError(f"{part} is being written by another download: wait for it to end") from error
 
 
 def _fetch(url: str, file: BinaryIO, size: int | None) -> None:

@@ -1,7 +1,26 @@
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.files import check_replaceable, written_folder
+from fairseq_palbert.files import check_replaceable, locked, replacing, staged, written_folder
+
+ROOT = Path(__file__).resolve().parents[1]
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from fairseq_palbert import files
+
+with getattr(files, sys.argv[1])(Path(sys.argv[2])):
+    os.kill(os.getpid(), int(sys.argv[3]))
+"""
 
 
 @pytest.fixture
@@ -36,13 +55,22 @@ def test_an_error_leaves_the_old_folder_as_it_was(target):
     assert (target / "glue.json").read_text() == "old"
 
 
-def test_what_a_killed_run_left_does_not_block_the_next(target):
-    for name in (".RTE.part", ".RTE.old"):
-        (target.parent / name / "input0").mkdir(parents=True)
-        (target.parent / name / "half").write_text("")
-    with written_folder(target) as folder:
-        assert names(folder) == []
-    assert names(target.parent) == ["RTE"]
+@pytest.mark.parametrize("way", ["written_folder", "replacing", "staged"])
+def test_what_a_killed_run_left_goes_with_the_next_and_what_a_running_one_has_stays(target, way):
+    target.parent.mkdir(parents=True)
+    place = target if way == "staged" else target.parent
+    command = [sys.executable, "-c", KILLED, way, str(target)]
+    subprocess.run([*command, str(signal.SIGKILL)], cwd=ROOT, timeout=60)
+    left, = place.glob(".*.partial")
+    running = subprocess.Popen([*command, str(signal.SIGSTOP)], cwd=ROOT)
+    os.waitpid(running.pid, os.WUNTRACED)
+    assert not left.exists()
+    stopped, = place.glob(".*.partial")
+    with replacing(place / "other") as part:
+        part.write_text("")
+    assert stopped.exists()
+    running.kill()
+    running.wait(60)
 
 
 def test_a_folder_is_replaced_whole(target):
@@ -58,6 +86,66 @@ def test_two_runs_do_not_write_one_folder(target):
         with pytest.raises(UserError, match="being written by another run"), written_folder(target):
             pass
     assert target.is_dir()
+
+
+def test_the_lock_goes_with_its_process(target):
+    target.parent.mkdir(parents=True)
+    subprocess.run([sys.executable, "-c", KILLED, "locked", str(target), str(signal.SIGKILL)], cwd=ROOT, timeout=60)
+    assert names(target.parent) == [".RTE.lock"]
+    with locked(target):
+        pass
+    assert names(target.parent) == []
+
+
+def test_a_file_takes_its_place_whole_with_the_usual_mode(tmp_path):
+    path, usual = tmp_path / "answers.tsv", tmp_path / "answers.tsv.part"
+    usual.write_text("the user's own")
+    with replacing(path) as part:
+        part.write_text("new")
+        assert not path.exists()
+    assert (path.read_text(), usual.read_text()) == ("new", "the user's own")
+    assert path.stat().st_mode == usual.stat().st_mode
+    with pytest.raises(ZeroDivisionError), replacing(path) as part:
+        part.write_text("half")
+        1 / 0
+    assert path.read_text() == "new" and names(tmp_path) == ["answers.tsv", "answers.tsv.part"]
+
+
+def test_files_are_staged_beside_those_that_are_there(tmp_path):
+    (tmp_path / "kept").write_text("old")
+    with staged(tmp_path) as folder:
+        (folder / "scores").write_text("new")
+        assert not (tmp_path / "scores").exists()
+    assert names(tmp_path) == ["kept", "scores"]
+    with pytest.raises(ZeroDivisionError), staged(tmp_path / "new") as folder:
+        (folder / "half").write_text("")
+        1 / 0
+    assert names(tmp_path) == ["kept", "scores"]
+
+
+@pytest.mark.parametrize("write", [
+    lambda path: path.write_bytes(bytes(9000)),
+    lambda path: save_file({"zeros": torch.zeros(9000)}, path),
+], ids=["bytes", "safetensors"])
+@pytest.mark.parametrize("way", [written_folder, replacing, staged])
+def test_a_write_error_is_one_line_and_leaves_nothing(target, way, write):
+    """A limit to the size of files stands for a full disk."""
+    target.parent.mkdir()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8000, limits[1]))
+    try:
+        with pytest.raises(UserError, match=f"{target}: cannot be written .*File too large"), way(target) as part:
+            write(part if way is replacing else part / "model")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert names(target.parent) == []
+
+
+@pytest.mark.parametrize("way", [written_folder, replacing, staged])
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path, way):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file/below/out: cannot be written .Not a directory"), way(tmp_path / "file/below/out"):
+        raise AssertionError("entered")
 
 
 def test_only_our_own_output_is_replaced_and_only_when_asked(target):

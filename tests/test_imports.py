@@ -30,12 +30,14 @@ ALLOWED = {
     "cli": {"command"},
     "__main__": {"cli"},
     "files": set(),
+    "run_info": set(),
     "tables": set(),
+    "tsv": set(),
     "plugin": {"criterions", "models", "optim", "tasks"},
     "__init__": {"plugin"},
 }
 OUTSIDE = {"report": {"preprocess"}}  # reads the text of sentences from raw data
-COMMON = {"command", "errors", "files", "tables"}
+COMMON = {"command", "errors", "files", "run_info", "tables", "tsv"}
 WITHOUT_FAIRSEQ = {"families", "tokenization", "glue", "ponder", "exits", "modules", "inference", "analysis", "report", "serving"} | COMMON
 WITHOUT_FAIRSEQ_FILES = {"checkpoints/formats/model_folder.py", "checkpoints/formats/names.py"}
 PLOTS = {"matplotlib", "tensorboard", "torch.utils.tensorboard"}

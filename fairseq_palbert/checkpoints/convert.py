@@ -1,7 +1,6 @@
 """``palbert convert``: pretrained encoders to checkpoints that fairseq starts from."""
 
 import argparse
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from torch import Tensor
 from ..command import run
 from ..errors import UserError
 from ..families import Family
-from ..files import check_replaceable, file_sha256, written_folder
+from ..files import check_replaceable, file_sha256, write_json, written_folder
 from ..models.architectures import BARE
 from ..models.palbert import PalbertConfig
 from ..modules.pondering import POOLINGS
@@ -60,9 +59,9 @@ def convert(source: str | Path, out: str | Path, vocab: str | Path | None = None
         if found.native_rows:
             weights[TOKENS] = weights[TOKENS][torch.from_numpy(Vocabulary(folder).native_ids)]
         state = _checkpoint(found, weights, vocabulary, _dictionary(folder / DICTIONARY_FILE))
-        torch.save(state, folder / MODEL_FILE)
+        _save(state, folder / MODEL_FILE)
         conversion = _account(str(source), found, vocabulary)
-        (folder / CONVERSION_FILE).write_text(json.dumps(conversion, indent=2) + "\n")
+        write_json(folder / CONVERSION_FILE, conversion)
     return conversion
 
 
@@ -126,6 +125,13 @@ def _checkpoint(found: EncoderSource, weights: Mapping[str, Tensor], vocabulary:
         "optimizer_history": [{"criterion_name": "", "optimizer_name": "", "lr_scheduler_state": {}, "num_updates": 0}],
         "extra_state": {},
     }
+
+
+def _save(state: dict[str, Any], path: Path) -> None:
+    try:
+        torch.save(state, path)
+    except RuntimeError as error:  # torch's for a full disk
+        raise OSError("the disk may be full") from error
 
 
 def _pooling(found: EncoderSource) -> dict[str, str]:
@@ -197,10 +203,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = _parser().parse_args(arguments)
     if args.to in FORMS:
         return export(arguments)
-    try:
-        _print(args.out, convert(args.source, args.out, args.vocab, args.overwrite, args.pooling))
-    except OSError as error:
-        raise UserError(f"cannot write to {args.out}: {error}") from error
+    _print(args.out, convert(args.source, args.out, args.vocab, args.overwrite, args.pooling))
 
 
 if __name__ == "__main__":

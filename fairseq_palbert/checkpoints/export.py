@@ -1,7 +1,6 @@
 """``palbert export``: a checkpoint as a folder of ``formats.model_folder``, or its encoder as one of Hugging Face."""
 
 import argparse
-import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..families import Family, family_of
-from ..files import check_replaceable, file_sha256, written_folder
+from ..files import check_replaceable, file_sha256, write_json, written_folder
 from ..glue.definitions import glue_task, label_order
 from ..models.starting_weights import has_classifier
 from ..models.training_start import pooling_of
@@ -171,7 +170,7 @@ def _write_account(folder: Path, checkpoint: Path, written: Iterable[str], left_
     """Writes what became of every tensor, and returns it in a few lines."""
     account = {"checkpoint": str(checkpoint), "sha256": file_sha256(checkpoint), "written": list(written),
                "left_out": list(left_out), "remarks": list(remarks)}
-    (folder / EXPORT_FILE).write_text(json.dumps(account, indent=2) + "\n")
+    write_json(folder / EXPORT_FILE, account)
     return "\n".join([f"tensors written: {_counted(written)}", f"tensors left out: {_counted(left_out)}", *remarks])
 
 
@@ -202,7 +201,4 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> None:
     args = _parser().parse_args(arguments)
-    try:
-        FORMS[args.to](args.checkpoint, args.vocab or args.checkpoint.parent, args.out, args.overwrite)
-    except OSError as error:
-        raise UserError(f"cannot write to {args.out}: {error}") from error
+    FORMS[args.to](args.checkpoint, args.vocab or args.checkpoint.parent, args.out, args.overwrite)

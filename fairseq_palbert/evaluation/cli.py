@@ -15,10 +15,11 @@ from ..analysis.records import layer_report
 from ..checkpoints.loading import Model, load_model
 from ..exits.base import Rule
 from ..exits.registry import RULES, parse_rules
-from ..files import staged, write_json, write_json_lines, write_tsv
+from ..files import staged, write_json, write_json_lines
 from ..inference.engine import Workload, record
 from ..inference.flags import add_engine_flags, check_sizes, device_of, window_of
 from ..inference.for_inference import for_inference
+from ..tsv import write_tsv
 from .plots import plot_exit_histogram, plot_posterior
 from .provenance import provenance
 from .score_tables import layer_table, prediction_columns, score_table

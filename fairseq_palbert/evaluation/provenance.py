@@ -1,19 +1,13 @@
 """Where scores come from: enough to run them again."""
 
-import hashlib
 import platform
-import subprocess
-from datetime import datetime, timezone
 from pathlib import Path
 
-import fairseq
-import numpy
-import scipy
 import torch
 
 from ..checkpoints.formats.model_folder import WEIGHTS_FILE
-
-REPOSITORY = Path(__file__).resolve().parents[2]
+from ..files import file_sha256
+from ..run_info import git_state, now, versions
 
 
 def provenance(argv: list[str], checkpoint: Path, device: torch.device) -> dict:
@@ -22,30 +16,14 @@ def provenance(argv: list[str], checkpoint: Path, device: torch.device) -> dict:
     Of an exported model the checkpoint is its weights' file.
     """
     checkpoint = checkpoint / WEIGHTS_FILE if checkpoint.is_dir() else checkpoint
-    with open(checkpoint, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "command": ["python", "-m", "fairseq_palbert.evaluation", *argv],
-        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "checkpoint": {"path": str(checkpoint.resolve()), "sha256": digest},
-        "git": _git(),
-        "versions": {"python": platform.python_version()} | {
-            module.__name__: module.__version__ for module in (torch, fairseq, numpy, scipy)},
+        "time": now(),
+        "checkpoint": {"path": str(checkpoint.resolve()), "sha256": file_sha256(checkpoint)},
+        "git": git_state(),
+        "versions": versions(),
         "device": _describe(device),
     }
-
-
-def _git() -> dict | None:
-    commit = _run_git("rev-parse", "HEAD")
-    return commit and {"commit": commit, "dirty": bool(_run_git("status", "--porcelain", "--untracked-files=no"))}
-
-
-def _run_git(*command: str) -> str | None:
-    try:
-        done = subprocess.run(["git", "-C", str(REPOSITORY), *command], capture_output=True, text=True)
-    except FileNotFoundError:
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _describe(device: torch.device) -> dict:

@@ -86,18 +86,15 @@ def write_submission(path: Path, answers: Mapping[str, Sequence[str]]) -> None:
     The zip appears complete or not at all, and the same answers give the same bytes: sorted, with one fixed time, and not
     compressed, since that depends on zlib's version. Raises UserError where ``faults`` finds one, or nothing can be written.
     """
-    try:
-        with replacing(path) as part:
-            with zipfile.ZipFile(part, "w") as archive:
-                for file, predictions in sorted(answers.items()):
-                    entry = zipfile.ZipInfo(file, TIME)
-                    entry.external_attr = MODE << 16
-                    lines = (f"{index}\t{prediction}\n" for index, prediction in enumerate(predictions))
-                    archive.writestr(entry, f"{HEADER}\n{''.join(lines)}")
-            if found := faults(part):
-                raise UserError(f"{path} is not written, since GLUE would not take it: {'; '.join(found)}")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}): choose another name") from error
+    with replacing(path) as part:
+        with zipfile.ZipFile(part, "w") as archive:
+            for file, predictions in sorted(answers.items()):
+                entry = zipfile.ZipInfo(file, TIME)
+                entry.external_attr = MODE << 16
+                lines = (f"{index}\t{prediction}\n" for index, prediction in enumerate(predictions))
+                archive.writestr(entry, f"{HEADER}\n{''.join(lines)}")
+        if found := faults(part):
+            raise UserError(f"{path} is not written, since GLUE would not take it: {'; '.join(found)}")
 
 
 def faults(path: Path) -> list[str]:

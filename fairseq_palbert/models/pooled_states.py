@@ -15,7 +15,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..errors import UserError
 from ..files import replacing
 from ..modules.pondering import PonderingClassifier
 
@@ -94,11 +93,8 @@ class PooledStates:
         tokens = [torch.from_numpy(np.frombuffer(key, dtype=np.int64).copy()) for key in self.by_tokens]
         tensors = {"tokens": torch.cat(tokens), "lengths": torch.tensor([len(ids) for ids in tokens]),
                    "pooled": torch.stack(list(self.by_tokens.values()), dim=1).cpu()}
-        try:
-            with replacing(self.file) as part:
-                save_file(tensors, part, metadata={"weights": self._weights()})
-        except (OSError, SafetensorError) as error:
-            raise UserError(f"--pooled-states {self.file}: cannot be written ({error})") from error
+        with replacing(self.file) as part:
+            save_file(tensors, part, metadata={"weights": self._weights()})
 
     @property
     def _device(self) -> torch.device:

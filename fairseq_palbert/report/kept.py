@@ -13,12 +13,13 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
 from ..analysis.recorded_split import RecordedSplit
 from ..errors import UserError
 from ..exits.base import Recording
+from ..files import replacing
 from ..modules.encoder import EncoderShape
 from ..modules.pondering import HeadsShape
 
@@ -71,9 +72,8 @@ def write_kept(path: Path, kept: Kept) -> None:
                     "heads": asdict(recorded.heads), "clocks": [{key: row[key] for key in CLOCK} for row in one.clocks]}
     text = zlib.compress(json.dumps(about).encode(), 9)
     tensors["about"] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(save(tensors, metadata={"format": FORMAT}))
-    part.replace(path)
+    with replacing(path) as part:
+        save_file(tensors, part, metadata={"format": FORMAT})
 
 
 def read_kept(path: Path) -> Kept:

@@ -3,12 +3,12 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import UserError
-from ..files import replacing
+from ..files import replacing, writing
 
 
 @contextmanager
@@ -19,20 +19,12 @@ def opened(path: Path | None) -> Iterator[BinaryIO]:
     """
     if path is not None and path.exists() and not path.is_file():
         raise UserError(f"--out {path}: is no regular file: choose another name, or redirect standard output there")
-    try:
-        with nullcontext(sys.stdout.buffer) if path is None else _complete(path) as file:
+    if path is None:
+        with writing(Path("standard output")):
+            yield sys.stdout.buffer
+    else:
+        with replacing(path) as part, open(part, "wb") as file:
             yield file
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        name = "standard output" if path is None else f"--out {path}"
-        raise UserError(f"{name}: cannot be written ({error.strerror}): choose another place") from error
-
-
-@contextmanager
-def _complete(path: Path) -> Iterator[BinaryIO]:
-    with replacing(path) as part, open(part, "wb") as file:
-        yield file
 
 
 def tsv_line(names: list[str], values: list[Any]) -> str:

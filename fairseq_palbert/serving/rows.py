@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from ..errors import UserError
-
-BYTE_ORDER_MARK = "\ufeff"
+from ..tsv import decoded, fields, places
 
 
 @dataclass(frozen=True)
@@ -80,27 +79,26 @@ class _Lines:
         for line in self.file:
             self.number, self.end = self.number + 1, self.end + len(line)
             try:
-                text = line.removesuffix(b"\n").removesuffix(b"\r").decode()
-            except UnicodeDecodeError as error:
-                raise ValueError(f"byte 0x{line[error.start]:02x} at position {error.start + 1} is no UTF-8: save the input "
-                                 "as UTF-8") from error
-            yield text.removeprefix(BYTE_ORDER_MARK) if self.number == 1 else text
+                text = decoded(line, self.number)
+            except ValueError as error:
+                raise ValueError(f"{error}: save the input as UTF-8") from error
+            yield text
 
 
 def _tsv(lines: _Lines, columns: Columns) -> Iterator[tuple[str | None, tuple[str, ...]]]:
-    rows = (line.split("\t") for line in lines)
-    names = next(rows, None)
-    if names is None:
+    rows = iter(lines)
+    header = next(rows, None)
+    if header is None:
         raise ValueError("there is none: the first line is to name the columns")
-    chosen = columns.find(names)
-    for name in chosen if columns.id is None else (*chosen, columns.id):
-        if names.count(name) > 1:
-            raise ValueError(f"{names.count(name)} columns are named {name!r}: give each its own name")
-    for fields in rows:
-        if len(fields) != len(names):
-            raise ValueError(f"{len(fields)} field{'s' * (len(fields) != 1)} instead of {len(names)}: correct the row")
-        values = dict(zip(names, fields))
-        yield values.get(columns.id), tuple(values[name] for name in chosen)
+    names = header.split("\t")
+    chosen = places(names, columns.find(names))
+    id_place = None if columns.id is None else places(names, [columns.id])[0]
+    for row in rows:
+        try:
+            values = fields(row, len(names))
+        except ValueError as error:
+            raise ValueError(f"{error}: correct the row") from error
+        yield None if id_place is None else values[id_place], tuple(values[place] for place in chosen)
 
 
 def _json_lines(lines: _Lines, columns: Columns) -> Iterator[tuple[Any, tuple[str, ...]]]:

@@ -1,10 +1,10 @@
-import fcntl
 import hashlib
 import random
 
 import pytest
 
 from fairseq_palbert.errors import UserError
+from fairseq_palbert.files import locked
 from preprocess.download import download
 from preprocess.transfer import CHUNK
 
@@ -167,12 +167,12 @@ def test_what_arrived_before_the_machine_went_offline_is_kept(target):
 
 def test_a_folder_that_cannot_be_made_is_named(server, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write .*file/data.zip"):
+    with pytest.raises(UserError, match="file/data.zip: cannot be written"):
         download(server.url + "data.zip", tmp_path / "file" / "data.zip")
 
 
 def test_two_downloads_of_one_file_do_not_mix(server, target):
     target.parent.mkdir()
-    with open(part(target), "ab") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        assert "another download" in refusal(server.url + "data.zip", target)
+    with locked(target):
+        assert f"{target} is being written by another run" in refusal(server.url + "data.zip", target)
+    assert not part(target).exists()

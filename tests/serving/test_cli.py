@@ -116,7 +116,7 @@ def test_out_is_complete_or_not_there(exported, inputs, tmp_path, capsys, monkey
     ("--step-tokens -1: at least 1", ["--step-tokens", "-1"]),
     ("--sentence is given 2 times, and a row of SST-2 has 1", ["--sentence", "a", "--sentence", "b"]),
     ("--out /: is no regular file", ["--out", "/"]),
-    ("--out /no/where: cannot be written (No such file", ["--out", "/no/where"]),
+    ("/no/where: cannot be written (No such file", ["--out", "/no/where"]),
     ("standard input, line 1: there is none", []),
 ])
 def test_mistakes_are_told_in_a_line(exported, monkeypatch, message, arguments, tmp_path):

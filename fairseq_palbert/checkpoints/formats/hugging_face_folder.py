@@ -1,6 +1,5 @@
 """Our encoder as a folder of Hugging Face: ``config.json``, tensors in their order of the vocabulary, tokenizer files."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from ...errors import UserError
 from ...families import Family
+from ...files import write_json
 from ...modules.encoder import EncoderShape
 from ...tokenization import Vocabulary
 from .encoder_source import POOLER, TOKENS
@@ -61,7 +61,7 @@ def write_encoder(folder: Path, family: Family, shape: EncoderShape, weights: Ma
     theirs = _tensors(family, shape, weights, native_ids)
     save_file(theirs, folder / WEIGHT_FILES[0], metadata={"format": "pt"})
     config = _config(family, shape, native_ids) | {"dtype": str(weights[TOKENS].dtype).removeprefix("torch.")}
-    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
+    write_json(folder / CONFIG_FILE, config)
     return theirs
 
 
@@ -88,7 +88,7 @@ def write_tokenizer(folder: Path, vocabulary: Vocabulary, shape: EncoderShape) -
         "bos_token": begin, "cls_token": begin, "pad_token": pad, "eos_token": end, "sep_token": end,
         "unk_token": unknown, "mask_token": mask,
     }
-    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+    write_json(folder / "tokenizer_config.json", config)
 
 
 MODEL_CARD = """# Encoder and pooler of an early-exit model of fairseq_palbert
@@ -109,7 +109,7 @@ def write_model_card(folder: Path, remarks: Iterable[str], pooling: str | None, 
     if pooling is not None:
         modes = {POOLING_MODE + theirs: ours == pooling for theirs, ours in POOLING_MODES.items()}
         (folder / POOLING_FILE).parent.mkdir()
-        (folder / POOLING_FILE).write_text(json.dumps({"word_embedding_dimension": hidden, **modes}, indent=2) + "\n")
+        write_json(folder / POOLING_FILE, {"word_embedding_dimension": hidden, **modes})
 
 
 def _tensors(family: Family, shape: EncoderShape, weights: Mapping[str, Tensor], native_ids: Tensor) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ...errors import UserError
+from ...files import write_json
 from ...modules.encoder import Encoder, EncoderShape
 from ...modules.pondering import POOLINGS, HeadsShape, PonderingClassifier
 
@@ -53,7 +54,7 @@ def write_model(folder: Path, network: PonderingClassifier, card: ModelCard) -> 
     save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
     config = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(card),
               "encoder": asdict(network.encoder.shape), "heads": asdict(network.heads_shape)}
-    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
+    write_json(folder / CONFIG_FILE, config)
 
 
 def read_model(folder: Path) -> tuple[PonderingClassifier, ModelCard]:

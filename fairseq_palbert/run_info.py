@@ -1,0 +1,47 @@
+"""What a run was made with: code, versions, machine, time."""
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PACKAGES = ("torch", "fairseq-fixed", "fairseq", "numpy", "scipy", "tokenizers")
+
+
+def git_state() -> dict | None:
+    """The commit, and whether tracked files differ from it (``dirty``); None where this code is no checkout of its own."""
+    if _git("rev-parse", "--show-toplevel") != str(REPOSITORY):
+        return None
+    return {"commit": _git("rev-parse", "HEAD"), "dirty": bool(_git("status", "--porcelain", "--untracked-files=no"))}
+
+
+def versions() -> dict[str, str]:
+    """Of Python, and of those of ``PACKAGES`` that are installed; nothing is imported for it."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # of fairseq's two distributions one is there
+            continue
+    return found
+
+
+def machine() -> dict:
+    """The operating system, and the number of processors."""
+    return {"platform": platform.platform(), "cores": os.cpu_count()}
+
+
+def now() -> str:
+    """In UTC, to the second: 2026-01-02T03:04:05+00:00."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _git(*command: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(REPOSITORY), *command], capture_output=True, text=True)
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

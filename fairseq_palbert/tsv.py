@@ -31,14 +31,7 @@ def read_records(path: Path, needed: Sequence[str], remedy: str, columns: Sequen
     of the ``needed`` columns once.
     """
     lines = enumerate(_lines(path), 1)
-    if not columns:
-        number, line = next(lines, (0, b""))
-        if not number:
-            raise UserError(f"{path} is empty: {remedy}")
-        try:
-            columns = decoded(line, number).split("\t")
-        except ValueError as error:
-            raise UserError(f"{path}, line 1: {error}: {remedy}") from error
+    columns = columns or _header(path, next(lines, (0, b""))[1], remedy)
     try:
         chosen = places(columns, needed)
     except ValueError as error:
@@ -53,6 +46,11 @@ def read_rows(path: Path, needed: Sequence[str], remedy: str, columns: Sequence[
         if record.problem:
             raise UserError(f"{path}, line {record.line}: {record.problem}: {remedy}")
         yield record.values
+
+
+def read_header(path: Path, remedy: str) -> list[str]:
+    """The names of the columns. Raises UserError where the file is missing or empty."""
+    return _header(path, next(_lines(path), b""), remedy)
 
 
 def decoded(line: bytes, number: int) -> str:
@@ -100,6 +98,15 @@ def _lines(path: Path) -> Iterator[bytes]:
         raise UserError(f"{path} is missing") from error
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _header(path: Path, line: bytes, remedy: str) -> list[str]:
+    if not line:
+        raise UserError(f"{path} is empty: {remedy}")
+    try:
+        return decoded(line, 1).split("\t")
+    except ValueError as error:
+        raise UserError(f"{path}, line 1: {error}: {remedy}") from error
 
 
 def _without_end(line: bytes) -> bytes:

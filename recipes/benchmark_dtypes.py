@@ -24,6 +24,7 @@ from fairseq_palbert.inference.engine import Workload, decide
 from fairseq_palbert.inference.flags import device_of, fitting_window
 from fairseq_palbert.inference.for_inference import DTYPES, INT8, for_inference
 from fairseq_palbert.modules.pondering import PonderingClassifier
+from fairseq_palbert.tables import markdown
 
 COMPILED = "float32 by torch.compile"
 EQUAL_VALUES = 0.1  # apart at most, of a regression
@@ -106,11 +107,11 @@ def table(runs: dict[str, tuple[Decisions, float]], metrics: GlueMetrics, target
         return 100 * float(metrics.weighted(predictions(decided.outputs), targets, once))
 
     reference, reference_seconds = next(iter(runs.values()))
-    rows = [COLUMNS, ["---"] * len(COLUMNS)]
+    rows = [COLUMNS]
     for name, (decided, seconds) in runs.items():
         rows.append([name, f"{len(targets) / seconds:.1f}", f"{reference_seconds / seconds:.2f}", *agreement(reference, decided),
                      f"{points(decided):.2f}", f"{points(decided) - points(reference):+.2f}"])
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return markdown(rows, words=1) + "\n"
 
 
 def agreement(reference: Decisions, decided: Decisions) -> list[str]:

@@ -9,13 +9,16 @@ and never the other way by more than 0.05, at 95 % accuracy or better over all a
 """
 
 import argparse
-import csv
 import json
 import sys
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
+
+from fairseq_palbert.analysis.predictions_file import PREDICTIONS_FILE, read_predictions
+from fairseq_palbert.tables import aligned
+from fairseq_palbert.tsv import read_rows
 
 LATER_BY = 0.3  # layers, from the easiest to the hardest degree
 ALIKE = 0.05  # layers; two degrees that are no further apart are alike to the model, either may come first
@@ -65,18 +68,11 @@ def broken_claims(degrees: dict[int, Summary], overall: Summary, depth: int) -> 
 
 
 def read_answers(raw: Path, scores: Path, rule: str) -> list[Answer]:
-    """Exits with one line where the files do not belong together or the rule was not scored."""
-    degrees = [int(row["degree"]) for row in _rows(raw)]
-    predictions = _rows(scores / "predictions.tsv")
-    if sorted(int(row["index"]) for row in predictions) != list(range(len(degrees))):
-        sys.exit(f"by_degree.py: error: {scores / 'predictions.tsv'} has not one row for each of the {len(degrees)} rows of "
-                 f"{raw}: score its data")
-    if f"{rule}.prediction" not in predictions[0]:
-        sys.exit(f"by_degree.py: error: {scores / 'predictions.tsv'} has no rule {rule!r}: score it with --exit {rule}")
-    return [
-        Answer(degrees[int(row["index"])], row[f"{rule}.prediction"] == row["label"], int(row[f"{rule}.exit_layer"]))
-        for row in predictions
-    ]
+    """Raises UserError where the files do not belong together or the rule was not scored."""
+    degrees = [int(degree) for degree, in read_rows(raw, ("degree",), "generate it again")]
+    scored = read_predictions(scores / PREDICTIONS_FILE, rule, len(degrees))
+    rows = zip(degrees, scored.labels, scored.predictions, scored.exit_layers)
+    return [Answer(degree, prediction == label, layer) for degree, label, prediction, layer in rows]
 
 
 def read_depth(scores: Path) -> int:
@@ -85,16 +81,10 @@ def read_depth(scores: Path) -> int:
         return len(json.loads(file.readline())["exit_histogram"])
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-
-
 def table(degrees: dict[int, Summary], overall: Summary) -> str:
-    lines = ["degree  examples  accuracy  mean exit layer"]
-    for name, summary in {**degrees, "all": overall}.items():
-        lines.append(f"{name:>6}  {summary.examples:8}  {summary.accuracy:8.1%}  {summary.mean_exit:15.2f}")
-    return "\n".join(lines)
+    rows = [[str(name), str(summary.examples), f"{summary.accuracy:.1%}", f"{summary.mean_exit:.2f}"]
+            for name, summary in {**degrees, "all": overall}.items()]
+    return aligned([["degree", "examples", "accuracy", "mean exit layer"], *rows])
 
 
 def main(argv: list[str] | None = None) -> None:

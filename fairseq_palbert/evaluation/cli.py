@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from ..analysis.predictions_file import PREDICTIONS_FILE
 from ..analysis.recorded_split import RecordedSplit, write_record
 from ..analysis.records import layer_report
 from ..checkpoints.loading import Model, load_model
@@ -67,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
         if options.record:
             write_record(folder / "record.safetensors", recorded)
         write_json_lines(folder / "scores.jsonl", [one.row for one in scored])
-        write_tsv(folder / "predictions.tsv", prediction_columns(scored, split, model.task.metrics))
+        write_tsv(folder / PREDICTIONS_FILE, prediction_columns(scored, split, model.task.metrics))
         write_json(folder / "evaluation.json", {**origin, "split": split.name, "examples": len(split.sentences),
                                                 "layers": vars(layers)})
         plots = [folder / "exit_histogram.png", folder / "posterior.png"]

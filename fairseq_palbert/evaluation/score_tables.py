@@ -1,7 +1,8 @@
-"""What a scoring run says of its rules: two tables for people, and the columns of predictions.tsv."""
+"""What a scoring run says of its rules: two tables for people, and the columns of ``PREDICTIONS_FILE``."""
 
 from torch import Tensor
 
+from ..analysis.predictions_file import EXIT_LAYER, INDEX, LABEL, PREDICTION
 from ..analysis.records import LayerReport, predictions
 from ..glue.metrics import GlueMetrics
 from ..tables import aligned
@@ -39,12 +40,12 @@ def prediction_columns(scored: list[Scored], split: Split, metrics: GlueMetrics)
     """``index``, ``label`` (empty where unknown), then ``RULE.prediction`` and ``RULE.exit_layer`` of every rule;
     classes by their names."""
     columns = {
-        "index": split.ids.tolist(),
-        "label": [""] * len(split.sentences) if split.targets is None else _named(split.targets, metrics),
+        INDEX: split.ids.tolist(),
+        LABEL: [""] * len(split.sentences) if split.targets is None else _named(split.targets, metrics),
     }
     for one in scored:
-        columns[f"{one.rule.spec}.prediction"] = _named(predictions(one.decisions.outputs), metrics)
-        columns[f"{one.rule.spec}.exit_layer"] = one.decisions.exit_layers.tolist()
+        columns[one.rule.spec + PREDICTION] = _named(predictions(one.decisions.outputs), metrics)
+        columns[one.rule.spec + EXIT_LAYER] = one.decisions.exit_layers.tolist()
     return columns
 
 

@@ -7,7 +7,6 @@ in the latter. A test split is binarized whole and in the order of its file, so 
 """
 
 import argparse
-import csv
 import json
 import sys
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from ..analysis.predictions_file import PREDICTIONS_FILE, read_predictions, scored_rules
 from ..errors import UserError
 from ..exits.registry import parse_rule
 from ..files import file_sha256
@@ -74,32 +74,22 @@ def predictions(sheet: Sheet, source: Source, rule: str) -> list[str]:
     if not fitting:
         evaluate(sheet, source, rule, places[-1])
         fitting = places[-1:]
-    return _read(fitting[0] / "predictions.tsv", sheet, rule)
+    answers = read_predictions(fitting[0] / PREDICTIONS_FILE, rule, sheet.split.rows)
+    return list(map(sheet.spelt, answers.predictions))
 
 
 def _fits(folder: Path, digest: str, rule: str) -> bool:
     """Whether the folder has predictions of the checkpoint with that SHA-256 under the rule."""
-    table, record = folder / "predictions.tsv", folder / "evaluation.json"
+    table, record = folder / PREDICTIONS_FILE, folder / "evaluation.json"
     if not (table.is_file() and record.is_file()) or json.loads(record.read_text())["checkpoint"]["sha256"] != digest:
         return False
-    with open(table, encoding="utf-8") as file:
-        return f"{rule}.prediction" in file.readline().rstrip("\n").split("\t")
+    return rule in scored_rules(table)
 
 
 def evaluate(sheet: Sheet, source: Source, rule: str, out: Path) -> None:
     """Scores the split, on a GPU where there is one."""
     cli.main([str(source.checkpoint), "--data", str(source.data), "--glue-task", sheet.task.name, "--split", sheet.split.name,
               "--exit", rule, "--out", str(out), "--device", "cuda" if torch.cuda.is_available() else "cpu"])
-
-
-def _read(path: Path, sheet: Sheet, rule: str) -> list[str]:
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    official = sheet.split.rows
-    if [row["index"] for row in rows] != list(map(str, range(official))):
-        raise UserError(f"{path} has {len(rows)} rows, which are not the {official} of GLUE's {sheet.task.name} {sheet.split.name}: "
-                "preprocess its official file, and leave no row out")
-    return [sheet.spelt(row[f"{rule}.prediction"]) for row in rows]
 
 
 def submit(runs: list[Path], rule: str, seed: int, fill_missing: bool, out: Path) -> None:

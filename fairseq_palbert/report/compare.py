@@ -6,7 +6,6 @@ percentile of the differences. Over several tasks the differences are averaged, 
 """
 
 import argparse
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +14,14 @@ import torch
 from torch import Tensor
 
 from ..analysis.bootstrap import interval, resampled
+from ..analysis.predictions_file import PREDICTIONS_FILE, read_predictions
 from ..analysis.records import predictions
 from ..analysis.sweep import decisions
 from ..errors import UserError
 from ..exits.registry import parse_rule
 from ..glue.definitions import TASKS
 from ..glue.metrics import GlueMetrics
+from ..tables import aligned
 from .kept import read_kept
 
 POINTS = 100
@@ -55,7 +56,7 @@ def read_answers(run: Path, split: str, rule: str, metrics: GlueMetrics) -> Answ
     """Raises UserError for files that are missing, lack the rule, or do not agree with each other."""
     if run.is_file():
         return _replayed(run, split, rule, metrics)
-    paths = sorted(run.glob(f"seed*/scores/{split}/predictions.tsv"))
+    paths = sorted(run.glob(f"seed*/scores/{split}/{PREDICTIONS_FILE}"))
     if not paths:
         raise UserError(f"no {run}/seed*/scores/{split}/predictions.tsv: score that run with recipes/glue_task.sh")
     seeds = [_read(path, rule, metrics) for path in paths]
@@ -78,17 +79,11 @@ def _replayed(path: Path, split: str, rule: str, metrics: GlueMetrics) -> Answer
 
 
 def _read(path: Path, rule: str, metrics: GlueMetrics) -> tuple[list[int], list, list]:
-    """(ids, targets, predictions) in the order of the file."""
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    column = f"{rule}.prediction"
-    if column not in rows[0]:
-        rules = ", ".join(name.removesuffix(".prediction") for name in rows[0] if name.endswith(".prediction"))
-        raise UserError(f"{path} has no exit rule {rule!r}: choose from {rules}")
+    """(ids, targets, predictions) in the order of the ids."""
+    answers = read_predictions(path, rule)
     value_of = float if metrics.task.regression else {name: i for i, name in enumerate(metrics.labels)}.__getitem__
     try:
-        return ([int(row["index"]) for row in rows], [value_of(row["label"]) for row in rows],
-                [value_of(row[column]) for row in rows])
+        return answers.ids, list(map(value_of, answers.labels)), list(map(value_of, answers.predictions))
     except (KeyError, ValueError) as error:
         raise UserError(f"{path}: {error} is no label of {metrics.task.name} ({', '.join(metrics.labels) or 'scores'})")
 
@@ -125,8 +120,7 @@ def table(comparisons: list[Comparison], rule_a: str, rule_b: str) -> str:
         low, high = one.interval
         lines.append([one.name, str(one.examples), one.seeds, f"{one.a:.2f}", f"{one.b:.2f}",
                       f"{one.a - one.b:+.2f}", f"{low:+.2f} to {high:+.2f}"])
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+    return aligned(lines)
 
 
 def main(arguments: list[str] | None = None) -> None:

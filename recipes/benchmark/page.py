@@ -4,6 +4,8 @@ from pathlib import Path
 
 import matplotlib
 
+from fairseq_palbert.tables import markdown
+
 matplotlib.use("Agg")
 from matplotlib import pyplot  # noqa: E402
 
@@ -28,15 +30,10 @@ def tables(found: dict) -> str:
     for target in found["targets"]:
         bound = f"{'at most' if target['most'] else 'at least'} {target['bound']:g}{' (goal)' if target['goal'] else ''}"
         ratios.append([target["name"], f"{target['value']:.3f}", bound, "met" if target["met"] else "missed"])
-    return "\n\n".join([said, *found["left_out"], _markdown(rows), _markdown(ratios)]) + "\n"
+    return "\n\n".join([said, *found["left_out"], markdown(rows, words=1), markdown(ratios, words=1)]) + "\n"
 
 
 EXITING = ("c: one at a time", "d: padded, waiting, file order", "e: padded, dropping, by length")
-
-
-def _markdown(rows: list[list[str]]) -> str:
-    header, *body = rows
-    return "\n".join(f"| {' | '.join(line)} |" for line in [header, ["---"] * len(header), *body])
 
 
 def plot(path: Path, found: dict) -> None:

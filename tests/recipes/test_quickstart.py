@@ -81,9 +81,10 @@ def test_degrees_may_be_alike(easier, broken):
 
 
 @pytest.mark.parametrize("change, flags, message", [
-    (lambda scores: (scores / "predictions.tsv").unlink(), [], "predictions.tsv: No such file"),
-    (lambda scores: None, ["--rule", "fixed:6"], "no rule 'fixed:6': score it with --exit fixed:6"),
-    (lambda scores: (scores / "predictions.tsv").write_text("index\n0\n"), [], "has not one row for each of the 40 rows"),
+    (lambda scores: (scores / "predictions.tsv").unlink(), [], "predictions.tsv is missing"),
+    (lambda scores: None, ["--rule", "fixed:6"], "no exit rule 'fixed:6': choose from q_exit:0.5, or score it with --exit fixed:6"),
+    (lambda scores: (scores / "predictions.tsv").write_text(
+        "index\tlabel\tq_exit:0.5.prediction\tq_exit:0.5.exit_layer\n0\t1\t1\t2\n"), [], "has 1 rows, not one for each of the 40"),
 ])
 def test_files_that_do_not_fit_are_one_line(raw, write_scores, tmp_path, change, flags, message):
     scores = write_scores(tmp_path / "scores", DEGREES)

@@ -21,6 +21,7 @@ import fairseq_palbert.plugin  # noqa: F401  registers
 from fairseq_palbert.command import run
 from fairseq_palbert.tasks.dataset import GlueDataset
 from fairseq_palbert.tokenization import Vocabulary
+from fairseq_palbert.tokenization.special_tokens import END, PADDING
 from recipes.benchmark_training import compared, configuration, setting
 
 BATCH, LR, WEIGHT_DECAY, CLIP = 32, 5e-5, 0.01, 1.0
@@ -61,9 +62,9 @@ class Theirs:
         self.schedule = transformers.get_linear_schedule_with_warmup(self.optimizer, 0, updates)
         examples = [dataset[i] for i in range(len(dataset))]
         self.tokens = [native_ids[example["tokens"]] for example in examples]
-        self.segments = [_segments(example["tokens"].eq(dataset.dictionary.eos())) for example in examples]
+        self.segments = [_segments(example["tokens"].eq(END)) for example in examples]
         self.labels = torch.stack([example["target"] for example in examples])
-        self.pad = int(native_ids[dataset.dictionary.pad()])
+        self.pad = int(native_ids[PADDING])
 
     def update(self, batch: list[int]) -> None:
         tokens = pad_sequence([self.tokens[i] for i in batch], True, self.pad)

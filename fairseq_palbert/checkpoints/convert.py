@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from fairseq.data import Dictionary
 from torch import Tensor
 
 from ..command import run
@@ -19,10 +18,9 @@ from ..files import check_replaceable, file_sha256, write_json, written_folder
 from ..models.architectures import BARE
 from ..models.palbert import PalbertConfig
 from ..modules.pondering import POOLINGS
-from ..tasks.same_tokenizer import fingerprint
 from ..tokenization import Vocabulary
-from ..tokenization.native import SPECIAL
-from ..tokenization.vocabulary import DICTIONARY_FILE
+from ..tokenization.dictionary_file import read_symbols
+from ..tokenization.identity import Identity, identity_of
 from .export import FORMS
 from .export import main as export
 from .formats.encoder_source import TOKENS, EncoderSource
@@ -55,10 +53,10 @@ def convert(source: str | Path, out: str | Path, vocab: str | Path | None = None
         rows = len(found.weights[TOKENS])
         _check_vocabulary(found, vocabulary, rows)
         vocabulary.save(folder, rows)
-        weights = dict(found.weights)
+        weights, saved = dict(found.weights), Vocabulary(folder)
         if found.native_rows:
-            weights[TOKENS] = weights[TOKENS][torch.from_numpy(Vocabulary(folder).native_ids)]
-        state = _checkpoint(found, weights, vocabulary, _dictionary(folder / DICTIONARY_FILE))
+            weights[TOKENS] = weights[TOKENS][torch.from_numpy(saved.native_ids)]
+        state = _checkpoint(found, weights, identity_of(saved))
         _save(state, folder / MODEL_FILE)
         conversion = _account(str(source), found, vocabulary)
         write_json(folder / CONVERSION_FILE, conversion)
@@ -91,7 +89,7 @@ def _stock_vocabulary(source: str, vocab: str | Path | None) -> Vocabulary:
 def _check_vocabulary(found: EncoderSource, vocabulary: Vocabulary, rows: int) -> None:
     """Raises UserError where the rows of the token embedding are not those of the vocabulary."""
     if found.dictionary is not None:
-        theirs = _dictionary(found.dictionary).symbols[SPECIAL:-1]
+        theirs, _ = read_symbols(found.dictionary)
         for place, (their, our) in enumerate(zip(theirs, vocabulary.symbols)):
             if their != our:
                 raise UserError(f"{found.name}: line {place + 1} of its dict.txt is {their!r}, where the vocabulary has "
@@ -104,23 +102,13 @@ def _check_vocabulary(found: EncoderSource, vocabulary: Vocabulary, rows: int) -
         raise UserError(f"{found.name}: embeds {rows} pieces, and the vocabulary has {highest}; {REMEDY}")
 
 
-def _dictionary(path: Path) -> Dictionary:
-    try:
-        dictionary = Dictionary.load(str(path))
-    except Exception as error:  # fairseq raises a bare Exception for wrong encoding, and others for wrong lines
-        raise UserError(f"{path} is no fairseq dictionary: {error}") from error
-    dictionary.add_symbol("<mask>")
-    return dictionary
-
-
-def _checkpoint(found: EncoderSource, weights: Mapping[str, Tensor], vocabulary: Vocabulary,
-                dictionary: Dictionary) -> dict[str, Any]:
+def _checkpoint(found: EncoderSource, weights: Mapping[str, Tensor], identity: Identity) -> dict[str, Any]:
     """What fairseq expects to find in a file that training starts from."""
     return {
         # copied, since torch would save the whole of the memory that a tensor is a part of
         "model": {name: tensor.clone() for name, tensor in weights.items()},
         "cfg": {"model": {"_name": f"palbert_{found.family.name}", **found.settings, **_pooling(found)}, "task": {"_name": "glue"}},
-        "task_state": {"tokenizer": vocabulary.record, "dictionary": fingerprint(dictionary)},
+        "task_state": {"tokenizer": identity.tokenizer, "dictionary": identity.dictionary},
         "args": None,
         "optimizer_history": [{"criterion_name": "", "optimizer_name": "", "lr_scheduler_state": {}, "num_updates": 0}],
         "extra_state": {},

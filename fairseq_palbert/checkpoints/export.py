@@ -19,9 +19,10 @@ from ..files import check_replaceable, file_sha256, write_json, written_folder
 from ..glue.definitions import glue_task, label_order
 from ..models.starting_weights import has_classifier
 from ..models.training_start import pooling_of
-from ..tasks.same_tokenizer import fingerprint
 from ..tokenization import Vocabulary
-from ..tokenization.identity import in_words
+from ..tokenization.identity import check_identity, identity_in, identity_of
+from ..tokenization.special_tokens import MASK
+from ..tokenization.vocabulary import DICTIONARY_FILE
 from .formats.encoder_source import POOLER, SEGMENTS, TOKENS, shape_of
 from .formats.hugging_face_folder import check_expressible, write_encoder, write_model_card, write_tokenizer
 from .formats.model_folder import ModelCard, write_model
@@ -30,6 +31,7 @@ from .formats.stock_checkpoint import model_settings, read_checkpoint
 from .loading import check_checkpoint, model_of
 
 EXPORT_FILE = "export.json"
+REMEDY = "give its own by --vocab"
 POOLERS = NETWORK + "pooler.copies."
 
 
@@ -57,7 +59,9 @@ def export_model(checkpoint: Path, vocab: Path, out: Path, overwrite: bool = Fal
         raise UserError(f"{checkpoint} is an encoder without a classifier: there is no early-exit model to export")
     check_replaceable(out, overwrite, EXPORT_FILE)
     with written_folder(out) as folder:
-        vocabulary, dictionary = _write_vocabulary(checkpoint, state, vocab, folder)
+        vocabulary = _write_vocabulary(checkpoint, state, vocab, folder)
+        dictionary = Dictionary.load(str(folder / DICTIONARY_FILE))
+        dictionary.add_symbol(MASK)
         model = model_of(checkpoint, state, TaskWithoutData(trained_with["glue_task"], dictionary))
         write_model(folder, model.network, ModelCard(
             family=family.name,
@@ -65,7 +69,7 @@ def export_model(checkpoint: Path, vocab: Path, out: Path, overwrite: bool = Fal
             labels=list(label_order(trained_with)),
             max_positions=trained_with["max_positions"],
             tokenizer=vocabulary.record,
-            dictionary=fingerprint(dictionary),
+            dictionary=identity_of(vocabulary).dictionary,
             prior=None if model.prior is None else model.prior.tolist(),
             updates=model.updates,
             holdout_fraction=float(trained_with.get("holdout_fraction") or 0),
@@ -91,8 +95,8 @@ def export_hugging_face(checkpoint: Path, vocab: Path, out: Path, overwrite: boo
     weights, left_out, last = _encoder_and_last_pooler(state["model"])
     check_replaceable(out, overwrite, EXPORT_FILE)
     with written_folder(out) as folder:
-        vocabulary, _ = _write_vocabulary(checkpoint, state, vocab, folder)
-        (folder / "dict.txt").unlink()  # fairseq's
+        vocabulary = _write_vocabulary(checkpoint, state, vocab, folder)
+        (folder / DICTIONARY_FILE).unlink()  # fairseq's
         shape = shape_of(family, _settings(state, family), len(weights[TOKENS]))
         check_expressible(str(checkpoint), family, shape, vocabulary)
         theirs = write_encoder(folder, family, shape, weights, vocabulary)
@@ -130,23 +134,15 @@ def _encoder_and_last_pooler(tensors: dict[str, Tensor]) -> tuple[dict[str, Tens
     return renamed, [name for name in tensors if name not in ours], last
 
 
-def _write_vocabulary(checkpoint: Path, state: dict[str, Any], vocab: Path, folder: Path) -> tuple[Vocabulary, Dictionary]:
+def _write_vocabulary(checkpoint: Path, state: dict[str, Any], vocab: Path, folder: Path) -> Vocabulary:
     """Saves the vocabulary in ``vocab`` into ``folder`` with as many entries as the checkpoint embeds, and reads it there.
 
     Raises UserError where the checkpoint was trained on another one, or embeds fewer.
     """
-    vocabulary = Vocabulary(vocab)
-    trained = state.get("task_state") or {}
-    record, symbols = trained.get("tokenizer"), trained.get("dictionary")
-    if record not in (None, vocabulary.record):
-        raise UserError(f"{checkpoint} was trained on {in_words(record)}, but {vocab} holds {in_words(vocabulary.record)}")
-    vocabulary.save(folder, size=len(state["model"][TOKENS]))
-    dictionary = Dictionary.load(str(folder / "dict.txt"))
-    dictionary.add_symbol("<mask>")
-    if symbols not in (None, fingerprint(dictionary)):
-        raise UserError(f"{checkpoint} was trained with other dictionary entries, or the same in another order, than {vocab} "
-                        "has")
-    return Vocabulary(folder), dictionary
+    trained, vocabulary = identity_in(state), Vocabulary(vocab)
+    check_identity(str(checkpoint), trained, vocab, vocab, identity_of(vocabulary, trained.entries), REMEDY)
+    vocabulary.save(folder, trained.entries)
+    return Vocabulary(folder)
 
 
 def _remarks(family: Family, weights: dict[str, Tensor], last_pooler: int | None, pooling: str | None) -> list[str]:

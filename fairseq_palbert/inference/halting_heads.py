@@ -6,7 +6,8 @@ Sizes: L consecutive layers, B sentences, C hidden units.
 from torch import Tensor
 
 from ..exits.base import ExitRule
-from .network import Layers, PonderingNetwork
+from ..modules.depthwise import Layers
+from .network import PonderingNetwork
 
 
 def reads_answers(network: PonderingNetwork, rule: ExitRule) -> bool:

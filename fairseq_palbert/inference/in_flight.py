@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from ..exits.base import ExitRule, Seen, of_layer
+from ..modules.batch import PackedBatch
 from ..ponder.halting import at_least_float32
 from .halting_heads import read_heads, reads_answers
-from .network import Batch, PonderingNetwork
+from .network import PonderingNetwork
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Left:
     exit_layers: Tensor
 
 
-def through_layer(network: PonderingNetwork, n: int, hidden: Tensor, batch: Batch, step_tokens: int) -> Tensor:
+def through_layer(network: PonderingNetwork, n: int, hidden: Tensor, batch: PackedBatch, step_tokens: int) -> Tensor:
     """``step``, about ``step_tokens`` rows at once, into the same memory. Shape: [R, C] -> [R, C]."""
     for rows, part in batch.parts(step_tokens):
         hidden[rows] = network.step(n, hidden[rows], part)
@@ -36,7 +37,7 @@ class InFlight:
     ``layers`` [B] is the layer that each has reached, 0 on admission; they differ where layers share their weights.
     """
 
-    batch: Batch
+    batch: PackedBatch
 
     def __init__(self, network: PonderingNetwork, rule: ExitRule):
         self.network = network

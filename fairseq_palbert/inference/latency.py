@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from ..exits.base import Decisions, ExitRule, Seen, of_layer
+from ..modules.batch import PackedBatch
 from ..ponder.halting import at_least_float32
 from .halting_heads import read_heads, reads_answers
-from .network import Batch, PonderingNetwork
+from .network import PonderingNetwork
 
 LAYERS_ON_GPU = 3  # at a time; the host asks seldom where it has to wait for the answer
 LAYER_OVER_READING = 3  # the time of a layer over that to read its weights, one sentence of about 25 tokens on a CPU
@@ -59,7 +60,7 @@ class _Asked:
     leaves: list[Tensor]
 
 
-def _ask(network: PonderingNetwork, rule: ExitRule, batch: Batch, example_ids: Tensor, at_a_time: int) -> Iterator[_Asked]:
+def _ask(network: PonderingNetwork, rule: ExitRule, batch: PackedBatch, example_ids: Tensor, at_a_time: int) -> Iterator[_Asked]:
     depth, classifies = network.depth, reads_answers(network, rule)
     hidden, memory, state = network.embed(batch), None, rule.start(example_ids)
     numbers = torch.arange(1, depth, device=example_ids.device)[:, None].expand(-1, len(example_ids)).unbind()

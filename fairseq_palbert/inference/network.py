@@ -3,28 +3,12 @@
 Sizes: N layers, B sentences, T tokens of one, R tokens of all, C hidden units, K outputs.
 """
 
-from typing import Protocol, Self
+from typing import Protocol
 
 from torch import Tensor
 
-Layers = int | Tensor  # a layer of 1..N for all sentences, or each sentence's own, int64 [B]
-
-
-class Batch(Protocol):
-    """Sentences without padding between them: ``lengths`` [B] in tokens, which stand one behind the other in ``tokens`` [R]."""
-
-    tokens: Tensor
-    lengths: list[int]
-    first: Tensor
-
-    def keep(self, stays: Tensor) -> tuple[Tensor, Self]:
-        """The rows of the sentences that stay, and the batch of these. Shape: bool [B] -> int64 [R']."""
-
-    def followed_by(self, other: Self) -> Self:
-        """Both batches as one."""
-
-    def parts(self, most: int) -> list[tuple[slice, Self]]:
-        """The batch cut between sentences into parts of about ``most`` rows at most, and the rows of each."""
+from ..modules.batch import PackedBatch
+from ..modules.depthwise import Layers
 
 
 class PonderingNetwork(Protocol):
@@ -40,16 +24,16 @@ class PonderingNetwork(Protocol):
     halts_by_answers: bool
     halting_weight: float
 
-    def packed(self, sentences: list[Tensor]) -> Batch:
+    def packed(self, sentences: list[Tensor]) -> PackedBatch:
         """A batch of token ids, [T_i] each."""
 
-    def embed(self, batch: Batch) -> Tensor:
+    def embed(self, batch: PackedBatch) -> Tensor:
         """Hidden states before layer 1, [R, C]."""
 
-    def step(self, n: int, hidden: Tensor, batch: Batch) -> Tensor:
+    def step(self, n: int, hidden: Tensor, batch: PackedBatch) -> Tensor:
         """Hidden states after layer n. [R, C] -> [R, C]."""
 
-    def summarize(self, hidden: Tensor, batch: Batch) -> Tensor:
+    def summarize(self, hidden: Tensor, batch: PackedBatch) -> Tensor:
         """One vector a sentence, by its hidden states after a layer. [R, C] -> [B, C]."""
 
     def pool(self, first: Layers, summaries: Tensor) -> Tensor:

@@ -13,17 +13,16 @@ from ..checkpoints.formats.model_folder import CONFIG_FILE, REMEDY, ModelCard, r
 from ..errors import UserError
 from ..exits.base import AllDepthsRule, Rule
 from ..exits.registry import parse_rule
-from ..glue.assembly import example, kept_lengths, mark_count
 from ..glue.definitions import GlueTask, glue_task
 from ..inference.engine import Workload, decide
 from ..inference.flags import device_of, fitting_window
 from ..inference.for_inference import DTYPES, for_inference
 from ..inference.window import Window
 from ..modules.pondering import PonderingClassifier
+from ..tokenization.assembly import example, kept_lengths
 from ..tokenization.identity import Identity, check_identity, identity_of
-from ..tokenization.vocabulary import DICTIONARY_FILE, END, Vocabulary
+from ..tokenization.vocabulary import DICTIONARY_FILE, Vocabulary
 
-BEGIN = 0  # <s>, the first entry of every dictionary
 Example = str | Sequence[str]  # a sentence, or a pair of them
 
 
@@ -105,11 +104,11 @@ class PalbertPredictor:
         columns = [self.vocabulary.encode(column) for column in zip(*checked)]
         if not columns:
             return []
-        budget = self.max_positions - mark_count(len(columns), self.vocabulary.separators)
-        lengths = [np.array([len(ids) - 1 for ids in column]) for column in columns]  # </s> ends each
-        kept = kept_lengths(*lengths, budget) if len(lengths) == 2 else [np.minimum(*lengths, budget)]
-        cut = [[torch.from_numpy(ids[:length]) for ids, length in zip(*column)] for column in zip(columns, kept)]
-        return [example(BEGIN, END, sentences, self.vocabulary.separators) for sentences in zip(*cut)]
+        separators = self.vocabulary.separators
+        lengths = [np.array([len(ids) - 1 for ids in column]) for column in columns]  # without </s>
+        kept = kept_lengths(lengths, separators, self.max_positions)
+        return [example(list(map(torch.from_numpy, sentences)), lengths, separators)
+                for sentences, lengths in zip(zip(*columns), zip(*kept))]
 
     def _sentences(self, place: int, one: Example) -> tuple[str, ...]:
         sentences = (one,) if isinstance(one, str) else tuple(one)

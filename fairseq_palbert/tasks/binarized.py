@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..glue.definitions import GlueTask
+from ..tokenization.special_tokens import MASK
 from .dataset import TokenizedSplit
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class BinarizedFolder:
         if len(self.inputs) == 1 and (self.folder / "input1").is_dir():
             raise UserError(f"{self.folder}: holds sentence pairs, but {task.name} has single sentences; check --glue-task")
         self.dictionary = self._load_dictionary(self.inputs[0])
-        self.dictionary.add_symbol("<mask>")
+        self.dictionary.add_symbol(MASK)
 
     @property
     def separators(self) -> int:

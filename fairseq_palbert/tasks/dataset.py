@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from fairseq.data import Dictionary, FairseqDataset
+from fairseq.data import FairseqDataset
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from ..glue.assembly import example, kept_lengths, mark_count
+from ..tokenization.assembly import example, kept_lengths, special_count
+from ..tokenization.special_tokens import PADDING
 
 
 @dataclass(frozen=True)
@@ -33,30 +34,24 @@ class GlueDataset(FairseqDataset):
     where labels are known, ``nsentences``, ``ntokens``, and ``examples``, the number of examples of the whole split.
     """
 
-    def __init__(self, split: TokenizedSplit, ids: np.ndarray, dictionary: Dictionary, max_positions: int, shuffle: bool,
-                 length_pool: int = 1):
+    def __init__(self, split: TokenizedSplit, ids: np.ndarray, max_positions: int, shuffle: bool, length_pool: int = 1):
         """``length_pool``: how many batches of shuffled examples are sorted by length together; 1 sorts none."""
         self.split = split
         self.ids = ids
-        self.dictionary = dictionary
         self.shuffle = shuffle
         self.length_pool = length_pool
-        marks = mark_count(len(split.sentences), split.separators)
-        lengths = [np.asarray(sentences.sizes)[ids] - 1 for sentences in split.sentences]  # the </s> counts as a mark
-        if len(lengths) == 1:
-            self.kept = [np.minimum(lengths[0], max_positions - marks)]
-        else:
-            self.kept = list(kept_lengths(*lengths, max_positions - marks))
-        self.sizes = sum(self.kept) + marks
-        self.truncated = int((sum(lengths) + marks > max_positions).sum())
+        lengths = [np.asarray(sentences.sizes)[ids] - 1 for sentences in split.sentences]  # without </s>
+        self.kept = kept_lengths(lengths, split.separators, max_positions)
+        self.sizes = sum(self.kept) + special_count(len(lengths), split.separators)
+        self.truncated = int((sum(lengths) > sum(self.kept)).sum())
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, index: int) -> dict:
         row = int(self.ids[index])
-        sentences = [tokens[row][:kept[index]].long() for tokens, kept in zip(self.split.sentences, self.kept)]
-        tokens = example(self.dictionary.bos(), self.dictionary.eos(), sentences, self.split.separators)
+        sentences, kept = [tokens[row] for tokens in self.split.sentences], [lengths[index] for lengths in self.kept]
+        tokens = example(sentences, kept, self.split.separators)
         sample = {"id": row, "tokens": tokens}
         if self.split.targets is not None:
             sample["target"] = self.split.targets[row]
@@ -69,7 +64,7 @@ class GlueDataset(FairseqDataset):
         lengths = torch.tensor([len(row) for row in tokens])
         batch = {
             "id": torch.tensor([sample["id"] for sample in samples]),
-            "net_input": {"src_tokens": pad_sequence(tokens, True, self.dictionary.pad()), "src_lengths": lengths},
+            "net_input": {"src_tokens": pad_sequence(tokens, True, PADDING), "src_lengths": lengths},
             "nsentences": len(samples),
             "ntokens": int(lengths.sum()),
             "examples": len(self.split),

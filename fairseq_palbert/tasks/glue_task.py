@@ -99,7 +99,7 @@ class GlueSentenceTask(FairseqTask):
         """
         loaded = self.folder.load("train" if split in (HOLDOUT, GATE, CALIBRATION) else split)
         ids = self._ids(split, len(loaded))
-        dataset = GlueDataset(loaded, ids, self.source_dictionary, self.cfg.max_positions, shuffle=split in ("train", GATE),
+        dataset = GlueDataset(loaded, ids, self.cfg.max_positions, shuffle=split in ("train", GATE),
                               length_pool=self.cfg.length_pool)
         part = "" if len(ids) == len(loaded) else f" of the {len(loaded)} rows of train, by a seeded shuffle"
         logger.info(f"{self.glue_task.name} {split}: {len(dataset)} examples{part}, {dataset.truncated} of them truncated "

@@ -3,9 +3,8 @@
 from typing import Any
 
 from fairseq.data import Dictionary
-from torch import Tensor
 
-from ..tokenization.identity import Identity, check_identity, symbols_sha256
+from ..tokenization.identity import Identity, check_identity, identity_in, symbols_sha256
 from .binarized import BinarizedFolder
 
 REMEDY = "preprocess the data with the tokenizer of the checkpoint"
@@ -17,19 +16,10 @@ def tokenizer_state(folder: BinarizedFolder) -> dict[str, Any]:
 
 
 def check_same_tokenizer(name: str, state: dict[str, Any], folder: BinarizedFolder) -> None:
-    """``state`` is a checkpoint: its ``model`` (tensors by name) and its ``task_state`` count, each where it is there.
-
-    Raises UserError as ``check_identity`` does.
-    """
-    kept = state.get("task_state") or {}
-    trained = Identity(kept.get("tokenizer"), kept.get("dictionary"), _embedded(state.get("model", {})))
+    """``state`` is a checkpoint, of which ``identity_in`` reads. Raises UserError as ``check_identity`` does."""
     held = Identity(folder.tokenizer, fingerprint(folder.dictionary), len(folder.dictionary))
-    check_identity(name, trained, folder.folder, folder.inputs[0] / "dict.txt", held, REMEDY)
+    check_identity(name, identity_in(state), folder.folder, folder.inputs[0] / "dict.txt", held, REMEDY)
 
 
 def fingerprint(dictionary: Dictionary) -> str:
     return symbols_sha256(dictionary.symbols)
-
-
-def _embedded(weights: dict[str, Tensor]) -> int | None:
-    return next((len(tensor) for name, tensor in weights.items() if name.endswith("embed_tokens.weight")), None)

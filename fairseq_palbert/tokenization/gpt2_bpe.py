@@ -13,13 +13,12 @@ from tokenizers.pre_tokenizers import ByteLevel
 
 from ..errors import UserError
 from .dictionary_file import read_symbols
-from .native import SPECIAL, Native
+from .native import Native
+from .special_tokens import FIRST, MASK, with_special_tokens
 
 NAME = "gpt2_bpe"
 SEPARATORS = 2
 FILES = ("encoder.json", "vocab.bpe", "dict.txt")
-MARKS = ("<s>", "<pad>", "</s>", "<unk>")
-MASK = "<mask>"
 END_OF_TEXT = "<|endoftext|>"
 
 
@@ -36,7 +35,7 @@ def read_fairseq(folder: Path) -> Native:
         missing = [symbol for symbol in ByteLevel.alphabet() if symbol not in numbers]
         if missing:
             raise UserError(f"{encoder} is no byte-level BPE: it has no piece for {len(missing)} of the 256 bytes")
-        entries = {symbol: place for place, symbol in enumerate([*MARKS, *symbols, MASK])}
+        entries = {symbol: place for place, symbol in enumerate(with_special_tokens(symbols))}
         piece_of = {str(number): piece for piece, number in numbers.items()}
         if not piece_of.keys() & entries.keys():
             raise UserError(f"{folder / 'dict.txt'} names no piece of encoder.json: give the one that goes along")
@@ -71,10 +70,10 @@ def of_tokenizer(tokenizer: Tokenizer, where: str) -> Native:
     """
     ids = tokenizer.get_vocab(with_added_tokens=True)
     pieces = sorted(ids, key=ids.get)
-    if tuple(pieces[:SPECIAL]) != MARKS or pieces[-1] != MASK or ids[MASK] != len(pieces) - 1:
-        raise UserError(f"{where} is no RoBERTa's: its pieces are to begin with {' '.join(MARKS)} and end with {MASK}")
+    if tuple(pieces[:len(FIRST)]) != FIRST or pieces[-1] != MASK or ids[MASK] != len(pieces) - 1:
+        raise UserError(f"{where} is no RoBERTa's: its pieces are to begin with {' '.join(FIRST)} and end with {MASK}")
     numbers = _gpt2_numbers(tokenizer)
-    symbols = [str(numbers.get(piece, piece)) for piece in pieces[SPECIAL:-1]]
+    symbols = [str(numbers.get(piece, piece)) for piece in pieces[len(FIRST):-1]]
     return Native(NAME, tokenizer, symbols, list(range(len(pieces))), SEPARATORS)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from .gpt2_bpe import MARKS, MASK
+from .special_tokens import with_special_tokens
 from .vocabulary import Vocabulary
 
 
@@ -20,8 +20,18 @@ class Identity:
     entries: int | None
 
 
-def identity_of(vocabulary: Vocabulary) -> Identity:
-    return Identity(vocabulary.record, symbols_sha256([*MARKS, *vocabulary.symbols, MASK]), len(vocabulary))
+def identity_of(vocabulary: Vocabulary, size: int | None = None) -> Identity:
+    """``size`` is the number of entries wanted, as ``Vocabulary.save`` takes it."""
+    entries = with_special_tokens([*vocabulary.symbols, *vocabulary.fillers(size)])
+    return Identity(vocabulary.record, symbols_sha256(entries), len(entries))
+
+
+def identity_in(state: dict[str, Any]) -> Identity:
+    """What a checkpoint was trained with: of ``state`` its ``model`` (tensors by name) and its ``task_state`` count, each where
+    it is there."""
+    kept = state.get("task_state") or {}
+    embeddings = (tensor for name, tensor in state.get("model", {}).items() if name.endswith("embed_tokens.weight"))
+    return Identity(kept.get("tokenizer"), kept.get("dictionary"), next(map(len, embeddings), None))
 
 
 def symbols_sha256(symbols: list[str]) -> str:

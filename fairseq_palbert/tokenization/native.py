@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer
 
 from ..errors import UserError
-
-SPECIAL = 4  # <s>, <pad>, </s>, <unk>: every dictionary of fairseq begins with them, and ours end with <mask>
+from .special_tokens import FIRST
 
 
 @dataclass(frozen=True)
@@ -37,4 +36,4 @@ def in_dictionary_order(name: str, tokenizer: Tokenizer, marks: tuple[str, ...],
     size = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
     others = [native_id for native_id in range(size) if native_id not in of_marks]
     return Native(name, tokenizer, [str(native_id) for native_id in others],
-                  [*of_marks[:SPECIAL], *others, of_marks[SPECIAL]], separators)
+                  [*of_marks[:len(FIRST)], *others, of_marks[-1]], separators)

@@ -15,11 +15,11 @@ from tokenizers import Tokenizer
 from ..errors import UserError
 from . import gpt2_bpe, sentencepiece, wordpiece
 from .dictionary_file import read_symbols, written
-from .native import SPECIAL, Native
+from .native import Native
+from .special_tokens import END, FIRST, UNKNOWN, with_special_tokens
 
 TOKENIZER_FILE = "tokenizer.json"
 DICTIONARY_FILE = "dict.txt"
-END, UNKNOWN = 2, 3  # entries of every dictionary of fairseq
 KINDS: dict[str, Callable[[Tokenizer, str], Native]] = {
     "BPE": gpt2_bpe.of_tokenizer, "WordPiece": wordpiece.of_tokenizer, "Unigram": sentencepiece.of_tokenizer,
 }
@@ -52,8 +52,8 @@ class Vocabulary:
         self._tokenizer.no_padding()
         self._tokenizer.encode_special_tokens = True  # what looks like a mark in a text is text
         piece_of = {native_id: piece for piece, native_id in self._tokenizer.get_vocab(with_added_tokens=True).items()}
-        fillers = ["<s>", "<pad>", "</s>", "<unk>", *self.symbols, "<mask>"]
-        self.pieces = [piece_of.get(native_id, filler) for native_id, filler in zip(native.native_ids, fillers)]
+        self.pieces = [piece_of.get(native_id, symbol)
+                       for native_id, symbol in zip(native.native_ids, with_special_tokens(self.symbols))]
         self._entry = np.full(max(*piece_of, *native.native_ids) + 1, UNKNOWN)
         self._entry[self.native_ids] = np.arange(len(self))
 
@@ -78,9 +78,15 @@ class Vocabulary:
         ``sha256`` is taken of the pieces in the dictionary's order and of what becomes of a probe, not of files, so that one
         tokenizer has one record in whatever form it comes.
         """
-        pieces = [piece for piece in self.pieces[SPECIAL:-1] if not FILLER.fullmatch(piece)]
+        pieces = [piece for piece in self.pieces[len(FIRST):-1] if not FILLER.fullmatch(piece)]
         behaviour = json.dumps([self.name, pieces, [ids.tolist() for ids in self.encode(PROBE)]])
         return {"name": self.name, "separators": self.separators, "sha256": hashlib.sha256(behaviour.encode()).hexdigest()}
+
+    def fillers(self, size: int | None) -> list[str]:
+        """The words that the dictionary has beside ``symbols`` where an embedding has ``size`` rows, more than there are pieces."""
+        known = sum(map(bool, map(FILLER.fullmatch, self.symbols)))
+        missing = 0 if size is None else size - len(self)
+        return [f"madeupword{number:04d}" for number in range(known, known + missing)]
 
     def save(self, folder: Path, size: int | None = None) -> None:
         """Writes ``tokenizer.json`` and ``dict.txt`` into the existing folder; ``Vocabulary(folder)`` equals this one.
@@ -88,15 +94,13 @@ class Vocabulary:
         ``size`` is the number of dictionary entries wanted, where an embedding has more rows than there are pieces: fillers
         take the last places before ``<mask>``. Raises UserError where it has fewer.
         """
-        missing = 0 if size is None else size - len(self)
-        if missing < 0:
+        if size is not None and size < len(self):
             raise UserError(f"the embedding has {size} rows, but the {self.name} vocabulary {len(self)} entries: give the "
                             f"vocabulary that goes along")
         if max(self._tokenizer.get_vocab(with_added_tokens=True).values()) > max(self.native_ids):
             raise UserError("dict.txt lacks pieces of encoder.json, which tokenizer.json cannot say: give the dict.txt that "
                             "goes along")
-        known = sum(map(bool, map(FILLER.fullmatch, self.symbols)))
-        fillers = [f"madeupword{number:04d}" for number in range(known, known + missing)]
+        fillers = self.fillers(size)
         (folder / TOKENIZER_FILE).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
         dictionary = self.dictionary_text.removesuffix("\n") + "\n" + written(fillers) if fillers else self.dictionary_text
         (folder / DICTIONARY_FILE).write_text(dictionary, encoding="utf-8")

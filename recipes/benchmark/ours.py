@@ -8,8 +8,7 @@ import torch
 from fairseq_palbert.inference.for_inference import for_inference
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
-
-PADDING, END = 1, 2
+from fairseq_palbert.tokenization.special_tokens import END, PADDING
 
 
 def random_network(vocabulary: int, layers: int, hidden: int, outputs: int) -> PonderingClassifier:

@@ -282,7 +282,7 @@ def test_another_vocabulary_is_refused_where_the_tokenizer_is_unknown(trained, v
     state["task_state"]["tokenizer"] = None
     torch.save(state, tmp_path / "model.pt")
     export_model(tmp_path / "model.pt", vocabularies["bert"], tmp_path / "sound")
-    with pytest.raises(UserError, match="with other dictionary entries"):
+    with pytest.raises(UserError, match="has other symbols|makes a dictionary of"):
         export_model(tmp_path / "model.pt", vocabularies["albert"], tmp_path / "out")
 
 

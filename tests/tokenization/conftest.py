@@ -169,8 +169,6 @@ class _Sentences(list):
 def assembled():
     """assembled(vocabulary, examples, limit): native ids and segments of each example, as --task glue assembles and the
     encoder of two segments sees it."""
-    from fairseq.data import Dictionary
-
     from fairseq_palbert.modules.batch import PackedBatch
     from fairseq_palbert.modules.encoder import Encoder, EncoderShape
     from fairseq_palbert.tasks.dataset import GlueDataset, TokenizedSplit
@@ -181,7 +179,7 @@ def assembled():
     def call(vocabulary: Vocabulary, examples: list[tuple[str, ...]], limit: int) -> list[tuple[list[int], list[int]]]:
         columns = [_Sentences(vocabulary.encode(column)) for column in zip(*examples, strict=True)]
         split = TokenizedSplit(columns, None, vocabulary.separators)
-        dataset = GlueDataset(split, np.arange(len(examples)), Dictionary(), limit, shuffle=False)
+        dataset = GlueDataset(split, np.arange(len(examples)), limit, shuffle=False)
         tokens = [dataset[index]["tokens"] for index in range(len(dataset))]
         segments = encoder._segments(PackedBatch.of(tokens)).split(list(map(len, tokens)))
         return [(vocabulary.native_ids[row].tolist(), marks.tolist()) for row, marks in zip(tokens, segments, strict=True)]

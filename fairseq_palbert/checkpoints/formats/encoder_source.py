@@ -12,12 +12,12 @@ from ...errors import UserError
 from ...families import Family
 from ...modules.encoder import Encoder, EncoderShape
 from ...modules.pondering import HeadsShape, PonderingClassifier
+from ...tokenization.special_tokens import END, PADDING
 from .names import ENCODER, ENCODER_FIELDS, NETWORK
 
 POOLER = NETWORK + "pooler.copies.0."
 TOKENS = ENCODER + "embed_tokens.weight"
 SEGMENTS = ENCODER + "embed_segments.weight"
-PADDING, SEPARATOR = 1, 2  # of every dictionary here
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class EncoderSource:
 def shape_of(family: Family, settings: Mapping[str, Any], vocabulary: int) -> EncoderShape:
     """The shape of the encoder of these settings, over so many dictionary entries."""
     known = {ours: settings[setting] for ours, setting in ENCODER_FIELDS.items() if settings[setting] is not None}
-    return EncoderShape(vocabulary=vocabulary, padding_id=PADDING, separator_id=SEPARATOR,
+    return EncoderShape(vocabulary=vocabulary, padding_id=PADDING, separator_id=END,
                         first_position=family.first_position, **known)
 
 

@@ -10,7 +10,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from tokenizers.processors import TemplateProcessing
 
-from fairseq_palbert.glue.assembly import example, kept_lengths, mark_count
+from fairseq_palbert.tokenization.assembly import example, kept_lengths, special_count
 
 LONGEST = 8
 
@@ -33,31 +33,31 @@ def reference():
 
 @pytest.mark.parametrize("separators", [1, 2])
 def test_pairs_are_truncated_and_marked_as_the_tokenizers_library_does(reference, separators):
-    marks = mark_count(2, separators)
-    for first, second, budget in product(range(LONGEST), range(LONGEST), range(2 * LONGEST)):
-        kept = [int(part[0]) for part in kept_lengths(np.array([first]), np.array([second]), budget)]
-        sentences = [torch.full((kept[0],), 7), torch.full((kept[1],), 9)]
-        ours = example(0, 2, sentences, separators).tolist()
-        assert ours == reference(first, second, separators, budget + marks), (first, second, budget)
-        assert len(ours) == sum(kept) + marks
+    count = special_count(2, separators)
+    for first, second, limit in product(range(LONGEST), range(LONGEST), range(count, count + 2 * LONGEST)):
+        kept = [int(part[0]) for part in kept_lengths([np.array([first]), np.array([second])], separators, limit)]
+        ours = example([torch.tensor([7] * first + [2]), torch.tensor([9] * second + [2])], kept, separators).tolist()
+        assert ours == reference(first, second, separators, limit), (first, second, limit)
+        assert len(ours) == sum(kept) + count
 
 
 def test_single_sentences_are_truncated_and_marked_as_the_tokenizers_library_does(reference):
-    for length, budget in product(range(LONGEST), range(1, LONGEST + 2)):
-        ours = example(0, 2, [torch.full((min(length, budget),), 7)], 1).tolist()
-        assert ours == reference(length, None, 1, budget + mark_count(1, 1)), (length, budget)
+    for length, limit in product(range(LONGEST), range(3, LONGEST + 4)):
+        (kept,), = kept_lengths([np.array([length])], 1, limit)
+        ours = example([torch.tensor([7] * length + [2])], [kept], 1).tolist()
+        assert ours == reference(length, None, 1, limit), (length, limit)
 
 
 @given(st.integers(0, 600), st.integers(0, 600), st.integers(0, 600))
 def test_a_budget_is_used_up_and_lengths_of_several_examples_do_not_meet(first, second, budget):
-    kept = kept_lengths(np.array([first, second, 0]), np.array([second, first, 0]), budget)
+    kept = kept_lengths([np.array([first, second, 0]), np.array([second, first, 0])], 1, budget + special_count(2, 1))
     assert (sum(kept) == [min(budget, first + second), min(budget, first + second), 0]).all()
     assert (kept[0][:2] <= [first, second]).all() and (kept[1][:2] <= [second, first]).all()
     assert abs(kept[0][0] - kept[1][0]) <= max(1, abs(first - second))
 
 
 def test_examples_of_one_and_two_sentences_are_marked():
-    first, second = torch.tensor([7, 8]), torch.tensor([9])
-    assert example(0, 2, [first], 2).tolist() == example(0, 2, [first], 1).tolist() == [0, 7, 8, 2]
-    assert example(0, 2, [first, second], 2).tolist() == [0, 7, 8, 2, 2, 9, 2]
-    assert example(0, 2, [first, second], 1).tolist() == [0, 7, 8, 2, 9, 2]
+    first, second = torch.tensor([7, 8, 2]), torch.tensor([9, 2], dtype=torch.int32)
+    assert example([first], [2], 2).tolist() == example([first], [2], 1).tolist() == [0, 7, 8, 2]
+    assert example([first, second], [2, 1], 2).tolist() == [0, 7, 8, 2, 2, 9, 2]
+    assert example([first, second], [1, 1], 1).tolist() == [0, 7, 2, 9, 2]

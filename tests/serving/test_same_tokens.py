@@ -1,0 +1,37 @@
+"""Training and serving make the same tokens of the same texts."""
+
+import numpy as np
+import pytest
+import torch
+
+from fairseq_palbert.glue.definitions import glue_task
+from fairseq_palbert.inference.window import Window
+from fairseq_palbert.serving import PalbertPredictor
+from fairseq_palbert.tasks.binarized import BinarizedFolder
+from fairseq_palbert.tasks.dataset import GlueDataset
+from preprocess.binarize import binarize
+
+SENTENCES = ["", "a", " the cat\u00a0sat ", "naïve Zoë — 12,345!", "<s> </s> [SEP]", "w1 w23 isn't w4 . " * 4, "w5 " * 30]
+
+
+@pytest.mark.parametrize("family", ["roberta", "bert", "albert", "mpnet"])
+@pytest.mark.parametrize("task_name", ["SST-2", "RTE"])
+def test_the_tokens_are_those_of_training(write_vocabulary, tmp_path, family, task_name):
+    """At limits that cut none, one or both sentences."""
+    task, vocabulary = glue_task(task_name), write_vocabulary(family, tmp_path / "vocabulary")
+    pairs = [(first, second) for first in SENTENCES for second in SENTENCES]
+    examples = SENTENCES if len(task.sentences) == 1 else pairs
+    rows = [[*([one] if isinstance(one, str) else one), task.labels[0]] for one in examples]
+    raw, data = tmp_path / task_name / "dev.tsv", tmp_path / "data"
+    raw.parent.mkdir()
+    data.mkdir()
+    raw.write_text("".join("\t".join(row) + "\n" for row in [[*task.sentences, task.label], *rows]))
+    binarize(task, [task.split("valid")], tmp_path, vocabulary, data)
+    split = BinarizedFolder(data, task, task.labels).load("valid")
+    for limit in (8, 9, 20, 21, 512):
+        dataset = GlueDataset(split, np.arange(len(split)), limit, shuffle=False)
+        predictor = PalbertPredictor(None, vocabulary, task, task.labels, limit, torch.device("cpu"), Window(1, None, 1))
+        served = predictor.tokens(examples)
+        assert [tokens.tolist() for tokens in served] == [dataset[place]["tokens"].tolist() for place in range(len(dataset))]
+        assert [len(tokens) for tokens in served] == dataset.sizes.tolist()
+        assert dataset.truncated == 0 if limit == 512 else dataset.truncated > 0

@@ -127,7 +127,7 @@ def write_json_lines(path: Path, rows: list[dict]) -> None:
 
 @contextmanager
 def _scratch_folder(folder: Path) -> Iterator[Path]:
-    """A new folder in ``folder`` for the time of the block. Those that killed processes of this machine left there go first."""
+    """A new folder in ``folder`` for the time of the block; what killed processes of this machine left goes first."""
     for path in folder.iterdir():
         if (left := _SCRATCH.fullmatch(path.name)) and not _runs(int(left["process"])):
             shutil.rmtree(path, ignore_errors=True)

@@ -12,7 +12,7 @@ PACKAGES = ("torch", "fairseq-fixed", "fairseq", "numpy", "scipy", "tokenizers")
 
 
 def git_state() -> dict | None:
-    """The commit, and whether tracked files differ from it (``dirty``); None where this code is no checkout of its own."""
+    """The ``commit``, and whether tracked files differ from it (``dirty``); None where this code has no repository."""
     if _git("rev-parse", "--show-toplevel") != str(REPOSITORY):
         return None
     return {"commit": _git("rev-parse", "HEAD"), "dirty": bool(_git("status", "--porcelain", "--untracked-files=no"))}

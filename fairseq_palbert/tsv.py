@@ -25,7 +25,7 @@ class Record:
 
 
 def read_records(path: Path, needed: Sequence[str], remedy: str, columns: Sequence[str] = ()) -> Iterator[Record]:
-    """Every row of ``path``, good or bad, its columns named by the first line, or by ``columns`` for a file without a header.
+    """Every row of ``path``, good or bad. Its first line names the columns; ``columns`` does where there is none.
 
     Raises UserError, which ends in the ``remedy``, where the file is missing or empty, or where its header has not each
     of the ``needed`` columns once.
@@ -41,7 +41,10 @@ def read_records(path: Path, needed: Sequence[str], remedy: str, columns: Sequen
 
 
 def read_rows(path: Path, needed: Sequence[str], remedy: str, columns: Sequence[str] = ()) -> Iterator[tuple[str, ...]]:
-    """The values of the ``needed`` columns, row by row. Raises UserError as ``read_records`` does, and by the first bad row."""
+    """The values of the ``needed`` columns, row by row.
+
+    Raises UserError as ``read_records`` does, and by the first bad row.
+    """
     for record in read_records(path, needed, remedy, columns):
         if record.problem:
             raise UserError(f"{path}, line {record.line}: {record.problem}: {remedy}")
@@ -61,7 +64,8 @@ def decoded(line: bytes, number: int) -> str:
     try:
         text = _without_end(line).decode()
     except UnicodeDecodeError as error:
-        raise ValueError(f"byte 0x{line[error.start]:02x} at position {error.start + 1} of the line is no UTF-8") from error
+        byte = f"byte 0x{line[error.start]:02x} at position {error.start + 1} of the line"
+        raise ValueError(f"{byte} is no UTF-8") from error
     return text.removeprefix(BYTE_ORDER_MARK) if number == 1 else text
 
 
@@ -75,7 +79,7 @@ def fields(text: str, width: int) -> list[str]:
 
 
 def places(header: Sequence[str], needed: Sequence[str]) -> list[int]:
-    """Where the ``needed`` columns stand. Raises ValueError, in a phrase, where the header does not name each of them once."""
+    """Where the ``needed`` columns stand. Raises ValueError, in a phrase, where the header does not name each once."""
     for name in needed:
         count = header.count(name)
         if count != 1:

@@ -10,13 +10,14 @@ and never the other way by more than 0.05, at 95 % accuracy or better over all a
 
 import argparse
 import json
-import sys
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 
 from fairseq_palbert.analysis.predictions_file import PREDICTIONS_FILE, read_predictions
+from fairseq_palbert.command import run
+from fairseq_palbert.errors import UserError
 from fairseq_palbert.tables import aligned
 from fairseq_palbert.tsv import read_rows
 
@@ -76,9 +77,13 @@ def read_answers(raw: Path, scores: Path, rule: str) -> list[Answer]:
 
 
 def read_depth(scores: Path) -> int:
-    """N."""
-    with open(scores / "scores.jsonl", encoding="utf-8") as file:
-        return len(json.loads(file.readline())["exit_histogram"])
+    """N. Raises UserError where there is no scores.jsonl."""
+    path = scores / "scores.jsonl"
+    try:
+        with open(path, encoding="utf-8") as file:
+            return len(json.loads(file.readline())["exit_histogram"])
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}: score the split again") from error
 
 
 def table(degrees: dict[int, Summary], overall: Summary) -> str:
@@ -94,18 +99,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("scores", type=Path, help="what scoring that split has left")
     parser.add_argument("--rule", default="q_exit:0.5", help="exit rule to look at (default: %(default)s)")
     options = parser.parse_args(argv)
-    try:
-        answers, depth = read_answers(options.raw, options.scores, options.rule), read_depth(options.scores)
-    except OSError as error:
-        sys.exit(f"by_degree.py: error: {error.filename}: {error.strerror}")
+    answers, depth = read_answers(options.raw, options.scores, options.rule), read_depth(options.scores)
     degrees, overall = by_degree(answers), summarise(answers)
     print(table(degrees, overall))
     if broken := broken_claims(degrees, overall, depth):
-        sys.exit(f"by_degree.py: error: the claim does not hold ({'; '.join(broken)}): please report it with "
-                 f"{options.scores.resolve()}")
+        raise UserError(f"the claim does not hold ({'; '.join(broken)}): please report it with "
+                        f"{options.scores.resolve()}")
     print(f"As claimed: harder sentences leave later, by {LATER_BY} layers or more from the easiest to the hardest; "
           f"accuracy is {ACCURACY:.0%} or better, and the mean exit layer at most {DEPTH} of {depth} layers.")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

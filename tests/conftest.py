@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import random
+import resource
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,14 @@ def _folder(variable: str) -> Path:
     folder = Path(value)
     assert folder.is_dir(), f"{variable}={value} is not a folder"
     return folder
+
+
+@pytest.fixture
+def full_disk():
+    """full_disk(size): from now on no file grows beyond so many bytes, until the test ends."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 @pytest.fixture(scope="session")

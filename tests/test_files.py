@@ -1,5 +1,4 @@
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -128,23 +127,19 @@ def test_files_are_staged_beside_those_that_are_there(tmp_path):
     lambda path: save_file({"zeros": torch.zeros(9000)}, path),
 ], ids=["bytes", "safetensors"])
 @pytest.mark.parametrize("way", [written_folder, replacing, staged])
-def test_a_write_error_is_one_line_and_leaves_nothing(target, way, write):
-    """A limit to the size of files stands for a full disk."""
+def test_a_write_error_is_one_line_and_leaves_nothing(target, full_disk, way, write):
     target.parent.mkdir()
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (8000, limits[1]))
-    try:
-        with pytest.raises(UserError, match=f"{target}: cannot be written .*File too large"), way(target) as part:
-            write(part if way is replacing else part / "model")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    full_disk(8000)
+    with pytest.raises(UserError, match=f"{target}: cannot be written .*File too large"), way(target) as part:
+        write(part if way is replacing else part / "model")
     assert names(target.parent) == []
 
 
 @pytest.mark.parametrize("way", [written_folder, replacing, staged])
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path, way):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="file/below/out: cannot be written .Not a directory"), way(tmp_path / "file/below/out"):
+    target = tmp_path / "file" / "below" / "out"
+    with pytest.raises(UserError, match=f"{target}: cannot be written .Not a directory"), way(target):
         raise AssertionError("entered")
 
 

@@ -60,7 +60,8 @@ class _Asked:
     leaves: list[Tensor]
 
 
-def _ask(network: PonderingNetwork, rule: ExitRule, batch: PackedBatch, example_ids: Tensor, at_a_time: int) -> Iterator[_Asked]:
+def _ask(network: PonderingNetwork, rule: ExitRule, batch: PackedBatch, example_ids: Tensor,
+         at_a_time: int) -> Iterator[_Asked]:
     depth, classifies = network.depth, reads_answers(network, rule)
     hidden, memory, state = network.embed(batch), None, rule.start(example_ids)
     numbers = torch.arange(1, depth, device=example_ids.device)[:, None].expand(-1, len(example_ids)).unbind()

@@ -15,16 +15,16 @@ _BEGIN, _END = torch.tensor([BEGIN]), torch.tensor([END])
 
 
 def special_count(sentences: int, separators: int) -> int:
-    """The special tokens of an example: ``<s>``, the last ``</s>``, and ``separators`` times ``</s>`` between two sentences."""
+    """How many an example has: ``<s>``, the last ``</s>``, and ``separators`` times ``</s>`` between two sentences."""
     return 2 + separators * (sentences - 1)
 
 
 def kept_lengths(lengths: Sequence[np.ndarray], separators: int, max_positions: int) -> list[np.ndarray]:
     """How many tokens of each sentence stay in an example of at most ``max_positions``, special tokens not counted.
 
-    Those of the longer sentence go first, by the rule of Hugging Face's ``tokenizers`` (strategy ``longest_first``): where
-    both have more than half of the budget, each keeps half of it, and the odd one goes to the longer sentence, in a tie to
-    the second. So a budget of 7 keeps of lengths (9, 4), (9, 9) and (2, 9) the first (4, 3), (3, 4) and (2, 5).
+    Those of the longer sentence go first, by the rule of Hugging Face's ``tokenizers`` (strategy ``longest_first``):
+    where both have more than half of the budget, each keeps half of it, and the odd one goes to the longer sentence, in
+    a tie to the second. So a budget of 7 keeps of lengths (9, 4), (9, 9) and (2, 9) (4, 3), (3, 4) and (2, 5).
     Shape: [S], or [S] and [S] -> the same.
     """
     budget = max_positions - special_count(len(lengths), separators)

@@ -27,8 +27,8 @@ def identity_of(vocabulary: Vocabulary, size: int | None = None) -> Identity:
 
 
 def identity_in(state: dict[str, Any]) -> Identity:
-    """What a checkpoint was trained with: of ``state`` its ``model`` (tensors by name) and its ``task_state`` count, each where
-    it is there."""
+    """What the checkpoint ``state`` was trained with: its ``model`` (tensors by name) and ``task_state`` count, each
+    where it is there."""
     kept = state.get("task_state") or {}
     embeddings = (tensor for name, tensor in state.get("model", {}).items() if name.endswith("embed_tokens.weight"))
     return Identity(kept.get("tokenizer"), kept.get("dictionary"), next(map(len, embeddings), None))

@@ -83,7 +83,7 @@ class Vocabulary:
         return {"name": self.name, "separators": self.separators, "sha256": hashlib.sha256(behaviour.encode()).hexdigest()}
 
     def fillers(self, size: int | None) -> list[str]:
-        """The words that the dictionary has beside ``symbols`` where an embedding has ``size`` rows, more than there are pieces."""
+        """The words that follow ``symbols`` where an embedding has more rows, ``size``, than there are entries."""
         known = sum(map(bool, map(FILLER.fullmatch, self.symbols)))
         missing = 0 if size is None else size - len(self)
         return [f"madeupword{number:04d}" for number in range(known, known + missing)]

@@ -183,6 +183,13 @@ class TestByHand:
             convert(folder, tmp_path / "out")
         assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
+    def test_a_full_disk_leaves_nothing(self, source, full_disk, tmp_path):
+        folder = source()
+        full_disk(16_000)  # the tokenizer fits
+        with pytest.raises(UserError, match="out: cannot be written .the disk may be full"):
+            convert(folder, tmp_path / "out")
+        assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
     def test_is_replaced_on_demand_alone(self, source, tmp_path):
         folder = source()
         convert(folder, tmp_path / "out")

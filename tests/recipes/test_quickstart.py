@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fairseq_palbert.errors import UserError
 from recipes import by_degree
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,7 +67,7 @@ def test_the_table_and_the_claim(raw, write_scores, tmp_path, capsys):
     ({"exits": {1: 5, 2: 5, 3: 6}}, "the mean exit layer 5.20 is above 4.50 of 6"),
 ])
 def test_a_broken_claim_is_one_line(raw, write_scores, tmp_path, scores, message):
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(UserError, match=message):
         by_degree.main([str(raw), str(write_scores(tmp_path / "scores", DEGREES, **scores))])
 
 
@@ -82,14 +83,15 @@ def test_degrees_may_be_alike(easier, broken):
 
 @pytest.mark.parametrize("change, flags, message", [
     (lambda scores: (scores / "predictions.tsv").unlink(), [], "predictions.tsv is missing"),
-    (lambda scores: None, ["--rule", "fixed:6"], "no exit rule 'fixed:6': choose from q_exit:0.5, or score it with --exit fixed:6"),
+    (lambda scores: None, ["--rule", "fixed:6"], "no exit rule 'fixed:6': choose from q_exit:0.5, or score it with"),
     (lambda scores: (scores / "predictions.tsv").write_text(
-        "index\tlabel\tq_exit:0.5.prediction\tq_exit:0.5.exit_layer\n0\t1\t1\t2\n"), [], "has 1 rows, not one for each of the 40"),
+        "index\tlabel\tq_exit:0.5.prediction\tq_exit:0.5.exit_layer\n0\t1\t1\t2\n"), [],
+     "has 1 rows, not one for each of the 40"),
 ])
 def test_files_that_do_not_fit_are_one_line(raw, write_scores, tmp_path, change, flags, message):
     scores = write_scores(tmp_path / "scores", DEGREES)
     change(scores)
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(UserError, match=message):
         by_degree.main([str(raw), str(scores), *flags])
 
 

@@ -11,7 +11,9 @@ from fairseq_palbert.tasks.binarized import BinarizedFolder
 from fairseq_palbert.tasks.dataset import GlueDataset
 from preprocess.binarize import binarize
 
-SENTENCES = ["", "a", " the cat\u00a0sat ", "naïve Zoë — 12,345!", "<s> </s> [SEP]", "w1 w23 isn't w4 . " * 4, "w5 " * 30]
+SENTENCES = ["", "a", " the cat\u00a0sat ", "naïve Zoë — 12,345!", "<s> </s> [SEP]", "w1 w23 isn't w4 . " * 4,
+             "w5 " * 30]
+CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("family", ["roberta", "bert", "albert", "mpnet"])
@@ -30,8 +32,8 @@ def test_the_tokens_are_those_of_training(write_vocabulary, tmp_path, family, ta
     split = BinarizedFolder(data, task, task.labels).load("valid")
     for limit in (8, 9, 20, 21, 512):
         dataset = GlueDataset(split, np.arange(len(split)), limit, shuffle=False)
-        predictor = PalbertPredictor(None, vocabulary, task, task.labels, limit, torch.device("cpu"), Window(1, None, 1))
-        served = predictor.tokens(examples)
-        assert [tokens.tolist() for tokens in served] == [dataset[place]["tokens"].tolist() for place in range(len(dataset))]
+        predictor = PalbertPredictor(None, vocabulary, task, task.labels, limit, CPU, Window(1, None, 1))
+        served, trained = predictor.tokens(examples), [dataset[place]["tokens"] for place in range(len(dataset))]
+        assert [tokens.tolist() for tokens in served] == [tokens.tolist() for tokens in trained]
         assert [len(tokens) for tokens in served] == dataset.sizes.tolist()
         assert dataset.truncated == 0 if limit == 512 else dataset.truncated > 0

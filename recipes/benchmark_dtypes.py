@@ -77,12 +77,9 @@ def in_every_dtype(network: PonderingClassifier, dtypes: list[str], device: torc
 
 def compiled(network: PonderingClassifier) -> PonderingClassifier:
     """Every layer by torch.compile, its weights laid out as constants."""
-    from torch._inductor import config
-
-    config.freezing = True
     logging.getLogger("torch._dynamo").setLevel(logging.ERROR)  # a packing differs from the last, and compiles anew up to 8 times
     for layer in network.eval().requires_grad_(False).encoder.layers:
-        layer.compile(dynamic=True)
+        layer.compile(dynamic=True, options={"freezing": True})
     return network
 
 

@@ -14,18 +14,21 @@ ALLOWED = {
     "families": set(),
     "tokenization": set(),
     "exits": {"glue", "ponder"},
-    "inference": {"exits", "glue", "modules", "ponder"},
+    "inference": {"compat", "exits", "glue", "modules", "ponder"},
     "optim": set(),
-    "tasks": {"glue", "tokenization"},
+    "tasks": {"compat.fairseq_registries", "glue", "tokenization"},
     "checkpoints.formats": {"families", "modules", "tokenization"},
-    "models": {"checkpoints.formats", "families", "modules", "optim", "ponder"},
+    "models": {"checkpoints.formats", "compat", "compat.fairseq_registries", "families", "modules", "optim", "ponder"},
     "criterions": {"exits", "glue", "modules", "ponder"},
-    "checkpoints": {"checkpoints.formats", "criterions", "families", "glue", "models", "modules", "ponder", "tasks", "tokenization"},
+    "checkpoints": {"checkpoints.formats", "compat", "criterions", "families", "glue", "models", "modules", "ponder", "tasks",
+                    "tokenization"},
     "analysis": {"exits", "glue", "modules", "ponder"},
     "serving": {"checkpoints.formats", "exits", "glue", "inference", "modules", "tokenization"},
     "evaluation": {"analysis", "checkpoints", "checkpoints.formats", "exits", "glue", "inference", "modules", "plugin", "tasks"},
     "report": {"analysis", "evaluation", "exits", "glue", "modules"},
     "command": set(),
+    "compat": set(),
+    "compat.fairseq_registries": set(),
     "errors": set(),
     "cli": {"command"},
     "__main__": {"cli"},
@@ -38,7 +41,8 @@ ALLOWED = {
 }
 OUTSIDE = {"report": {"preprocess"}}  # reads the text of sentences from raw data
 COMMON = {"command", "errors", "files", "run_info", "tables", "tsv"}
-WITHOUT_FAIRSEQ = {"families", "tokenization", "glue", "ponder", "exits", "modules", "inference", "analysis", "report", "serving"} | COMMON
+WITHOUT_FAIRSEQ = {"families", "tokenization", "glue", "ponder", "exits", "modules", "inference", "analysis", "report",
+                   "serving", "compat"} | COMMON
 WITHOUT_FAIRSEQ_FILES = {"checkpoints/formats/model_folder.py", "checkpoints/formats/names.py"}
 PLOTS = {"matplotlib", "tensorboard", "torch.utils.tensorboard"}
 PLOTTING = {"analysis", "evaluation", "report"}

@@ -8,7 +8,6 @@ from typing import Any
 
 from fairseq import checkpoint_utils
 from fairseq.data import Dictionary
-from fairseq.models import ARCH_CONFIG_REGISTRY
 from fairseq.tasks import FairseqTask
 from omegaconf import OmegaConf
 from torch import Tensor
@@ -17,6 +16,7 @@ from ..errors import UserError
 from ..families import Family, family_of
 from ..files import check_replaceable, file_sha256, write_json, written_folder
 from ..glue.definitions import glue_task, label_order
+from ..models.presets import BARE, fill_in
 from ..models.starting_weights import has_classifier
 from ..models.training_start import pooling_of
 from ..tokenization import Vocabulary
@@ -120,7 +120,7 @@ def _settings(state: dict[str, Any], family: Family) -> dict[str, Any]:
     """The encoder's, presets filled in."""
     given = model_settings(state)
     cfg = OmegaConf.create({name: given.get(name) for name in ENCODER_FIELDS.values()})
-    ARCH_CONFIG_REGISTRY[f"palbert_{family.name}"](cfg)
+    fill_in(cfg, family.presets[BARE])
     return OmegaConf.to_container(cfg)
 
 

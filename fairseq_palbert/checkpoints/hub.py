@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-import httpx2
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
+from ..compat.hugging_face import CONNECTION_ERRORS
 from ..errors import UserError
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
@@ -31,7 +31,7 @@ def fetch(name: str) -> Path:
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise UserError(f"{name}: no such file or folder here, and no model of this name on the Hugging Face Hub (or a private "
                         "one: log in)") from error
-    except (httpx2.HTTPError, OSError) as error:
+    except CONNECTION_ERRORS as error:
         raise UserError(f"{name}: no such file or folder here, and the Hugging Face Hub cannot be reached "
                         f"({type(error).__name__}): give the folder of the weights instead") from error
     return folder

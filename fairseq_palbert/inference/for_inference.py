@@ -1,15 +1,15 @@
 """A trained network made ready for inference, in the type of numbers asked for."""
 
-import warnings
-
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ..compat import onednn
 from ..errors import UserError
 from ..modules.lambda_module import MlpLambda
 from ..modules.pondering import PonderingClassifier
 from ..modules.transformer import TransformerLayer, gelu_tanh
+from .int8_linear import Int8Linear
 from .prepacked_linear import PrepackedLinear, can_prepack
 from .split_mlp_lambda import SplitMlpLambda
 
@@ -30,22 +30,16 @@ def for_inference(network: PonderingClassifier, dtype: str, device: torch.device
     """
     if dtype == INT8 and device.type != "cpu":
         raise UserError(f"dtype {INT8} is for the CPU: on {device.type} choose bfloat16 or float16")
+    if dtype == INT8 and not onednn.has_linear():
+        raise UserError(f"dtype {INT8} needs a torch built with oneDNN, which this one is not: choose float32 or bfloat16")
     network.eval().requires_grad_(False).to(device, FLOATS.get(dtype, torch.float32))
     if dtype == INT8:
-        _quantize(network.encoder.layers)
+        _replace_linear(network.encoder.layers, Int8Linear)
     _split_lambda(network)
-    _prepack(network.encoder)
+    _replace_linear(network.encoder, PrepackedLinear)
     if network.halts:
-        _prepack(network.split_lambda or network.lambda_module, MANY)
+        _replace_linear(network.split_lambda or network.lambda_module, PrepackedLinear, MANY)
     return network
-
-
-def _quantize(layers: nn.Module) -> None:
-    """By torch's dynamic quantization, in place."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch means to leave this to torchao, whose int8 needs a compiler at run time
-        linear = {nn.Linear: torch.ao.quantization.per_channel_dynamic_qconfig}
-        torch.ao.quantization.quantize_dynamic(layers, linear, inplace=True)
 
 
 def _split_lambda(network: PonderingClassifier) -> None:
@@ -56,13 +50,13 @@ def _split_lambda(network: PonderingClassifier) -> None:
         network.lambda_module = network.layer_embedding = None
 
 
-def _prepack(module: nn.Module, least: int = 0) -> None:
-    """Linear layers of at least so many weights."""
+def _replace_linear(module: nn.Module, replacement: type[PrepackedLinear | Int8Linear], least: int = 0) -> None:
+    """Linear layers of at least so many weights, in place."""
     if isinstance(module, TransformerLayer) and module.activation in FUSED and can_prepack(module.fc1):
-        module.fc1 = PrepackedLinear(module.fc1, FUSED[module.activation])
+        module.fc1 = replacement(module.fc1, FUSED[module.activation])
         module.activation = nn.Identity()
     for name, child in module.named_children():
         if can_prepack(child) and child.weight.numel() >= least:
-            setattr(module, name, PrepackedLinear(child))
+            setattr(module, name, replacement(child))
         else:
-            _prepack(child, least)
+            _replace_linear(child, replacement, least)

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Optional
 
-from fairseq.models import ARCH_CONFIG_REGISTRY, BaseFairseqModel, register_model
+from fairseq.models import BaseFairseqModel, register_model
 from omegaconf import DictConfig, open_dict
 from torch import Tensor, nn
 
 from ..checkpoints.formats.names import ENCODER_FIELDS
-from ..checkpoints.formats.stock_checkpoint import allow_namespace, forbid_namespace
+from ..compat.safe_globals import allow_namespace, forbid_namespace
 from ..errors import UserError
 from ..families import FAMILIES, Family
 from ..modules.encoder import Encoder, EncoderShape
@@ -22,6 +22,7 @@ from ..modules.relative_position import check_buckets
 from ..modules.transformer import ACTIVATIONS
 from ..optim.parts import PART_OF_HEAD, tag_parameters
 from .pooled_states import PooledStates
+from .presets import BARE, fill_in
 from .starting_weights import StartingPoint
 from .training_start import StartConfig, check_device, starting_heads, starting_point
 
@@ -125,7 +126,7 @@ class PalbertModel(BaseFairseqModel):
 
         Raises UserError for a contradiction in the flags.
         """
-        ARCH_CONFIG_REGISTRY[f"palbert_{cls.family.name}"](cfg)  # fairseq applies a preset, but nothing for the bare name
+        fill_in(cfg, cls.family.presets[BARE])  # fairseq applies a preset, but nothing for the bare name
         _fill_in_later_settings(cfg)
         _check_config(cfg)
         encoder = Encoder(encoder_shape(cfg, cls.family, task.source_dictionary))

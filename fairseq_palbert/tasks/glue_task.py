@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from fairseq import metrics
 from fairseq.dataclass import FairseqDataclass
-from fairseq.models import ARCH_MODEL_REGISTRY
 from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II, MISSING
 
+from ..compat.fairseq_registries import model_class
 from ..errors import UserError
 from ..glue.definitions import CALIBRATION, TASKS, glue_task, label_order
 from ..glue.metrics import GlueMetrics
@@ -136,7 +136,7 @@ class GlueSentenceTask(FairseqTask):
 
     def build_model(self, cfg, from_checkpoint=False):
         if not from_checkpoint:
-            ARCH_MODEL_REGISTRY[cfg._name].follow_checkpoint(cfg)
+            model_class(cfg._name).follow_checkpoint(cfg)
         model = super().build_model(cfg, from_checkpoint)
         if self.cfg.max_positions > model.max_positions():
             raise UserError(f"--max-positions {self.cfg.max_positions} is more than the model has, {model.max_positions()}: "

@@ -12,7 +12,7 @@ import torch
 from fairseq import tasks
 from fairseq.checkpoint_utils import load_checkpoint_to_cpu
 
-from fairseq_palbert.checkpoints.formats import stock_checkpoint
+from fairseq_palbert.compat.safe_globals import forbid_namespace
 from fairseq_palbert.errors import UserError
 
 RESETS = ("--reset-optimizer", "--reset-dataloader", "--reset-meters")
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(autouse=True)
 def namespace_is_forbidden_again():
     yield
-    stock_checkpoint.forbid_namespace()
+    forbid_namespace()
 
 
 @pytest.fixture(scope="module")

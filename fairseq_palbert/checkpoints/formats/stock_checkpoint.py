@@ -8,7 +8,6 @@ import pickle
 import re
 import zipfile
 from argparse import Namespace
-from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -24,19 +23,6 @@ _RENAMED = {
     "self_attn.out_proj": "out_proj",
     "final_layer_norm": "output_norm",
 }
-_namespace_allowed = ExitStack()
-
-
-def allow_namespace() -> None:
-    """Lets torch read ``argparse.Namespace``, which fairseq's own models write, until ``forbid_namespace``.
-
-    fairseq reads a checkpoint between two hooks of the model, so this spans more than one call.
-    """
-    _namespace_allowed.enter_context(torch.serialization.safe_globals([Namespace]))
-
-
-def forbid_namespace() -> None:
-    _namespace_allowed.close()
 
 
 def read_checkpoint(path: str) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Interfaces of other packages that may move without notice, one file a package."""

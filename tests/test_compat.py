@@ -1,0 +1,105 @@
+"""Canaries: each fails by name where an upgrade moves an interface that ``fairseq_palbert.compat`` relies on."""
+
+import re
+from argparse import Namespace
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+import torch
+from fairseq import models, options
+from huggingface_hub import snapshot_download
+from torch.nn import functional as F
+
+from fairseq_palbert import plugin  # noqa: F401  registers
+from fairseq_palbert.compat import fairseq_registries, onednn, safe_globals
+from fairseq_palbert.compat.hugging_face import CONNECTION_ERRORS
+from fairseq_palbert.models.palbert import PalbertModel
+
+PACKAGE = Path(__file__).parents[1] / "fairseq_palbert"
+PRIVATE = re.compile(r"torch\.ops\b|torch\._|torch\.ao\b|\b(ARCH|MODEL)_\w*REGISTRY\b|\.tpu\b|\bhttpx2\b"
+                     r"|enter_context\(torch\.")
+INDUCTOR = "what torch/_inductor/fx_passes calls in its place is what it has become"
+
+
+@contextmanager
+def canary(interface: str, use: str, remedy: str):
+    try:
+        yield
+    except Exception as error:
+        pytest.fail(f"{interface} is not what it was ({type(error).__name__}: {error}). Used for {use}. {remedy}.")
+
+
+def test_private_interfaces_are_named_in_compat_alone():
+    files = [file for file in PACKAGE.rglob("*.py") if PRIVATE.search(file.read_text())]
+    assert {file.parent.name for file in files} == {"compat"} and len(files) == 4, files
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.bfloat16, 0.1)])
+def test_torch_ops_mkldnn_linear(dtype, tolerance):
+    x, weight, bias = torch.randn(9, 24), torch.randn(40, 24), torch.randn(40)
+    with canary("torch.ops.mkldnn._reorder_linear_weight or ._linear_pointwise",
+                "float linear layers (inference.prepacked_linear)", f"Let compat.onednn follow: {INDUCTOR}"):
+        assert onednn.has_linear(), "they are not there"
+        found = onednn.linear(x.to(dtype), onednn.lay_out(weight.to(dtype), 9), bias.to(dtype), ("gelu", "tanh"))
+        expected = F.gelu(F.linear(x, weight, bias), approximate="tanh")
+        torch.testing.assert_close(found.float(), expected, rtol=tolerance, atol=tolerance)
+
+
+def test_torch_ops_onednn_qlinear():
+    x, weight, bias = torch.randint(0, 128, (9, 24)), torch.randint(-127, 128, (40, 24)), torch.randn(40)
+    scales, zeros = torch.rand(40) / 1000, torch.zeros(40, dtype=torch.int64)
+    with canary("torch.ops.onednn.qlinear_prepack or .qlinear_pointwise", "dtype int8 (inference.int8_linear)",
+                f"Let compat.onednn follow: {INDUCTOR}"):
+        laid_out = onednn.lay_out_int8(weight.to(torch.int8))
+        found = onednn.int8_linear(x.to(torch.uint8), 0.5, 60, laid_out, scales, zeros, bias, ("relu", ""))
+        expected = (0.5 * (x - 60).float() @ weight.T.float() * scales + bias).relu()
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+def test_torch_safe_globals_stay_on_between_two_calls():
+    with canary("torch.serialization.safe_globals", "checkpoints of fairseq's own models, which fairseq opens (models.palbert)",
+                "Find how torch.load is now told of more types"):
+        before = torch.serialization.get_safe_globals()
+        safe_globals.allow_namespace()
+        assert Namespace in torch.serialization.get_safe_globals()
+        safe_globals.forbid_namespace()
+        assert torch.serialization.get_safe_globals() == before
+
+
+def parsed(*words: str) -> Namespace:
+    return options.parse_args_and_arch(options.get_training_parser(), ["data", "--task", "glue", *words])
+
+
+def test_fairseq_arch_config_registry():
+    with canary("fairseq.models.ARCH_CONFIG_REGISTRY", "the preset of a bare --arch palbert_FAMILY (models.architectures)",
+                "Let compat.fairseq_registries put it where fairseq now looks"):
+        assert parsed("--arch", "palbert_roberta").encoder_layers == 12
+
+
+def test_fairseq_arch_model_registry():
+    with canary("fairseq.models.ARCH_MODEL_REGISTRY", "the class that --arch names (tasks.glue_task)",
+                "Let compat.fairseq_registries ask where fairseq.models.build_model now does"):
+        found = fairseq_registries.model_class("palbert_bert_base")
+        assert issubclass(found, PalbertModel) and found is models.MODEL_REGISTRY["palbert_bert"]
+
+
+def test_fairseq_takes_bf16_for_a_tpu():
+    with canary("fairseq.options, which sets tpu where --bf16 is given", "training in bfloat16 (models.architectures)",
+                "Where it no longer does, delete compat.fairseq_registries.undo_tpu"):
+        assert parsed("--arch", "roberta_base", "--bf16").tpu
+        assert not parsed("--arch", "palbert_roberta_base", "--bf16").tpu
+
+
+def test_huggingface_hub_does_not_wrap_errors_of_httpx2(monkeypatch, tmp_path):
+    def unreachable(*args, **kwargs):
+        raise httpx2.ProxyError("no proxy")
+
+    monkeypatch.setattr(httpx2.Client, "send", unreachable)
+    with canary("huggingface_hub, which does not wrap its HTTP client's errors,", "the message for a Hub that cannot be "
+                "reached (checkpoints.hub)", "Name the errors of its present client in compat.hugging_face"):
+        try:
+            snapshot_download("some/model", cache_dir=tmp_path)
+        except CONNECTION_ERRORS as error:
+            assert isinstance(error, httpx2.HTTPError)

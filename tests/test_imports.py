@@ -31,6 +31,7 @@ ALLOWED = {
     "__main__": {"cli"},
     "files": set(),
     "tables": set(),
+    "flag_tables": {"criterions", "models", "optim", "tasks"},
     "plugin": {"criterions", "models", "optim", "tasks"},
     "__init__": {"plugin"},
 }

@@ -36,6 +36,7 @@ ALLOWED = {
     "run_info": set(),
     "tables": set(),
     "tsv": set(),
+    "flag_tables": {"criterions", "models", "optim", "tasks"},
     "plugin": {"criterions", "models", "optim", "tasks"},
     "__init__": {"plugin"},
 }

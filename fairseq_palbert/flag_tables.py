@@ -1,0 +1,83 @@
+"""Write the README's tables of flags from the dataclasses: ``python -m fairseq_palbert.flag_tables``."""
+
+import re
+from dataclasses import Field, fields
+from enum import Enum
+from pathlib import Path
+
+from fairseq.optim.adam import FairseqAdamConfig
+
+from .criterions.every_layer import EveryLayerConfig
+from .criterions.multi_exit_classification import MultiExitClassificationConfig
+from .criterions.ponder_classification import PonderClassificationConfig
+from .files import replacing
+from .models.palbert import PalbertConfig
+from .optim.ponder_adam import PonderAdamConfig
+from .tables import markdown
+from .tasks.glue_task import GlueConfig
+
+README = Path(__file__).with_name("README.md")
+# the table's name in the README: the dataclass, and the one whose fields it does not repeat
+TABLES = {
+    "--task glue": (GlueConfig, None),
+    "--arch palbert_*": (PalbertConfig, None),
+    "--criterion ponder_classification": (PonderClassificationConfig, EveryLayerConfig),
+    "--criterion multi_exit_classification": (MultiExitClassificationConfig, EveryLayerConfig),
+    "both criterions": (EveryLayerConfig, None),
+    "--optimizer ponder_adam": (PonderAdamConfig, FairseqAdamConfig),
+}
+POSITIONAL = {"data"}
+
+
+def flag_table(config: type, inherited: type | None) -> str:
+    """Markdown: a row for each flag of ``config`` that is neither of ``inherited`` nor borrowed from another part of fairseq."""
+    others = {field.name for field in fields(inherited)} if inherited else set()
+    rows = [[f"`--{field.name.replace('_', '-')}`", _default(field), _meaning(field)] for field in fields(config)
+            if field.name not in others | POSITIONAL and not field.name.startswith("_") and not _is_borrowed(field)]
+    return markdown([["flag", "default", "meaning"], *rows], words=3)
+
+
+def with_tables(page: str) -> str:
+    """The page with each table renewed that stands between ``<!-- flags of NAME -->`` and ``<!-- end of flags -->``.
+
+    Raises ValueError where the page lacks a table or names an unknown one.
+    """
+    found = re.findall(r"<!-- flags of (.+) -->", page)
+    if sorted(found) != sorted(TABLES):
+        raise ValueError(f"the page has the tables {sorted(found)}, not {sorted(TABLES)}")
+    for name, configs in TABLES.items():
+        block = re.compile(rf"(<!-- flags of {re.escape(name)} -->\n).*?(<!-- end of flags -->)", re.DOTALL)
+        page = block.sub(lambda match, table=flag_table(*configs): f"{match[1]}{table}\n{match[2]}", page)
+    return page
+
+
+def _is_borrowed(field: Field) -> bool:
+    return str(field.default).startswith("${")
+
+
+def _default(field: Field) -> str:
+    value = field.default.value if isinstance(field.default, Enum) else field.default
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "(required)" if value == "???" else f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def _meaning(field: Field) -> str:
+    choices = ": " + ", ".join(choice.value for choice in field.type) if _is_choice(field) else ""
+    return field.metadata["help"].replace("|", "\\|") + choices
+
+
+def _is_choice(field: Field) -> bool:
+    return isinstance(field.type, type) and issubclass(field.type, Enum)
+
+
+def main() -> None:
+    page = with_tables(README.read_text())
+    with replacing(README) as part:
+        part.write_text(page)
+
+
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,6 @@
 
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-source "$ROOT/recipes/pretrained.sh"
 
 case "${1:-}" in
     -h | --help) usage && exit 0 ;;
@@ -25,14 +24,16 @@ FLAGS=("$@")
 parse_stages
 require_environment
 "$VENV/bin/python" -c 'import transformers' 2>/dev/null || die "transformers is not installed: run recipes/setup.sh --benchmark"
-[[ -f "$PRETRAINED/config.json" ]] || die "PRETRAINED=$PRETRAINED is no Hugging Face folder: it has no config.json"
+[[ -f "${PRETRAINED:-}/config.json" ]] || die "PRETRAINED=${PRETRAINED:-} is no Hugging Face folder: it has no config.json"
 [[ -d "${GLUE_DIR:-}/MRPC" ]] || die "no MRPC in GLUE_DIR=${GLUE_DIR:-}: set it to the folder of GLUE's task folders"
-find_pretrained
-[[ "$ARCH" = palbert_bert* ]] || die "PRETRAINED=$PRETRAINED is a $ARCH: name a BERT"
+start="$("$VENV/bin/python" -P -m fairseq_palbert.experiment.pretrained "$PRETRAINED" \
+    --pretrained-dir "${PRETRAINED_DIR:-$ROOT/runs/pretrained}")"
+mapfile -t start <<<"$start"
+[[ "${start[0]}" = palbert_bert* ]] || die "PRETRAINED=$PRETRAINED is a ${start[0]}: name a BERT"
 
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
-"$VENV/bin/python" -m preprocess.glue --task MRPC --split train --vocab "$VOCABULARY" --out "$work" >&2
+"$VENV/bin/python" -m preprocess.glue --task MRPC --split train --vocab "${start[2]}" --out "$work" >&2
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$(nproc)}"
-"$VENV/bin/python" "$ROOT/recipes/benchmark_finetuning.py" --pretrained "$PRETRAINED" --checkpoint "$CHECKPOINT" \
-    --data "$work/MRPC" "${FLAGS[@]}" --arch "$ARCH" "${ENCODER_FLAGS[@]}"
+"$VENV/bin/python" "$ROOT/recipes/benchmark_finetuning.py" --pretrained "$PRETRAINED" --checkpoint "${start[1]}" \
+    --data "$work/MRPC" "${FLAGS[@]}" --arch "${start[0]}" "${start[@]:3}"

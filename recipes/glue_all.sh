@@ -12,35 +12,26 @@
 
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-source "$ROOT/recipes/methods.sh"
-source "$ROOT/recipes/pretrained.sh"
 
 parse_stages "$@"
 TASKS=("${ARGUMENTS[@]}")
 [[ ${#TASKS[@]} -gt 0 ]] || TASKS=(CoLA SST-2 MRPC STS-B QQP MNLI QNLI RTE WNLI AX)
 require_environment
-check_pretrained
-check_method
 
 # As one command, so that a change of this file does not reach a run that is under way.
 main() {
-    local task failed=() scored=()
-    find_pretrained
-    RUN_DIR="${RUN_DIR:-$(runs_folder)}"
+    local task start scored failed=() method="/${METHOD:-palbert}"
+    start="$("$VENV/bin/python" -P -m fairseq_palbert.experiment.pretrained "${PRETRAINED:-}" --arch "${ARCH:-}" \
+        --vocab-dir "${VOCAB_DIR:-}" --pretrained-dir "${PRETRAINED_DIR:-$ROOT/runs/pretrained}")"
+    RUN_DIR="${RUN_DIR:-$ROOT/runs/${start%%$'\n'*}${method#/palbert}}"
     for task in "${TASKS[@]}"; do
         log "$task"
         RUN_DIR="$RUN_DIR/$task" "$ROOT/recipes/glue_task.sh" "$task" --stage "$FIRST_STAGE" --stop-stage "$LAST_STAGE" ||
             failed+=("$task")
     done
-
-    for task in "${TASKS[@]}"; do
-        if compgen -G "$RUN_DIR/$task/seed*/scores/*/scores.jsonl" >/dev/null; then
-            scored+=("$RUN_DIR/$task")
-        fi
-    done
-    if [[ ${#scored[@]} -gt 0 ]]; then
-        "$VENV/bin/python" "$ROOT/recipes/results.py" "${scored[@]}" --out "$RUN_DIR/results.tsv"
-    fi
+    mapfile -t scored < <(for task in "${TASKS[@]}"; do compgen -G "$RUN_DIR/$task/seed*/scores" >/dev/null && echo "$RUN_DIR/$task"; done)
+    [[ ${#scored[@]} -eq 0 ]] ||
+        "$VENV/bin/python" -P -m fairseq_palbert.experiment.results "${scored[@]}" --out "$RUN_DIR/results.tsv"
     [[ ${#failed[@]} -eq 0 ]] || die "failed: ${failed[*]} (see above)"
 }
 

@@ -22,6 +22,7 @@ ALLOWED = {
     "criterions": {"exits", "glue", "modules", "ponder"},
     "checkpoints": {"checkpoints.formats", "compat", "criterions", "families", "glue", "models", "modules", "ponder", "tasks",
                     "tokenization"},
+    "experiment": {"checkpoints", "command", "exits", "families", "glue"},
     "analysis": {"exits", "glue", "modules", "ponder"},
     "serving": {"checkpoints.formats", "exits", "glue", "inference", "modules", "tokenization"},
     "evaluation": {"analysis", "checkpoints", "checkpoints.formats", "exits", "glue", "inference", "modules", "plugin", "tasks"},
@@ -43,8 +44,9 @@ ALLOWED = {
 OUTSIDE = {"report": {"preprocess"}}  # reads the text of sentences from raw data
 COMMON = {"command", "errors", "files", "run_info", "tables", "tsv"}
 WITHOUT_FAIRSEQ = {"families", "tokenization", "glue", "ponder", "exits", "modules", "inference", "analysis", "report",
-                   "serving", "compat"} | COMMON
-WITHOUT_FAIRSEQ_FILES = {"checkpoints/formats/model_folder.py", "checkpoints/formats/names.py"}
+                   "serving", "compat", "experiment"} | COMMON
+WITHOUT_FAIRSEQ_FILES = {"checkpoints/training_state.py", "checkpoints/formats/model_folder.py",
+                         "checkpoints/formats/names.py"}
 PLOTS = {"matplotlib", "tensorboard", "torch.utils.tensorboard"}
 PLOTTING = {"analysis", "evaluation", "report"}
 FILES = sorted(PACKAGE.rglob("*.py"))

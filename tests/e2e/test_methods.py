@@ -1,22 +1,23 @@
-"""Methods that do not ponder, trained by fairseq with the flags of recipes/methods.sh."""
+"""Methods that do not ponder, trained by fairseq with the flags of an experiment."""
 
 import json
 import re
-import subprocess
-from pathlib import Path
 
 import pytest
 import torch
 
-ROOT = Path(__file__).parents[2]
+from fairseq_palbert.experiment.flags import method_flags
+from fairseq_palbert.experiment.methods import method_of
+from fairseq_palbert.experiment.pretrained import Start
+from fairseq_palbert.experiment.run import complete
+from fairseq_palbert.experiment.settings import Settings
+
 DEPTH = 6
 
 
-def method_flags(method):
-    script = 'source recipes/methods.sh; set_gate_defaults SST-2; FLAGS=(); method_flags 0.001 0.1; printf "%s\\n" "${FLAGS[@]}"'
-    run = subprocess.run(["bash", "-euc", script], env={"METHOD": method, "PATH": "/bin:/usr/bin"}, cwd=ROOT, text=True,
-                         capture_output=True, check=True)
-    return run.stdout.split()
+def flags_of(method):
+    settings = complete(Settings("SST-2", method, lambda_lr=0.001, beta=0.1), Start("palbert_roberta_tiny"))
+    return method_flags(method_of(method), settings)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def train(fairseq, make_toy_data, tmp_path_factory):
             "train", data, "--user-dir", "fairseq_palbert", "--task", "glue", "--glue-task", "SST-2", "--cpu",
             "--arch", "palbert_roberta_tiny", "--optimizer", "ponder_adam", "--lr", "0.01", "--weight-decay", "0.1",
             "--batch-size", "32", "--max-epoch", "1", "--save-dir", folder / method, "--log-format", "json",
-            *method_flags(method), *flags)
+            *flags_of(method), *flags)
         checkpoint = folder / method / "checkpoint_last.pt"
         logged = json.loads(re.findall(r"\| train \| (\{.*\})", output)[-1])
         return torch.load(checkpoint, weights_only=True)["model"], logged, checkpoint

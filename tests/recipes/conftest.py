@@ -2,7 +2,8 @@
 
 The stand-in's ``fairseq-train`` saves a text for a checkpoint, "updates learning-rate"; its ``python`` reads that text,
 writes what preprocessing and scoring would, copies WHEELS for pip, converts a checkpoint to one of the architecture
-CONVERTED_ARCH, and is the real one otherwise. Each notes its call in CALLS; the call that contains KILL_AT ends the recipe by SIGKILL. Where RANK_DIES is set, that worker fails and the others hang.
+CONVERTED_ARCH, and is the real one otherwise, of an experiment with the stand-in for its children. Each notes its call in
+CALLS; the call that contains KILL_AT ends its parent by SIGKILL. Where RANK_DIES is set, that worker fails and the others hang.
 """
 
 import os
@@ -28,6 +29,9 @@ value_of() {  # value_of FLAG ARGUMENTS...
 }
 """
 PYTHON = NOTE + """
+EXPERIMENT='import runpy, sys
+sys.executable, *sys.argv = sys.argv[1:]
+runpy.run_module(sys.argv[0], run_name="__main__")'
 case "$call" in
     *"-m preprocess.glue"*)
         folder="$(value_of --out "$@")/$(value_of --task "$@")"
@@ -61,11 +65,14 @@ case "$call" in
         if [[ -z "${WHEELS:-}" ]]; then echo "ERROR: offline" >&2; exit 1; fi
         cp -r "$WHEELS" "$(value_of --dest "$@")"
         ;;
-    *"checkpoints.py resume"*)
-        if [[ -e "$3/checkpoint_last.pt" ]]; then cut -d " " -f 1 "$3/checkpoint_last.pt"; else echo 0; fi
+    *"training_state resume"*)
+        if [[ -e "${@: -1}/checkpoint_last.pt" ]]; then cut -d " " -f 1 "${@: -1}/checkpoint_last.pt"; else echo 0; fi
         ;;
-    *"checkpoints.py best"*) cut -d " " -f 2 "$3" ;;
-    *"checkpoints.py config"*) sed "s/.* /lr: /" "$3" && echo "  encoder_layers: 7" ;;
+    *"training_state best"*) cut -d " " -f 2 "${@: -1}" ;;
+    *"training_state config"*) sed "s/.* /lr: /" "${@: -1}" && printf 'model:\n  encoder_layers: 7\n' ;;
+    *"-m fairseq_palbert.experiment"*)
+        exec REAL_PYTHON -P -c "$EXPERIMENT" "$0" "${@:3}"
+        ;;
     *) exec REAL_PYTHON "$@" ;;
 esac
 """

@@ -1,6 +1,5 @@
-"""recipes/hydra: the configurations compose, agree with the table of hyperparameters, and train."""
+"""recipes/hydra: the configurations compose, agree with the hyperparameters of experiments, and train."""
 
-import csv
 import subprocess
 import sys
 from pathlib import Path
@@ -8,42 +7,37 @@ from pathlib import Path
 import pytest
 import torch
 
+from fairseq_palbert.experiment.hyperparameters import hyperparameters
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "recipes" / "hydra"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-def table_row(arch: str, task: str) -> dict[str, str]:
-    """That of the architecture, else of its family."""
-    lines = [line for line in (ROOT / "recipes" / "hyperparameters.tsv").read_text().splitlines() if not line.startswith("#")]
-    rows = {row["arch"]: row for row in csv.DictReader(lines, delimiter="\t") if row["task"] == task}
-    return rows.get(arch) or rows[arch.rsplit("_", 1)[0]]
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_composes_with_the_settings_of_the_table(name):
+def test_composes_with_the_hyperparameters(name):
     from fairseq.dataclass.initialize import hydra_init
     from hydra import compose, initialize_config_dir
 
     hydra_init(name)  # as fairseq-hydra-train does: the configuration is then checked against fairseq's own
     with initialize_config_dir(version_base="1.1", config_dir=str(FOLDER)):
         config = compose(name)
-    row = table_row(name, "SST-2")
-    updates = int(row["length"].removesuffix(" updates"))
+    row = hyperparameters(name, "SST-2")
+    updates = row["max_update"]
     assert config.model._name == name
-    assert config.dataset.batch_size == int(row["batch"])
-    assert list(config.optimization.lr) == [float(row["lr"])]
-    assert config.optimizer.lambda_lr == float(row["lambda_lr"])
-    assert config.criterion.beta == float(row["beta"])
-    assert config.criterion.get("prior_lambda") == (None if row["prior_lambda"] == "-" else float(row["prior_lambda"]))
+    assert config.dataset.batch_size == row["batch"]
+    assert list(config.optimization.lr) == [row["lr"]]
+    assert config.optimizer.lambda_lr == row["lambda_lr"]
+    assert config.criterion.beta == row["beta"]
+    assert config.criterion.get("prior_lambda") == row.get("prior_lambda")
     assert config.optimization.max_update == config.lr_scheduler.total_num_update == updates
-    assert config.lr_scheduler.warmup_updates == int(float(row["warmup"]) * updates)
-    assert str(config.optimizer.adam_betas) == row["adam_betas"] and config.optimizer.adam_eps == float(row["adam_eps"])
-    assert config.optimizer.weight_decay == float(row["weight_decay"])
-    assert config.model.dropout == config.model.attention_dropout == float(row["dropout"])
-    assert config.optimization.clip_norm == float(row["clip_norm"])
-    assert config.task.max_positions == int(row["max_positions"])
-    assert config.task.get("length_pool", 1) == int(row["length_pool"])
+    assert config.lr_scheduler.warmup_updates == int(row["warmup"] * updates)
+    assert str(config.optimizer.adam_betas) == row["adam_betas"] and config.optimizer.adam_eps == row["adam_eps"]
+    assert config.optimizer.weight_decay == row["weight_decay"]
+    assert config.model.dropout == config.model.attention_dropout == row["dropout"]
+    assert config.optimization.clip_norm == row["clip_norm"]
+    assert config.task.max_positions == row["max_positions"]
+    assert config.task.get("length_pool", 1) == row["length_pool"]
 
 
 def test_trains(make_toy_data, tmp_path):

@@ -1,10 +1,11 @@
-"""recipes/results.py: mean and standard deviation over seeds."""
+"""Results: mean and standard deviation over seeds."""
 
 import json
 
 import pytest
 
-from recipes import results
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.experiment import results
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_another_metric_than_the_official_score(scored):
     run = scored("MRPC", 1, "valid", 0.8)
     row, = results.summarise(results.collect([run], "f1"))
     assert row["score"] == 0.4
-    with pytest.raises(SystemExit, match="has no pearson: choose from f1, score"):
+    with pytest.raises(UserError, match="has no pearson: choose from f1, score"):
         results.main([str(run), "--metric", "pearson"])
 
 
@@ -59,7 +60,7 @@ def test_a_split_without_labels_has_no_score(scored):
 
 
 def test_nothing_scored_gives_one_line(tmp_path):
-    with pytest.raises(SystemExit, match="nothing was scored there"):
+    with pytest.raises(UserError, match="nothing was scored there"):
         results.main([str(tmp_path)])
 
 

@@ -1,6 +1,6 @@
-"""Mean ± standard deviation over seeds of what recipes have scored.
+"""Mean and standard deviation over seeds of what experiments have scored.
 
-    python recipes/results.py RUN_DIR... [--metric f1] [--out results.tsv] [--markdown]
+    python -m fairseq_palbert.experiment.results RUN_DIR... [--metric f1] [--out results.tsv] [--markdown]
 
 Reads RUN_DIR/seed*/scores/SPLIT/scores.jsonl; a row is one run folder, split and exit rule. The standard deviation is the
 sample's (n - 1); one seed has none. The score is GLUE's official one, or the --metric that is named. --markdown prints a
@@ -10,12 +10,13 @@ is not valid), and a cell has the score in per cent, the mean exit layer, and it
 
 import argparse
 import json
-import os
-import signal
 import statistics
-import sys
 from collections import defaultdict
 from pathlib import Path
+
+from .. import command
+from ..errors import UserError
+from ..files import replacing
 
 COLUMNS = ("score", "mean_exit", "layer_speedup", "layers_used")
 PERCENT = 100
@@ -24,14 +25,14 @@ PERCENT = 100
 def collect(runs: list[Path], metric: str = "score") -> dict[tuple[Path, str, str], list[dict]]:
     """The scores of every seed, by (run folder, split, rule), in the order found.
 
-    Exits with one line where labelled examples were scored, but not by this metric."""
+    Raises UserError where labelled examples were scored, but not by this metric."""
     found = defaultdict(list)
     for run in runs:
         for path in sorted(run.glob("seed*/scores/*/scores.jsonl")):
             for line in path.read_text().splitlines():
                 record = json.loads(line)
                 if record["metrics"] and metric not in record["metrics"]:
-                    sys.exit(f"results.py: error: {path} has no {metric}: choose from {', '.join(sorted(record['metrics']))}")
+                    raise UserError(f"{path} has no {metric}: choose from {', '.join(sorted(record['metrics']))}")
                 found[run.resolve(), path.parent.name, record["exit"]].append({
                     "score": record["metrics"].get(metric),
                     "mean_exit": record["mean_exit"],
@@ -100,7 +101,8 @@ def _cell(row: dict, column: str, scale: float = 1) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Mean ± standard deviation over seeds of what recipes have scored.")
+    parser = argparse.ArgumentParser(prog="python -m fairseq_palbert.experiment.results",
+                                     description="Mean and standard deviation over seeds of what experiments have scored.")
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN_DIR")
     parser.add_argument("--metric", default="score", help="such as accuracy or pearson (default: score, GLUE's official one)")
     parser.add_argument("--out", type=Path, help="write the unrounded table there, tab-separated")
@@ -108,15 +110,13 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     rows = summarise(collect(args.runs, args.metric))
     if not rows:
-        sys.exit(f"results.py: error: no seed*/scores/*/scores.jsonl in {', '.join(map(str, args.runs))}: "
+        raise UserError(f"no seed*/scores/*/scores.jsonl in {', '.join(map(str, args.runs))}: "
                  "nothing was scored there")
     if args.out:
-        part = args.out.with_name(args.out.name + ".part")
-        part.write_text(as_tsv(rows))
-        os.replace(part, args.out)
+        with replacing(args.out) as part:
+            part.write_text(as_tsv(rows))
     print(as_markdown(rows) if args.markdown else as_table(rows))
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends it without a word
-    main()
+    command.run(main)

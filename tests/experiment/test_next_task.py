@@ -1,11 +1,11 @@
-"""A model fine-tuned on MNLI starts RTE, MRPC and STS-B, by the flags that recipes/glue_task.sh makes of its checkpoint."""
+"""A model fine-tuned on MNLI starts RTE, MRPC and STS-B, by the flags that an experiment makes of its checkpoint."""
 
 import warnings
 
 import pytest
 import torch
 
-from recipes import pretrained
+from fairseq_palbert.experiment import pretrained
 
 SMALL = ("--arch", "palbert_bert", "--encoder-layers", "2", "--encoder-embed-dim", "8", "--encoder-ffn-embed-dim", "12",
          "--encoder-attention-heads", "2")

@@ -1,9 +1,10 @@
-"""recipes/checkpoints.py: going on from the newest checkpoint that loads."""
+"""The state of training in fairseq's checkpoints: going on from the newest checkpoint that loads."""
 
 import pytest
 import torch
 
-from recipes import checkpoints
+from fairseq_palbert.checkpoints import training_state
+from fairseq_palbert.errors import UserError
 
 
 @pytest.fixture
@@ -22,13 +23,13 @@ def save(tmp_path):
 
 
 def test_nothing_there(tmp_path):
-    assert checkpoints.resume(tmp_path / "checkpoints") == 0
+    assert training_state.resume(tmp_path / "checkpoints") == 0
 
 
 def test_last_that_loads_stays(save, tmp_path, capsys):
     save("checkpoint_best.pt", 70)
     content = save("checkpoint_last.pt", 50).read_bytes()
-    assert checkpoints.resume(tmp_path) == 50
+    assert training_state.resume(tmp_path) == 50
     assert (tmp_path / "checkpoint_last.pt").read_bytes() == content
     assert capsys.readouterr().err == ""
 
@@ -39,8 +40,8 @@ def test_truncated_last_gives_way_to_the_newest_aloud(save, tmp_path, capsys, ke
     save("checkpoint_1_40.pt", 40)
     save("checkpoint2.pt", 90, keep=500)
     save("checkpoint_last.pt", 50, keep=kept_bytes)
-    assert checkpoints.resume(tmp_path) == 40
-    assert checkpoints.read(tmp_path / "checkpoint_last.pt")["optimizer_history"][-1]["num_updates"] == 40
+    assert training_state.resume(tmp_path) == 40
+    assert training_state.read(tmp_path / "checkpoint_last.pt")["optimizer_history"][-1]["num_updates"] == 40
     said = capsys.readouterr().err
     assert "checkpoint_last.pt does not load" in said and "checkpoint2.pt does not load" in said
     assert "going on from checkpoint_1_40.pt, update 40" in said
@@ -49,20 +50,19 @@ def test_truncated_last_gives_way_to_the_newest_aloud(save, tmp_path, capsys, ke
 
 def test_all_broken_starts_again(save, tmp_path):
     save("checkpoint_last.pt", 50, keep=100)
-    assert checkpoints.resume(tmp_path) == 0
+    assert training_state.resume(tmp_path) == 0
     assert not (tmp_path / "checkpoint_last.pt").exists()
 
 
 def test_best_and_config(save, capsys):
     path = save("checkpoint_best.pt", 50)
-    checkpoints.main(["best", str(path)])
-    checkpoints.main(["config", str(path)])
+    training_state.main(["best", str(path)])
+    training_state.main(["config", str(path)])
     assert capsys.readouterr().out == "0.5\ntask:\n  glue_task: RTE\n"
 
 
 @pytest.mark.parametrize("name, reason", [("missing.pt", "does not exist"), ("broken.pt", "does not load")])
 def test_a_checkpoint_that_cannot_be_read_gives_one_line(save, tmp_path, name, reason):
     save("broken.pt", 50, keep=100)
-    with pytest.raises(SystemExit) as stop:
-        checkpoints.main(["best", str(tmp_path / name)])
-    assert reason in stop.value.code and "\n" not in stop.value.code
+    with pytest.raises(UserError, match=reason):
+        training_state.main(["best", str(tmp_path / name)])

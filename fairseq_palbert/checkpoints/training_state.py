@@ -1,8 +1,8 @@
-"""What the recipes ask of fairseq's checkpoints.
+"""What an experiment asks of fairseq's checkpoints.
 
-    python recipes/checkpoints.py resume FOLDER      prints the updates done, 0 where there is nothing to go on from
-    python recipes/checkpoints.py best CHECKPOINT    prints the best validation score so far
-    python recipes/checkpoints.py config CHECKPOINT  prints the resolved configuration, YAML
+    python -m fairseq_palbert.checkpoints.training_state resume FOLDER      prints the updates done, 0 for a start
+    python -m fairseq_palbert.checkpoints.training_state best CHECKPOINT    prints the best validation score so far
+    python -m fairseq_palbert.checkpoints.training_state config CHECKPOINT  prints the resolved configuration, YAML
 """
 
 import argparse
@@ -14,6 +14,10 @@ from pathlib import Path
 
 import torch
 import yaml
+
+from .. import command
+from ..errors import UserError
+from ..files import replacing
 
 LAST = "checkpoint_last.pt"
 
@@ -28,10 +32,10 @@ def read(path: Path) -> dict | None:
 
 def read_or_refuse(path: Path) -> dict:
     if not path.exists():
-        sys.exit(f"checkpoints.py: error: {path} does not exist: training has saved none, or its score was never a number")
+        raise UserError(f"{path} does not exist: training has saved none, or its score was never a number")
     state = read(path)
     if state is None:
-        sys.exit(f"checkpoints.py: error: {path} does not load: remove it, and train again from the others")
+        raise UserError(f"{path} does not load: remove it, and train again from the others")
     return state
 
 
@@ -58,14 +62,14 @@ def resume(folder: Path) -> int:
         return states.get(last, 0)
     newest = max(states, key=states.get)
     print(f"{last} is missing: going on from {newest.name}, update {states[newest]}", file=sys.stderr)
-    part = last.with_name(LAST + ".part")
-    shutil.copyfile(newest, part)
-    os.replace(part, last)
+    with replacing(last) as part:
+        shutil.copyfile(newest, part)
     return states[newest]
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="What the recipes ask of fairseq's checkpoints.")
+    parser = argparse.ArgumentParser(prog="python -m fairseq_palbert.checkpoints.training_state",
+                                     description="What an experiment asks of fairseq's checkpoints.")
     parser.add_argument("what", choices=("resume", "best", "config"))
     parser.add_argument("path", type=Path)
     args = parser.parse_args(arguments)
@@ -78,4 +82,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

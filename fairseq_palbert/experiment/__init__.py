@@ -1,0 +1,1 @@
+"""Experiments: preprocess a task, train one model a seed, score, and resume."""

@@ -1,0 +1,6 @@
+"""``python -m fairseq_palbert.experiment``."""
+
+from ..command import run
+from .cli import main
+
+run(main)

@@ -1,0 +1,199 @@
+"""Child processes: they end with this one, and all of them when one fails."""
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
+
+from ..errors import UserError
+from .settings import Settings
+
+PACKAGE = Path(__file__).parents[1]
+STDERR = 2
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_libc = ctypes.CDLL(None)
+# What fairseq sends to other workers instead is refused by torch 2.6 and later.
+LOAD_EVERYWHERE = "--load-checkpoint-on-all-dp-ranks"
+
+
+@dataclass(frozen=True)
+class Devices:
+    """``gpus``: the ids that CUDA_VISIBLE_DEVICES is set to; ``processes`` of training on each of ``nodes``."""
+
+    gpus: tuple[str, ...] = ()
+    processes: int = 1
+    nodes: int = 1
+
+    @property
+    def workers(self) -> int:
+        return self.nodes * max(len(self.gpus), self.processes)
+
+    @property
+    def flags(self) -> list[str]:
+        return [] if self.gpus else ["--cpu"]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        if self.gpus:
+            return {"CUDA_VISIBLE_DEVICES": ",".join(self.gpus)}
+        cores = len(os.sched_getaffinity(0))
+        return {} if self.processes == 1 else {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(-(-cores // self.processes)))}
+
+
+def choose_devices(settings: Settings) -> Devices:
+    """Raises UserError where the machine has fewer GPUs than asked for, or workers on the CPU are asked for too."""
+    gpus = _visible_gpus()
+    wanted = settings.num_gpus
+    if wanted is None:
+        wanted = int(bool(gpus) and settings.cpu_workers == 0)
+    if wanted and settings.cpu_workers:
+        raise UserError(f"num_gpus={wanted} and cpu_workers={settings.cpu_workers}: choose one of them")
+    if wanted > len(gpus):
+        raise UserError(f"num_gpus={wanted}, but this machine shows {len(gpus)}: lower it, or train with num_gpus=0")
+    several = wanted or settings.cpu_workers > 1
+    return Devices(tuple(gpus[:wanted]), max(settings.cpu_workers, 1), int(os.environ.get("SLURM_JOB_NUM_NODES", 1)) if several else 1)
+
+
+def _visible_gpus() -> list[str]:
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return visible.split(",") if visible else []
+    if not shutil.which("nvidia-smi"):
+        return []
+    query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    return subprocess.run(query, capture_output=True, text=True).stdout.split()
+
+
+def python(module: str, *arguments: str | Path) -> list[str]:
+    """The command that runs a module; -P: no module of the folder that it runs in takes another's place."""
+    return [sys.executable, "-P", "-m", module, *map(str, arguments)]
+
+
+def run(command: list[str], environment: Mapping[str, str] = {}, stdout: int | IO | None = None) -> None:
+    """Runs a command that says in its last line on stderr why it fails: that is then raised as a UserError."""
+    process = _start(command, environment, stdout=stdout, stderr=subprocess.PIPE)
+    with _ended([process]):
+        last = _pass_on(process.stderr, sys.stderr)
+        status = process.wait()
+    if status == 0:
+        print(last, end="", file=sys.stderr)
+    elif status < 0:
+        raise UserError(f"{_module(command)} was ended by signal {-status}")
+    else:
+        raise UserError(last.split("error: ", 1)[-1] or f"{_module(command)} failed with status {status}")
+
+
+def output_of(command: list[str]) -> str:
+    """What such a command prints."""
+    with TemporaryFile("w+") as file:
+        run(command, stdout=file)
+        file.seek(0)
+        return file.read()
+
+
+def train(flags: list[str], log: Path, devices: Devices) -> None:
+    """fairseq-train in one process, on GPUs as many as it sees, in processes over gloo, or on the nodes of a Slurm job.
+
+    Output is appended to ``log``, that of processes after the first to LOG.1, LOG.2 and so on. Raises UserError, once all
+    processes have ended, where one fails.
+    """
+    command = [str(Path(sys.executable).with_name("fairseq-train")), *flags, LOAD_EVERYWHERE]
+    commands = [command]
+    if devices.nodes > 1:
+        commands = [_on_nodes(command, devices)]
+    elif devices.processes > 1:
+        group = [*_gloo(devices), "--distributed-init-method", f"tcp://127.0.0.1:{_free_port()}"]
+        commands = [[*command, *group, "--distributed-rank", str(rank)] for rank in range(devices.processes)]
+    logs = [log.with_name(f"{log.name}.{rank}" if rank else log.name) for rank in range(len(commands))]
+    processes = []
+    with _ended(processes):
+        for command, path in zip(commands, logs):
+            with open(path, "a") as file:
+                processes.append(_start(command, devices.environment, stdout=file, stderr=subprocess.STDOUT))
+        while (statuses := [process.poll() for process in processes]) and None in statuses and not any(statuses):
+            time.sleep(0.1)
+    for status, path in zip(statuses, logs):
+        if status and status < 0:
+            raise UserError(f"training was ended by signal {-status} (its log: {path})")
+        if status:
+            raise UserError(f"training failed: {_last_line(path)} (the whole log: {path})")
+
+
+def _gloo(devices: Devices) -> list[str]:
+    return ["--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp", "--distributed-world-size", str(devices.workers),
+            "--distributed-no-spawn"]
+
+
+def _on_nodes(command: list[str], devices: Devices) -> list[str]:
+    """A step of the Slurm job that this process runs in, with a process a worker; fairseq reads ranks from Slurm's variables."""
+    step = ["srun", "--overlap", "--kill-on-bad-exit=1", "--nodes", str(devices.nodes),
+            "--ntasks-per-node", str(devices.workers // devices.nodes)]
+    group = _gloo(devices) if not devices.gpus else ["--distributed-world-size", str(devices.workers)]
+    port = 10000 + int(os.environ["SLURM_JOB_ID"]) % 50000
+    return [*step, *command, *group, "--distributed-port", str(port)]
+
+
+def _free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+def _start(command: list[str], environment: Mapping[str, str], **streams) -> subprocess.Popen:
+    """A child that is killed as soon as this process has ended, however it ends."""
+    parent = os.getpid()
+
+    def end_with_parent() -> None:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before prctl
+            os._exit(1)
+
+    path = os.pathsep.join(filter(None, (str(PACKAGE.parent), os.environ.get("PYTHONPATH"))))
+    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path, **environment}, stdin=subprocess.DEVNULL,
+                            preexec_fn=end_with_parent, **streams)
+
+
+class _ended:
+    """Ends the processes that still run when the block is left."""
+
+    def __init__(self, processes: list[subprocess.Popen]):
+        self.processes = processes
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error) -> None:
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _pass_on(stream: IO[bytes], to: IO[str]) -> str:
+    """Copies lines as they come, but for the last, which is returned."""
+    last = ""
+    for line in stream:
+        print(last, end="", file=to, flush=True)
+        last = line.decode(errors="replace")
+    return last
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "without a word")
+
+
+def _module(command: list[str]) -> str:
+    return command[command.index("-m") + 1]

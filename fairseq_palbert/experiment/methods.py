@@ -1,0 +1,61 @@
+"""The methods: fairseq's flags, exit rules to score, and first phases."""
+
+import re
+from dataclasses import dataclass, field
+
+from ..errors import UserError
+from ..glue.definitions import GlueTask
+
+Q_EXIT = ("q_exit:0.5", "sampling:1", "expectation", "fixed:N")
+EXIT_EACH = ("--per-layer-pooler", "--per-layer-classifier")
+SECOND_PHASE = ("--freeze-backbone", "--keep-classifier")
+STAGED = "_staged"
+
+
+@dataclass(frozen=True)
+class Method:
+    """``flags`` of fairseq-train that the settings do not change; ``exits``: the rules to score, fixed:N for the last layer;
+    ``first_phase``: the method whose finished model training goes on from; ``settings``: where they differ from the
+    encoder's row; ``staged``: it trains a lambda module alone, on rows that its first phase held out; ``layers``: how many
+    it keeps of the encoder's, None for all."""
+
+    flags: tuple[str, ...] = ()
+    exits: tuple[str, ...] = ("fixed:N",)
+    ponders: bool = False
+    first_phase: str | None = None
+    settings: dict[str, float] = field(default_factory=dict)
+    staged: bool = False
+    layers: int | None = None
+
+    def exits_of(self, task: GlueTask) -> list[str]:
+        """Answers of a regression agree within a tolerance, and have no entropy."""
+        if not task.regression:
+            return list(self.exits)
+        return [rule + ":0.2" if rule.startswith("patience") else rule for rule in self.exits if not rule.startswith("entropy")]
+
+
+METHODS = {
+    "palbert": Method(exits=Q_EXIT, ponders=True),
+    "pondernet": Method(("--lambda-module", "linear"), ("sampling:1", "q_exit:0.5", "expectation", "fixed:N"), ponders=True,
+                        settings={"beta": 0.01}),  # arXiv 2107.05407
+    "pabee": Method(("--layer-weights", "linear", "--per-layer-classifier"), ("patience:2", "fixed:N")),
+    "uniform": Method(("--layer-weights", "uniform", *EXIT_EACH), ("patience:2", "fixed:N")),
+    "deebert": Method(("--layer-weights", "uniform", *EXIT_EACH, *SECOND_PHASE), ("entropy:0.3", "fixed:N"), first_phase="vanilla"),
+    "fastbert": Method(("--layer-weights", "uniform", *EXIT_EACH, *SECOND_PHASE, "--distill-weight", "1", "--distill-kl",
+                        "student_teacher"), ("entropy:0.3", "fixed:N"), first_phase="vanilla"),
+    "berxit": Method(("--layer-weights", "uniform", *EXIT_EACH, "--alternate-last", "--learned-exit"), ("learned:0.2", "fixed:N")),
+    "vanilla": Method(("--layer-weights", "last")),
+}
+
+
+def method_of(name: str) -> Method:
+    """Raises UserError, naming the choices, where there is no such method."""
+    if name in METHODS:
+        return METHODS[name]
+    if static := re.fullmatch(r"static([1-9][0-9]*)", name):
+        flags = ("--layer-weights", "last", "--truncate-encoder", "--encoder-layers", static[1])
+        return Method(flags, layers=int(static[1]))
+    first_phase = name.removesuffix(STAGED)
+    if name.endswith(STAGED) and first_phase in METHODS and first_phase != "vanilla":
+        return Method(exits=Q_EXIT, first_phase=first_phase, staged=True)
+    raise UserError(f"method={name}: choose from {', '.join(METHODS)}, static1, static2, ..., and all but the last two kinds with {STAGED}")

@@ -1,0 +1,207 @@
+"""What training starts from: found, converted once, and described.
+
+    python -m fairseq_palbert.experiment.pretrained [SOURCE] [--arch ARCH] [--pretrained-dir DIR] [--vocab-dir DIR]
+
+prints, one a line, the architecture, the file for --finetune-from-model, the folder of its vocabulary (both empty for a start
+from scratch) and the flags that build its encoder.
+"""
+
+import argparse
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from .. import command
+from ..errors import UserError
+from ..families import FAMILIES, family_of
+from . import launch
+from .log import log
+
+CONVERSION = "conversion.json"
+MODEL = "model.pt"
+TOKENIZER = "tokenizer.json"
+USUAL_ARCH = "palbert_roberta_tiny"
+FAIRSEQ_MODELS = "https://dl.fbaipublicfiles.com/fairseq/models"
+USUAL_CHECKPOINTS = {
+    "palbert_roberta_base": f"{FAIRSEQ_MODELS}/roberta.base.tar.gz", "palbert_roberta_large": f"{FAIRSEQ_MODELS}/roberta.large.tar.gz",
+    "palbert_bert_base": "google-bert/bert-base-uncased", "palbert_bert_large": "google-bert/bert-large-uncased",
+    "palbert_bert_minilm_l6": "sentence-transformers/all-MiniLM-L6-v2",
+    "palbert_mpnet_base": "sentence-transformers/all-mpnet-base-v2",
+    **{f"palbert_albert_{size}{version}": f"albert/albert-{size}-{version.strip('_') or 'v2'}"
+       for size in ("base", "large", "xlarge", "xxlarge") for version in ("", "_v1")},
+}
+VOCABULARY_FOLDERS = {"roberta": "gpt2_bpe"}  # in vocab_dir; of other families it has their name
+HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)?(?<!\.pt)(?<!\.bin)(?<!\.gz)(?<!\.safetensors)")
+
+
+@dataclass(frozen=True)
+class Start:
+    """``checkpoint`` and ``vocabulary`` are None for a start from scratch, ``vocabulary`` too where it cannot be told."""
+
+    arch: str
+    checkpoint: Path | None = None
+    vocabulary: Path | None = None
+    flags: tuple[str, ...] = ()
+
+    @property
+    def layers(self) -> int:
+        flags = dict(zip(self.flags[::2], self.flags[1::2]))
+        return int(flags.get("--encoder-layers") or _preset(self.arch)["encoder_layers"])
+
+
+def check_source(source: str | None) -> None:
+    """Raises UserError unless it is a file, a folder, an address, a Hub id, none, or None."""
+    if source and not Path(source).exists() and "://" not in source and not HUB_ID.fullmatch(source):
+        raise UserError(f"pretrained={source} is no file, no folder and no Hub id (nor none, to start from scratch)")
+
+
+def check_arch(arch: str) -> None:
+    if _preset(arch) is None:
+        presets = (f"palbert_{name}_{preset}" for name, family in FAMILIES.items() for preset in family.presets)
+        raise UserError(f"arch={arch}: choose from {', '.join(presets)}")
+
+
+def _preset(arch: str) -> dict | None:
+    name, _, preset = arch.removeprefix("palbert_").partition("_")
+    return FAMILIES[name].presets.get(preset or "base") if arch.startswith("palbert_") and name in FAMILIES else None
+
+
+def usual_checkpoint(arch: str) -> str:
+    """What it starts from where nothing is named: an address, a Hub id, or none."""
+    if arch.endswith("_tiny"):
+        return "none"
+    return USUAL_CHECKPOINTS[arch if arch in USUAL_CHECKPOINTS else arch + "_base"]
+
+
+def find_start(source: str | None, arch: str | None, pretrained_dir: Path, vocab_dir: str | None, may_convert: bool = True) -> Start:
+    """Raises UserError where the source has another encoder than ``arch``, or is still to be converted and may not be."""
+    check_source(source)
+    if arch:
+        check_arch(arch)
+    if source in (None, "none"):
+        arch = arch or USUAL_ARCH
+        source = source or usual_checkpoint(arch)
+    if source == "none":
+        return Start(arch)
+    start = describe(Path(source))
+    if start is None:
+        folder = converted_folder(source, pretrained_dir)
+        if not folder.is_dir():
+            if not may_convert:
+                raise UserError(f"{source} has not been converted yet: run stage 1 first")
+            convert(source, folder, vocab_dir)
+        start = describe(folder)
+    if arch in (None, start.arch):
+        return start
+    if family_of(arch) is not family_of(start.arch):
+        raise UserError(f"arch={arch} does not go with {source}, which is a {start.arch}: leave arch out, or choose another pretrained")
+    return Start(arch, start.checkpoint, start.vocabulary)  # arch rules, and training refuses a checkpoint that does not fit it
+
+
+def converted_folder(source: str, pretrained_dir: Path) -> Path:
+    """Where its conversion stands, under a name that no other source, and no later content, has."""
+    identity, path = source, Path(source)
+    if path.exists():
+        files = [path] if path.is_file() else filter(Path.is_file, path.iterdir())
+        described = sorted(f"{file.name} {(stat := file.stat()).st_size} {_seconds(stat.st_mtime_ns)}" for file in files)
+        identity = f"{path.resolve()} " + "\n".join(described)
+    name = path.name.removesuffix(".gz").removesuffix(".tar").removesuffix(".pt")
+    return pretrained_dir.absolute() / f"{name}-{hashlib.sha256((identity + chr(10)).encode()).hexdigest()[:12]}"
+
+
+def _seconds(nanoseconds: int) -> str:
+    """As ``find -printf %T@`` writes a time."""
+    return f"{nanoseconds // 10 ** 9}.{nanoseconds % 10 ** 9:09d}0"
+
+
+def convert(source: str, folder: Path, vocab_dir: str | None) -> None:
+    """One at a time; fetches an address first, and RoBERTa's vocabulary for fairseq's archives, which bring none."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write to pretrained_dir={folder.parent} ({error.strerror})") from error
+    with FileLock(f"{folder}.lock"):
+        if folder.is_dir():
+            return
+        log(f"stage 1, converting {source} to {folder}")
+        downloads, path, vocabulary = Path(f"{folder}.download"), Path(source), []
+        if "://" in source:
+            path = downloads / Path(source).name
+            launch.run(launch.python("preprocess.download", "--url", source, "--out", path), stdout=launch.STDERR)
+        if not vocab_dir and (path.is_file() or (path / MODEL).is_file() and not (path / "config.json").is_file()):
+            vocabulary = ["--vocab", downloads]
+            launch.run(launch.python("preprocess.download", "--vocab", "--out", downloads), stdout=launch.STDERR)
+        command = launch.python("fairseq_palbert.checkpoints.convert", path, "--out", folder, *vocabulary)
+        launch.run(command, {"VOCAB_DIR": vocab_dir} if vocab_dir else {}, stdout=launch.STDERR)
+        shutil.rmtree(downloads, ignore_errors=True)
+
+
+def describe(source: Path) -> Start | None:
+    """None where ``source`` is neither a converted checkpoint nor one of this plugin."""
+    source = source.resolve()
+    if (source / CONVERSION).is_file():
+        conversion = json.loads((source / CONVERSION).read_text())
+        return Start(conversion["arch"], source / MODEL, source, tuple(conversion["flags"]))
+    configuration = _configuration(source) if source.is_file() else None
+    if configuration is None:
+        return None
+    return Start(configuration["model"]["_name"], source, _vocabulary(source), encoder_flags(configuration["model"]))
+
+
+def encoder_flags(settings: dict) -> tuple[str, ...]:
+    """The flags that build the encoder of a checkpoint's model settings; how it is trained, as dropout, is left open."""
+    named = {name: value for name, value in settings.items()
+             if (name.startswith("encoder_") or name == "activation_fn") and value is not None}
+    return tuple(word for name, value in named.items() for word in ("--" + name.replace("_", "-"), str(value)))
+
+
+def _configuration(path: Path) -> dict | None:
+    """The configuration that the plugin's checkpoint holds, or None for another file."""
+    from ..checkpoints.training_state import read  # torch takes its second, and a converted folder needs none
+
+    configuration = (read(path) or {}).get("cfg") or {}
+    return configuration if str(configuration.get("model", {}).get("_name")).startswith("palbert_") else None
+
+
+def _vocabulary(path: Path) -> Path | None:
+    """Where the vocabulary of a checkpoint stands: beside it, or beside the one that its training started from."""
+    if (path.parent / TOKENIZER).is_file():
+        return path.parent
+    configuration = _configuration(path) if path.is_file() else None
+    started_from = configuration and configuration.get("checkpoint", {}).get("finetune_from_model")
+    return _vocabulary(Path(started_from)) if started_from else None
+
+
+def find_vocabulary(start: Start, vocab_dir: str | None, download: Callable[[], Path]) -> Path:
+    """That of the start, else the family's in ``vocab_dir``, else RoBERTa's by ``download``. Raises UserError for others."""
+    if start.vocabulary:
+        return start.vocabulary
+    family = family_of(start.arch).name
+    if vocab_dir:
+        folder = Path(vocab_dir).absolute() / VOCABULARY_FOLDERS.get(family, family)
+        return folder if folder.is_dir() else folder.parent
+    if family == "roberta":
+        return download()
+    raise UserError(f"arch={start.arch} needs a vocabulary: name its folder in vocab_dir, or a checkpoint that brings one in pretrained")
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m fairseq_palbert.experiment.pretrained",
+                                     description="Finds, converts once and describes what training starts from.")
+    parser.add_argument("source", nargs="?", help="default: the usual public checkpoint of --arch")
+    parser.add_argument("--arch")
+    parser.add_argument("--pretrained-dir", type=Path, default=Path("runs/pretrained"))
+    parser.add_argument("--vocab-dir")
+    options = parser.parse_args(argv)
+    start = find_start(options.source or None, options.arch or None, options.pretrained_dir, options.vocab_dir or None)
+    print(start.arch, start.checkpoint or "", start.vocabulary or "", *start.flags, sep="\n")
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,233 @@
+"""An experiment, stage by stage: find the encoder, preprocess, search, train, score, tabulate."""
+
+import json
+import math
+import shlex
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+import yaml
+
+from ..errors import UserError
+from ..files import replacing
+from ..glue.definitions import CALIBRATION, GlueTask, glue_task
+from . import launch, results
+from .flags import batch_size, exit_flags, model_flags, word
+from .hyperparameters import LENGTH, hyperparameters, of_any_encoder
+from .invocation import invocation
+from .launch import Devices
+from .log import log
+from .methods import Method, method_of
+from .pretrained import Start, check_arch, check_source, find_start, find_vocabulary
+from .settings import Settings, check
+from .stages import Stages, claimed
+
+
+def run(settings: Settings) -> None:
+    """Raises UserError for a user's mistake, and where a stage fails. Run again, it goes on where it ended."""
+    check(settings)
+    check_source(settings.pretrained)
+    if settings.arch:
+        check_arch(settings.arch)
+    if settings.exits:
+        check_exits(settings.exits)
+    devices = launch.choose_devices(settings)
+    start = find_start(settings.pretrained, settings.arch, Path(settings.pretrained_dir), settings.vocab_dir, settings.stage <= 1)
+    method = method_of(settings.method)
+    if method.layers and method.layers > start.layers:
+        raise UserError(f"method={settings.method}, but {start.arch} has {start.layers} layers")
+    whole = complete(settings, start)
+    if len(whole.layer_cost) > 1 and method.staged:
+        for cost in whole.layer_cost:
+            run(replace(settings, layer_cost=[cost], first_run=whole.first_run, run_dir=f"{whole.run_dir}/cost{word(cost)}"))
+        return
+    trains = bool(glue_task(settings.task).valid_splits)
+    if trains:
+        batch_size(whole, devices.workers)
+    if method.staged and settings.stop_stage >= 4:
+        run(first_phase(settings, whole))
+    check_first_runs(whole, method, trains)
+    with claimed(Path(whole.run_dir), settings.stage, settings.stop_stage) as stages:
+        with open(stages.run_dir / "invocations.jsonl", "a") as file:
+            file.write(json.dumps(invocation(settings)) + "\n")
+        Experiment(whole, method, glue_task(whole.task), start, devices, stages).run()
+
+
+def check_exits(rules: list[str]) -> None:
+    from ..exits.registry import parse_rules  # torch takes its second
+
+    parse_rules([rule.replace("fixed:N", "fixed:1") for rule in rules])
+
+
+def complete(settings: Settings, start: Start) -> Settings:
+    """The settings with folders and hyperparameters in place of None; None is left where a flag is to be left out."""
+    method, task = method_of(settings.method), glue_task(settings.task)
+    runs = Path(settings.runs_dir).absolute() / start.arch
+
+    def usual_run(name: str) -> Path:
+        return (runs if name == "palbert" else runs / name) / task.name
+
+    run_dir = (Path(settings.run_dir).absolute() if settings.run_dir else usual_run(settings.method)) / settings.run_name
+    values = {
+        "run_dir": str(run_dir), "mnli_run": str(settings.mnli_run or run_dir.parent / "MNLI"),
+        "first_run": str(Path(settings.first_run).absolute() if settings.first_run else usual_run(method.first_phase or settings.method)),
+        "data": settings.data and str(Path(settings.data).absolute()),
+        "select_on": settings.select_on or ("holdout" if method.staged else "valid"),
+        "exits": settings.exits or method.exits_of(task),
+    }
+    usual = of_any_encoder(task.name) | (hyperparameters(start.arch, task.name) if task.valid_splits else {}) | method.settings
+    if settings.max_update or settings.max_epoch:
+        usual = {name: value for name, value in usual.items() if name not in LENGTH}
+    values |= {name: value for name, value in usual.items() if getattr(settings, name) is None}
+    whole = replace(settings, **values)
+    if method.staged:
+        whole = replace(whole, lr=whole.gate_lr, batch=whole.gate_batch, max_update=whole.gate_updates, max_epoch=None, warmup=0.0,
+                        patience=None, weight_decay=0.0, data=whole.data or f"{whole.first_run}/data/{task.name}")
+    return whole if whole.select_on == "holdout" else replace(whole, holdout_fraction=0)
+
+
+def first_phase(settings: Settings, whole: Settings) -> Settings:
+    """The experiment that trains what a staged method goes on from, as far as it has to."""
+    method = method_of(settings.method).first_phase
+    log(f"method={method}, the first phase of {settings.method}, in {whole.first_run}")
+    return replace(settings, method=method, run_dir=whole.first_run, run_name="", first_run=None, select_on="holdout", exits=None,
+                   extra_train_flags=settings.first_train_flags, first_train_flags=[], stage=1, stop_stage=4)
+
+
+def check_first_runs(settings: Settings, method: Method, trains: bool) -> None:
+    """Raises UserError where a run that this one goes on from has not been trained."""
+    for seed in settings.seeds:
+        trained = f"stages/train-seed{seed}.done"
+        if not trains and not Path(settings.mnli_run, trained).exists():
+            raise UserError(f"AX is scored with MNLI's model, and mnli_run={settings.mnli_run} has none of seed {seed}: train MNLI first")
+        if method.first_phase and not method.staged and not Path(settings.first_run, trained).exists():
+            raise UserError(f"method={settings.method} goes on from method={method.first_phase}, and first_run={settings.first_run} has "
+                            f"none of seed {seed}: train that first")
+
+
+@dataclass
+class Experiment:
+    """One run directory; ``settings`` are complete."""
+
+    settings: Settings
+    method: Method
+    task: GlueTask
+    start: Start
+    devices: Devices
+    stages: Stages
+
+    def run(self) -> None:
+        self.preprocess()
+        if self.task.valid_splits and self.stages.last >= 3:
+            self.count_updates()
+            self.search()
+            for seed in self.settings.seeds:
+                self.train(4, f"train-seed{seed}", self.settings, seed, self.stages.run_dir / f"seed{seed}")
+        for seed in self.settings.seeds:
+            self.score(seed)
+        if self.stages.wanted(6):
+            results.main([str(self.stages.run_dir), "--out", str(self.stages.run_dir / "results.tsv")])
+
+    def preprocess(self) -> None:
+        run_dir, detokenize = self.stages.run_dir, ["--detokenize"] if self.settings.detokenize else []
+        if self.settings.data:
+            self.stages.run(2, "preprocess", ["--data", self.settings.data], lambda: None)
+            return
+
+        def download() -> Path:
+            launch.run(launch.python("preprocess.download", "--vocab", "--out", run_dir / "vocab"))
+            return run_dir / "vocab"
+
+        def binarize() -> None:
+            vocabulary = find_vocabulary(self.start, self.settings.vocab_dir, download)
+            command = launch.python("preprocess.glue", "--task", self.task.name, "--vocab", vocabulary, "--out", run_dir / "data")
+            launch.run([*command, "--overwrite", *detokenize], {"GLUE_DIR": raw} if raw else {})
+
+        raw = str(Path(self.settings.glue_dir).absolute()) if self.settings.glue_dir else ""
+        vocabulary = self.start.vocabulary or self.settings.vocab_dir and Path(self.settings.vocab_dir).absolute()
+        self.stages.run(2, "preprocess", [self.task.name, "--raw", raw or "downloaded", "--vocab", str(vocabulary or "downloaded"),
+                                          *detokenize], binarize)
+        self.settings.data = str(run_dir / "data" / self.task.name)
+
+    def count_updates(self) -> None:
+        """Sets the updates of training where its length is known in epochs alone."""
+        settings, about = self.settings, Path(self.settings.data, "glue.json")
+        if settings.max_update:
+            return
+        if not about.is_file():
+            raise UserError(f"training for {settings.max_epoch} epochs needs {about} to count examples: give max_update")
+        rows = json.loads(about.read_text())["splits"]["train"]["rows"]
+        rows = min(rows - round(settings.holdout_fraction * rows), settings.train_examples or rows)
+        settings.max_update = settings.max_epoch * math.ceil(rows / settings.batch)
+
+    def search(self) -> None:
+        """Trains every combination with the first seed, and goes on with the best one's settings."""
+        names = ("lr", "lambda_lr", "beta")
+        lists = [getattr(self.settings, f"search_{name}") for name in names]
+        if not any(lists):
+            return
+        table = self.stages.run_dir / "search" / "results.tsv"
+        rows = []
+        for values in product(*(values or [getattr(self.settings, name)] for name, values in zip(names, lists))):
+            chosen = dict(zip(names, values))
+            folder = "-".join(name + word(value) for name, value in chosen.items())
+            self.train(3, f"search-{folder}", replace(self.settings, **chosen), self.settings.seeds[0], table.parent / folder)
+            score = float(self.training_state("best", table.parent / folder / "checkpoints" / "checkpoint_best.pt"))
+            rows.append({"score": score, **chosen})
+        best = max(rows, key=lambda row: -math.inf if math.isnan(row["score"]) else row["score"])
+        with replacing(table) as part:
+            part.write_text("".join("\t".join(map(str, line)) + "\n" for line in [rows[0], *(row.values() for row in rows)]))
+        score = best.pop("score")
+        log(f"search: score {score} on {self.settings.select_on} with {best} ({table})")
+        self.settings = replace(self.settings, **best)
+
+    def train(self, number: int, stage: str, settings: Settings, seed: int, folder: Path) -> None:
+        flags = model_flags(settings, self.start, seed, self.devices.workers)
+        self.stages.run(number, stage, flags, lambda: self.train_model(folder, flags))
+
+    def train_model(self, folder: Path, flags: list[str]) -> None:
+        """Goes on from the newest checkpoint that loads."""
+        checkpoints, train_log = folder / "checkpoints", folder / "train.log"
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [
+            self.settings.data, "--user-dir", str(launch.PACKAGE), "--save-dir", str(checkpoints),
+            "--tensorboard-logdir", str(folder / "tensorboard"), "--log-format", "simple", "--log-interval", "50",
+            "--save-interval-updates", "2000", "--keep-interval-updates", "1",  # validates and saves within long epochs
+            *self.devices.flags, *flags,
+        ]
+        with replacing(folder / "command") as part:
+            part.write_text(shlex.join(["fairseq-train", *command]) + "\n")
+        updates = int(self.training_state("resume", checkpoints))
+        if updates < self.settings.max_update:
+            log(f"training from update {updates} to {self.settings.max_update}; follow it with: tail -f {train_log}")
+            launch.train(command, train_log, self.devices)
+        with replacing(folder / "config.yaml") as part:
+            part.write_text(self.training_state("config", checkpoints / "checkpoint_best.pt"))
+
+    def score(self, seed: int) -> None:
+        """Scores the seed's checkpoint on every split; again where the rules or the model have changed since."""
+        source, splits = self.stages.run_dir, list(self.task.valid_splits)
+        if not splits:
+            source, splits = Path(self.settings.mnli_run), ["test"]
+        elif self.settings.select_on == "holdout":
+            splits.append(CALIBRATION)
+        for split in splits:
+            name = f"score-seed{seed}-{split}"
+            self.stages.forget_if_changed(name, self.settings.exits, source / "stages" / f"train-seed{seed}.done")
+            self.stages.run(5, name, self.settings.exits, lambda: self.score_split(source / f"seed{seed}", split, seed))
+
+    def score_split(self, trained: Path, split: str, seed: int) -> None:
+        """Scores go to SEED/scores/SPLIT, and beside the curves of training."""
+        folder = self.stages.run_dir / f"seed{seed}"
+        layers = yaml.safe_load((trained / "config.yaml").read_text())["model"]["encoder_layers"]
+        command = launch.python(
+            "fairseq_palbert.evaluation", trained / "checkpoints" / "checkpoint_best.pt", "--data", self.settings.data,
+            "--glue-task", self.task.name, "--split", split, "--out", folder / "scores" / split,
+            "--tensorboard-logdir", folder / "tensorboard", "--record", *exit_flags(self.settings.exits, layers),
+            *(["--device", "cuda"] if self.devices.gpus else []))
+        launch.run(command, self.devices.environment)
+
+    def training_state(self, what: str, path: Path) -> str:
+        """A process of its own, so that this one does without torch while it waits for training."""
+        return launch.output_of(launch.python("fairseq_palbert.checkpoints.training_state", what, path))

@@ -1,0 +1,93 @@
+"""Run directories that resume: one process at a time, and a record of every stage that was done."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ..errors import UserError
+from ..files import replacing
+from .log import log
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages of a run directory.
+
+    ``stages/NAME.settings`` says what a stage was begun with, ``stages/NAME.done`` appears once it has succeeded.
+    """
+
+    run_dir: Path
+    first: int
+    last: int
+
+    def wanted(self, number: int) -> bool:
+        return self.first <= number <= self.last
+
+    def run(self, number: int, name: str, settings: list[str], work: Callable[[], None]) -> None:
+        """Does ``work`` unless the stage is not wanted, or done. Raises UserError where it was begun with other settings."""
+        if not self.wanted(number):
+            return
+        begun, done = self._record(name)
+        if begun.exists() and not same_settings(before := begun.read_text().split(), words := " ".join(settings).split()):
+            raise UserError(f"{self.run_dir} was begun with other settings ({begun}: {_difference(before, words)}): choose another "
+                            f"run_dir, or remove {begun.with_suffix('')}.* and what it left")
+        if done.exists():
+            log(f"stage {number}, {name}: done before")
+            return
+        log(f"stage {number}, {name}")
+        with replacing(begun) as part:
+            part.write_text(" ".join(settings) + "\n")
+        work()
+        done.touch()
+
+    def forget_if_changed(self, name: str, settings: list[str], source: Path) -> None:
+        """The stage is to be done again where it was begun with other settings, or the file ``source`` is newer."""
+        begun, done = self._record(name)
+        if not begun.exists():
+            return
+        changed = not same_settings(begun.read_text().split(), settings)
+        if changed or done.exists() and source.exists() and source.stat().st_mtime_ns > done.stat().st_mtime_ns:
+            done.unlink(missing_ok=True)
+            begun.unlink()
+
+    def _record(self, name: str) -> tuple[Path, Path]:
+        return self.run_dir / "stages" / f"{name}.settings", self.run_dir / "stages" / f"{name}.done"
+
+
+@contextmanager
+def claimed(run_dir: Path, first: int, last: int) -> Iterator[Stages]:
+    """The run directory, made where it is missing, for this process alone. Raises UserError while another one has it."""
+    try:
+        (run_dir / "stages").mkdir(parents=True, exist_ok=True)
+        lock = FileLock(run_dir / ".lock", blocking=False)
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(f"another process is at work in {run_dir}: wait for it, or end it") from error
+    except OSError as error:
+        raise UserError(f"cannot write to run_dir={run_dir} ({error.strerror})") from error
+    try:
+        yield Stages(run_dir, first, last)
+    finally:
+        lock.release()
+
+
+def same_settings(before: list[str], now: list[str]) -> bool:
+    """Word by word; numbers are the same however they are written, as 1e-5 and 1e-05."""
+    return len(before) == len(now) and all(map(_same, before, now))
+
+
+def _same(before: str, now: str) -> bool:
+    try:
+        return before == now or float(before) == float(now)
+    except ValueError:
+        return False
+
+
+def _difference(before: list[str], now: list[str]) -> str:
+    """``--lr 0.1, now --lr 0.5``: the first word that differs, after the one before it."""
+    place = next((i for i, pair in enumerate(zip(before, now)) if not _same(*pair)), min(len(before), len(now)))
+    start = max(place - 1, 0)
+    return f"{' '.join(before[start:place + 1])}, now {' '.join(now[start:place + 1])}"

@@ -1,0 +1,107 @@
+"""Experiments side by side by Hydra's launchers: in this process, and as jobs of submitit's local executor."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = ["task=SST-2", "pretrained=none", "max_update=40", "batch=32", "seeds=[1,2]", "num_gpus=0"]
+RUNS = [f"lr={rate}/seed{seed}" for rate in ("0.001", "0.002") for seed in (1, 2)]
+LOCAL = ["hydra/launcher=submitit_local"]
+
+
+@pytest.fixture(scope="module")
+def begin(make_toy_data, tmp_path_factory):
+    """begin(run directory, words...) starts a multirun -> (run directory, process, the mark in its processes' environment)."""
+    folder = tmp_path_factory.mktemp("multirun")
+    tokenizer = {"name": "wordpiece", "separators": 1, "sha256": "0" * 64}
+    data = make_toy_data(folder / "SST-2", "SST-2", tokenizer=tokenizer)
+
+    def start(name: str, *words: str):
+        mark = f"MULTIRUN_TEST={folder / name}"
+        environment = dict([mark.split("="), *os.environ.items(), ("OMP_NUM_THREADS", "1"), ("PYTHONPATH", str(ROOT))])
+        command = [sys.executable, "-m", "fairseq_palbert.experiment", *SETTINGS, f"data={data}", f"run_dir={name}",
+                   "--multirun", "lr=1e-3,2e-3", *words]
+        return folder / name, subprocess.Popen(command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE,
+                                               stderr=subprocess.STDOUT), mark
+
+    return start
+
+
+def processes(mark: str) -> list[int]:
+    """Those whose environment has the mark."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark.encode() in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+        except (FileNotFoundError, PermissionError, ProcessLookupError):
+            pass  # it has ended, or is another user's
+    return found
+
+
+def wait_for(condition, process) -> None:
+    deadline = time.monotonic() + 500
+    while not condition():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+
+
+def scores(run_dir: Path) -> dict[str, list[dict]]:
+    lines = {run: (run_dir / run / "scores" / "valid" / "scores.jsonl").read_text().splitlines() for run in RUNS}
+    return {run: [{name: value for name, value in json.loads(line).items() if name not in ("seconds", "sentences_per_second")}
+                  for line in lines[run]] for run in RUNS}
+
+
+def finished(started) -> tuple[Path, str]:
+    run_dir, process, _ = started
+    output, _ = process.communicate(timeout=900)
+    assert process.returncode == 0, output[-3000:]
+    return run_dir, output
+
+
+@pytest.fixture(scope="module")
+def unbroken(begin):
+    return scores(finished(begin("unbroken"))[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [[], LOCAL], ids=["in turn", "submitit's jobs"])
+def test_killed_and_run_again_it_ends_with_the_scores_of_an_unbroken_one(begin, unbroken, words):
+    name = "jobs" if words else "turns"
+    run_dir, process, mark = begin(name, *words)
+    wait_for((run_dir / "lr=0.001" / "seed1" / "checkpoints" / "checkpoint_last.pt").exists, process)
+    if words:
+        for pid in processes(mark):
+            os.kill(pid, signal.SIGKILL)
+    process.kill()  # its children end with it
+    process.wait()
+    wait_for_none = time.monotonic() + 30
+    while processes(mark):
+        assert time.monotonic() < wait_for_none
+        time.sleep(0.02)
+    assert not (run_dir / "lr=0.002" / "results.tsv").exists()
+    finished(begin(name, *words))
+    assert scores(run_dir) == unbroken
+    assert len({json.dumps(rows) for rows in unbroken.values()}) > 1, "rates and seeds make a difference"
+
+
+def test_jobs_of_submitit_get_a_run_directory_each(begin):
+    run_dir, output = finished(begin("preprocessed", *LOCAL, "stop_stage=2"))
+    assert sorted(path.parents[1].name for path in run_dir.rglob("preprocess.done")) == ["lr=0.001", "lr=0.002"]
+    assert not (run_dir / "stages").exists()
+
+
+def test_a_mistake_in_one_run_leaves_the_others_and_is_told(begin):
+    run_dir, process, _ = begin("mistake", "stop_stage=2", "method=palbert,static99")
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 1 and "Traceback" not in output
+    assert output.splitlines()[-1] == "fairseq_palbert: error: method=static99, but palbert_roberta_tiny has 6 layers"
+    assert sorted(str(path.parents[1].relative_to(run_dir)) for path in run_dir.rglob("preprocess.done")) == [
+        "lr=0.001/method=palbert", "lr=0.002/method=palbert"]

@@ -1,0 +1,136 @@
+"""An experiment resumes, refuses other settings, searches, and scores what it should."""
+
+import json
+import shlex
+
+import pytest
+
+from fairseq_palbert.errors import UserError
+
+STAGES = ("preprocess.glue", "fairseq-train", "fairseq_palbert.evaluation")
+
+
+def splits_scored(stand_in):
+    return [call.split("--split ")[1].split()[0] for call in stand_in.find("fairseq_palbert.evaluation")]
+
+
+@pytest.mark.parametrize("failing", ["preprocess.glue", "fairseq-train", "training_state config", "fairseq_palbert.evaluation"])
+def test_goes_on_where_it_failed_and_repeats_nothing(experiment, stand_in, failing):
+    stand_in.fail_at = failing
+    with pytest.raises(UserError, match="out of luck"):
+        experiment()
+    stand_in.fail_at = None
+    for _ in range(2):
+        experiment()
+        assert {stage: len(stand_in.find(stage)) for stage in STAGES} == {stage: 1 + (stage == failing) for stage in STAGES}
+
+
+def test_the_kept_command_is_what_was_run(experiment, stand_in):
+    run_dir = experiment(seeds=[1, 2], lr=0.25)
+    for seed, run in zip((1, 2), stand_in.find("fairseq-train")):
+        command = shlex.split((run_dir / f"seed{seed}" / "command").read_text())
+        assert " ".join(command) == run and f"--lr 0.25 " in run and f"--seed {seed} " in run
+    record = json.loads((run_dir / "invocations.jsonl").read_text())
+    assert record["variables"]["SEEDS"] == "1 2" and record["variables"]["LR"] == "0.25" and "METHOD" not in record["variables"]
+
+
+def test_stages_can_be_chosen(experiment, stand_in):
+    experiment(stop_stage=2, search_lr=[0.1, 0.2])
+    assert stand_in.find("preprocess.glue") and not stand_in.find("fairseq-train")
+    experiment(stage=4, stop_stage=4)
+    assert stand_in.find("fairseq-train") and not stand_in.find("fairseq_palbert.evaluation")
+
+
+def test_other_settings_need_another_run_directory(experiment, stand_in):
+    experiment()
+    with pytest.raises(UserError, match=r"was begun with other settings \(.*train-seed1.settings: --lr 0.001, now --lr 0.5\)"):
+        experiment(lr=0.5)
+    assert len(stand_in.find("fairseq-train")) == 1
+
+
+@pytest.mark.parametrize("name", ["glue_dir", "vocab_dir", "data"])
+def test_other_data_need_another_run_directory(experiment, stand_in, tmp_path, name):
+    experiment(stop_stage=2)
+    (tmp_path / "other" / "RTE").mkdir(parents=True)
+    with pytest.raises(UserError, match="was begun with other settings .*preprocess.settings"):
+        experiment(**{name: "other"})
+
+
+def test_a_run_of_the_recipe_in_bash_goes_on(experiment, stand_in):
+    """It wrote numbers as they were typed."""
+    run_dir = experiment(stop_stage=4)
+    record = run_dir / "stages" / "train-seed1.settings"
+    record.write_text(record.read_text().replace("--lr 0.001 ", "--lr 1e-3 ").replace("--adam-eps 1e-6", "--adam-eps 1e-06"))
+    experiment()
+    assert len(stand_in.find("fairseq-train")) == 1
+
+
+def test_other_exit_rules_are_scored_again(experiment, stand_in):
+    for exits in (["q_exit:0.5"], ["q_exit:0.5", "fixed:N"]):
+        experiment(exits=exits)
+    assert [call.count("--exit") for call in stand_in.find("fairseq_palbert.evaluation")] == [1, 2]
+    assert "--exit fixed:7" in stand_in.find("fairseq_palbert.evaluation")[1] and len(stand_in.find("fairseq-train")) == 1
+
+
+def test_search_takes_the_best(experiment, stand_in, capsys):
+    """The stand-in's score is the learning rate."""
+    run_dir = experiment(search_lr=[0.1, 0.3, 0.2], search_beta=[0.01, 0.5], select_on="holdout", seeds=[7, 8])
+    assert "score 0.3 on holdout with {'lr': 0.3, 'lambda_lr': 0.001, 'beta': 0.01}" in capsys.readouterr().err
+    trained = stand_in.find("fairseq-train")
+    assert len(trained) == 6 + 2
+    assert all("--lr 0.3 " in call and "--beta 0.01 " in call for call in trained[6:])
+    assert all("--seed 7 " in call for call in trained[:6])
+    lines = (run_dir / "search" / "results.tsv").read_text().splitlines()
+    assert len(lines) == 7 and lines[0].split("\t") == ["score", "lr", "lambda_lr", "beta"]
+
+
+def test_mnli_selects_on_matched_and_scores_both(experiment, stand_in):
+    experiment(task="MNLI")
+    assert stand_in.trained["valid-subset"] == "valid,valid1" and splits_scored(stand_in) == ["valid", "valid1"]
+
+
+@pytest.mark.parametrize("task, splits", [("RTE", ["valid", "calibration"]), ("MNLI", ["valid", "valid1", "calibration"])])
+def test_a_held_out_part_is_scored_beside_the_dev_splits(experiment, stand_in, task, splits):
+    run_dir = experiment(task=task, select_on="holdout")
+    assert splits_scored(stand_in) == splits
+    rules = [call[call.index(" --record"):] for call in stand_in.find("fairseq_palbert.evaluation")]
+    assert set(rules) == {rules[0]} and "--exit q_exit:0.5" in rules[0]
+    assert (run_dir / "stages" / "score-seed1-calibration.done").exists()
+
+
+def test_ax_is_scored_with_the_model_of_mnli(experiment, stand_in, tmp_path):
+    experiment(task="MNLI", run_dir="MNLI")
+    experiment(task="AX", run_dir="AX")
+    scored = stand_in.find("fairseq_palbert.evaluation")[-1]
+    assert f"{tmp_path}/MNLI/seed1/checkpoints/checkpoint_best.pt" in scored and "--split test" in scored and "--glue-task AX" in scored
+    assert (tmp_path / "AX" / "results.tsv").exists()
+
+
+def test_epochs_set_the_length_of_training(experiment, stand_in):
+    """3668 examples, 734 of them held out: 2934 / 16 = 184 updates an epoch."""
+    experiment(max_epoch=3, batch=16, select_on="holdout", holdout_fraction=0.2, warmup=0.25)
+    flags = stand_in.trained
+    assert [flags[name] for name in ("total-num-update", "warmup-updates", "max-update", "max-epoch")] == ["552", "138", "552", "3"]
+
+
+def test_a_staged_method_trains_its_first_phase_where_it_has_to(experiment, stand_in, tmp_path):
+    for seeds in ([1], [1, 2]):
+        run_dir = experiment(method="pabee_staged", run_dir="gate", first_run="pabee", seeds=seeds)
+    trained = [call.split("--save-dir ")[1].split()[0] for call in stand_in.find("fairseq-train")]
+    assert trained == [f"{tmp_path}/{run}/seed{seed}/checkpoints" for seed in (1, 2) for run in ("pabee", "gate")]
+    assert len(stand_in.find("preprocess.glue")) == 1 and not (tmp_path / "pabee" / "seed1" / "scores").exists()
+    assert f"--finetune-from-model {tmp_path}/pabee/seed2/checkpoints/checkpoint_best.pt" in stand_in.find("fairseq-train")[-1]
+    assert (run_dir / "seed2" / "scores" / "calibration").is_dir()
+
+
+def test_a_gate_a_cost(experiment, stand_in, tmp_path):
+    experiment(method="palbert_staged", first_run="palbert", layer_cost=[0.005, 0.02])
+    assert len(stand_in.find("fairseq-train")) == 3
+    for cost in ("0.005", "0.02"):
+        assert f"--layer-cost {cost} " in (tmp_path / "run" / f"cost{cost}" / "seed1" / "command").read_text()
+
+
+def test_usual_run_directories(experiment, tmp_path):
+    for values, folder in (({}, "RTE"), ({"method": "vanilla"}, "vanilla/RTE"), ({"run_name": "lr=1"}, "RTE/lr=1")):
+        experiment(stop_stage=2, run_dir=None, **values)
+        assert (tmp_path / "runs" / "palbert_roberta_tiny" / folder / "stages" / "preprocess.done").exists()

@@ -12,6 +12,7 @@ import os
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from hydra import main as hydra_main
 from hydra.core.config_store import ConfigStore
@@ -62,13 +63,21 @@ def settings_of(config: DictConfig) -> Settings:
     """Raises UserError where a value has another type than its setting."""
     try:
         resolved = OmegaConf.to_container(config, resolve=True)
-        values = OmegaConf.to_object(OmegaConf.merge(Settings, resolved))  # again, since what a resolver gives is not converted
+        # again, since the items of a list that a resolver gives are not converted
+        values = OmegaConf.to_object(OmegaConf.merge(Settings, {name: _literal(value) for name, value in resolved.items()}))
     except OmegaConfBaseException as error:
         raise UserError(_reason(error)) from error
     for item in fields(values):
         if getattr(values, item.name) == "":
             setattr(values, item.name, item.default if item.name in ("run_name", "method") else None)
     return values
+
+
+def _literal(value: Any) -> Any:
+    """A value in which OmegaConf finds nothing more to resolve."""
+    if isinstance(value, list):
+        return [_literal(one) for one in value]
+    return value.replace("${", r"\${") if isinstance(value, str) else value
 
 
 def is_override(word: str) -> bool:

@@ -1,7 +1,10 @@
-"""Experiments side by side by Hydra's launchers: in this process, and as jobs of submitit's local executor."""
+"""Experiments side by side by Hydra's launchers: in turn, as jobs of submitit's local executor, and as jobs of Slurm."""
 
+import getpass
 import json
 import os
+import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +17,32 @@ ROOT = Path(__file__).parents[2]
 SETTINGS = ["task=SST-2", "pretrained=none", "max_update=40", "batch=32", "seeds=[1,2]", "num_gpus=0"]
 RUNS = [f"lr={rate}/seed{seed}" for rate in ("0.001", "0.002") for seed in (1, 2)]
 LOCAL = ["hydra/launcher=submitit_local"]
+SLURM = ("munged", "slurmctld", "slurmd", "sbatch", "srun")
+SLURM_CONF = """
+ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser={user}
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+SlurmctldPort=16817
+SlurmdPort=16818
+SlurmdParameters=config_overrides
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SwitchType=switch/none
+MpiDefault=none
+ReturnToService=2
+NodeName={host} NodeAddr=127.0.0.1 CPUs=4 State=UNKNOWN
+PartitionName=main Nodes=ALL Default=YES State=UP
+"""
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +100,32 @@ def unbroken(begin):
     return scores(finished(begin("unbroken"))[0])
 
 
+@pytest.fixture
+def slurm(tmp_path_factory, monkeypatch):
+    """A Slurm of this machine alone, with its own keys and files. Skips where Slurm and munge are not installed."""
+    if missing := [command for command in SLURM if not shutil.which(command)]:
+        pytest.skip(f"{', '.join(missing)}: not installed (Debian: slurm-wlm, munge), so Slurm's launcher is not tested")
+    folder = tmp_path_factory.mktemp("slurm")
+    for name in ("state", "spool"):
+        (folder / name).mkdir()
+    (folder / "slurm.conf").write_text(SLURM_CONF.format(host=platform.node().split(".")[0], user=getpass.getuser(), folder=folder))
+    (folder / "key").write_bytes(os.urandom(1024))
+    (folder / "key").chmod(0o600)
+    monkeypatch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+    munge = [f"--{name}={folder}/munge.{name}" for name in ("socket", "pid-file", "log-file", "seed-file")]
+    for command in (["munged", "--force", f"--key-file={folder}/key", *munge], ["slurmctld", "-i"], ["slurmd"]):
+        subprocess.run(command, check=True, timeout=60)
+    yield
+    for name in ("slurmd.pid", "slurmctld.pid", "munge.pid-file"):
+        os.kill(int((folder / name).read_text()), signal.SIGTERM)
+
+
+@pytest.mark.slow
+def test_jobs_of_slurm_end_with_the_scores_of_runs_in_turn(slurm, begin, unbroken):
+    run_dir, _ = finished(begin("slurm", "hydra/launcher=submitit_slurm"))
+    assert scores(run_dir) == unbroken
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [[], LOCAL], ids=["in turn", "submitit's jobs"])
 def test_killed_and_run_again_it_ends_with_the_scores_of_an_unbroken_one(begin, unbroken, words):
@@ -82,9 +137,9 @@ def test_killed_and_run_again_it_ends_with_the_scores_of_an_unbroken_one(begin, 
             os.kill(pid, signal.SIGKILL)
     process.kill()  # its children end with it
     process.wait()
-    wait_for_none = time.monotonic() + 30
+    deadline = time.monotonic() + 30
     while processes(mark):
-        assert time.monotonic() < wait_for_none
+        assert time.monotonic() < deadline
         time.sleep(0.02)
     assert not (run_dir / "lr=0.002" / "results.tsv").exists()
     finished(begin(name, *words))

@@ -46,8 +46,8 @@ def updates_of(state: dict) -> int:
 def resume(folder: Path) -> int:
     """Makes ``checkpoint_last.pt`` one that loads, and returns its updates.
 
-    fairseq writes it by a plain copy, and goes on from this name only. A broken one is put aside, as is any other broken
-    checkpoint; the newest that loads takes its place, aloud.
+    fairseq writes it by a plain copy, and goes on from this name only. A broken one is put aside, as is any other
+    broken checkpoint; the newest that loads takes its place, aloud.
     """
     last = folder / LAST
     states = {}

@@ -1,7 +1,7 @@
 """An experiment's command line, by Hydra: NAME=VALUE sets a setting.
 
     python -m fairseq_palbert.experiment task=RTE method=pabee pretrained=DIR seeds=[1,2,3]
-    python -m fairseq_palbert.experiment task=RTE --cfg job                  every setting; those that are null depend on others
+    python -m fairseq_palbert.experiment task=RTE --cfg job    every setting; those that are null depend on others
     python -m fairseq_palbert.experiment task=RTE --multirun lr=1e-5,2e-5    one run directory a value
     python -m fairseq_palbert.experiment task=RTE --multirun lr=1e-5,2e-5 hydra/launcher=submitit_slurm
 
@@ -64,7 +64,8 @@ def settings_of(config: DictConfig) -> Settings:
     try:
         resolved = OmegaConf.to_container(config, resolve=True)
         # again, since the items of a list that a resolver gives are not converted
-        values = OmegaConf.to_object(OmegaConf.merge(Settings, {name: _literal(value) for name, value in resolved.items()}))
+        literal = {name: _literal(value) for name, value in resolved.items()}
+        values = OmegaConf.to_object(OmegaConf.merge(Settings, literal))
     except OmegaConfBaseException as error:
         raise UserError(_reason(error)) from error
     for item in fields(values):
@@ -90,7 +91,8 @@ def run_name(argv: list[str]) -> list[str]:
     names = {override.key_or_group for override in overrides}
     if not {"-m", "--multirun"} & set(argv) or "run_name" in names:
         return []
-    varied = [override.key_or_group for override in overrides if override.is_sweep_override() and "/" not in override.key_or_group]
+    varied = [override.key_or_group for override in overrides if override.is_sweep_override()]
+    varied = [name for name in varied if "/" not in name]
     if "run_dir" not in names:
         varied = [name for name in varied if name not in IN_THE_USUAL_RUN_DIR]
     return [f"run_name='{'/'.join(f'{name}=${{{name}}}' for name in varied)}'"] if varied else []

@@ -20,9 +20,11 @@ def model_flags(settings: Settings, start: Start, seed: int, workers: int) -> li
     # of all exits: the last one's score stays what it was
     best = ["loss"] if method.first_phase else ["score", "--maximize-best-checkpoint-metric"]
     return [
-        "--task", "glue", "--glue-task", task.name, *words("max_positions", "length_pool", "holdout_fraction", of=settings),
+        "--task", "glue", "--glue-task", task.name,
+        *words("max_positions", "length_pool", "holdout_fraction", of=settings),
         "--valid-subset", ",".join(valid), *words("train_examples", of=settings),
-        "--arch", start.arch, *start.flags, *words("dropout", of=settings), "--attention-dropout", word(settings.dropout),
+        "--arch", start.arch, *start.flags,
+        *words("dropout", of=settings), "--attention-dropout", word(settings.dropout),
         "--optimizer", "ponder_adam", *words("adam_betas", "adam_eps", "weight_decay", "clip_norm", "lr", of=settings),
         "--lr-scheduler", "polynomial_decay", "--total-num-update", word(settings.max_update),
         "--warmup-updates", word(int(settings.warmup * settings.max_update)),
@@ -38,20 +40,25 @@ def batch_size(settings: Settings, workers: int) -> int:
     """The sentences of an update, divided among the workers and the steps of an update."""
     size, left = divmod(settings.batch, workers * settings.update_freq)
     if left:
-        raise UserError(f"batch={settings.batch} sentences do not divide into {workers} workers x update_freq={settings.update_freq}")
+        raise UserError(f"batch={settings.batch} sentences do not divide into {workers} workers x "
+                        f"update_freq={settings.update_freq}")
     return size
 
 
 def method_flags(method: Method, settings: Settings) -> list[str]:
     if method.staged:
         every = word((settings.gate_updates + 9) // 10)
-        # validated and saved by updates, and without a process that loads data: an epoch of few rows takes less than to start it
-        return ["--train-subset", "gate", "--num-workers", "0", "--validate-interval", "1000000", "--save-interval", "1000000",
-                "--save-interval-updates", every, "--train-only", "lambda", "--lambda-reads", "both", "--lambda-width", "128",
-                "--lambda-depth", "1", "--criterion", "ponder_classification", "--halting-target", settings.gate_target,
-                "--layer-cost", word(settings.layer_cost[0]), "--prior", "uniform", "--beta", word(settings.gate_beta)]
+        return [
+            # validated and saved by updates, and without a process that loads data: an epoch takes less than its start
+            "--train-subset", "gate", "--num-workers", "0", "--validate-interval", "1000000",
+            "--save-interval", "1000000", "--save-interval-updates", every,
+            "--train-only", "lambda", "--lambda-reads", "both", "--lambda-width", "128", "--lambda-depth", "1",
+            "--criterion", "ponder_classification", "--halting-target", settings.gate_target,
+            "--layer-cost", word(settings.layer_cost[0]), "--prior", "uniform", "--beta", word(settings.gate_beta),
+        ]
     if method.ponders:
-        return ["--criterion", "ponder_classification", *words("beta", "lambda_lr", "prior_lambda", of=settings), *method.flags]
+        pondering = words("beta", "lambda_lr", "prior_lambda", of=settings)
+        return ["--criterion", "ponder_classification", *pondering, *method.flags]
     return ["--criterion", "multi_exit_classification", *method.flags, "--lambda-module", "none"]
 
 
@@ -65,8 +72,8 @@ def _start_flags(method: Method, settings: Settings, start: Start, seed: int) ->
 
 def words(*names: str, of: Settings) -> list[str]:
     """The flags of the settings of these names; none of one that is None."""
-    values = {name: getattr(of, name) for name in names}
-    return [text for name, value in values.items() if value is not None for text in ("--" + name.replace("_", "-"), word(value))]
+    values = {"--" + name.replace("_", "-"): getattr(of, name) for name in names}
+    return [text for flag, value in values.items() if value is not None for text in (flag, word(value))]
 
 
 def word(value: float | str) -> str:

@@ -29,7 +29,8 @@ def invocation(settings: Settings) -> dict:
 def _git(*arguments: str) -> str | None:
     """What git says of the repository, or None where this is no checkout, or there is no git."""
     try:
-        run = subprocess.run(["git", "-C", Path(__file__).parent, *arguments], capture_output=True, text=True, check=True)
+        command = ["git", "-C", Path(__file__).parent, *arguments]
+        run = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return run.stdout.strip()

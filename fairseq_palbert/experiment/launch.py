@@ -45,8 +45,10 @@ class Devices:
     def environment(self) -> dict[str, str]:
         if self.gpus:
             return {"CUDA_VISIBLE_DEVICES": ",".join(self.gpus)}
-        cores = len(os.sched_getaffinity(0))
-        return {} if self.processes == 1 else {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(-(-cores // self.processes)))}
+        if self.processes == 1:
+            return {}
+        share = -(-len(os.sched_getaffinity(0)) // self.processes)
+        return {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(share))}
 
 
 def choose_devices(settings: Settings) -> Devices:
@@ -60,7 +62,8 @@ def choose_devices(settings: Settings) -> Devices:
     if wanted > len(gpus):
         raise UserError(f"num_gpus={wanted}, but this machine shows {len(gpus)}: lower it, or train with num_gpus=0")
     several = wanted or settings.cpu_workers > 1
-    return Devices(tuple(gpus[:wanted]), max(settings.cpu_workers, 1), int(os.environ.get("SLURM_JOB_NUM_NODES", 1)) if several else 1)
+    nodes = int(os.environ.get("SLURM_JOB_NUM_NODES", 1)) if several else 1
+    return Devices(tuple(gpus[:wanted]), max(settings.cpu_workers, 1), nodes)
 
 
 def _visible_gpus() -> list[str]:
@@ -102,8 +105,8 @@ def output_of(command: list[str]) -> str:
 def train(flags: list[str], log: Path, devices: Devices) -> None:
     """fairseq-train in one process, on GPUs as many as it sees, in processes over gloo, or on the nodes of a Slurm job.
 
-    Output is appended to ``log``, that of processes after the first to LOG.1, LOG.2 and so on. Raises UserError, once all
-    processes have ended, where one fails.
+    Output is appended to ``log``, that of processes after the first to LOG.1, LOG.2 and so on. Raises UserError,
+    once all processes have ended, where one fails.
     """
     command = [str(Path(sys.executable).with_name("fairseq-train")), *flags, LOAD_EVERYWHERE]
     commands = [command]
@@ -128,12 +131,12 @@ def train(flags: list[str], log: Path, devices: Devices) -> None:
 
 
 def _gloo(devices: Devices) -> list[str]:
-    return ["--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp", "--distributed-world-size", str(devices.workers),
-            "--distributed-no-spawn"]
+    return ["--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp",
+            "--distributed-world-size", str(devices.workers), "--distributed-no-spawn"]
 
 
 def _on_nodes(command: list[str], devices: Devices) -> list[str]:
-    """A step of the Slurm job that this process runs in, with a process a worker; fairseq reads ranks from Slurm's variables."""
+    """A step of this Slurm job, with a process a worker; fairseq reads ranks from Slurm's variables."""
     step = ["srun", "--overlap", "--kill-on-bad-exit=1", "--nodes", str(devices.nodes),
             "--ntasks-per-node", str(devices.workers // devices.nodes)]
     group = _gloo(devices) if not devices.gpus else ["--distributed-world-size", str(devices.workers)]

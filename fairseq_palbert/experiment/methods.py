@@ -14,10 +14,10 @@ STAGED = "_staged"
 
 @dataclass(frozen=True)
 class Method:
-    """``flags`` of fairseq-train that the settings do not change; ``exits``: the rules to score, fixed:N for the last layer;
-    ``first_phase``: the method whose finished model training goes on from; ``settings``: where they differ from the
-    encoder's row; ``staged``: it trains a lambda module alone, on rows that its first phase held out; ``layers``: how many
-    it keeps of the encoder's, None for all."""
+    """``flags`` of fairseq-train that the settings do not change; ``exits``: the rules to score, fixed:N for the last
+    layer; ``first_phase``: the method whose finished model training goes on from; ``settings``: where they differ from
+    the encoder's; ``staged``: it trains a lambda module alone, on rows that its first phase held out; ``layers``: how
+    many it keeps of the encoder's, None for all."""
 
     flags: tuple[str, ...] = ()
     exits: tuple[str, ...] = ("fixed:N",)
@@ -31,19 +31,22 @@ class Method:
         """Answers of a regression agree within a tolerance, and have no entropy."""
         if not task.regression:
             return list(self.exits)
-        return [rule + ":0.2" if rule.startswith("patience") else rule for rule in self.exits if not rule.startswith("entropy")]
+        rules = [rule for rule in self.exits if not rule.startswith("entropy")]
+        return [rule + ":0.2" if rule.startswith("patience") else rule for rule in rules]
 
 
 METHODS = {
     "palbert": Method(exits=Q_EXIT, ponders=True),
-    "pondernet": Method(("--lambda-module", "linear"), ("sampling:1", "q_exit:0.5", "expectation", "fixed:N"), ponders=True,
-                        settings={"beta": 0.01}),  # arXiv 2107.05407
+    "pondernet": Method(("--lambda-module", "linear"), ("sampling:1", "q_exit:0.5", "expectation", "fixed:N"),
+                        ponders=True, settings={"beta": 0.01}),  # arXiv 2107.05407
     "pabee": Method(("--layer-weights", "linear", "--per-layer-classifier"), ("patience:2", "fixed:N")),
     "uniform": Method(("--layer-weights", "uniform", *EXIT_EACH), ("patience:2", "fixed:N")),
-    "deebert": Method(("--layer-weights", "uniform", *EXIT_EACH, *SECOND_PHASE), ("entropy:0.3", "fixed:N"), first_phase="vanilla"),
-    "fastbert": Method(("--layer-weights", "uniform", *EXIT_EACH, *SECOND_PHASE, "--distill-weight", "1", "--distill-kl",
-                        "student_teacher"), ("entropy:0.3", "fixed:N"), first_phase="vanilla"),
-    "berxit": Method(("--layer-weights", "uniform", *EXIT_EACH, "--alternate-last", "--learned-exit"), ("learned:0.2", "fixed:N")),
+    "deebert": Method(("--layer-weights", "uniform", *EXIT_EACH, *SECOND_PHASE), ("entropy:0.3", "fixed:N"),
+                      first_phase="vanilla"),
+    "fastbert": Method(("--layer-weights", "uniform", *EXIT_EACH, *SECOND_PHASE, "--distill-weight", "1",
+                        "--distill-kl", "student_teacher"), ("entropy:0.3", "fixed:N"), first_phase="vanilla"),
+    "berxit": Method(("--layer-weights", "uniform", *EXIT_EACH, "--alternate-last", "--learned-exit"),
+                     ("learned:0.2", "fixed:N")),
     "vanilla": Method(("--layer-weights", "last")),
 }
 
@@ -58,4 +61,5 @@ def method_of(name: str) -> Method:
     first_phase = name.removesuffix(STAGED)
     if name.endswith(STAGED) and first_phase in METHODS and first_phase != "vanilla":
         return Method(exits=Q_EXIT, first_phase=first_phase, staged=True)
-    raise UserError(f"method={name}: choose from {', '.join(METHODS)}, static1, static2, ..., and all but the last two kinds with {STAGED}")
+    raise UserError(f"method={name}: choose from {', '.join(METHODS)}, static1, static2, ..., "
+                    f"and all but vanilla and static with {STAGED}")

@@ -2,8 +2,8 @@
 
     python -m fairseq_palbert.experiment.pretrained [SOURCE] [--arch ARCH] [--pretrained-dir DIR] [--vocab-dir DIR]
 
-prints, one a line, the architecture, the file for --finetune-from-model, the folder of its vocabulary (both empty for a start
-from scratch) and the flags that build its encoder.
+prints, one a line, the architecture, the file for --finetune-from-model, the folder of its vocabulary (both empty for a
+start from scratch) and the flags that build its encoder.
 """
 
 import argparse
@@ -29,7 +29,8 @@ TOKENIZER = "tokenizer.json"
 USUAL_ARCH = "palbert_roberta_tiny"
 FAIRSEQ_MODELS = "https://dl.fbaipublicfiles.com/fairseq/models"
 USUAL_CHECKPOINTS = {
-    "palbert_roberta_base": f"{FAIRSEQ_MODELS}/roberta.base.tar.gz", "palbert_roberta_large": f"{FAIRSEQ_MODELS}/roberta.large.tar.gz",
+    "palbert_roberta_base": f"{FAIRSEQ_MODELS}/roberta.base.tar.gz",
+    "palbert_roberta_large": f"{FAIRSEQ_MODELS}/roberta.large.tar.gz",
     "palbert_bert_base": "google-bert/bert-base-uncased", "palbert_bert_large": "google-bert/bert-large-uncased",
     "palbert_bert_minilm_l6": "sentence-transformers/all-MiniLM-L6-v2",
     "palbert_mpnet_base": "sentence-transformers/all-mpnet-base-v2",
@@ -42,7 +43,7 @@ HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)?(?<!\.pt)(?<!
 
 @dataclass(frozen=True)
 class Start:
-    """``checkpoint`` and ``vocabulary`` are None for a start from scratch, ``vocabulary`` too where it cannot be told."""
+    """``checkpoint`` and ``vocabulary`` are None for a start from scratch, the latter too where it cannot be told."""
 
     arch: str
     checkpoint: Path | None = None
@@ -79,8 +80,9 @@ def usual_checkpoint(arch: str) -> str:
     return USUAL_CHECKPOINTS[arch if arch in USUAL_CHECKPOINTS else arch + "_base"]
 
 
-def find_start(source: str | None, arch: str | None, pretrained_dir: Path, vocab_dir: str | None, may_convert: bool = True) -> Start:
-    """Raises UserError where the source has another encoder than ``arch``, or is still to be converted and may not be."""
+def find_start(source: str | None, arch: str | None, pretrained_dir: Path, vocab_dir: str | None,
+               may_convert: bool = True) -> Start:
+    """Raises UserError where the source has another encoder than ``arch``, or is to be converted and may not be."""
     check_source(source)
     if arch:
         check_arch(arch)
@@ -100,8 +102,9 @@ def find_start(source: str | None, arch: str | None, pretrained_dir: Path, vocab
     if arch in (None, start.arch):
         return start
     if family_of(arch) is not family_of(start.arch):
-        raise UserError(f"arch={arch} does not go with {source}, which is a {start.arch}: leave arch out, or choose another pretrained")
-    return Start(arch, start.checkpoint, start.vocabulary)  # arch rules, and training refuses a checkpoint that does not fit it
+        raise UserError(f"arch={arch} does not go with {source}, which is a {start.arch}: leave arch out, "
+                        "or choose another pretrained")
+    return Start(arch, start.checkpoint, start.vocabulary)  # training refuses a checkpoint that does not fit arch
 
 
 def converted_folder(source: str, pretrained_dir: Path) -> Path:
@@ -109,7 +112,8 @@ def converted_folder(source: str, pretrained_dir: Path) -> Path:
     identity, path = source, Path(source)
     if path.exists():
         files = [path] if path.is_file() else filter(Path.is_file, path.iterdir())
-        described = sorted(f"{file.name} {(stat := file.stat()).st_size} {_seconds(stat.st_mtime_ns)}" for file in files)
+        stats = {file.name: file.stat() for file in files}
+        described = sorted(f"{name} {stat.st_size} {_seconds(stat.st_mtime_ns)}" for name, stat in stats.items())
         identity = f"{path.resolve()} " + "\n".join(described)
     name = path.name.removesuffix(".gz").removesuffix(".tar").removesuffix(".pt")
     return pretrained_dir.absolute() / f"{name}-{hashlib.sha256((identity + chr(10)).encode()).hexdigest()[:12]}"
@@ -155,7 +159,7 @@ def describe(source: Path) -> Start | None:
 
 
 def encoder_flags(settings: dict) -> tuple[str, ...]:
-    """The flags that build the encoder of a checkpoint's model settings; how it is trained, as dropout, is left open."""
+    """The flags that build the encoder of a checkpoint's model settings; how it is trained is left open."""
     named = {name: value for name, value in settings.items()
              if (name.startswith("encoder_") or name == "activation_fn") and value is not None}
     return tuple(word for name, value in named.items() for word in ("--" + name.replace("_", "-"), str(value)))
@@ -179,7 +183,9 @@ def _vocabulary(path: Path) -> Path | None:
 
 
 def find_vocabulary(start: Start, vocab_dir: str | None, download: Callable[[], Path]) -> Path:
-    """That of the start, else the family's in ``vocab_dir``, else RoBERTa's by ``download``. Raises UserError for others."""
+    """That of the start, else the family's in ``vocab_dir``, else RoBERTa's by ``download``.
+
+    Raises UserError where there is none."""
     if start.vocabulary:
         return start.vocabulary
     family = family_of(start.arch).name
@@ -188,7 +194,8 @@ def find_vocabulary(start: Start, vocab_dir: str | None, download: Callable[[], 
         return folder if folder.is_dir() else folder.parent
     if family == "roberta":
         return download()
-    raise UserError(f"arch={start.arch} needs a vocabulary: name its folder in vocab_dir, or a checkpoint that brings one in pretrained")
+    raise UserError(f"arch={start.arch} needs a vocabulary: name its folder in vocab_dir, or in pretrained a "
+                    "checkpoint that brings one")
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -2,10 +2,10 @@
 
     python -m fairseq_palbert.experiment.results RUN_DIR... [--metric f1] [--out results.tsv] [--markdown]
 
-Reads RUN_DIR/seed*/scores/SPLIT/scores.jsonl; a row is one run folder, split and exit rule. The standard deviation is the
-sample's (n - 1); one seed has none. The score is GLUE's official one, or the --metric that is named. --markdown prints a
-table for a page instead: RUN_DIR is METHOD/TASK, a row is a method and an exit rule, a column a task (and split, where that
-is not valid), and a cell has the score in per cent, the mean exit layer, and its part of all layers.
+Reads RUN_DIR/seed*/scores/SPLIT/scores.jsonl; a row is one run folder, split and exit rule. The standard deviation is
+the sample's (n - 1); one seed has none. The score is GLUE's official one, or the --metric that is named. --markdown
+prints a table for a page instead: RUN_DIR is METHOD/TASK, a row is a method and an exit rule, a column a task (and
+split, where that is not valid), and a cell has the score in per cent, the mean exit layer, and its part of all layers.
 """
 
 import argparse
@@ -62,8 +62,8 @@ def summarise(found: dict[tuple[Path, str, str], list[dict]]) -> list[dict]:
 
 
 def as_tsv(rows: list[dict]) -> str:
-    lines = ["\t".join(rows[0])] + ["\t".join("" if value is None else str(value) for value in row.values()) for row in rows]
-    return "\n".join(lines) + "\n"
+    cells = [list(rows[0])] + [["" if value is None else str(value) for value in row.values()] for row in rows]
+    return "".join("\t".join(line) + "\n" for line in cells)
 
 
 def as_table(rows: list[dict]) -> str:
@@ -85,7 +85,8 @@ def as_markdown(rows: list[dict]) -> str:
         cells[row["method"], row["rule"]][_task(row)] = (
             f"{_cell(row, 'score', PERCENT)}; {row['mean_exit']:.2f} ({row['layers_used'] * PERCENT:.0f} %)")
     lines = [["method", "exit rule", *tasks], ["---"] * (2 + len(tasks))]
-    lines += [[method, f"`{rule}`", *(by_task.get(task, "") for task in tasks)] for (method, rule), by_task in cells.items()]
+    for (method, rule), by_task in cells.items():
+        lines.append([method, f"`{rule}`", *(by_task.get(task, "") for task in tasks)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -102,9 +103,9 @@ def _cell(row: dict, column: str, scale: float = 1) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m fairseq_palbert.experiment.results",
-                                     description="Mean and standard deviation over seeds of what experiments have scored.")
+                                     description="Mean and standard deviation over seeds of the scores of experiments.")
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN_DIR")
-    parser.add_argument("--metric", default="score", help="such as accuracy or pearson (default: score, GLUE's official one)")
+    parser.add_argument("--metric", default="score", help="such as accuracy or pearson (default: GLUE's official one)")
     parser.add_argument("--out", type=Path, help="write the unrounded table there, tab-separated")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table, tasks side by side")
     args = parser.parse_args(arguments)

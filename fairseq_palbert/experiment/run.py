@@ -33,14 +33,16 @@ def run(settings: Settings) -> None:
     if settings.exits:
         check_exits(settings.exits)
     devices = launch.choose_devices(settings)
-    start = find_start(settings.pretrained, settings.arch, Path(settings.pretrained_dir), settings.vocab_dir, settings.stage <= 1)
+    start = find_start(settings.pretrained, settings.arch, Path(settings.pretrained_dir), settings.vocab_dir,
+                       may_convert=settings.stage <= 1)
     method = method_of(settings.method)
     if method.layers and method.layers > start.layers:
         raise UserError(f"method={settings.method}, but {start.arch} has {start.layers} layers")
     whole = complete(settings, start)
     if len(whole.layer_cost) > 1 and method.staged:
         for cost in whole.layer_cost:
-            run(replace(settings, layer_cost=[cost], first_run=whole.first_run, run_dir=f"{whole.run_dir}/cost{word(cost)}"))
+            folder = f"{whole.run_dir}/cost{word(cost)}"
+            run(replace(settings, layer_cost=[cost], first_run=whole.first_run, run_dir=folder, run_name=""))
         return
     trains = bool(glue_task(settings.task).valid_splits)
     if trains:
@@ -65,25 +67,28 @@ def complete(settings: Settings, start: Start) -> Settings:
     method, task = method_of(settings.method), glue_task(settings.task)
     runs = Path(settings.runs_dir).absolute() / start.arch
 
-    def usual_run(name: str) -> Path:
-        return (runs if name == "palbert" else runs / name) / task.name
+    def folder_of(run: str | None, name: str) -> Path:
+        return Path(run).absolute() if run else (runs if name == "palbert" else runs / name) / task.name
 
-    run_dir = (Path(settings.run_dir).absolute() if settings.run_dir else usual_run(settings.method)) / settings.run_name
+    run_dir = folder_of(settings.run_dir, settings.method) / settings.run_name
     values = {
         "run_dir": str(run_dir), "mnli_run": str(settings.mnli_run or run_dir.parent / "MNLI"),
-        "first_run": str(Path(settings.first_run).absolute() if settings.first_run else usual_run(method.first_phase or settings.method)),
+        "first_run": str(folder_of(settings.first_run, method.first_phase or settings.method)),
         "data": settings.data and str(Path(settings.data).absolute()),
         "select_on": settings.select_on or ("holdout" if method.staged else "valid"),
         "exits": settings.exits or method.exits_of(task),
     }
-    usual = of_any_encoder(task.name) | (hyperparameters(start.arch, task.name) if task.valid_splits else {}) | method.settings
+    usual = of_any_encoder(task.name) | method.settings
+    if task.valid_splits:
+        usual = hyperparameters(start.arch, task.name) | usual
     if settings.max_update or settings.max_epoch:
         usual = {name: value for name, value in usual.items() if name not in LENGTH}
     values |= {name: value for name, value in usual.items() if getattr(settings, name) is None}
     whole = replace(settings, **values)
     if method.staged:
-        whole = replace(whole, lr=whole.gate_lr, batch=whole.gate_batch, max_update=whole.gate_updates, max_epoch=None, warmup=0.0,
-                        patience=None, weight_decay=0.0, data=whole.data or f"{whole.first_run}/data/{task.name}")
+        whole = replace(whole, lr=whole.gate_lr, batch=whole.gate_batch, max_update=whole.gate_updates, max_epoch=None,
+                        warmup=0.0, patience=None, weight_decay=0.0,
+                        data=whole.data or f"{whole.first_run}/data/{task.name}")
     return whole if whole.select_on == "holdout" else replace(whole, holdout_fraction=0)
 
 
@@ -91,8 +96,9 @@ def first_phase(settings: Settings, whole: Settings) -> Settings:
     """The experiment that trains what a staged method goes on from, as far as it has to."""
     method = method_of(settings.method).first_phase
     log(f"method={method}, the first phase of {settings.method}, in {whole.first_run}")
-    return replace(settings, method=method, run_dir=whole.first_run, run_name="", first_run=None, select_on="holdout", exits=None,
-                   extra_train_flags=settings.first_train_flags, first_train_flags=[], stage=1, stop_stage=4)
+    return replace(settings, method=method, run_dir=whole.first_run, run_name="", first_run=None, select_on="holdout",
+                   exits=None, extra_train_flags=settings.first_train_flags, first_train_flags=[],
+                   stage=1, stop_stage=4)
 
 
 def check_first_runs(settings: Settings, method: Method, trains: bool) -> None:
@@ -100,10 +106,11 @@ def check_first_runs(settings: Settings, method: Method, trains: bool) -> None:
     for seed in settings.seeds:
         trained = f"stages/train-seed{seed}.done"
         if not trains and not Path(settings.mnli_run, trained).exists():
-            raise UserError(f"AX is scored with MNLI's model, and mnli_run={settings.mnli_run} has none of seed {seed}: train MNLI first")
+            raise UserError(f"AX is scored with MNLI's model, and mnli_run={settings.mnli_run} has none of seed "
+                            f"{seed}: train MNLI first")
         if method.first_phase and not method.staged and not Path(settings.first_run, trained).exists():
-            raise UserError(f"method={settings.method} goes on from method={method.first_phase}, and first_run={settings.first_run} has "
-                            f"none of seed {seed}: train that first")
+            raise UserError(f"method={settings.method} goes on from method={method.first_phase}, and "
+                            f"first_run={settings.first_run} has none of seed {seed}: train that first")
 
 
 @dataclass
@@ -141,13 +148,14 @@ class Experiment:
 
         def binarize() -> None:
             vocabulary = find_vocabulary(self.start, self.settings.vocab_dir, download)
-            command = launch.python("preprocess.glue", "--task", self.task.name, "--vocab", vocabulary, "--out", run_dir / "data")
-            launch.run([*command, "--overwrite", *detokenize], {"GLUE_DIR": raw} if raw else {})
+            command = launch.python("preprocess.glue", "--task", self.task.name, "--vocab", vocabulary,
+                                    "--out", run_dir / "data", "--overwrite", *detokenize)
+            launch.run(command, {"GLUE_DIR": raw} if raw else {})
 
         raw = str(Path(self.settings.glue_dir).absolute()) if self.settings.glue_dir else ""
         vocabulary = self.start.vocabulary or self.settings.vocab_dir and Path(self.settings.vocab_dir).absolute()
-        self.stages.run(2, "preprocess", [self.task.name, "--raw", raw or "downloaded", "--vocab", str(vocabulary or "downloaded"),
-                                          *detokenize], binarize)
+        source = ["--raw", raw or "downloaded", "--vocab", str(vocabulary or "downloaded")]
+        self.stages.run(2, "preprocess", [self.task.name, *source, *detokenize], binarize)
         self.settings.data = str(run_dir / "data" / self.task.name)
 
     def count_updates(self) -> None:
@@ -156,7 +164,7 @@ class Experiment:
         if settings.max_update:
             return
         if not about.is_file():
-            raise UserError(f"training for {settings.max_epoch} epochs needs {about} to count examples: give max_update")
+            raise UserError(f"{settings.max_epoch} epochs of training need {about} to count examples: give max_update")
         rows = json.loads(about.read_text())["splits"]["train"]["rows"]
         rows = min(rows - round(settings.holdout_fraction * rows), settings.train_examples or rows)
         settings.max_update = settings.max_epoch * math.ceil(rows / settings.batch)
@@ -172,12 +180,14 @@ class Experiment:
         for values in product(*(values or [getattr(self.settings, name)] for name, values in zip(names, lists))):
             chosen = dict(zip(names, values))
             folder = "-".join(name + word(value) for name, value in chosen.items())
-            self.train(3, f"search-{folder}", replace(self.settings, **chosen), self.settings.seeds[0], table.parent / folder)
-            score = float(self.training_state("best", table.parent / folder / "checkpoints" / "checkpoint_best.pt"))
+            trial = table.parent / folder
+            self.train(3, f"search-{folder}", replace(self.settings, **chosen), self.settings.seeds[0], trial)
+            score = float(self.training_state("best", trial / "checkpoints" / "checkpoint_best.pt"))
             rows.append({"score": score, **chosen})
         best = max(rows, key=lambda row: -math.inf if math.isnan(row["score"]) else row["score"])
         with replacing(table) as part:
-            part.write_text("".join("\t".join(map(str, line)) + "\n" for line in [rows[0], *(row.values() for row in rows)]))
+            lines = [list(rows[0]), *(row.values() for row in rows)]
+            part.write_text("".join("\t".join(map(str, line)) + "\n" for line in lines))
         score = best.pop("score")
         log(f"search: score {score} on {self.settings.select_on} with {best} ({table})")
         self.settings = replace(self.settings, **best)

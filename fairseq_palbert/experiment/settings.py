@@ -40,14 +40,20 @@ def setting(default: Any, help: str, allowed: Range | None = None) -> Any:
 @dataclass
 class Settings:
     task: str = setting(MISSING, "GLUE task, AX (answered by MNLI's model), or Cues, the quickstart's")
-    method: str = setting("palbert", "palbert, pondernet, pabee, uniform, deebert, fastbert, berxit, each with _staged or without, "
-                                     "vanilla, or staticK for the first K layers")
-    pretrained: str | None = setting(None, "what to start from: a folder in the Hugging Face layout, a Hub id, a RoBERTa archive "
-                                           "of fairseq's, a converted folder, a checkpoint that was trained here, or none "
-                                           "(default: the usual public checkpoint of arch)")
+    method: str = setting(
+        "palbert",
+        "palbert, pondernet, pabee, uniform, deebert, fastbert, berxit, each with _staged or without, vanilla, or "
+        "staticK for the first K layers")
+    pretrained: str | None = setting(
+        None,
+        "what to start from: a folder in the Hugging Face layout, a Hub id, a RoBERTa archive of fairseq's, a "
+        "converted folder, a checkpoint that was trained here, or none (default: the usual public checkpoint of "
+        "arch)")
     arch: str | None = setting(None, "palbert_FAMILY_PRESET (default: that of pretrained, else palbert_roberta_tiny)")
-    glue_dir: str | None = setting("${oc.env:GLUE_DIR,null}", "raw GLUE, a folder a task (default: $GLUE_DIR, else downloaded)")
-    vocab_dir: str | None = setting("${oc.env:VOCAB_DIR,null}", "vocabulary of what comes without one (default: $VOCAB_DIR)")
+    glue_dir: str | None = setting(
+        "${oc.env:GLUE_DIR,null}", "raw GLUE, a folder a task (default: $GLUE_DIR, else downloaded)")
+    vocab_dir: str | None = setting(
+        "${oc.env:VOCAB_DIR,null}", "vocabulary of what comes without one (default: $VOCAB_DIR)")
     data: str | None = setting(None, "folder of a binarized task, used instead of preprocessing")
     runs_dir: str = setting("runs", "where run directories go by default")
     run_dir: str | None = setting(None, "run directory (default: RUNS_DIR/ARCH[/METHOD]/TASK)")
@@ -57,9 +63,10 @@ class Settings:
     pretrained_dir: str = setting("${runs_dir}/pretrained", "where pretrained encoders are converted to, once")
 
     seeds: list[int] = setting([1], "one model is trained and scored a seed", NOT_NEGATIVE)
-    select_on: str | None = setting(None, "split that selects checkpoints (default: valid; of a staged method holdout)",
-                                    one_of("valid", "holdout"))
-    holdout_fraction: float | None = setting(None, f"part of train that select_on=holdout sets aside ({BY_TASK})", FRACTION)
+    select_on: str | None = setting(
+        None, "split that selects checkpoints (default: valid; of a staged method holdout)", one_of("valid", "holdout"))
+    holdout_fraction: float | None = setting(
+        None, f"part of train that select_on=holdout sets aside ({BY_TASK})", FRACTION)
     train_examples: int | None = setting(None, "train on so many rows of a seeded shuffle (default: all)", POSITIVE)
     detokenize: bool = setting(False, "undo the spaces around punctuation of MRPC and CoLA")
     fresh_heads: bool = setting(False, "take nothing but the encoder over from pretrained")
@@ -70,14 +77,16 @@ class Settings:
     lr: float | None = setting(None, f"peak learning rate of encoder and classifier ({BY_TASK})", POSITIVE)
     lambda_lr: float | None = setting(None, f"peak learning rate of the lambda module ({BY_TASK})", POSITIVE)
     beta: float | None = setting(None, f"weight of the KL term ({BY_TASK})", NOT_NEGATIVE)
-    prior_lambda: float | None = setting(None, "parameter of the prior (default: hyperparameters.yaml, else the criterion's)", POSITIVE)
+    prior_lambda: float | None = setting(
+        None, "parameter of the prior (default: hyperparameters.yaml, else the criterion's)", POSITIVE)
     batch: int | None = setting(None, f"sentences of an update, over all workers ({BY_TASK})", POSITIVE)
     update_freq: int = setting(1, "batches that make up an update", POSITIVE)
     length_pool: int | None = setting(None, f"--length-pool ({BY_TASK})", POSITIVE)
     max_positions: int | None = setting(None, f"tokens of an example ({BY_TASK})", POSITIVE)
     warmup: float | None = setting(None, f"part of training that the learning rate rises in ({BY_TASK})", PART)
-    patience: int | None = setting(None, "end after so many validations without a better score (default: hyperparameters.yaml, "
-                                         "else never)", POSITIVE)
+    patience: int | None = setting(
+        None,
+        "end after so many validations without a better score (default: hyperparameters.yaml, else never)", POSITIVE)
     weight_decay: float | None = setting(None, f"AdamW's weight decay ({BY_TASK})", NOT_NEGATIVE)
     adam_betas: str | None = setting(None, f"Adam's betas ({BY_TASK})")
     adam_eps: float | None = setting(None, f"Adam's epsilon ({BY_TASK})", POSITIVE)
@@ -85,7 +94,8 @@ class Settings:
     clip_norm: float | None = setting(None, f"largest norm of the gradient, 0 for any ({BY_TASK})", NOT_NEGATIVE)
     extra_train_flags: list[str] = setting([], "more flags of fairseq-train; they win over the others")
 
-    search_lr: list[float] = setting([], "learning rates: every combination is trained with the first seed, the best wins", POSITIVE)
+    search_lr: list[float] = setting(
+        [], "learning rates: every combination is trained with the first seed, the best wins", POSITIVE)
     search_lambda_lr: list[float] = setting([], "the same of lambda_lr", POSITIVE)
     search_beta: list[float] = setting([], "the same of beta", NOT_NEGATIVE)
 
@@ -94,13 +104,15 @@ class Settings:
     gate_updates: int | None = setting(None, f"METHOD_staged: updates of the second phase ({BY_TASK})", POSITIVE)
     gate_beta: float | None = setting(None, f"METHOD_staged: beta of the second phase ({BY_TASK})", NOT_NEGATIVE)
     gate_target: str = setting("error", "METHOD_staged: --halting-target of the second phase", one_of("loss", "error"))
-    layer_cost: list[float] | None = setting(None, "METHOD_staged: --layer-cost; of a list, a gate a cost, in RUN_DIR/costC "
-                                                   f"({BY_TASK})", NOT_NEGATIVE)
+    layer_cost: list[float] | None = setting(
+        None, f"METHOD_staged: --layer-cost; of a list, a gate a cost, in RUN_DIR/costC ({BY_TASK})", NOT_NEGATIVE)
     first_train_flags: list[str] = setting([], "METHOD_staged: extra_train_flags of the first phase")
 
-    num_gpus: int | None = setting(None, "GPUs to train on, of each node (default: 1 where there is one, else 0)", NOT_NEGATIVE)
+    num_gpus: int | None = setting(
+        None, "GPUs to train on, of each node (default: 1 where there is one, else 0)", NOT_NEGATIVE)
     cpu_workers: int = setting(0, "processes over gloo to train on instead, of each node", NOT_NEGATIVE)
-    stage: int = setting(1, "first stage to run: 1 pretrained encoder, 2 preprocess, 3 search, 4 train, 5 score, 6 table", POSITIVE)
+    stage: int = setting(
+        1, "first stage to run: 1 pretrained encoder, 2 preprocess, 3 search, 4 train, 5 score, 6 table", POSITIVE)
     stop_stage: int = setting(6, "last stage to run", POSITIVE)
 
 
@@ -112,6 +124,7 @@ def check(settings: Settings) -> None:
             _check_value(item.name, one, item.metadata["allowed"])
     glue_task(settings.task)
     method = method_of(settings.method)
+    pondering = method_of(method.first_phase) if method.staged else method
     if not settings.seeds or len(set(settings.seeds)) < len(settings.seeds):
         raise UserError(f"seeds={settings.seeds}: name at least one seed, and none twice")
     for name in ("exits", "layer_cost"):
@@ -125,7 +138,7 @@ def check(settings: Settings) -> None:
     if method.staged and settings.select_on == "valid":
         raise UserError(f"method={settings.method} learns on rows that its first phase held out: select_on=holdout")
     for name in ("beta", "prior_lambda", "lambda_lr", "search_beta", "search_lambda_lr"):
-        if getattr(settings, name) not in (None, []) and not method_of(method.first_phase if method.staged else settings.method).ponders:
+        if getattr(settings, name) not in (None, []) and not pondering.ponders:
             raise UserError(f"{name} is of pondering, and method={settings.method} has none: leave it out")
 
 
@@ -138,5 +151,5 @@ def _check_value(name: str, value: Any, allowed: Range | None) -> None:
 
 def given(settings: Settings) -> dict[str, Any]:
     """The settings that differ from their defaults."""
-    defaults = {item.name: item.default_factory() if callable(item.default_factory) else item.default for item in fields(settings)}
+    defaults = vars(Settings())
     return {name: value for name, value in vars(settings).items() if value is not None and value != defaults[name]}

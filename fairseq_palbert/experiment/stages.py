@@ -27,13 +27,14 @@ class Stages:
         return self.first <= number <= self.last
 
     def run(self, number: int, name: str, settings: list[str], work: Callable[[], None]) -> None:
-        """Does ``work`` unless the stage is not wanted, or done. Raises UserError where it was begun with other settings."""
+        """Does ``work`` unless it is not wanted, or done. Raises UserError where it was begun with other settings."""
         if not self.wanted(number):
             return
         begun, done = self._record(name)
-        if begun.exists() and not same_settings(before := begun.read_text().split(), words := " ".join(settings).split()):
-            raise UserError(f"{self.run_dir} was begun with other settings ({begun}: {_difference(before, words)}): choose another "
-                            f"run_dir, or remove {begun.with_suffix('')}.* and what it left")
+        before, now = begun.read_text().split() if begun.exists() else None, " ".join(settings).split()
+        if before is not None and not same_settings(before, now):
+            raise UserError(f"{self.run_dir} was begun with other settings ({begun}: {_difference(before, now)}): "
+                            f"choose another run_dir, or remove {begun.with_suffix('')}.* and what it left")
         if done.exists():
             log(f"stage {number}, {name}: done before")
             return
@@ -59,7 +60,9 @@ class Stages:
 
 @contextmanager
 def claimed(run_dir: Path, first: int, last: int) -> Iterator[Stages]:
-    """The run directory, made where it is missing, for this process alone. Raises UserError while another one has it."""
+    """The run directory, made where it is missing, for this process alone.
+
+    Raises UserError while another one has it."""
     try:
         (run_dir / "stages").mkdir(parents=True, exist_ok=True)
         lock = FileLock(run_dir / ".lock", blocking=False)

@@ -4,26 +4,26 @@
 #   GLUE_DIR=raw VOCAB_DIR=vocab recipes/glue_task.sh TASK [--stage N] [--stop-stage N]
 #   GLUE_DIR=raw PRETRAINED=bert-base METHOD=vanilla SEEDS="1 2 3" LR=2e-5 recipes/glue_task.sh TASK ...
 #
-# TASK: CoLA SST-2 MRPC STS-B QQP MNLI QNLI RTE WNLI, Cues (the generated task of recipes/quickstart.sh), or AX (predictions of
-# MNLI's model: train MNLI first)
+# TASK: CoLA SST-2 MRPC STS-B QQP MNLI QNLI RTE WNLI, Cues (the generated task of recipes/quickstart.sh), or AX
+# (predictions of MNLI's model: train MNLI first)
 #
 # Stages: 1 pretrained encoder, 2 preprocess, 3 search (where a SEARCH_ list is set), 4 train, 5 score, 6 table
 #
-# Variables (all optional): the settings that `python -m fairseq_palbert.experiment --help` explains, in capitals: GLUE_DIR,
-# VOCAB_DIR, PRETRAINED, ARCH, METHOD, RUN_DIR, SEEDS, EXITS, LR, SELECT_ON, EXTRA_TRAIN_FLAGS and so on. A list is words.
+# Variables (all optional): the settings that `palbert train --help` explains, in capitals: GLUE_DIR, VOCAB_DIR,
+# PRETRAINED, ARCH, METHOD, RUN_DIR, SEEDS, EXITS, LR, SELECT_ON, EXTRA_TRAIN_FLAGS and so on. A list is words.
 # RUN_DIR: by default runs/ARCH/TASK of the repository, of other methods than palbert runs/ARCH/METHOD/TASK.
 #
 # Leaves in RUN_DIR: data/, stages/, invocations.jsonl (time, git commit, dirty or not, versions, variables),
 # search/, seedS/{checkpoints,tensorboard,train.log,command,config.yaml,scores/SPLIT/...}, results.tsv.
-# Hardware and duration: tiny on 2 cores, minutes; MiniLM-L6 there, MRPC 3 minutes an epoch; base and large on a GPU, RTE
-# minutes, MNLI many hours.
+# Hardware and duration: tiny on 2 cores, minutes; MiniLM-L6 there, MRPC 3 minutes an epoch; base and large on a GPU,
+# RTE minutes, MNLI many hours.
 
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-VALUES=(ADAM_BETAS ADAM_EPS ARCH BATCH BETA CLIP_NORM CPU_WORKERS DATA DETOKENIZE DROPOUT FIRST_RUN FRESH_HEADS GATE_BATCH
-    GATE_BETA GATE_LR GATE_TARGET GATE_UPDATES GLUE_DIR HOLDOUT_FRACTION LAMBDA_LR LENGTH_POOL LR MAX_EPOCH MAX_POSITIONS
-    MAX_UPDATE METHOD MNLI_RUN NUM_GPUS PATIENCE PRETRAINED PRETRAINED_DIR PRIOR_LAMBDA RUN_DIR RUNS_DIR SELECT_ON STAGE
-    STOP_STAGE TASK TRAIN_EXAMPLES UPDATE_FREQ VOCAB_DIR WARMUP WEIGHT_DECAY)
+VALUES=(ADAM_BETAS ADAM_EPS ARCH BATCH BETA CLIP_NORM CPU_WORKERS DATA DETOKENIZE DROPOUT FIRST_RUN FRESH_HEADS
+    GATE_BATCH GATE_BETA GATE_LR GATE_TARGET GATE_UPDATES GLUE_DIR HOLDOUT_FRACTION LAMBDA_LR LENGTH_POOL LR
+    MAX_EPOCH MAX_POSITIONS MAX_UPDATE METHOD MNLI_RUN NUM_GPUS PATIENCE PRETRAINED PRETRAINED_DIR PRIOR_LAMBDA
+    RUN_DIR RUNS_DIR SELECT_ON STAGE STOP_STAGE TASK TRAIN_EXAMPLES UPDATE_FREQ VOCAB_DIR WARMUP WEIGHT_DECAY)
 LISTS=(EXITS EXTRA_TRAIN_FLAGS FIRST_TRAIN_FLAGS LAYER_COST SEARCH_BETA SEARCH_LAMBDA_LR SEARCH_LR SEEDS)
 
 parse_stages "$@"

@@ -1,4 +1,4 @@
-# Sourced by every recipe, after `set -euo pipefail`: where things are, how to log, how to stop, how to run a stage.
+# Sourced by every recipe, after `set -euo pipefail`: where things are, how to log, how to stop, which stages to run.
 #
 # Sets ROOT (the repository) and VENV (the environment: run "$VENV/bin/python"), and exports PYTHONPATH.
 
@@ -31,7 +31,8 @@ require_environment() {
     [[ -x "$VENV/bin/python" ]] || die "no Python environment in $VENV: run recipes/setup.sh first"
 }
 
-# parse_stages ARGUMENTS: takes --stage N, --stop-stage N and --help out of the arguments; the others are left in ARGUMENTS.
+# parse_stages ARGUMENTS: takes --stage N, --stop-stage N and --help out of the arguments, and leaves the others in
+# ARGUMENTS.
 parse_stages() {
     FIRST_STAGE=1 LAST_STAGE=99 ARGUMENTS=()
     while (($#)); do

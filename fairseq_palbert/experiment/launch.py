@@ -137,8 +137,8 @@ def _gloo(devices: Devices) -> list[str]:
 
 def _on_nodes(command: list[str], devices: Devices) -> list[str]:
     """A step of this Slurm job, with a process a worker; fairseq reads ranks from Slurm's variables."""
-    step = ["srun", "--overlap", "--kill-on-bad-exit=1", "--nodes", str(devices.nodes),
-            "--ntasks-per-node", str(devices.workers // devices.nodes)]
+    step = ["srun", "--overlap", "--overcommit", "--kill-on-bad-exit=1", "--nodes", str(devices.nodes),
+            "--ntasks", str(devices.workers), "--ntasks-per-node", str(devices.workers // devices.nodes)]
     group = _gloo(devices) if not devices.gpus else ["--distributed-world-size", str(devices.workers)]
     port = 10000 + int(os.environ["SLURM_JOB_ID"]) % 50000
     return [*step, *command, *group, "--distributed-port", str(port)]

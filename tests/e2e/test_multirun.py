@@ -1,4 +1,4 @@
-"""Experiments side by side by Hydra's launchers: in turn, as jobs of submitit's local executor, and as jobs of Slurm."""
+"""Experiments side by side by Hydra's launchers: in turn, as jobs of submitit's local executor, and of Slurm."""
 
 import getpass
 import json
@@ -47,7 +47,7 @@ PartitionName=main Nodes=ALL Default=YES State=UP
 
 @pytest.fixture(scope="module")
 def begin(make_toy_data, tmp_path_factory):
-    """begin(run directory, words...) starts a multirun -> (run directory, process, the mark in its processes' environment)."""
+    """begin(run directory, words...) starts a multirun -> (run directory, process, mark in its processes' environment)."""
     folder = tmp_path_factory.mktemp("multirun")
     tokenizer = {"name": "wordpiece", "separators": 1, "sha256": "0" * 64}
     data = make_toy_data(folder / "SST-2", "SST-2", tokenizer=tokenizer)
@@ -83,9 +83,12 @@ def wait_for(condition, process) -> None:
 
 
 def scores(run_dir: Path) -> dict[str, list[dict]]:
-    lines = {run: (run_dir / run / "scores" / "valid" / "scores.jsonl").read_text().splitlines() for run in RUNS}
-    return {run: [{name: value for name, value in json.loads(line).items() if name not in ("seconds", "sentences_per_second")}
-                  for line in lines[run]] for run in RUNS}
+    """Those of each run, without what was timed."""
+    found = {}
+    for run in RUNS:
+        lines = (run_dir / run / "scores" / "valid" / "scores.jsonl").read_text().splitlines()
+        found[run] = [json.loads(line) | {"seconds": None, "sentences_per_second": None} for line in lines]
+    return found
 
 
 def finished(started) -> tuple[Path, str]:
@@ -104,11 +107,12 @@ def unbroken(begin):
 def slurm(tmp_path_factory, monkeypatch):
     """A Slurm of this machine alone, with its own keys and files. Skips where Slurm and munge are not installed."""
     if missing := [command for command in SLURM if not shutil.which(command)]:
-        pytest.skip(f"{', '.join(missing)}: not installed (Debian: slurm-wlm, munge), so Slurm's launcher is not tested")
+        pytest.skip(f"{', '.join(missing)} not installed (Debian: slurm-wlm, munge): Slurm's launcher is not tested")
     folder = tmp_path_factory.mktemp("slurm")
     for name in ("state", "spool"):
         (folder / name).mkdir()
-    (folder / "slurm.conf").write_text(SLURM_CONF.format(host=platform.node().split(".")[0], user=getpass.getuser(), folder=folder))
+    host = platform.node().split(".")[0]
+    (folder / "slurm.conf").write_text(SLURM_CONF.format(host=host, user=getpass.getuser(), folder=folder))
     (folder / "key").write_bytes(os.urandom(1024))
     (folder / "key").chmod(0o600)
     monkeypatch.setenv("SLURM_CONF", str(folder / "slurm.conf"))

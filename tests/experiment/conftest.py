@@ -1,6 +1,7 @@
 """Experiments without training: a stand-in for launch runs no child process.
 
-Its checkpoints are texts, "updates learning-rate"; preprocessing writes 3668 rows of train, and scoring one rule's scores.
+Its checkpoints are texts, "updates learning-rate"; preprocessing writes 3668 rows of train, and
+scoring one rule's scores.
 """
 
 import json
@@ -16,7 +17,8 @@ from fairseq_palbert.experiment.cli import settings_of
 from fairseq_palbert.experiment.run import run
 from fairseq_palbert.experiment.settings import Settings
 
-SCORE = {"exit": "q_exit:0.5", "metrics": {"score": 0.5}, "mean_exit": 3, "layer_speedup": 2, "exit_histogram": [0, 0, 1, 0, 0, 0]}
+SCORE = {"exit": "q_exit:0.5", "metrics": {"score": 0.5}, "mean_exit": 3, "layer_speedup": 2,
+         "exit_histogram": [0, 0, 1, 0, 0, 0]}
 
 
 def value_of(flag: str, words: list[str]) -> str:
@@ -24,8 +26,8 @@ def value_of(flag: str, words: list[str]) -> str:
 
 
 class StandIn:
-    """``calls``: the commands, without the interpreter, and their ``environments``; ``fail_at``: the word whose command fails;
-    ``arch``: what conversions give."""
+    """``calls``: the commands, without the interpreter, and their ``environments``; ``fail_at``: the word whose command
+    fails; ``arch``: what conversions give."""
 
     def __init__(self):
         self.calls, self.environments = [], []

@@ -1,4 +1,4 @@
-"""The commands of fairseq-train are those that the recipes in bash, before this package, gave for the same variables."""
+"""The commands of fairseq-train are those of the recipes in bash, before this package, for the same variables."""
 
 import json
 import shlex
@@ -10,8 +10,8 @@ from fairseq_palbert.experiment import launch
 from fairseq_palbert.experiment.stages import same_settings
 
 CASES = json.loads(Path(__file__).with_name("commands.json").read_text())
-LISTS = {"SEEDS": int, "EXITS": str, "LAYER_COST": float, "SEARCH_LR": float, "SEARCH_BETA": float, "EXTRA_TRAIN_FLAGS": str,
-         "FIRST_TRAIN_FLAGS": str}
+LISTS = {"SEEDS": int, "EXITS": str, "LAYER_COST": float, "SEARCH_LR": float, "SEARCH_BETA": float,
+         "EXTRA_TRAIN_FLAGS": str, "FIRST_TRAIN_FLAGS": str}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
@@ -19,7 +19,8 @@ def test_commands_are_those_of_the_recipes_in_bash(experiment, tmp_path, first_r
     start = tmp_path / "start"
     start.mkdir()
     (start / "conversion.json").write_text('{"arch": "palbert_bert_minilm_l6", "flags": ["--pooling", "mean"]}')
-    places = {"{run}": str(tmp_path / "run"), "{first}": str(tmp_path / "first"), "{pretrained}": str(start), "{package}": str(launch.PACKAGE)}
+    places = {"{run}": str(tmp_path / "run"), "{first}": str(tmp_path / "first"), "{pretrained}": str(start),
+              "{package}": str(launch.PACKAGE)}
     if case["variables"].get("METHOD") in ("deebert", "fastbert"):
         first_run.rename(places["{first}"])
         first_run.mkdir()

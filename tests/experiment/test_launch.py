@@ -50,7 +50,8 @@ def running(pid: int) -> bool:
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
 def test_a_child_ends_with_its_parent(sent):
-    parent = subprocess.Popen([sys.executable, "-c", PARENT], cwd=launch.PACKAGE.parent, stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], cwd=launch.PACKAGE.parent, stdout=subprocess.PIPE,
+                              text=True)
     child = int(parent.stdout.readline())
     assert running(child)
     parent.send_signal(sent)
@@ -65,7 +66,8 @@ def test_workers_over_gloo_get_ranks_and_an_address(trainer, tmp_path):
     trainer()
     launch.train(["DATA", "--cpu"], tmp_path / "train.log", Devices(processes=2))
     group = (r"DATA --cpu --load-checkpoint-on-all-dp-ranks --distributed-backend gloo --ddp-backend legacy_ddp "
-             r"--distributed-world-size 2 --distributed-no-spawn --distributed-init-method tcp://127.0.0.1:PORT --distributed-rank ")
+             r"--distributed-world-size 2 --distributed-no-spawn --distributed-init-method tcp://127.0.0.1:PORT "
+             r"--distributed-rank ")
     first, second = trainer.calls()
     port = first.split("127.0.0.1:")[1].split()[0]
     assert [first, second] == [group.replace("PORT", port) + rank for rank in "01"]
@@ -88,7 +90,8 @@ def test_training_that_is_killed_is_told_in_one_line(trainer, tmp_path):
 
 def test_a_failing_command_tells_why_once(capfd):
     with pytest.raises(UserError, match="^there is no such file$"):
-        launch.run([sys.executable, "-c", "import sys; print('working', file=sys.stderr); sys.exit('prog: error: there is no such file')"])
+        program = "import sys; print('working', file=sys.stderr); sys.exit('prog: error: there is no such file')"
+        launch.run([sys.executable, "-c", program])
     assert capfd.readouterr().err == "working\n"
 
 
@@ -100,8 +103,9 @@ def test_workers_of_several_nodes_are_a_step_of_the_slurm_job(settings, monkeypa
     devices = choose_devices(settings(num_gpus=4))
     assert devices.workers == 8
     command = launch._on_nodes(["fairseq-train", "DATA"], devices)
-    assert " ".join(command) == ("srun --overlap --kill-on-bad-exit=1 --nodes 2 --ntasks-per-node 4 fairseq-train DATA "
-                                 "--distributed-world-size 8 --distributed-port 10123")
+    assert " ".join(command) == (
+        "srun --overlap --overcommit --kill-on-bad-exit=1 --nodes 2 --ntasks 8 --ntasks-per-node 4 fairseq-train DATA "
+        "--distributed-world-size 8 --distributed-port 10123")
     assert choose_devices(settings(num_gpus=0)).workers == 1, "one process needs one node"
 
 

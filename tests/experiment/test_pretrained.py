@@ -56,18 +56,20 @@ class TestConversion:
 
     def test_stands_where_the_recipe_in_bash_put_it(self, source, tmp_path):
         """Its runs go on, since their flags name that folder."""
-        script = """identity="$(realpath "$1") $(find -L "$1" -maxdepth 1 -type f -printf '%f %s %T@\\n' | LC_ALL=C sort)"
+        script = """files="$(find -L "$1" -maxdepth 1 -type f -printf '%f %s %T@\\n' | LC_ALL=C sort)"
+                    identity="$(realpath "$1") $files"
                     printf '%s-%.12s' "$(basename "$1")" "$(sha256sum <<<"$identity")" """
         (source / "B.txt").write_text("")
         for path in (source, source / "B.txt"):
-            name = subprocess.run(["bash", "-c", script, "bash", path], capture_output=True, text=True, check=True).stdout
+            command = ["bash", "-c", script, "bash", path]
+            name = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             assert pretrained.converted_folder(str(path), tmp_path) == tmp_path / name
 
     def test_failing_leaves_nothing(self, experiment, stand_in, conversions):
         stand_in.fail_at = "checkpoints.convert"
         with pytest.raises(UserError, match="out of luck"):
             experiment(pretrained="a/bert")
-        assert not [path for path in conversions() if (path / "conversion.json").exists()] and not stand_in.find("preprocess.glue")
+        assert not conversions() and not stand_in.find("preprocess.glue")
 
     def test_a_converted_folder_is_used_as_it_is(self, experiment, stand_in, source):
         (source / "conversion.json").write_text('{"arch": "palbert_albert_base", "flags": []}')
@@ -118,7 +120,8 @@ class TestUsualCheckpoints:
         left = sorted(path.name for path in (tmp_path / "runs" / "pretrained").iterdir())
         assert len(left) == 2 and left[1] == left[0] + ".lock" and left[0].startswith("roberta.base-")
 
-    @pytest.mark.parametrize("values", [{}, {"arch": "palbert_bert_tiny"}, {"arch": "palbert_bert_base", "pretrained": "none"}])
+    @pytest.mark.parametrize("values", [{}, {"arch": "palbert_bert_tiny"},
+                                        {"arch": "palbert_bert_base", "pretrained": "none"}])
     def test_from_scratch(self, experiment, stand_in, values):
         experiment(stop_stage=4, **values)
         assert "finetune-from-model" not in stand_in.trained and not stand_in.find("checkpoints.convert")
@@ -139,8 +142,9 @@ class TestHyperparameters:
         stand_in.arch = "palbert_albert_base"
         experiment(stop_stage=4, pretrained="a/b")
         flags = stand_in.trained
-        assert {name: flags[name] for name in ("lr", "lambda-lr", "batch-size", "weight-decay", "dropout", "patience")} == {
-            "lr": "1e-5", "lambda-lr": "1e-5", "batch-size": "32", "weight-decay": "0.0", "dropout": "0.0", "patience": "5"}
+        expected = {"lr": "1e-5", "lambda-lr": "1e-5", "batch-size": "32", "weight-decay": "0.0", "dropout": "0.0",
+                    "patience": "5"}
+        assert {name: flags[name] for name in expected} == expected
         assert flags["max-update"] == "2875" and flags["warmup-updates"] == "0" and "prior-lambda" not in flags
 
     def test_the_task_s_come_before_those_of_all(self, experiment, stand_in):
@@ -193,7 +197,8 @@ class TestOwnCheckpoints:
         experiment(stop_stage=4, pretrained="rte.pt")
         assert not stand_in.find("checkpoints.convert")
         assert f"--vocab {tmp_path / 'converted'} " in stand_in.find("preprocess.glue")[0]
-        assert "--arch palbert_bert --encoder-layers 3 --activation-fn relu --dropout" in stand_in.find("fairseq-train")[0]
+        trained_by, = stand_in.find("fairseq-train")
+        assert "--arch palbert_bert --encoder-layers 3 --activation-fn relu --dropout" in trained_by
         assert stand_in.trained["finetune-from-model"] == str(trained)
 
     def test_others_are_not_described(self, tmp_path):

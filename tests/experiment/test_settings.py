@@ -24,7 +24,7 @@ REFUSED = {
     "pretrained is no file": ({"pretrained": "model.pt"}, "pretrained=model.pt is no file"),
     "pretrained is no folder": ({"pretrained": "some/folder/here"}, "is no file, no folder and no Hub id"),
     "pretrained of another family": ({"pretrained": "a/bert", "arch": "palbert_roberta_base"},
-                                     "arch=palbert_roberta_base does not go with a/bert, which is a palbert_bert_base: leave arch out"),
+                                     "arch=palbert_roberta_base does not go with a/bert, which is a palbert_bert_base"),
     "not converted yet": ({"pretrained": "a/bert", "stage": 2}, "a/bert has not been converted yet: run stage 1"),
     "unknown arch": ({"arch": "palbert_roberta_huge"}, "arch=palbert_roberta_huge: choose from palbert_roberta_base"),
     "no hyperparameters": ({"task": "Cues", "arch": "palbert_roberta_base", "pretrained": "none"},
@@ -81,10 +81,13 @@ def test_every_hyperparameter_is_a_setting():
             assert set(row) <= names
 
 
-@pytest.mark.parametrize("words, status", [(["task=RTE", "--cfg", "job"], 0), (["task=RTE", "lr=-1"], 1), (["--help"], 0)])
+@pytest.mark.parametrize("words, status", [
+    (["task=RTE", "--cfg", "job"], 0), (["task=RTE", "lr=-1"], 1), (["--help"], 0),
+])
 def test_starts_without_torch(tmp_path, words, status):
     program = ("import sys; from fairseq_palbert.command import run; from fairseq_palbert.experiment.cli import main\n"
                "try: run(main)\nfinally: assert not {'torch', 'fairseq'} & set(sys.modules)")
-    done = subprocess.run([sys.executable, "-c", program, *words], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", program, *words], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)},
+                          capture_output=True, text=True)
     assert done.returncode == status, done.stderr
     assert len(done.stderr.splitlines()) == status

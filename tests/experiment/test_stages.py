@@ -9,7 +9,8 @@ from fairseq_palbert.experiment.stages import claimed, same_settings
 
 
 def test_a_run_directory_in_use_is_refused(tmp_path):
-    with claimed(tmp_path, 1, 6), pytest.raises(UserError, match=f"another process is at work in {tmp_path}"), claimed(tmp_path, 1, 6):
+    refused = pytest.raises(UserError, match=f"another process is at work in {tmp_path}")
+    with claimed(tmp_path, 1, 6), refused, claimed(tmp_path, 1, 6):
         pass
     with open(tmp_path / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -39,7 +40,8 @@ def test_nothing_is_done_where_work_fails(tmp_path):
 
 
 @pytest.mark.parametrize("before, now, same", [
-    ("--lr 1e-5 --x", "--lr 1e-05 --x", True), ("--lr 1e-5", "--lr 1e-6", False), ("a b", "a", False), ("nan", "nan", True),
+    ("--lr 1e-5 --x", "--lr 1e-05 --x", True), ("--lr 1e-5", "--lr 1e-6", False), ("a b", "a", False),
+    ("nan", "nan", True),
 ])
 def test_numbers_are_the_same_however_they_are_written(before, now, same):
     assert same_settings(before.split(), now.split()) == same

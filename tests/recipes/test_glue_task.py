@@ -1,4 +1,4 @@
-"""recipes/glue_task.sh and glue_all.sh: variables become settings, a killed run goes on, and no child is left behind."""
+"""recipes/glue_task.sh and glue_all.sh: variables become settings, a killed run goes on, no child is left."""
 
 import fcntl
 import json
@@ -16,7 +16,8 @@ BAD_INPUTS = {
     "unknown flag": (["RTE", "--stages", "2"], {}, "unknown flag --stages"),
     "stage without a number": (["RTE", "--stage", "train"], {}, "--stage needs the number of a stage, not 'train'"),
     "no environment": (["RTE"], {"VENV": "nowhere"}, "run recipes/setup.sh first"),
-    "a task that is code": (["RTE,CoLA ${oc.env:HOME} $(touch made)"], {}, "unknown GLUE task 'RTE,CoLA ${oc.env:HOME} $(touch made)'"),
+    "a task that is code": (["RTE,CoLA ${oc.env:HOME} $(touch made)"], {},
+                            "unknown GLUE task 'RTE,CoLA ${oc.env:HOME} $(touch made)'"),
     "a setting that is code": (["RTE"], {"LR": "1e-5; touch made"}, "could not be converted to Float full_key: lr"),
     "of several lines": (["RTE"], {"METHOD": "palbert\npabee"}, "method='palbert\\npabee' has more than one line"),
     "list of other words": (["RTE"], {"SEEDS": "1 two"}, "could not be converted to Integer full_key: seeds[1]"),
@@ -141,11 +142,12 @@ def test_all_goes_on_after_a_failure(run_recipe, environment):
 
 
 def test_all_goes_through_every_task_and_seed(run_recipe, calls, tmp_path):
-    run = run_recipe("glue_all.sh", "RTE", "CoLA", ARCH="palbert_albert_base", CONVERTED_ARCH="palbert_albert_base", SEEDS="1 2",
-                     RUN_DIR=str(tmp_path / "all"))
+    run = run_recipe("glue_all.sh", "RTE", "CoLA", ARCH="palbert_albert_base", CONVERTED_ARCH="palbert_albert_base",
+                     SEEDS="1 2", RUN_DIR=str(tmp_path / "all"))
     assert run.returncode == 0, run.stderr
     trained = [call.split("--save-dir ")[1].split()[0] for call in calls("fairseq-train")]
-    assert trained == [str(tmp_path / "all" / task / f"seed{seed}" / "checkpoints") for task in ("RTE", "CoLA") for seed in (1, 2)]
+    folders = [tmp_path / "all" / task / f"seed{seed}" for task in ("RTE", "CoLA") for seed in (1, 2)]
+    assert trained == [str(folder / "checkpoints") for folder in folders]
     assert len(calls("checkpoints.convert")) == 1
 
 

@@ -4,6 +4,7 @@ import argparse
 from importlib import import_module
 
 from .command import run
+from .errors import UserError
 
 # COMMAND: the module whose ``main`` it is, loaded when it is called, and what it does.
 COMMANDS = {
@@ -32,7 +33,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     module, _ = COMMANDS[options.command]
-    import_module(module).main(options.arguments)
+    try:
+        command = import_module(module).main
+    except ModuleNotFoundError as error:
+        if error.name.startswith(__package__):
+            raise
+        raise UserError(f"palbert {options.command} needs {error.name}, which is not installed: see the extras in pyproject.toml, "
+                        "such as pip install '.[train]'") from error
+    command(options.arguments)
 
 
 def palbert() -> None:

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the Python environment: $VENV (default: .venv of the repository) with all of requirements.txt.
+# Makes the Python environment: $VENV (default: .venv of the repository) with all of requirements.txt, and in it this project,
+# editable, with its command palbert.
 #
 #   recipes/setup.sh [--benchmark]    --benchmark adds recipes/requirements-benchmark.txt
 #
@@ -52,7 +53,7 @@ torch_spec() {
 
 # stamp_of FILES: what the stamp of an environment with these requirements says.
 stamp_of() {
-    { cat "$@" && echo "$torch" && "$VENV/bin/python" -c 'import sys; print(sys.version)'; } | sha256sum
+    { cat "$ROOT/pyproject.toml" "$@" && echo "$torch" && "$VENV/bin/python" -c 'import sys; print(sys.version)'; } | sha256sum
 }
 
 up_to_date() {
@@ -128,6 +129,7 @@ install() {
     pip_install --constraint "$CONSTRAINTS" $torch
     log "installing fairseq (compiles for about 2 minutes)"
     pip_install --no-deps --no-build-isolation $(pins '^fairseq-fixed==')
+    pip_install --no-deps --no-build-isolation --editable "$ROOT"
 }
 
 check_imports() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set-up, then the tests. Arguments go to pytest.
+# Set-up, lint (ruff), then the tests. Arguments go to pytest.
 #
 #   recipes/test.sh                          every test but those marked slow, gpu or benchmark
 #   recipes/test.sh tests/ponder -k geometric
@@ -21,4 +21,5 @@ export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 export TOKENIZERS_PARALLELISM=false
 
 cd "$ROOT"
+"$VENV/bin/ruff" check --quiet
 exec "$VENV/bin/python" -m pytest -n "$WORKERS" --dist loadfile "$@" </dev/null

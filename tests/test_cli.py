@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fairseq_palbert import cli
+from fairseq_palbert.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 # As the console script does, whose folder is the first on sys.path in place of the current one.
@@ -17,11 +18,11 @@ LOADED = "import sys; from fairseq_palbert.cli import main\ntry:\n    main({})\n
 WRONG = {
     "data": (["--task", "SQuAD", "--out", "OUT"], "unknown GLUE task 'SQuAD'"),
     "convert": (["nowhere", "--out", "OUT", "--vocab", "nowhere"], "nowhere: no such file or folder here"),
-    "train": (["task=SQuAD"], ""),
+    "train": (["task=SQuAD"], "unknown GLUE task 'SQuAD'"),
     "evaluate": (["nowhere.pt", "--data", "nowhere", "--exit", "fixed:1", "--out", "OUT"], "nowhere.pt: no such checkpoint file"),
     "sweep": (["nowhere", "--out", "OUT"], "nowhere: No such file"),
     "thresholds": (["nowhere", "--budget", "3", "--out", "OUT"], "nowhere: No such file"),
-    "keep": (["nowhere", "minilm"], ""),
+    "keep": (["nowhere", "minilm"], "has no seed*/scores/*/record.safetensors"),
     "report": (["nowhere", "--out", "OUT"], "no nowhere/seed*/scores/valid"),
     "compare": (["fixed:1", "fixed:2", "--runs", "RTE", "nowhere", "nowhere"], "no nowhere/seed*/scores/valid"),
     "submission": (["nowhere", "--exit", "fixed:1", "--out", "OUT.zip"], "nowhere has no task of GLUE"),
@@ -67,6 +68,12 @@ def test_help_has_an_example(command, capsys):
         cli.main([command, "--help"])
     words = " ".join(capsys.readouterr().out.split())
     assert words.startswith(f"usage: palbert {command} ") and f"palbert {command} " in words.split("Example:")[1]
+
+
+def test_a_package_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(cli.COMMANDS, "sweep", ("no_such_package", ""))
+    with pytest.raises(UserError, match="palbert sweep needs no_such_package, which is not installed: see the extras"):
+        cli.main(["sweep"])
 
 
 def test_an_unknown_command_is_refused(tmp_path):

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 import fairseq_palbert.plugin  # noqa: F401  quietly, before fairseq
+from fairseq_palbert import command
 from fairseq_palbert.checkpoints.loading import load_model
-from fairseq_palbert.command import run
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.evaluation.split import load_split
 from fairseq_palbert.exits.base import Decisions, ExitRule
@@ -189,4 +189,4 @@ def check_same(variants: dict[str, Variant], dtype: str, reference: Decisions | 
 
 
 if __name__ == "__main__":
-    run(main)
+    command.run(main)

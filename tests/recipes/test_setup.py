@@ -70,17 +70,18 @@ def pins(name: str) -> list[str]:
 def test_installs_once(setup, calls):
     first = setup()
     assert first.returncode == 0, first.stderr
-    made, tools, packages, torch, fairseq = calls()
+    made, tools, packages, torch, fairseq, project = calls()
     assert "venv" in made and "setuptools==" in tools and "--no-deps" in packages
     assert torch.endswith("torch==2.13.0") and "--constraint" in torch and "--no-deps" not in torch
     assert "fairseq-fixed==" in fairseq and "--no-build-isolation" in fairseq and "--no-deps" in fairseq
+    assert project.endswith(f"--no-deps --no-build-isolation --editable {ROOT}")
     asked = {word for call in (tools, packages, torch, fairseq) for word in call.split() if "==" in word}
     assert asked == set(pins("requirements.txt"))
     again = setup()
     assert again.returncode == 0 and again.stderr == "" and calls() == []
 
 
-@pytest.mark.parametrize("killed_at", ["setuptools==", "numpy==", "torch==2", "fairseq-fixed=="])
+@pytest.mark.parametrize("killed_at", ["setuptools==", "numpy==", "torch==2", "fairseq-fixed==", "--editable"])
 def test_a_set_up_that_was_cut_off_starts_again(setup, calls, killed_at):
     assert setup(KILL_AT=f" {killed_at}" if killed_at == "torch==2" else killed_at).returncode == -9
     calls()

@@ -105,8 +105,8 @@ def _over_seeds(statistics: list[Statistic]) -> Statistic:
 
 def _mean(run: Run, rules: list[Rule]) -> Statistic:
     """The score, a mean over seeds."""
-    return _over_seeds([lambda weights, one=_Replayed.of(seed.recorded, [rule]): one.scores(weights)[0]
-                       for seed, rule in zip(run.seeds, rules, strict=True)])
+    replayed = [_Replayed.of(seed.recorded, [rule]) for seed, rule in zip(run.seeds, rules, strict=True)]
+    return _over_seeds([lambda weights, one=one: one.scores(weights)[0] for one in replayed])
 
 
 def _fixed_at_depth(chosen: Setting) -> Statistic:

@@ -10,18 +10,18 @@ import os
 import shlex
 from pathlib import Path
 
-from preprocess.raw import Example, read_examples
-
 from ..errors import UserError
 from ..files import staged
 from ..glue.definitions import glue_task
-from .page import write_report
 from .keep import ROOT
+from .page import write_report
 from .runs import Run, read_runs
 
 
 def texts(tasks: dict[str, list[Run]], raw: Path) -> dict[str, list[tuple[str, ...]]]:
     """The sentences of every row of each task's split. Raises UserError where the raw file is another one."""
+    from preprocess.raw import Example, read_examples  # loads fairseq, which a report without texts does not need
+
     found = {}
     for name, (run, *_) in tasks.items():
         task, recorded = glue_task(name), run.recorded

@@ -7,6 +7,7 @@ percentile of the differences. Over several tasks the differences are averaged, 
 
 import argparse
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +86,8 @@ def _read(path: Path, rule: str, metrics: GlueMetrics) -> tuple[list[int], list,
     try:
         return answers.ids, list(map(value_of, answers.labels)), list(map(value_of, answers.predictions))
     except (KeyError, ValueError) as error:
-        raise UserError(f"{path}: {error} is no label of {metrics.task.name} ({', '.join(metrics.labels) or 'scores'})")
+        labels = ", ".join(metrics.labels) or "scores"
+        raise UserError(f"{path}: {error} is no label of {metrics.task.name} ({labels})") from error
 
 
 def mean_score(answers: Answers, weights: Tensor, metrics: GlueMetrics) -> Tensor:
@@ -96,8 +98,8 @@ def mean_score(answers: Answers, weights: Tensor, metrics: GlueMetrics) -> Tenso
 
 def compare(name: str, a: Answers, b: Answers, metrics: GlueMetrics, resamples: int, seed: int) -> Comparison:
     examples = len(a.ids)
-    of_a, of_b = (resampled(lambda weights: mean_score(one, weights, metrics), examples, resamples, (seed, *name.encode()))
-                  for one in (a, b))
+    of_a, of_b = (resampled(partial(mean_score, answers, metrics=metrics), examples, resamples, (seed, *name.encode()))
+                  for answers in (a, b))
     return Comparison(name, examples, f"{len(a.predictions)}, {len(b.predictions)}", float(of_a[0]), float(of_b[0]),
                       (of_a - of_b)[1:])
 

@@ -74,8 +74,9 @@ def _method(run: Path) -> str:
     """That of the recipe's last call, which refuses a RUN_DIR of another one. Raises UserError where none is known."""
     try:
         *_, last = (run / "invocations.jsonl").read_text().splitlines()
-    except (OSError, ValueError):
-        raise UserError(f"{run} has no invocations.jsonl, which says METHOD: give the RUN_DIR of recipes/glue_task.sh itself")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{run} has no invocations.jsonl, which says METHOD: give the RUN_DIR of recipes/glue_task.sh "
+                        "itself") from error
     return json.loads(last)["variables"].get("METHOD", USUAL_METHOD)
 
 

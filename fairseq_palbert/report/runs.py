@@ -107,7 +107,7 @@ def read_runs(folders: list[Path], split: str) -> dict[str, list[Run]]:
     same labelled examples.
     """
     tasks: dict[str, list[Run]] = {}
-    for folder, run in ((folder, run) for folder in folders for run in _read(folder, split)):
+    for folder, run in ((path, run) for path in folders for run in _read(path, split)):
         others = tasks.setdefault(run.recorded.glue_task, [])
         if any(run.method == other.method for other in others):
             raise UserError(f"{folder}: a second run of {run.method} on {run.recorded.glue_task}: runs are told apart by the "

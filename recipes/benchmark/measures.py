@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
@@ -48,7 +49,7 @@ def peak_flops(networks: list[PonderingClassifier], device: torch.device, dtype:
         first = network.encoder.layers[0]
         linears = [first.qkv_proj, first.out_proj, first.fc1, first.fc2]
         layer_products(linears)
-        times = [seconds_of(lambda: layer_products(linears), device) for _ in range(REPEATS)]
+        times = [seconds_of(partial(layer_products, linears), device) for _ in range(REPEATS)]
         best = max(best, products / statistics.median(times))
     return best
 

@@ -79,12 +79,12 @@ def test_a_weighted_score_is_that_of_repeated_answers(name):
         torch.rand(41) < 0.6, targets, torch.randint(len(metrics.labels), (41,)))
     weights = torch.randint(0, 4, (6, 41)).double()
     found = metrics.weighted(predictions, targets, weights)
+    expected = {"CoLA": matthews_corrcoef, "MNLI": accuracy_score,
+                "MRPC": lambda y, x: (accuracy_score(y, x) + f1_score(y, x)) / 2,
+                "STS-B": lambda y, x: (pearsonr(x, y).statistic + spearmanr(x, y).statistic) / 2}
     for row, value in zip(weights.long(), found.tolist(), strict=True):
         x, y = predictions.repeat_interleave(row), targets.repeat_interleave(row)
-        expected = {"CoLA": lambda: matthews_corrcoef(y, x), "MNLI": lambda: accuracy_score(y, x),
-                    "MRPC": lambda: (accuracy_score(y, x) + f1_score(y, x)) / 2,
-                    "STS-B": lambda: (pearsonr(x, y).statistic + spearmanr(x, y).statistic) / 2}[name]()
-        assert value == pytest.approx(expected, abs=1e-12)
+        assert value == pytest.approx(expected[name](y, x), abs=1e-12)
 
 
 @pytest.mark.parametrize("name", ["CoLA", "STS-B"])

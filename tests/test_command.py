@@ -169,7 +169,8 @@ def test_a_wrong_flag_of_fairseq_train_is_told_in_a_line(toy, tmp_path, flags, m
     paths = {"DATA": data, "OTHER": other, "SAVE": str(tmp_path / "save")}
     done = subprocess.run([paths.get(word, word) for word in TRAIN + flags], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("fairseq_palbert: error: ") and message in done.stderr.splitlines()[-1]
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("fairseq_palbert: error: ") and message in line
     assert not list((tmp_path / "save").glob("*.pt"))
 
 

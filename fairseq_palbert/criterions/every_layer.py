@@ -86,7 +86,8 @@ class EveryLayerCriterion(FairseqCriterion):
             raise UserError("this split has no labels: train and validate on one that has, or predict with "
                             "palbert evaluate")
         self.check_model(model)
-        output, objective = self._attacked(model, sample) if self.training and self.freelb.steps else self._answer(model, sample)
+        compute = self._attacked if self.training and self.freelb.steps else self._answer
+        output, objective = compute(model, sample)
         with torch.no_grad():
             log = {
                 "loss": objective.loss.detach(),

@@ -34,7 +34,8 @@ class GlueMetrics:
         """``labels`` is the order of the class ids, the task's own by default."""
         self.task = task
         self.labels = tuple(labels) or task.labels
-        self.names = OFFICIAL[task.metric] if task.regression else tuple(dict.fromkeys(("accuracy", *OFFICIAL[task.metric])))
+        official = OFFICIAL[task.metric]
+        self.names = official if task.regression else tuple(dict.fromkeys(("accuracy", *official)))
 
     def statistics(self, predictions: Tensor, targets: Tensor, ids: Tensor, examples: int) -> Tensor:
         """Class ids or scores [B], targets [B], example indices [B] within a split of S ``examples`` -> float64 sums."""

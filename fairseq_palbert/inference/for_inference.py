@@ -16,7 +16,8 @@ from .split_mlp_lambda import SplitMlpLambda
 FLOATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 INT8 = "int8"
 DTYPES = (*FLOATS, INT8)
-MANY = 2**20  # weights of a lambda module's linear layer that are laid out: PALBERT's has 2.4 million, one of width 128 0.2
+# weights of a lambda module's linear layer that are laid out: PALBERT's has 2.4 million, one of width 128 0.2
+MANY = 2**20
 FUSED = {F.gelu: ("gelu", "none"), gelu_tanh: ("gelu", "tanh"), F.relu: ("relu", "")}  # oneDNN's name and variant
 
 

@@ -64,7 +64,8 @@ def write_kept(path: Path, kept: Kept) -> None:
                 recorded = one.recorded
                 for shared in SHARED:
                     values, place = getattr(recorded, shared), f"{task}/{split}/{shared}"
-                    if values is not None and not tensors.setdefault(place, _small(shared, values)).equal(_small(shared, values)):
+                    small = None if values is None else _small(shared, values)
+                    if small is not None and not tensors.setdefault(place, small).equal(small):
                         raise UserError(f"{task}, {name}, {split}: other {shared} than an earlier seed: score the same data")
                 tensors |= {f"{task}/{split}/{name}/{what}": values for what, values in _packed(recorded.recording).items()}
                 about[task][name]["splits"][split] = {
@@ -116,7 +117,8 @@ def _packed(recording: Recording) -> dict[str, Tensor]:
     logits = recording.logits
     logits = logits[..., 1:] - logits[..., :1] if logits.shape[-1] > 1 else logits
     found = {"halting_logits": recording.halting_logits, "logits": logits, "error_logits": recording.error_logits}
-    exact = logits.shape[-1] == 1 and recording.logits.shape[-1] == 1  # a regression's ranks depend on small differences
+    # a regression's ranks depend on small differences
+    exact = logits.shape[-1] == 1 and recording.logits.shape[-1] == 1
     return {name: values.to(torch.float32 if exact and name == "logits" else torch.float16).contiguous()
             for name, values in found.items() if values is not None}
 

@@ -48,20 +48,21 @@ def _introduction(tasks: list[Task], command: str) -> str:
 
 {provenance.selection(tasks)}
 
-**At the thresholds for half of the layers.** Score in points, mean ± sample sd over seeds; *sd of exits* is that of the exit
-layer over the examples of a seed; *layer speed-up* is the deepest model's layers over the mean exit. In the plot a line is a
-method's main rule over all its thresholds, a mean over seeds, and where depth is claimed with a band of one sd over seeds."""
+**At the thresholds for half of the layers.** Score in points, mean ± sample sd over seeds; *sd of exits* is that of the
+exit layer over the examples of a seed; *layer speed-up* is the deepest model's layers over the mean exit. In the plot a
+line is a method's main rule over all its thresholds, a mean over seeds, and where depth is claimed with a band of one
+sd over seeds."""
 
 
 def _claims(tasks: list[Task], resamples: int) -> str:
     """Those of methods that ``claims_depth``; empty where there are none."""
     about = {
-        "Is depth earned?": (tables.depth_is_earned, """At the thresholds chosen for N/2 layers: the sd of the exit layers of each
-seed, and the score minus that of the same model's fixed exits at the same mean depth (on the straight line between two layers),
-of the static model of N/2 layers, and of the vanilla model of N layers."""),
-        "Q-exit against other rules on the same models": (tables.areas, """The area is the mean score over mean exit layers from
-N/3 to 2N/3, on straight lines between all thresholds of the rule: no threshold is chosen for it. Confidence orders the answers
-of two classes as entropy does. Patience for regression moves its tolerance, at the scored P or at 1."""),
+        "Is depth earned?": (tables.depth_is_earned, """At the thresholds chosen for N/2 layers: the sd of the exit layers of
+each seed, and the score minus that of the same model's fixed exits at the same mean depth (on the straight line between
+two layers), of the static model of N/2 layers, and of the vanilla model of N layers."""),
+        "Q-exit against other rules on the same models": (tables.areas, """The area is the mean score over mean exit layers
+from N/3 to 2N/3, on straight lines between all thresholds of the rule: no threshold is chosen for it. Confidence orders
+the answers of two classes as entropy does. Patience for regression moves its tolerance, at the scored P or at 1."""),
         "Sampling < Q-exit ≤ expectation": (tables.orderings, """Three readings of one posterior: sampling in its exact
 expectation, Q-exit at its median (q = 0.5), and the mean over all layers."""),
     }
@@ -71,8 +72,9 @@ expectation, Q-exit at its median (q = 0.5), and the mean over all layers."""),
         return ""
     return "\n\n".join([f"""## Claims
 
-Differences in points, with paired bootstrap 95 % intervals: {resamples:,} resamples of examples, all seeds of an example
-together, depths taken on the same draw. They say nothing of other seeds. In the mean of tasks each task is resampled by itself.""", *sections])
+Differences in points, with paired bootstrap 95 % intervals: {resamples:,} resamples of examples, all seeds of an
+example together, depths taken on the same draw. They say nothing of other seeds. In the mean of tasks each task is
+resampled by itself.""", *sections])
 
 
 def _section(folder: Path, task: Task, look: dict[str, str], texts: Sequence | None) -> str:
@@ -87,9 +89,10 @@ def _section(folder: Path, task: Task, look: dict[str, str], texts: Sequence | N
     return "\n\n".join([*parts, "### Commands", f"```\n{provenance.commands(task)}\n```"])
 
 
-AS_SCORED = """*FLOPs* are those of a sentence's matrix products, heads and lambda modules included; *speed-up* is the measured time
-of the method's own last layer over the rule's, where both were timed; *gained* and *lost* are the examples answered better and
-worse than by the last layer; *ECE* and *AUROC* (of failure prediction) are of the answers' largest probability."""
+AS_SCORED = """*FLOPs* are those of a sentence's matrix products, heads and lambda modules included; *speed-up* is the
+measured time of the method's own last layer over the rule's, where both were timed; *gained* and *lost* are the
+examples answered better and worse than by the last layer; *ECE* and *AUROC* (of failure prediction) are of the answers'
+largest probability."""
 
 
 def _plots(folder: Path, task: Task, look: dict[str, str]) -> list[str]:

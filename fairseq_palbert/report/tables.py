@@ -110,7 +110,8 @@ def orderings(tasks: list[Task], resamples: int) -> str | None:
     lines = [[task, first.method, *(f"{POINTS * score:.2f}" for score in (first.b, first.a, second.a)),
               *(claim.difference.points for claim in (first, second)), "yes" if first.b < first.a <= second.a else "no"]
              for task, (first, second) in found]
-    header = ["task", "method", "sampling", "Q-exit 0.5", "expectation", "Q-exit − sampling", "expectation − Q-exit", "in order"]
+    header = ["task", "method", "sampling", "Q-exit 0.5", "expectation", "Q-exit − sampling", "expectation − Q-exit",
+              "in order"]
     return markdown([header, *lines]) if found else None
 
 

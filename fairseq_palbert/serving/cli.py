@@ -27,7 +27,8 @@ from .rows import FORMATS, Columns, Row, chunks, read_rows
 
 STANDARD_INPUT = Path("-")
 USUAL_COLUMNS = {1: ("sentence",), 2: ("sentence1", "sentence2")}
-CHUNK = 2**18  # characters in memory, sorted by length among themselves: some 4 windows of the engine; or one of --batch-size
+# characters in memory, sorted by length among themselves: some 4 windows of the engine; or one of --batch-size
+CHUNK = 2**18
 DIGITS = 6
 
 

@@ -92,7 +92,8 @@ class PalbertPredictor:
         outputs, exit_layers = decided.outputs, decided.exit_layers.tolist()
         if self.task.regression:
             return [Prediction(value, None, layer) for value, layer in zip(outputs.squeeze(1).tolist(), exit_layers)]
-        probabilities = outputs if isinstance(rule, AllDepthsRule) else outputs.softmax(1)  # a mixture is of probabilities
+        # a mixture is of probabilities
+        probabilities = outputs if isinstance(rule, AllDepthsRule) else outputs.softmax(1)
         rows = zip(outputs.argmax(1).tolist(), probabilities.tolist(), exit_layers)
         return [Prediction(self.labels[label], tuple(row), layer) for label, row, layer in rows]
 

@@ -128,7 +128,8 @@ def _json_text(name: str, value: Any) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"{name!r} has half a surrogate pair at character {error.start + 1}: correct the row") from error
+        place = error.start + 1
+        raise ValueError(f"{name!r} has half a surrogate pair at character {place}: correct the row") from error
     return value
 
 

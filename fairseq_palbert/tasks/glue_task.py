@@ -196,7 +196,8 @@ class GlueSentenceTask(FairseqTask):
         """Adds the task's GLUE metrics to what fairseq and the criterion log."""
         super().reduce_metrics(logging_outputs, criterion)
         statistics = sum(log["statistics"] for log in logging_outputs)
-        key = f"_statistics_{statistics.shape[-1]}"  # fairseq adds up validation splits, and a regression's differ in length
+        # fairseq adds up validation splits, and a regression's differ in length
+        key = f"_statistics_{statistics.shape[-1]}"
         metrics.log_scalar_sum(key, torch.as_tensor(statistics).cpu(), priority=0)
         for name in (*self.metrics.names, "score"):
             metrics.log_derived(name, lambda meters, name=name: self.metrics(meters[key].sum)[name])

@@ -102,7 +102,9 @@ class Vocabulary:
                             "goes along")
         fillers = self.fillers(size)
         (folder / TOKENIZER_FILE).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
-        dictionary = self.dictionary_text.removesuffix("\n") + "\n" + written(fillers) if fillers else self.dictionary_text
+        dictionary = self.dictionary_text
+        if fillers:
+            dictionary = dictionary.removesuffix("\n") + "\n" + written(fillers)
         (folder / DICTIONARY_FILE).write_text(dictionary, encoding="utf-8")
 
 

@@ -60,7 +60,8 @@ class Found(ExitRule):
 
     def __init__(self, rule: Rule, exit_layers: Tensor):
         self.exit_layers = exit_layers
-        self.reads_halting, self.reads_errors, self.reads_logits = rule.reads_halting, rule.reads_errors, rule.reads_logits
+        self.reads_halting, self.reads_errors = rule.reads_halting, rule.reads_errors
+        self.reads_logits = rule.reads_logits
 
     parse, sweep = Drawn.parse, Drawn.sweep
     leaves = Drawn.leaves

@@ -28,7 +28,8 @@ def tables(found: dict) -> str:
                      f"{work / median / found['peak_flops']:.2f}", f"{seconds['g: full depth, packed'] / median:.2f}"])
     ratios = [["ratio of medians", "is", "to be", ""]]
     for target in found["targets"]:
-        bound = f"{'at most' if target['most'] else 'at least'} {target['bound']:g}{' (goal)' if target['goal'] else ''}"
+        limit, goal = "at most" if target["most"] else "at least", " (goal)" if target["goal"] else ""
+        bound = f"{limit} {target['bound']:g}{goal}"
         ratios.append([target["name"], f"{target['value']:.3f}", bound, "met" if target["met"] else "missed"])
     return "\n\n".join([said, *found["left_out"], markdown(rows, words=1), markdown(ratios, words=1)]) + "\n"
 

@@ -23,7 +23,8 @@ class Target:
 def targets(found: dict) -> list[dict]:
     """Of what ``run`` has measured; a variant that was not run has none."""
     seconds, ratio = found["median_seconds"], found["padding_ratio"]
-    full, early, alone = seconds["g: full depth, packed"], seconds["g: exiting, packed"], seconds["g: full depth, batch 1"]
+    full, early = seconds["g: full depth, packed"], seconds["g: exiting, packed"]
+    alone = seconds["g: full depth, batch 1"]
     fewer = found["operations"]["full"] / found["operations"]["exiting"]
     r, r_sorted = ratio["file order"], ratio["by length"]
     listed = [

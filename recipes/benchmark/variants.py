@@ -163,5 +163,6 @@ def packed_name(dtype: str) -> str:
 
 
 def _by_window(name: str, engine, sentences: Sentences, rule: ExitRule) -> dict[str, Variant]:
-    return {f"{name}, {f'batch {at_once}' if at_once else 'packed'}": lambda at_once=at_once: ours(engine, sentences, rule, at_once)
+    return {f"{name}, {f'batch {at_once}' if at_once else 'packed'}":
+                lambda at_once=at_once: ours(engine, sentences, rule, at_once)
             for at_once in AT_ONCE}

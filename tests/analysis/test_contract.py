@@ -94,7 +94,8 @@ def test_thresholds_and_temperatures_are_of_one_half_of_the_calibration_part():
     shaping, testing = two_parts(EXAMPLES, 0.5, 0)
     chosen = choose(MaxDrop(0.2), ["q_exit", "confidence"], calibration, CONFIDENCE)
     seen = cdf(calibration.recording.halting_logits.double())[0]
-    assert chosen["q_exit"].parameter in seen[shaping].tolist() and chosen["q_exit"].parameter not in seen[testing].tolist()
+    parameter = chosen["q_exit"].parameter
+    assert parameter in seen[shaping].tolist() and parameter not in seen[testing].tolist()
     half = part_of(calibration, shaping)
     assert chosen["confidence"].temperatures == fit_temperatures(half.recording.logits, half.targets)
 

@@ -66,7 +66,8 @@ def test_every_layer_agrees_at_any_length(transformers, write_vocabulary, networ
     network, native_ids = network_of(tmp_path / "out"), torch.from_numpy(Vocabulary(tmp_path / "out").native_ids)
     sentences = [torch.randint(3, entries, (length,)) for length in LENGTHS]
     assert largest_of_any_batch(network, theirs, native_ids, sentences) <= TOLERANCE
-    network.encoder.relative_bias.weight.data = network.encoder.relative_bias.weight.data.roll(16, 0)  # the other direction
+    # the other direction
+    network.encoder.relative_bias.weight.data = network.encoder.relative_bias.weight.data.roll(16, 0)
     assert largest_difference(network, theirs, native_ids, sentences, PackedBatch.of(sentences)) > 100 * TOLERANCE
 
 

@@ -43,7 +43,8 @@ def packed(archive, tmp_path):
 def test_every_layer_agrees(archive, vocabulary, network_of, make_batch, tmp_path, monkeypatch):
     monkeypatch.setenv("VOCAB_DIR", str(vocabulary))
     conversion = convert(archive, tmp_path / "out")
-    assert conversion["arch"] == "palbert_roberta" and "network.pooler.copies.0.bias" in conversion["tensors"]["initialised"]
+    assert conversion["arch"] == "palbert_roberta"
+    assert "network.pooler.copies.0.bias" in conversion["tensors"]["initialised"]
     assert all(name.startswith("encoder.lm_head.") or name == "encoder.sentence_encoder.version"
                for name in conversion["tensors"]["dropped"])
     network, stock = network_of(tmp_path / "out"), load_masked_lm(archive, vocabulary / "dict.txt")

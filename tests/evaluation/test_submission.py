@@ -150,7 +150,8 @@ def make_untrained(runs: list[str]) -> list[str]:
 
 WRONG = {
     "has no task of GLUE in its folder data": lambda make: ["nowhere"],
-    "MNLI/seed1/checkpoints/checkpoint_best.pt is missing: train that run first": lambda make: make_untrained(make("MNLI")),
+    "MNLI/seed1/checkpoints/checkpoint_best.pt is missing: train that run first":
+        lambda make: make_untrained(make("MNLI")),
     "has CoLA and RTE in its folder data": lambda make: (make("RTE"), make("RTE/data/CoLA"))[0],
     "are both of RTE: give one": lambda make: make("RTE") * 2,
     "is of AX, whose answers are those of MNLI's model: give the run of MNLI too": lambda make: make("AX", "RTE"),

@@ -33,7 +33,8 @@ def test_torchs_counter_agrees(encoder, heads, specs):
     network = PonderingClassifier(Encoder(EncoderShape(**SHAPE | encoder)), heads).eval()
     sentences = list(torch.randint(3, 50, (2, 17)))
     for rule in map(parse_rule, specs):
-        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:  # it does not know the CPU's fused one
+        # it does not know the CPU's fused one
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
             decided = decide(network, rule, Workload(sentences))
         ours = exit_flops(network.encoder.shape, heads, torch.tensor([17, 17]), decided.exit_layers,
                           rule.reads_halting, rule.reads_logits, rule.reads_errors)

@@ -122,11 +122,11 @@ def test_detokenizing_undoes_spaced_punctuation_and_nothing_else(run, out, write
     set_row(folder, b"0\t1\t\tThe cat , it 's said , sat ( twice ) on a &amp; b .", line=1)
     run("--task", "CoLA", "--detokenize")
     assert json.loads((out / "CoLA" / "glue.json").read_text())["detokenized"] is True
-    vocabulary = Vocabulary(small_vocabulary)
-    assert sentences(out / "CoLA")[0] == vocabulary.encode(["The cat, it's said, sat (twice) on a &amp; b."])[0].tolist()
+    natural = Vocabulary(small_vocabulary).encode(["The cat, it's said, sat (twice) on a &amp; b."])[0].tolist()
+    assert sentences(out / "CoLA")[0] == natural
     run("--task", "CoLA", "--overwrite")
     assert json.loads((out / "CoLA" / "glue.json").read_text())["detokenized"] is False
-    assert sentences(out / "CoLA")[0] != vocabulary.encode(["The cat, it's said, sat (twice) on a &amp; b."])[0].tolist()
+    assert sentences(out / "CoLA")[0] != natural
 
 
 def test_splits_can_be_chosen(run, out, write_raw):

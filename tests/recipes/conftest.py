@@ -87,7 +87,8 @@ fi
 [[ "$rank" = 0 ]] || exit 0
 folder="$(value_of --save-dir "$@")"
 mkdir -p "$folder"
-echo "$(value_of --max-update "$@") $(value_of --lr "$@")" | tee "$folder/checkpoint_best.pt" >"$folder/checkpoint_last.pt"
+echo "$(value_of --max-update "$@") $(value_of --lr "$@")" >"$folder/checkpoint_last.pt"
+cp "$folder/checkpoint_last.pt" "$folder/checkpoint_best.pt"
 """
 
 

@@ -40,7 +40,8 @@ WRONG = {
     "no .*seed.* with scores.jsonl and record.safetensors": lambda run: shutil.rmtree(run / "seed1/scores"),
     "are of different models": lambda run: shutil.copy(run.parents[1] / "vanilla/SST-2/seed2/scores/valid/scores.jsonl",
                                                        run / "seed1/scores/valid/scores.jsonl"),
-    "no scores of this version": lambda run: (run / "seed1/scores/valid/scores.jsonl").write_text('{"rule": "fixed"}\n'),
+    "no scores of this version":
+        lambda run: (run / "seed1/scores/valid/scores.jsonl").write_text('{"rule": "fixed"}\n'),
 }
 
 

@@ -36,7 +36,8 @@ def write_albert(folder, pieces=ALBERT_PIECES, model_type=1, **settings):
     model = ModelProto()
     model.trainer_spec.model_type = model_type
     for piece in pieces:
-        kind = UNKNOWN if piece == "<unk>" else CONTROL if piece[0] in "<[" else USER_DEFINED if piece in '("' else NORMAL
+        plain = USER_DEFINED if piece in '("' else NORMAL
+        kind = UNKNOWN if piece == "<unk>" else CONTROL if piece[0] in "<[" else plain
         model.pieces.add(piece=piece, score=-float(len(piece) == 1), type=kind)
     (folder / "spiece.model").write_bytes(model.SerializeToString())
     return settled(folder, settings)

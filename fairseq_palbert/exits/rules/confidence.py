@@ -21,7 +21,8 @@ class Confidence(ExitRule):
     parameter: float
     temperatures: tuple[float, ...] = (1.0,)
     name: ClassVar[str] = "confidence"
-    form: ClassVar[str] = "confidence:P with 0 <= P <= 1, or confidence:P:T with a temperature T > 0, or T1,T2,... one a layer"
+    form: ClassVar[str] = ("confidence:P with 0 <= P <= 1, or confidence:P:T with a temperature T > 0, "
+                           "or T1,T2,... one a layer")
     reads_logits: ClassVar[bool] = True
     reads_classes: ClassVar[bool] = True
 
@@ -41,7 +42,8 @@ class Confidence(ExitRule):
 
     @property
     def spec(self) -> str:
-        return super().spec if self.temperatures == (1.0,) else f"{super().spec}:{','.join(map(str, self.temperatures))}"
+        temperatures = ",".join(map(str, self.temperatures))
+        return super().spec if self.temperatures == (1.0,) else f"{super().spec}:{temperatures}"
 
     def check(self, model: Model) -> None:
         super().check(model)

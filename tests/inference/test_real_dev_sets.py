@@ -17,13 +17,12 @@ from fairseq_palbert.exits.rules.confidence import Confidence, confidence
 from fairseq_palbert.exits.rules.entropy import Entropy, normalised_entropy
 from fairseq_palbert.exits.rules.learned import Learned, expected_error
 from fairseq_palbert.exits.rules.patience import Patience
-from fairseq_palbert.glue.assembly import example
 from fairseq_palbert.glue.definitions import TASKS
 from fairseq_palbert.inference.engine import Workload, decide, record
 from fairseq_palbert.inference.window import Window
 from fairseq_palbert.ponder.halting import cdf
+from fairseq_palbert.tokenization.assembly import example
 
-BEGIN, PADDING, END = 0, 1, 2
 CLOSE, ALLOWED = 1e-5, 0.001
 SPECS = ["q_exit:0", "q_exit:0.5", "q_exit:1", "sampling:7", "expectation", "fixed:3", "random:2.5", "learned:0.5"]
 OF_CLASSES, OF_VALUES = ["patience:1", "entropy:0.9", "confidence:0.7"], ["patience:1:0.2"]
@@ -39,7 +38,7 @@ def dev_set(glue_dir, vocab_dir):
         task, raw, vocabulary = TASKS[task_name], glue_dir(task_name).parent, Vocabulary(vocab_dir("gpt2_bpe"))
         examples = [row.sentences for row in read_examples(task, task.split("valid"), raw)]
         encoded = [[torch.from_numpy(ids)[:-1] for ids in vocabulary.encode(column)] for column in zip(*examples)]
-        return [example(BEGIN, END, list(sentences), separators=2) for sentences in zip(*encoded)]
+        return [example(sentences, list(map(len, sentences)), separators=2) for sentences in zip(*encoded)]
 
     return load
 

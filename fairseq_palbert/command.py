@@ -16,8 +16,9 @@ CLOSED = {"stdin": ("r", os.O_RDONLY), "stdout": ("w", os.O_RDONLY), "stderr": (
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Calls ``main``, and ends the process: with status 0; 1 after a UserError and for an output that takes no more, which
-    are told in one line; and 128 + the signal's number after SIGINT, SIGTERM, and where nobody reads standard output."""
+    """Calls ``main``, and ends the process: with status 0; 1 after a UserError and for an output that takes no more,
+    which are told in one line; and 128 + the signal's number after SIGINT, SIGTERM, and where nobody reads standard
+    output."""
     _open_closed_streams()
     signal.signal(signal.SIGTERM, _terminate)
     logging.getLogger(__package__).setLevel(logging.INFO)
@@ -36,7 +37,8 @@ def run(main: Callable[[], None]) -> NoReturn:
         if error.errno not in FULL:
             raise
         _discard_output()
-        status = UserError(f"{error.filename or 'output'}: cannot be written ({error.strerror}): choose another place").line
+        status = UserError(f"{error.filename or 'output'}: cannot be written ({error.strerror}): choose another "
+                           "place").line
     sys.exit(status)
 
 

@@ -105,8 +105,8 @@ def written_folder(target: Path) -> Iterator[Path]:
 
 
 def check_replaceable(target: Path, overwrite: bool, provenance: str) -> None:
-    """Raises UserError where ``target`` is there and may not be replaced: unasked, or since it is no output of ours, which
-    the file ``provenance`` would tell."""
+    """Raises UserError where ``target`` is there and may not be replaced: unasked, or since it is no output of ours,
+    which the file ``provenance`` would tell."""
     if not target.exists():
         return
     if not (target / provenance).is_file():

@@ -30,7 +30,8 @@ POSITIONAL = {"data"}
 
 
 def flag_table(config: type, inherited: type | None) -> str:
-    """Markdown: a row for each flag of ``config`` that is neither of ``inherited`` nor borrowed from another part of fairseq."""
+    """Markdown: a row for each flag of ``config`` that is neither of ``inherited`` nor borrowed from another part of
+    fairseq."""
     others = {field.name for field in fields(inherited)} if inherited else set()
     rows = [[f"`--{field.name.replace('_', '-')}`", _default(field), _meaning(field)] for field in fields(config)
             if field.name not in others | POSITIONAL and not field.name.startswith("_") and not _is_borrowed(field)]
@@ -46,8 +47,9 @@ def with_tables(page: str) -> str:
     if sorted(found) != sorted(TABLES):
         raise ValueError(f"the page has the tables {sorted(found)}, not {sorted(TABLES)}")
     for name, configs in TABLES.items():
-        block = re.compile(rf"(<!-- flags of {re.escape(name)} -->\n).*?(<!-- end of flags -->)", re.DOTALL)
-        page = block.sub(lambda match, table=flag_table(*configs): f"{match[1]}{table}\n{match[2]}", page)
+        start, end = f"<!-- flags of {name} -->\n", "<!-- end of flags -->"
+        before, _, rest = page.partition(start)
+        page = before + start + flag_table(*configs) + "\n" + end + rest.partition(end)[2]
     return page
 
 

@@ -26,7 +26,8 @@ def exit_on_user_errors() -> None:
     A UserError itself would not get through: ``Trainer.load_checkpoint`` raises another exception in its place,
     ``Trainer.train_step`` saves crash.pt, torch turns a worker's into a traceback, and Hydra prints one.
     """
-    for part in {part for registered in REGISTERED for part in registered.__mro__ if part.__module__.startswith(__package__)}:
+    for part in {part for registered in REGISTERED for part in registered.__mro__
+                 if part.__module__.startswith(__package__)}:
         for name, method in list(vars(part).items()):
             if isinstance(method, staticmethod | classmethod):
                 setattr(part, name, type(method)(_exiting(method.__func__)))

@@ -10,8 +10,8 @@ modifier negates it or only emphasises. The label is 1 where the sentence, on th
 3. three adjectives judge, one of them is negated, and so may the neutral ones be: the majority decides
    ("very dull music , not bad plot and quite funny hero , never long ending ." praises).
 
-The labels of a degree are even, and the number of words says nothing of label or degree. No sentence occurs twice, in one
-split or in two. The column ``degree`` is for the reader of the results: models see ``sentence`` alone.
+The labels of a degree are even, and the number of words says nothing of label or degree. No sentence occurs twice, in
+one split or in two. The column ``degree`` is for the reader of the results: models see ``sentence`` alone.
 """
 
 import argparse
@@ -51,8 +51,8 @@ class Example:
 
 
 def examples(rows: int, rng: random.Random, seen: set[str]) -> list[Example]:
-    """``rows`` sentences that are not in ``seen``, which they join, in random order; every pair of degree and label has its
-    share, the first pairs one more where the shares do not come out even."""
+    """``rows`` sentences that are not in ``seen``, which they join, in random order; every pair of degree and label
+    has its share, the first pairs one more where the shares do not come out even."""
     kinds = [(degree, label) for degree in SHARES for label in (0, 1)]
     drawn = []
     for row in range(rows):
@@ -101,7 +101,8 @@ def write_task(folder: Path, seed: int) -> None:
 
 
 def _write_split(path: Path, split: Split, rows: list[Example]) -> None:
-    """GLUE's layouts: sentence and label where there are labels, index and sentence where there are none; and the degree."""
+    """GLUE's layouts: sentence and label where there are labels, index and sentence where there are none; and the
+    degree."""
     if split.labelled:
         lines = ["sentence\tlabel\tdegree"] + [f"{row.sentence}\t{row.label}\t{row.degree}" for row in rows]
     else:
@@ -113,7 +114,8 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m preprocess.cues", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True,
-                        help="folder for raw/Cues (train.tsv, dev.tsv, test.tsv) and vocab/gpt2_bpe (a BPE of train.tsv)")
+                        help="folder for raw/Cues (train.tsv, dev.tsv, test.tsv) and vocab/gpt2_bpe (a BPE of "
+                             "train.tsv)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same files (default: %(default)s)")
     options = parser.parse_args(argv)
     raw, vocabulary = options.out / "raw" / "Cues", options.out / "vocab" / "gpt2_bpe"

@@ -30,9 +30,9 @@ def _parser() -> argparse.ArgumentParser:
                         help=f"give it again for more tasks: {', '.join(TASKS)}, or all of GLUE's by `all`")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder in which each task gets its own")
     parser.add_argument("--vocab", type=Path, default=os.environ.get("VOCAB_DIR") or None, metavar="DIR",
-                        help="folder of the tokenizer: tokenizer.json, vocab.txt (BERT), spiece.model (ALBERT), vocab.json and "
-                             "merges.txt, or encoder.json, vocab.bpe and dict.txt (RoBERTa), these also in its folder gpt2_bpe "
-                             "(default: $VOCAB_DIR)")
+                        help="folder of the tokenizer: tokenizer.json, vocab.txt (BERT), spiece.model (ALBERT), "
+                             "vocab.json and merges.txt, or encoder.json, vocab.bpe and dict.txt (RoBERTa), these also "
+                             "in its folder gpt2_bpe (default: $VOCAB_DIR)")
     parser.add_argument("--raw", type=Path, default=os.environ.get("GLUE_DIR") or None, metavar="DIR",
                         help="folder of GLUE's task folders, RAW/RTE/train.tsv and so on (default: $GLUE_DIR; without "
                              "either the tasks are downloaded to OUT/raw)")

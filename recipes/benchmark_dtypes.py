@@ -28,7 +28,8 @@ from fairseq_palbert.tables import markdown
 
 COMPILED = "float32 by torch.compile"
 EQUAL_VALUES = 0.1  # apart at most, of a regression
-COLUMNS = ("dtype", "sentences/s", "times float32", "predictions equal, %", "exit layers equal, %", "within one, %", "score",
+COLUMNS = ("dtype", "sentences/s", "times float32", "predictions equal, %", "exit layers equal, %", "within one, %",
+           "score",
            "difference")
 
 
@@ -39,7 +40,8 @@ def parser() -> argparse.ArgumentParser:
     add("--data", required=True, type=Path, help="folder of the binarized task")
     add("--split", default="valid", help="(default: valid)")
     add("--exit", action="append", default=[], metavar="RULE", dest="rules", help="exit rule, any number of times")
-    add("--dtype", action="append", choices=DTYPES, dest="dtypes", help="any number of times (default: all); float32 always runs")
+    add("--dtype", action="append", choices=DTYPES, dest="dtypes",
+        help="any number of times (default: all); float32 always runs")
     add("--compile", action="store_true", help="float32 by torch.compile, too")
     add("--rounds", type=int, default=5, help="timed runs of each, in turn (default: 5)")
     add("--device", default="cpu", help="as torch names it (default: cpu)")
@@ -58,18 +60,20 @@ def main(argv: list[str] | None = None) -> None:
         rule.check(model.network)
     split = load_split(model.task, options.split)
     if split.targets is None:
-        raise UserError(f"{options.data}: {options.split} has no labels, and a precision is judged by the score: choose another split")
+        raise UserError(f"{options.data}: {options.split} has no labels, and a precision is judged by the score: "
+                        "choose another split")
     networks = in_every_dtype(model.network, options.dtypes or DTYPES, device)
     if options.compile:
         networks[COMPILED] = compiled(model.network.to(device))
     workload = Workload(split.sentences, fitting_window(model.network, device), device, split.ids)
     for rule in rules:
-        print(f"{model.task.glue_task.name}, {split.name}, {len(split.sentences)} examples, {rule.spec}, {torch.get_num_threads()} "
-              f"threads, torch {torch.__version__}\n")
+        print(f"{model.task.glue_task.name}, {split.name}, {len(split.sentences)} examples, {rule.spec}, "
+              f"{torch.get_num_threads()} threads, torch {torch.__version__}\n")
         print(table(in_turn(networks, rule, workload, options.rounds), model.task.metrics, split.targets), flush=True)
 
 
-def in_every_dtype(network: PonderingClassifier, dtypes: list[str], device: torch.device) -> dict[str, PonderingClassifier]:
+def in_every_dtype(network: PonderingClassifier, dtypes: list[str],
+                   device: torch.device) -> dict[str, PonderingClassifier]:
     """float32 first, int8 on a CPU only."""
     wanted = [dtype for dtype in dict.fromkeys(["float32", *dtypes]) if dtype != INT8 or device.type == "cpu"]
     return {dtype: for_inference(copy.deepcopy(network), dtype, device) for dtype in wanted}
@@ -77,7 +81,8 @@ def in_every_dtype(network: PonderingClassifier, dtypes: list[str], device: torc
 
 def compiled(network: PonderingClassifier) -> PonderingClassifier:
     """Every layer by torch.compile, its weights laid out as constants."""
-    logging.getLogger("torch._dynamo").setLevel(logging.ERROR)  # a packing differs from the last, and compiles anew up to 8 times
+    # A packing differs from the last, and compiles anew up to 8 times.
+    logging.getLogger("torch._dynamo").setLevel(logging.ERROR)
     for layer in network.eval().requires_grad_(False).encoder.layers:
         layer.compile(dynamic=True, options={"freezing": True})
     return network
@@ -106,7 +111,8 @@ def table(runs: dict[str, tuple[Decisions, float]], metrics: GlueMetrics, target
     reference, reference_seconds = next(iter(runs.values()))
     rows = [COLUMNS]
     for name, (decided, seconds) in runs.items():
-        rows.append([name, f"{len(targets) / seconds:.1f}", f"{reference_seconds / seconds:.2f}", *agreement(reference, decided),
+        rows.append([name, f"{len(targets) / seconds:.1f}", f"{reference_seconds / seconds:.2f}",
+                     *agreement(reference, decided),
                      f"{points(decided):.2f}", f"{points(decided) - points(reference):+.2f}"])
     return markdown(rows, words=1) + "\n"
 

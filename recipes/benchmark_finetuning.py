@@ -33,12 +33,14 @@ METHODS = {
 
 
 class Ours:
-    """fairseq's Trainer, its scheduler, clipping and metrics included, on the converted weights, as ``fairseq-train``."""
+    """fairseq's Trainer, its scheduler, clipping and metrics included, on the converted weights, as
+    ``fairseq-train``."""
 
     def __init__(self, data: Path, updates: int, flags: list[str]):
         cfg = configuration(data, [
             "--task", "glue", "--glue-task", "MRPC", "--max-positions", "128", "--batch-size", str(BATCH), *flags,
-            "--optimizer", "ponder_adam", "--lr", str(LR), "--weight-decay", str(WEIGHT_DECAY), "--clip-norm", str(CLIP),
+            "--optimizer", "ponder_adam", "--lr", str(LR), "--weight-decay", str(WEIGHT_DECAY), "--clip-norm",
+            str(CLIP),
             "--lr-scheduler", "polynomial_decay", "--total-num-update", str(updates), "--max-update", str(updates),
         ])
         task = tasks.setup_task(cfg.task)
@@ -113,7 +115,8 @@ def run_in_turn(sides: dict[str, Ours | Theirs], chunks: list[list[list[int]]]) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pretrained", type=Path, required=True, help="folder in the Hugging Face layout, of a BERT")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="model.pt of its conversion, the vocabulary beside it")
+    parser.add_argument("--checkpoint", type=Path, required=True,
+                        help="model.pt of its conversion, the vocabulary beside it")
     parser.add_argument("--data", type=Path, required=True, help="binarized MRPC")
     parser.add_argument("--batches", type=int, help="timed batches (default: an epoch)")
     parser.add_argument("--chunk", type=int, default=5, help="batches in turn (default: 5)")

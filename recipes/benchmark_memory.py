@@ -19,7 +19,8 @@ def commands(arch: str, work: Path) -> list[list[str]]:
     vocabulary = Path(os.environ["VOCAB_DIR"]) / VOCABULARIES["_".join(arch.split("_")[:2])]
     checkpoint = work / "seed1" / "checkpoints" / "checkpoint_best.pt"
     convert = [sys.executable, "-m", "fairseq_palbert.checkpoints.convert", str(checkpoint), "--vocab", str(vocabulary)]
-    return [[str(RECIPES / "glue_task.sh"), "RTE"], *([*convert, "--to", to, "--out", str(work / to)] for to in EXPORTS)]
+    return [[str(RECIPES / "glue_task.sh"), "RTE"],
+            *([*convert, "--to", to, "--out", str(work / to)] for to in EXPORTS)]
 
 
 def main() -> None:

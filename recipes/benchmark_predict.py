@@ -41,7 +41,8 @@ def write_tiny_model(folder: Path, vocabulary_folder: Path) -> None:
     train_bpe([sentence(drawn) for _ in range(2000)], vocabulary_folder, 512)
     vocabulary = Vocabulary(vocabulary_folder)
     torch.manual_seed(1)
-    encoder = Encoder(EncoderShape(len(vocabulary), padding_id=1, separator_id=2, max_positions=128, layers=4, hidden=32,
+    encoder = Encoder(EncoderShape(len(vocabulary), padding_id=1, separator_id=2, max_positions=128, layers=4,
+                                   hidden=32,
                                    ffn_hidden=64, heads=2, first_position=2))
     identity = identity_of(vocabulary)
     vocabulary.save(folder)
@@ -59,7 +60,8 @@ def feed(pipe: BinaryIO, count: int) -> None:
 
 
 class Memory(threading.Thread):
-    """The resident memory of a process, read until it ends: the latest value, and the peak since it was last taken, in MiB."""
+    """The resident memory of a process, read until it ends: the latest value, and the peak since it was last taken,
+    in MiB."""
 
     def __init__(self, pid: int):
         super().__init__(daemon=True)
@@ -99,17 +101,19 @@ def main() -> None:
             peaks.append(memory.take_peak())
     seconds = time.perf_counter() - start
     if process.wait() or len(peaks) < 10:
-        raise UserError(f"palbert predict ended with status {process.returncode} after {len(peaks)} tenths of the sentences")
+        raise UserError(f"palbert predict ended with status {process.returncode} after {len(peaks)} tenths of the "
+                        "sentences")
     growth = max(peaks[1:]) / peaks[0]
     print(json.dumps({
-        "sentences": flags.sentences, "seconds": round(seconds, 1), "sentences_per_second": round(flags.sentences / seconds, 1),
+        "sentences": flags.sentences, "seconds": round(seconds, 1),
+        "sentences_per_second": round(flags.sentences / seconds, 1),
         "mib_by_tenth": by_tenth, "peak_mib_in_first_tenth": round(peaks[0], 1),
         "peak_mib_after": round(max(peaks[1:]), 1), "growth": round(growth, 3), "torch": torch.__version__,
         "threads": torch.get_num_threads(),
     }))
     if growth > MOST_GROWTH:
-        raise UserError(f"the memory of palbert predict grew by {growth - 1:.1%} after the first tenth: at most {MOST_GROWTH - 1:.0%} "
-                        "is allowed")
+        raise UserError(f"the memory of palbert predict grew by {growth - 1:.1%} after the first tenth: at most "
+                        f"{MOST_GROWTH - 1:.0%} is allowed")
 
 
 if __name__ == "__main__":

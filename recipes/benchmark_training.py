@@ -44,7 +44,8 @@ class Training:
         self.optimizer = optim.build_optimizer(cfg.optimizer, list(self.model.parameters()))
 
     def step(self, sample: dict) -> tuple[float, float]:
-        """Forward, loss, backward and update: seconds by the clock, and of the processor, which other load moves less."""
+        """Forward, loss, backward and update: seconds by the clock, and of the processor, which other load moves
+        less."""
         start = time.perf_counter(), time.process_time()
         self.task.train_step(sample, self.model, self.criterion, self.optimizer, update_num=0)
         self.optimizer.step()
@@ -85,7 +86,8 @@ def compared(what: str, taken: dict[str, list[float]], baseline: str) -> dict:
     return {
         what: {name: [round(value, 3) for value in values] for name, values in taken.items()},
         f"median_{what}": {name: round(value, 3) for name, value in medians.items()},
-        f"ratio_of_{what}": {name: round(value / medians[baseline], 4) for name, value in medians.items() if name != baseline},
+        f"ratio_of_{what}": {name: round(value / medians[baseline], 4) for name,
+                             value in medians.items() if name != baseline},
     }
 
 

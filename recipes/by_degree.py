@@ -64,7 +64,8 @@ def broken_claims(degrees: dict[int, Summary], overall: Summary, depth: int) -> 
     if exits[-1] - exits[0] < LATER_BY:
         broken.append(f"the hardest degree leaves {exits[-1] - exits[0]:.2f} layers after the easiest, not {LATER_BY}")
     broken += [f"degree {harder} leaves before degree {easier}, by more than {ALIKE} layers"
-               for (easier, harder) in pairwise(degrees) if degrees[harder].mean_exit < degrees[easier].mean_exit - ALIKE]
+               for (easier, harder) in pairwise(degrees)
+               if degrees[harder].mean_exit < degrees[easier].mean_exit - ALIKE]
     return broken
 
 

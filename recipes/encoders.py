@@ -52,7 +52,8 @@ def unpack(archive: Path, out: Path) -> None:
         with zipfile.ZipFile(archive) as packed:
             files = [(member, _place(member)) for member in packed.infolist() if not member.is_dir()]
             if len({member.filename.split("/")[0] for member, _ in files}) != 1:
-                raise UserError(f"{archive.name} is no archive of one folder: it has {len(files)} files of several, or none")
+                raise UserError(f"{archive.name} is no archive of one folder: it has {len(files)} files of several, or "
+                                "none")
             for member, place in files:
                 (out / place).parent.mkdir(parents=True, exist_ok=True)
                 with packed.open(member) as source, (out / place).open("xb") as target:
@@ -62,7 +63,8 @@ def unpack(archive: Path, out: Path) -> None:
 
 
 def _place(member: zipfile.ZipInfo) -> PurePosixPath:
-    """Where a file goes below the archive's folder: all-mpnet-base-v2/1_Pooling/config.json -> 1_Pooling/config.json."""
+    """Where a file goes below the archive's folder: all-mpnet-base-v2/1_Pooling/config.json ->
+    1_Pooling/config.json."""
     path, kind = PurePosixPath(member.filename), stat.S_IFMT(member.external_attr >> 16)
     if path.is_absolute() or ".." in path.parts or len(path.parts) < 2 or set("\\:") & set(member.filename):
         raise UserError(f"the archive has {member.filename!r}, which leads out of its folder")

@@ -16,7 +16,8 @@ from hypothesis import settings
 
 import fairseq_palbert.plugin  # noqa: F401  as fairseq's commands have it
 
-pytest_plugins = ["tests.fixtures.checkpoints", "tests.fixtures.networks", "tests.fixtures.recorded_runs", "tests.fixtures.vocabularies"]
+pytest_plugins = ["tests.fixtures.checkpoints", "tests.fixtures.networks", "tests.fixtures.recorded_runs",
+                  "tests.fixtures.vocabularies"]
 
 settings.register_profile("any_machine", deadline=None)  # how long an example takes says nothing on a busy one
 settings.load_profile("any_machine")
@@ -71,7 +72,8 @@ def vocab_dir():
 
 @pytest.fixture(scope="session")
 def encoder_dir():
-    """``encoder_dir("all-mpnet-base-v2")`` is the folder of those real weights; the test is skipped where they are not there."""
+    """``encoder_dir("all-mpnet-base-v2")`` is the folder of those real weights; the test is skipped where they are
+    not there."""
 
     def find(name: str) -> Path:
         folder = Path(os.environ.get("ENCODERS_DIR") or Path(__file__).parents[1] / "runs" / "encoders") / name
@@ -118,8 +120,9 @@ def fairseq_ids():
 @pytest.fixture(scope="session")
 def make_toy_data():
     """make_toy_data(folder, task, sizes, seed, tokenizer) writes a binarized data folder of a GLUE task with generated
-    sentences of 1 to 12 tokens, whose label says how many of the first sentence's tokens have an odd id. The test split has
-    no labels. A ``tokenizer`` record makes it a folder of our preprocessing, with glue.json; else it is as fairseq's own."""
+    sentences of 1 to 12 tokens, whose label says how many of the first sentence's tokens have an odd id. The test
+    split has no labels. A ``tokenizer`` record makes it a folder of our preprocessing, with glue.json; else it is as
+    fairseq's own."""
 
     def make(folder: Path, task_name: str, sizes: dict[str, int] = TOY_SIZES, seed: int = 0,
              tokenizer: dict | None = None) -> Path:
@@ -142,7 +145,8 @@ def make_toy_data():
         rng = random.Random(seed)
         for split, rows in sizes.items():
             sentences = {
-                part: [[rng.randrange(words.nspecial, len(words)) for _ in range(rng.randint(1, 12))] for _ in range(rows)]
+                part: [[rng.randrange(words.nspecial, len(words)) for _ in range(rng.randint(1, 12))]
+                       for _ in range(rows)]
                 for part in parts if part != "label"
             }
             for part, sentence_list in sentences.items():

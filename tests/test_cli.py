@@ -19,7 +19,8 @@ WRONG = {
     "data": (["--task", "SQuAD", "--out", "OUT"], "unknown GLUE task 'SQuAD'"),
     "convert": (["nowhere", "--out", "OUT", "--vocab", "nowhere"], "nowhere: no such file or folder here"),
     "train": (["task=SQuAD"], "unknown GLUE task 'SQuAD'"),
-    "evaluate": (["nowhere.pt", "--data", "nowhere", "--exit", "fixed:1", "--out", "OUT"], "nowhere.pt: no such checkpoint file"),
+    "evaluate": (["nowhere.pt", "--data", "nowhere", "--exit", "fixed:1", "--out", "OUT"],
+                 "nowhere.pt: no such checkpoint file"),
     "sweep": (["nowhere", "--out", "OUT"], "nowhere: No such file"),
     "thresholds": (["nowhere", "--budget", "3", "--out", "OUT"], "nowhere: No such file"),
     "keep": (["nowhere", "minilm"], "has no seed*/scores/*/record.safetensors"),
@@ -32,12 +33,14 @@ WRONG = {
 
 
 def palbert(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
-    return subprocess.run([*PALBERT, *arguments], cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.DEVNULL,
+    return subprocess.run([*PALBERT, *arguments], cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                          stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=120)
 
 
 def loaded(*arguments: str) -> set[str]:
-    done = subprocess.run([sys.executable, "-c", LOADED.format(list(arguments))], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", LOADED.format(list(arguments))], cwd=ROOT, capture_output=True,
+                          text=True, timeout=120)
     return set(done.stdout.splitlines()[-1].split())
 
 

@@ -1,4 +1,5 @@
-"""What a process tells, and with which status it ends: of our commands by ``command.run``, of fairseq's by ``plugin``."""
+"""What a process tells, and with which status it ends: of our commands by ``command.run``, of fairseq's by
+``plugin``."""
 
 import ast
 import os
@@ -64,13 +65,15 @@ def test_a_defect_keeps_its_traceback(start):
     ("> >(true)", 141, ""),
 ])
 def test_streams_that_cannot_be_used(start, redirections, status, err):
-    process = start("time.sleep(0.5); sys.stdin.read(); print('done'); print('progress', file=sys.stderr)", redirections)
+    process = start("time.sleep(0.5); sys.stdin.read(); print('done'); print('progress', file=sys.stderr)",
+                    redirections)
     assert (process.communicate(timeout=60)[1].replace("progress\n", ""), process.returncode) == (err, status)
 
 
 def test_a_file_does_not_take_the_place_of_a_closed_stream(start, tmp_path):
     path = tmp_path / "file"
-    process = start(f"file = open({str(path)!r}, 'w'); os.write(2, b'library'); file.write('kept'); file.close()", "2>&-")
+    process = start(f"file = open({str(path)!r}, 'w'); os.write(2, b'library'); file.write('kept'); file.close()",
+                    "2>&-")
     process.communicate(timeout=60)
     assert path.read_text() == "kept"
 
@@ -101,7 +104,8 @@ def foreign_names(tree: ast.AST) -> set[str]:
 
 
 def raising(trees: dict[Path, ast.AST]) -> set[str]:
-    """Names of the functions that may raise a UserError, by themselves or through those that they call by a bare name."""
+    """Names of the functions that may raise a UserError, by themselves or through those that they call by a bare
+    name."""
     calls = defaultdict(set)
     for node in (node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
         calls[node.name] |= {call.func.id for call in ast.walk(node)
@@ -153,8 +157,10 @@ def test_every_registered_part_of_ours_ends_fairseqs_commands_with_a_line():
 
 
 BINARIES = Path(sys.executable).parent
-TRAIN = [str(BINARIES / "fairseq-train"), "DATA", "--user-dir", "fairseq_palbert", "--task", "glue", "--glue-task", "RTE", "--cpu",
-         "--arch", "palbert_roberta_tiny", "--criterion", "ponder_classification", "--optimizer", "ponder_adam", "--lr", "0.001",
+TRAIN = [str(BINARIES / "fairseq-train"), "DATA", "--user-dir", "fairseq_palbert", "--task", "glue", "--glue-task",
+         "RTE", "--cpu",
+         "--arch", "palbert_roberta_tiny", "--criterion", "ponder_classification", "--optimizer", "ponder_adam", "--lr",
+         "0.001",
          "--batch-size", "32", "--max-update", "1", "--save-dir", "SAVE"]
 
 
@@ -167,7 +173,8 @@ TRAIN = [str(BINARIES / "fairseq-train"), "DATA", "--user-dir", "fairseq_palbert
 def test_a_wrong_flag_of_fairseq_train_is_told_in_a_line(toy, tmp_path, flags, message):
     other, data = map(str, toy("RTE"))
     paths = {"DATA": data, "OTHER": other, "SAVE": str(tmp_path / "save")}
-    done = subprocess.run([paths.get(word, word) for word in TRAIN + flags], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([paths.get(word, word) for word in TRAIN + flags], cwd=ROOT, capture_output=True, text=True,
+                          timeout=120)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     line = done.stderr.splitlines()[-1]
     assert line.startswith("fairseq_palbert: error: ") and message in line
@@ -197,7 +204,8 @@ if __name__ == "__main__":
 
 def test_a_spawned_worker_tells_a_mistake_in_a_line(tmp_path):
     (tmp_path / "program.py").write_text(SPAWNED)
-    done = subprocess.run([sys.executable, str(tmp_path / "program.py")], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    done = subprocess.run([sys.executable, str(tmp_path / "program.py")], cwd=tmp_path, capture_output=True, text=True,
+                          timeout=120,
                           env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("fairseq_palbert: error: unknown GLUE task 'SQuAD'")

@@ -59,7 +59,8 @@ def test_torch_ops_onednn_qlinear():
 
 
 def test_torch_safe_globals_stay_on_between_two_calls():
-    with canary("torch.serialization.safe_globals", "checkpoints of fairseq's own models, which fairseq opens (models.palbert)",
+    with canary("torch.serialization.safe_globals", "checkpoints of fairseq's own models, which fairseq opens "
+                                                    "(models.palbert)",
                 "Find how torch.load is now told of more types"):
         before = torch.serialization.get_safe_globals()
         safe_globals.allow_namespace()
@@ -73,7 +74,8 @@ def parsed(*words: str) -> Namespace:
 
 
 def test_fairseq_arch_config_registry():
-    with canary("fairseq.models.ARCH_CONFIG_REGISTRY", "the preset of a bare --arch palbert_FAMILY (models.architectures)",
+    with canary("fairseq.models.ARCH_CONFIG_REGISTRY", "the preset of a bare --arch palbert_FAMILY "
+                                                       "(models.architectures)",
                 "Let compat.fairseq_registries put it where fairseq now looks"):
         assert parsed("--arch", "palbert_roberta").encoder_layers == 12
 
@@ -97,7 +99,8 @@ def test_huggingface_hub_does_not_wrap_errors_of_httpx2(monkeypatch, tmp_path):
         raise httpx2.ProxyError("no proxy")
 
     monkeypatch.setattr(httpx2.Client, "send", unreachable)
-    with canary("huggingface_hub, which does not wrap its HTTP client's errors,", "the message for a Hub that cannot be "
+    with canary("huggingface_hub, which does not wrap its HTTP client's errors,",
+                "the message for a Hub that cannot be "
                 "reached (checkpoints.hub)", "Name the errors of its present client in compat.hugging_face"):
         try:
             snapshot_download("some/model", cache_dir=tmp_path)

@@ -20,12 +20,14 @@ ALLOWED = {
     "checkpoints.formats": {"families", "modules", "tokenization"},
     "models": {"checkpoints.formats", "compat", "compat.fairseq_registries", "families", "modules", "optim", "ponder"},
     "criterions": {"exits", "glue", "modules", "ponder"},
-    "checkpoints": {"checkpoints.formats", "compat", "criterions", "families", "glue", "models", "modules", "ponder", "tasks",
+    "checkpoints": {"checkpoints.formats", "compat", "criterions", "families", "glue", "models", "modules", "ponder",
+                    "tasks",
                     "tokenization"},
     "experiment": {"checkpoints", "command", "exits", "families", "glue"},
     "analysis": {"exits", "glue", "modules", "ponder"},
     "serving": {"checkpoints.formats", "exits", "glue", "inference", "modules", "tokenization"},
-    "evaluation": {"analysis", "checkpoints", "checkpoints.formats", "exits", "glue", "inference", "modules", "plugin", "tasks"},
+    "evaluation": {"analysis", "checkpoints", "checkpoints.formats", "exits", "glue", "inference", "modules", "plugin",
+                   "tasks"},
     "report": {"analysis", "evaluation", "exits", "glue", "modules"},
     "command": set(),
     "compat": set(),
@@ -101,7 +103,8 @@ def test_a_file_imports_only_what_its_part_may(file):
     others, parts = imported(file)
     part = part_of(module_of(file))
     assert parts <= ALLOWED[part] | {part} | COMMON
-    assert not {"fairseq_palbert", "preprocess", "recipes"} & {name.split(".")[0] for name in others} - OUTSIDE.get(part, set())
+    assert not {"fairseq_palbert", "preprocess",
+                "recipes"} & {name.split(".")[0] for name in others} - OUTSIDE.get(part, set())
     if part in WITHOUT_FAIRSEQ or str(file.relative_to(PACKAGE)) in WITHOUT_FAIRSEQ_FILES:
         assert "fairseq" not in {name.split(".")[0] for name in others}
     if part not in PLOTTING:

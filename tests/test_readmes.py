@@ -9,7 +9,8 @@ from fairseq_palbert.flag_tables import README as FLAGS
 from fairseq_palbert.flag_tables import TABLES, with_tables
 
 ROOT = Path(__file__).parents[1]
-PAGES = [page for page in sorted(ROOT.rglob("*.md")) if not {".venv", "runs", "results"} & set(page.relative_to(ROOT).parts)]
+PAGES = [page for page in sorted(ROOT.rglob("*.md"))
+         if not {".venv", "runs", "results"} & set(page.relative_to(ROOT).parts)]
 LINK = re.compile(r"\]\((?!https?://)([^)#\s]+)[^)]*\)")
 
 

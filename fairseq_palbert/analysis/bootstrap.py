@@ -21,8 +21,9 @@ Statistic = Callable[[Tensor], Tensor]  # of examples with weights, [B, E] -> [.
 def resampled(statistic: Statistic, examples: int, resamples: int, seed: int | Sequence[int]) -> np.ndarray:
     """The ``statistic`` of the split itself, and then of each of R draws of E examples with replacement.
 
-    A draw is given as how often it has each example, and the split as once each: weights in float64. The draws depend on the
-    other arguments alone, so that the difference of two such arrays is that of paired statistics. Shape: [..., 1 + R].
+    A draw is given as how often it has each example, and the split as once each: weights in float64. The draws depend
+    on the other arguments alone, so that the difference of two such arrays is that of paired statistics. Shape: [..., 1
+    + R].
     """
     rng = np.random.default_rng(seed)
     rows, size = [np.ones(examples)], max(1, AT_ONCE // examples)
@@ -63,5 +64,6 @@ class Difference:
     @property
     def points(self) -> str:
         """"+0.84 (+0.35 to +1.34)", in points."""
-        value, low, high = (f"{round(100 * number, 2) + 0.0:+.2f}" for number in (self.value, self.low, self.high))  # no -0.00
+        value, low, high = (f"{round(100 * number, 2) + 0.0:+.2f}"
+                            for number in (self.value, self.low, self.high))  # no -0.00
         return f"{value} ({low} to {high})"

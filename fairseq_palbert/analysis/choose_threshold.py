@@ -1,10 +1,11 @@
 """``palbert thresholds``: each exit rule's threshold by contract, from one record.
 
-The threshold is picked on a calibration part of the examples, and what it does is reported on the others alone. Writes to
-``--out``: thresholds.jsonl, one object a rule, with ``exit`` as ``--exit`` takes it and, as scores.jsonl has them but for
-what a clock measures, with the ``drop`` below layer N's official score, the numbers ``promised`` by the calibration
-examples and those ``reported`` on the others. ``risk`` is the mean of the contract's losses, ``risk_limit`` what it is to be
-at most, ``guaranteed`` that in words, and ``fallback`` says that no threshold of the rule was found to keep the contract.
+The threshold is picked on a calibration part of the examples, and what it does is reported on the others alone. Writes
+to ``--out``: thresholds.jsonl, one object a rule, with ``exit`` as ``--exit`` takes it and, as scores.jsonl has them
+but for what a clock measures, with the ``drop`` below layer N's official score, the numbers ``promised`` by the
+calibration examples and those ``reported`` on the others. ``risk`` is the mean of the contract's losses, ``risk_limit``
+what it is to be at most, ``guaranteed`` that in words, and ``fallback`` says that no threshold of the rule was found to
+keep the contract.
 
 Without ``--confidence`` the contract holds for the calibration examples in the mean, and nothing more is said.
 """
@@ -28,22 +29,24 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(
         prog="palbert thresholds",
         description="Picks exit rules' thresholds by contract, and reports on other examples.",
-        epilog="Example: palbert thresholds scores/record.safetensors --max-drop 0.01 --confidence 0.95 --out thresholds")
+        epilog="Example: palbert thresholds scores/record.safetensors --max-drop 0.01 --confidence 0.95 --out "
+               "thresholds")
     add = options.add_argument
     add("record", type=Path, help="record.safetensors of palbert evaluate --record, of a split with labels")
     contract = options.add_mutually_exclusive_group(required=True)
     contract.add_argument("--budget", type=float, metavar="B", help="mean exit layer at most B, best score")
     contract.add_argument("--max-drop", type=float, metavar="D",
-                          help="official score at most D below the last layer's, least mean exit layer; 0.01 is one point")
+                          help="official score at most D below the last layer's, least mean exit layer; 0.01 is one "
+                               "point")
     add("--confidence", type=float, metavar="C",
-        help="guarantee, with at least this probability, the expected exit layer, or the drop in accuracy (of a regression "
-             "the rise of the absolute error), such as 0.95")
+        help="guarantee, with at least this probability, the expected exit layer, or the drop in accuracy (of a "
+             "regression the rise of the absolute error), such as 0.95")
     calibrate = options.add_mutually_exclusive_group()
     calibrate.add_argument("--calibration-fraction", type=float, default=0.5, metavar="F",
                            help="part of the examples to pick on (default: 0.5)")
     calibrate.add_argument("--calibrate-on", type=Path, metavar="RECORD",
-                           help="pick on this record of another split, which the model was not trained on, and report on all "
-                                "of the first")
+                           help="pick on this record of another split, which the model was not trained on, and report "
+                                "on all of the first")
     add("--seed", type=int, default=0, help="of the shuffle that splits the examples (default: 0)")
     add("--rule", action="append", dest="rules", choices=RULES, metavar="NAME",
         help=f"exit rule, any number of times (default: all that fit the model): {', '.join(RULES)}")
@@ -82,18 +85,19 @@ def _parts(options: argparse.Namespace) -> tuple[RecordedSplit, RecordedSplit]:
         return part_of(reported, picked), part_of(reported, others)
     calibration = _read_labelled(options.calibrate_on)
     if calibration.origin["checkpoint"]["sha256"] != reported.origin["checkpoint"]["sha256"]:
-        raise UserError(f"--calibrate-on {options.calibrate_on}: of another checkpoint than {options.record}: record both "
-                        f"splits with one")
+        raise UserError(f"--calibrate-on {options.calibrate_on}: of another checkpoint than {options.record}: record "
+                        "both splits with one")
     if calibration.split == reported.split:
-        raise UserError(f"--calibrate-on {options.calibrate_on}: of the split {reported.split!r}, as {options.record} is: "
-                        f"what a threshold is picked on is not reported")
+        raise UserError(f"--calibrate-on {options.calibrate_on}: of the split {reported.split!r}, as {options.record} "
+                        "is: what a threshold is picked on is not reported")
     return calibration, reported
 
 
 def _read_labelled(path: Path) -> RecordedSplit:
     recorded = read_record(path)
     if recorded.targets is None:
-        raise UserError(f"{path}: the split {recorded.split!r} has no labels to pick a threshold by: record one that has")
+        raise UserError(f"{path}: the split {recorded.split!r} has no labels to pick a threshold by: record one that "
+                        "has")
     return recorded
 
 
@@ -116,7 +120,8 @@ def threshold_table(rows: list[dict]) -> str:
     for row in rows:
         sides = row["promised"], row["reported"]
         table.append([f"{row['exit']} (no {row['rule']} keeps it)" if row["fallback"] else row["exit"],
-                      *(f"{side['metrics']['score']:.4f}" for side in sides), *(f"{side['drop']:+.4f}" for side in sides),
+                      *(f"{side['metrics']['score']:.4f}" for side in sides),
+                      *(f"{side['drop']:+.4f}" for side in sides),
                       *(f"{side['mean_exit']:.2f}" for side in sides)])
     return aligned(table)
 

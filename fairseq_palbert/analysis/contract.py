@@ -2,10 +2,10 @@
 
 Sizes: N layers, E examples.
 
-A contract is kept on the calibration examples as they are, or, with a confidence, for examples to come: with at least that
-probability over the draw of the calibration examples, the expectation of a loss of 0..1 is at most a limit. That takes
-examples that are independent of each other and of the model: none that it was trained or its checkpoint selected on. Each
-rule has the promise for itself: to pick one of R rules afterwards, and keep the promise, takes a confidence of
+A contract is kept on the calibration examples as they are, or, with a confidence, for examples to come: with at least
+that probability over the draw of the calibration examples, the expectation of a loss of 0..1 is at most a limit. That
+takes examples that are independent of each other and of the model: none that it was trained or its checkpoint selected
+on. Each rule has the promise for itself: to pick one of R rules afterwards, and keep the promise, takes a confidence of
 1 − (1 − confidence) / R. The loss of ``MaxDrop`` is that of the literature on early exit: Confident Adaptive Language
 Modeling (arXiv 2207.07061), Fast yet Safe (arXiv 2405.20915).
 """
@@ -112,9 +112,9 @@ class MaxDrop(Contract):
 
     Loss, which is what a confidence is about whatever the official metric: for classes 1 where layer N is right and the
     answer wrong, else 0, whose expectation is no less than the drop in accuracy. For regression max(0, |ŷ − y| −
-    |ŷ_N − y|) / R with the answers clipped to the task's scale of width R, as a submission has them: no less in expectation
-    than the rise of the mean absolute error over R. Nothing is guaranteed of F1, Matthews, Pearson and Spearman, which are
-    no means over examples.
+    |ŷ_N − y|) / R with the answers clipped to the task's scale of width R, as a submission has them: no less in
+    expectation than the rise of the mean absolute error over R. Nothing is guaranteed of F1, Matthews, Pearson and
+    Spearman, which are no means over examples.
     """
 
     name = "max_drop"
@@ -155,7 +155,8 @@ class MaxDrop(Contract):
 
 def part_of(recorded: RecordedSplit, places: Tensor) -> RecordedSplit:
     """The examples at ``places`` [n] alone; they keep their ids."""
-    recording = Recording(*(None if of_all is None else of_all[:, places] for of_all in vars(recorded.recording).values()))
+    recording = Recording(*(None if of_all is None else of_all[:, places]
+                            for of_all in vars(recorded.recording).values()))
     return replace(recorded, ids=recorded.ids[places], lengths=recorded.lengths[places], recording=recording,
                    targets=None if recorded.targets is None else recorded.targets[places])
 
@@ -179,13 +180,13 @@ def full_score(recorded: RecordedSplit) -> float:
 
 def choose(contract: Contract, names: list[str], calibration: RecordedSplit, confidence: float | None = None,
            seed: int = 0) -> dict[str, Rule]:
-    """For each of the rules of these names that fit the model, the setting that the contract prefers among those that keep
-    it on the calibration examples, or its fallback where none does.
+    """For each of the rules of these names that fit the model, the setting that the contract prefers among those that
+    keep it on the calibration examples, or its fallback where none does.
 
-    With a confidence only those settings count that also pass the test of ``guarantee``. The examples are then split in two
-    halves: thresholds, temperatures and the order of testing (by mean loss, the least first) are of the one, the tests of
-    the other. With the stated probability every setting that passes is within the limit, so that the choice among them may
-    look at all examples again.
+    With a confidence only those settings count that also pass the test of ``guarantee``. The examples are then split in
+    two halves: thresholds, temperatures and the order of testing (by mean loss, the least first) are of the one, the
+    tests of the other. With the stated probability every setting that passes is within the limit, so that the choice
+    among them may look at all examples again.
 
     Raises UserError where no rule fits, and where there are too few examples for any setting to pass.
     """
@@ -193,8 +194,8 @@ def choose(contract: Contract, names: list[str], calibration: RecordedSplit, con
     shaping, testing = (places, places) if confidence is None else two_parts(len(places), 0.5, seed)
     limit = contract.risk_limit(calibration.depth)
     if confidence is not None and risk_p_value(torch.zeros(len(testing)).numpy(), limit) > 1 - confidence:
-        raise UserError(f"{contract} --confidence {confidence:g}: {len(testing)} examples to test on could not show it even "
-                        f"without a loss: calibrate on more, or ask for less")
+        raise UserError(f"{contract} --confidence {confidence:g}: {len(testing)} examples to test on could not show it "
+                        "even without a loss: calibrate on more, or ask for less")
     chosen = {}
     for name, rules in _settings(part_of(calibration, shaping), names).items():
         tried = [_try(rule, calibration) for rule in rules]
@@ -231,4 +232,5 @@ def _settings(recorded: RecordedSplit, names: list[str]) -> dict[str, list[Rule]
 
 def _try(rule: Rule, recorded: RecordedSplit) -> Tried:
     decided = decisions(recorded, rule)
-    return Tried(rule, score(recorded, predictions(decided.outputs))["score"], float(decided.exit_layers.double().mean()), decided)
+    return Tried(rule, score(recorded, predictions(decided.outputs))["score"],
+                 float(decided.exit_layers.double().mean()), decided)

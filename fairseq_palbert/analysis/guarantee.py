@@ -1,10 +1,11 @@
 """Which settings keep a risk under a limit, said so that it is wrong at most a part delta of the times.
 
-Settings are tried from the safest on, each by a test of "its risk is above the limit"; the first that is not rejected ends
-the sequence, so that no correction for many tests is needed. The order is fixed before these examples are looked at.
+Settings are tried from the safest on, each by a test of "its risk is above the limit"; the first that is not rejected
+ends the sequence, so that no correction for many tests is needed. The order is fixed before these examples are looked
+at.
 
-Sources: Learn then Test (arXiv 2110.01052, fixed sequence testing); the p-value is Hoeffding's and Bentkus' (Bates et al.,
-Distribution-free, Risk-controlling Prediction Sets, arXiv 2101.02703, section 3.1).
+Sources: Learn then Test (arXiv 2110.01052, fixed sequence testing); the p-value is Hoeffding's and Bentkus' (Bates et
+al., Distribution-free, Risk-controlling Prediction Sets, arXiv 2101.02703, section 3.1).
 """
 
 import math
@@ -29,12 +30,14 @@ def risk_p_value(losses: np.ndarray, limit: float) -> float:
         return float(limit == 0)
     examples, mean = len(losses), float(losses.mean())
     hoeffding = math.exp(-examples * _relative_entropy(min(mean, limit), limit))
-    bentkus = math.e * binom.cdf(math.ceil(examples * mean - 1e-9), examples, limit)  # the sum of 0s and 1s is a whole number
+    bentkus = math.e * binom.cdf(math.ceil(examples * mean - 1e-9), examples,
+                                 limit)  # the sum of 0s and 1s is a whole number
     return min(hoeffding, float(bentkus), 1.0)
 
 
 def safe_settings(losses: Iterable[np.ndarray], limit: float, delta: float) -> int:
-    """How many settings, from the first on, have a risk of at most ``limit``: with probability 1 − delta all of them have.
+    """How many settings, from the first on, have a risk of at most ``limit``: with probability 1 − delta all of them
+    have.
 
     ``losses`` are those of each setting on the same examples, [E] each, the safest setting first.
     """

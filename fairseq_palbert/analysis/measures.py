@@ -47,8 +47,8 @@ def oracle(recorded: RecordedSplit) -> Oracle:
 
 
 def overthinking(recorded: RecordedSplit) -> dict[str, float]:
-    """Parts of all examples. ``overthinking``: some layer before N errs less than N; ``underthinking``: N errs less than
-    layer 1.
+    """Parts of all examples. ``overthinking``: some layer before N errs less than N; ``underthinking``: N errs less
+    than layer 1.
 
     Source: overthinking after the shallow-deep network (arXiv 1810.07052), for classes: right earlier and wrong at N.
     """
@@ -57,8 +57,8 @@ def overthinking(recorded: RecordedSplit) -> dict[str, float]:
 
 
 def against_the_last_layer(recorded: RecordedSplit, answers: Tensor) -> dict[str, float]:
-    """Parts of all examples: ``gained`` where the answer [E] errs less than layer N's, ``lost`` where it errs more; empty
-    where the split has no labels."""
+    """Parts of all examples: ``gained`` where the answer [E] errs less than layer N's, ``lost`` where it errs more;
+    empty where the split has no labels."""
     if recorded.targets is None:
         return {}
     wrong, at_last = errors(recorded, answers), errors(recorded, predictions(recorded.recording.logits[-1]))
@@ -66,7 +66,8 @@ def against_the_last_layer(recorded: RecordedSplit, answers: Tensor) -> dict[str
 
 
 def calibration_error(confidences: Tensor, right: Tensor, bins: int = CALIBRATION_BINS) -> float:
-    """ECE = Σ_b |B_b| / E · |mean right − mean confidence| over ``bins`` equal intervals (b/bins, (b + 1)/bins] of 0..1.
+    """ECE = Σ_b |B_b| / E · |mean right − mean confidence| over ``bins`` equal intervals (b/bins, (b + 1)/bins] of
+    0..1.
 
     Source: On Calibration of Modern Neural Networks (arXiv 1706.04599). Shape: [E] and [E] of 0 or 1.
     """
@@ -76,7 +77,8 @@ def calibration_error(confidences: Tensor, right: Tensor, bins: int = CALIBRATIO
 
 
 def failure_auroc(confidences: Tensor, right: Tensor) -> float | None:
-    """The chance that a right answer has more confidence than a wrong one, ties half; None where all are right or wrong.
+    """The chance that a right answer has more confidence than a wrong one, ties half; None where all are right or
+    wrong.
 
     Shape: [E] and [E] of 0 or 1.
     """
@@ -106,8 +108,8 @@ def curve_area(costs: ArrayLike, scores: ArrayLike, low: float, high: float) -> 
 
         1 / (high − low) ∫ s(c) dc,  s(c_i) = score i,  constant before the first point and after the last.
 
-    Between two thresholds s is what a coin between them scores, and no point is chosen for its score. Shape: [..., M] and
-    [..., M], in any order -> [...].
+    Between two thresholds s is what a coin between them scores, and no point is chosen for its score. Shape: [..., M]
+    and [..., M], in any order -> [...].
     """
     order = np.argsort(costs, axis=-1, kind="stable")
     costs, scores = (np.take_along_axis(np.asarray(values, dtype=float), order, -1) for values in (costs, scores))
@@ -119,12 +121,13 @@ def curve_area(costs: ArrayLike, scores: ArrayLike, low: float, high: float) -> 
     return (inside + ends) / (high - low)
 
 
-def static_advantage(costs: list[float], scores: list[float], static_costs: list[float], static_scores: list[float]) -> float:
+def static_advantage(costs: list[float], scores: list[float], static_costs: list[float],
+                     static_scores: list[float]) -> float:
     """The mean over points of the score minus that of the static exits at the same cost, on the straight lines between
     them.
 
-    Source: ELUE's score (arXiv 2110.07038, section 3.3), with this model's own static exits for its ElasticBERT. Shape: M
-    and M, N and N by ascending cost.
+    Source: ELUE's score (arXiv 2110.07038, section 3.3), with this model's own static exits for its ElasticBERT. Shape:
+    M and M, N and N by ascending cost.
     """
     return float(np.mean(np.array(scores) - np.interp(costs, static_costs, static_scores)))
 

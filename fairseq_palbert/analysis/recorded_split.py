@@ -30,8 +30,8 @@ class RecordedSplit:
 
     ``labels``: by class id, none for regression. ``rows``: of the split's file, more than E where it is a part of it.
     ``ids``: each example's row [E]. ``lengths``: tokens, special ones included [E]. ``targets``: [E], None where labels
-    are unknown. ``prior``: of the training, on layers 1..N, None where it had none. ``origin``: the ``provenance`` of the
-    pass, with the checkpoint's SHA-256.
+    are unknown. ``prior``: of the training, on layers 1..N, None where it had none. ``origin``: the ``provenance`` of
+    the pass, with the checkpoint's SHA-256.
     """
 
     split: str
@@ -94,7 +94,8 @@ def read_record(path: Path) -> RecordedSplit:
     except SafetensorError as error:
         raise UserError(f"{path}: truncated, or not a record ({error}); {REMEDY}") from error
     if metadata.get("format") != FORMAT:
-        raise UserError(f"{path}: not a record of this version of fairseq_palbert (it is not of the format {FORMAT!r}); {REMEDY}")
+        raise UserError(f"{path}: not a record of this version of fairseq_palbert (it is not of the format "
+                        f"{FORMAT!r}); {REMEDY}")
     about = json.loads(metadata["about"])
     encoder, heads = EncoderShape(**about.pop("encoder")), HeadsShape(**about.pop("heads"))
     recording = Recording(*(tensors.get(name) for name in _RECORDED))

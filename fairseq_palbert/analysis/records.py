@@ -15,7 +15,8 @@ from .recorded_split import RecordedSplit
 @dataclass(frozen=True)
 class LayerReport:
     """Per layer 1..``depth``: mean ``posterior`` over examples (None where the model has no halting logits), ``prior``
-    (None where the training had none), and the official ``scores`` if every example left there (None without labels)."""
+    (None where the training had none), and the official ``scores`` if every example left there (None without
+    labels)."""
 
     depth: int
     posterior: list[float] | None
@@ -71,4 +72,5 @@ def expected_scores(recorded: RecordedSplit, weights: Tensor) -> Tensor:
     """
     answers = predictions(recorded.recording.logits)
     by_layer = weights.unsqueeze(1) * posterior(recorded)  # [B, N, E]
-    return recorded.metrics.weighted(answers.flatten(), recorded.targets.expand_as(answers).flatten(), by_layer.flatten(1))
+    return recorded.metrics.weighted(answers.flatten(), recorded.targets.expand_as(answers).flatten(),
+                                     by_layer.flatten(1))

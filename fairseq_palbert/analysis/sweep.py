@@ -1,8 +1,9 @@
 """``palbert sweep``: every exit rule over its whole range, replayed from one record.
 
-Writes to ``--out``: sweep.jsonl, one object a rule and threshold, as scores.jsonl has them but for what a clock measures;
-and, of a split with labels, analysis.json: each layer's score, operations and calibration, the oracle, overthinking, the
-posterior's entropy, and of every rule's curve, over operations, its area and its advantage over the static exits.
+Writes to ``--out``: sweep.jsonl, one object a rule and threshold, as scores.jsonl has them but for what a clock
+measures; and, of a split with labels, analysis.json: each layer's score, operations and calibration, the oracle,
+overthinking, the posterior's entropy, and of every rule's curve, over operations, its area and its advantage over the
+static exits.
 """
 
 import argparse
@@ -79,10 +80,12 @@ def fitting_rules(recorded: RecordedSplit, names: list[str], points: int) -> lis
 
 def analyse(recorded: RecordedSplit, rows: list[dict]) -> dict:
     """What analysis.json has of a split with labels; ``rows`` are those of sweep.jsonl."""
-    static = [describe(recorded, rule, decisions(recorded, rule)) for rule in (Fixed(n + 1) for n in range(recorded.depth))]
+    static = [describe(recorded, rule, decisions(recorded, rule))
+              for rule in (Fixed(n + 1) for n in range(recorded.depth))]
     static_costs, static_scores = _curve(static)
     calibration = exit_calibration(recorded) or [{}] * recorded.depth
-    curves = {name: _curve([row for row in rows if row["rule"] == name]) for name in dict.fromkeys(row["rule"] for row in rows)}
+    curves = {name: _curve([row for row in rows if row["rule"] == name])
+              for name in dict.fromkeys(row["rule"] for row in rows)}
     return {
         "layers": [{"score": score, "mean_flops": cost, **sure}
                    for score, cost, sure in zip(static_scores, static_costs, calibration)],
@@ -108,7 +111,8 @@ def curve_table(rows: list[dict]) -> str:
         depths = [row["mean_exit"] for row in curve]
         best = max(curve, key=lambda row: (row["metrics"].get("score", 0), -row["mean_exit"]))
         score = f"{best['metrics']['score']:.4f}" if best["metrics"] else "-"
-        table.append([name, str(len(curve)), f"{min(depths):.2f}", f"{max(depths):.2f}", score, f"{best['mean_exit']:.2f}"])
+        table.append([name, str(len(curve)), f"{min(depths):.2f}", f"{max(depths):.2f}", score,
+                      f"{best['mean_exit']:.2f}"])
     return aligned(table)
 
 

@@ -1,6 +1,7 @@
 """Temperature scaling of every exit, so that its probabilities are as large as it is often right.
 
-Source: On Calibration of Modern Neural Networks (arXiv 1706.04599, section 4.2). Sizes: N layers, E examples, K classes.
+Source: On Calibration of Modern Neural Networks (arXiv 1706.04599, section 4.2). Sizes: N layers, E examples, K
+classes.
 """
 
 import math
@@ -27,6 +28,6 @@ def fit_temperature(logits: Tensor, targets: Tensor) -> float:
 
 
 def fit_temperatures(logits: Tensor, targets: Tensor) -> tuple[float, ...]:
-    """One a layer of 1..N − 1, as ``exits.confidence`` takes them: (1,) where there is but one layer. Shape: [N, E, K] and
-    [E]."""
+    """One a layer of 1..N − 1, as ``exits.confidence`` takes them: (1,) where there is but one layer. Shape: [N, E,
+    K] and [E]."""
     return tuple(fit_temperature(of_layer, targets) for of_layer in logits[:-1]) or (1.0,)

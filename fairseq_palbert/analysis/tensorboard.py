@@ -8,8 +8,8 @@ from ..errors import UserError
 
 
 def write_curves(folder: Path, rows: list[dict]) -> None:
-    """Each rule's trade-off curve as the scalar ``curve/RULE``: the official score of its thresholds, at the step that is
-    their mean exit layer in hundredths. ``rows`` are those of sweep.jsonl.
+    """Each rule's trade-off curve as the scalar ``curve/RULE``: the official score of its thresholds, at the step that
+    is their mean exit layer in hundredths. ``rows`` are those of sweep.jsonl.
 
     Raises UserError where the folder cannot be written.
     """

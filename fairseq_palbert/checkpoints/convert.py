@@ -38,11 +38,11 @@ def convert(source: str | Path, out: str | Path, vocab: str | Path | None = None
             pooling: str | None = None) -> dict[str, Any]:
     """Writes the folder ``out``, whole or not at all, and returns what its ``conversion.json`` says.
 
-    ``source``: a Hugging Face folder or Hub id of RoBERTa, BERT, ALBERT or MPNet, or fairseq's own RoBERTa: its archive, packed
-    or unpacked, or a checkpoint. ``vocab``: the folder of its vocabulary, by default the source's own, and for fairseq's
-    RoBERTa, which brings none, $VOCAB_DIR. ``pooling``: "first" or "mean", which training follows; by default what the
-    source says, as a folder of sentence-transformers does. ``out`` gets ``model.pt``, for ``--finetune-from-model``, and
-    ``dict.txt`` and ``tokenizer.json``, for ``palbert data --vocab``.
+    ``source``: a Hugging Face folder or Hub id of RoBERTa, BERT, ALBERT or MPNet, or fairseq's own RoBERTa: its
+    archive, packed or unpacked, or a checkpoint. ``vocab``: the folder of its vocabulary, by default the source's own,
+    and for fairseq's RoBERTa, which brings none, $VOCAB_DIR. ``pooling``: "first" or "mean", which training follows; by
+    default what the source says, as a folder of sentence-transformers does. ``out`` gets ``model.pt``, for
+    ``--finetune-from-model``, and ``dict.txt`` and ``tokenizer.json``, for ``palbert data --vocab``.
 
     Raises UserError, by the first that is wrong, for a source that cannot be read or represented exactly, and for a
     vocabulary that does not fit it.
@@ -69,7 +69,8 @@ def _opened(source: str, vocab: str | Path | None, pooling: str | None) -> Itera
     path = Path(source)
     if path.is_file() and path.name.endswith(ARCHIVES):
         with unpacked(path) as folder:
-            yield replace(read_stock(folder / MODEL_FILE, source, (path,)), pooling=pooling), _stock_vocabulary(source, vocab)
+            yield replace(read_stock(folder / MODEL_FILE, source, (path,)),
+                          pooling=pooling), _stock_vocabulary(source, vocab)
     elif path.is_file() or (path / MODEL_FILE).is_file() and not (path / CONFIG_FILE).is_file():
         checkpoint = path if path.is_file() else path / MODEL_FILE
         yield replace(read_stock(checkpoint, source, (checkpoint,)), pooling=pooling), _stock_vocabulary(source, vocab)
@@ -92,8 +93,8 @@ def _check_vocabulary(found: EncoderSource, vocabulary: Vocabulary, rows: int) -
         theirs, _ = read_symbols(found.dictionary)
         for place, (their, our) in enumerate(zip(theirs, vocabulary.symbols)):
             if their != our:
-                raise UserError(f"{found.name}: line {place + 1} of its dict.txt is {their!r}, where the vocabulary has "
-                                f"{our!r}; {REMEDY}")
+                raise UserError(f"{found.name}: line {place + 1} of its dict.txt is {their!r}, where the vocabulary "
+                                f"has {our!r}; {REMEDY}")
         if len(theirs) != len(vocabulary.symbols):
             raise UserError(f"{found.name}: its dict.txt has {len(theirs)} lines, and the vocabulary "
                             f"{len(vocabulary.symbols)}; {REMEDY}")
@@ -107,7 +108,8 @@ def _checkpoint(found: EncoderSource, weights: Mapping[str, Tensor], identity: I
     return {
         # copied, since torch would save the whole of the memory that a tensor is a part of
         "model": {name: tensor.clone() for name, tensor in weights.items()},
-        "cfg": {"model": {"_name": f"palbert_{found.family.name}", **found.settings, **_pooling(found)}, "task": {"_name": "glue"}},
+        "cfg": {"model": {"_name": f"palbert_{found.family.name}", **found.settings, **_pooling(found)},
+                "task": {"_name": "glue"}},
         "task_state": {"tokenizer": identity.tokenizer, "dictionary": identity.dictionary},
         "args": None,
         "optimizer_history": [{"criterion_name": "", "optimizer_name": "", "lr_scheduler_state": {}, "num_updates": 0}],
@@ -173,14 +175,14 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Example: palbert convert google-bert/bert-base-uncased --out bert writes bert/model.pt, for "
                "--finetune-from-model, and its vocabulary, for palbert data --vocab bert.")
     parser.add_argument("source", metavar="SOURCE",
-                        help="a folder or Hub id of RoBERTa, BERT, ALBERT or MPNet in Hugging Face's layout, fairseq's archive of "
-                             "RoBERTa, packed or unpacked, or a checkpoint of fairseq's RoBERTa")
+                        help="a folder or Hub id of RoBERTa, BERT, ALBERT or MPNet in Hugging Face's layout, fairseq's "
+                             "archive of RoBERTa, packed or unpacked, or a checkpoint of fairseq's RoBERTa")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write")
     parser.add_argument("--vocab", type=Path, metavar="DIR",
                         help="folder of the vocabulary (default: SOURCE's own, and for fairseq's RoBERTa $VOCAB_DIR)")
     parser.add_argument("--pooling", choices=POOLINGS,
-                        help="what the heads are to read of a sentence: its first token, or the mean over its tokens (default: "
-                             "what a folder of sentence-transformers says, else left to training)")
+                        help="what the heads are to read of a sentence: its first token, or the mean over its tokens "
+                             "(default: what a folder of sentence-transformers says, else left to training)")
     parser.add_argument("--to", choices=["fairseq", *FORMS], default="fairseq",
                         help=f"{' and '.join(FORMS)} are those of palbert export, which this then is")
     parser.add_argument("--overwrite", action="store_true", help="replace DIR where this command made it before")

@@ -47,8 +47,8 @@ class TaskWithoutData(FairseqTask):
 
 
 def export_model(checkpoint: Path, vocab: Path, out: Path, overwrite: bool = False) -> None:
-    """The whole early-exit model of a checkpoint of ``fairseq-train``, with the vocabulary in ``vocab`` that its data was
-    made with, as the folder ``out``, which ``palbert evaluate`` scores.
+    """The whole early-exit model of a checkpoint of ``fairseq-train``, with the vocabulary in ``vocab`` that its data
+    was made with, as the folder ``out``, which ``palbert evaluate`` scores.
 
     Raises UserError for a checkpoint that is no trained model, and for a vocabulary that is not its own.
     """
@@ -80,8 +80,8 @@ def export_model(checkpoint: Path, vocab: Path, out: Path, overwrite: bool = Fal
 
 
 def export_hugging_face(checkpoint: Path, vocab: Path, out: Path, overwrite: bool = False) -> None:
-    """The encoder and the pooler of a checkpoint, trained or converted, as the folder ``out`` that ``transformers`` loads,
-    with the vocabulary in ``vocab`` that its data was made with.
+    """The encoder and the pooler of a checkpoint, trained or converted, as the folder ``out`` that ``transformers``
+    loads, with the vocabulary in ``vocab`` that its data was made with.
 
     Of a model with one pooler a layer it is the last layer's: like theirs, it reads the last layer.
     Raises UserError for a checkpoint that is no model of this project, for a vocabulary that is not its own, and for an
@@ -111,8 +111,8 @@ def export_hugging_face(checkpoint: Path, vocab: Path, out: Path, overwrite: boo
 def _family(checkpoint: Path, state: dict[str, Any]) -> Family:
     name = model_settings(state).get("_name") or ""
     if not name.startswith("palbert_") or TOKENS not in state["model"]:
-        raise UserError(f"{checkpoint}: holds no model of --arch palbert_FAMILY, but {name or 'an unnamed one'}: convert it "
-                        "first")
+        raise UserError(f"{checkpoint}: holds no model of --arch palbert_FAMILY, but {name or 'an unnamed one'}: "
+                        "convert it first")
     return family_of(name)
 
 
@@ -125,8 +125,8 @@ def _settings(state: dict[str, Any], family: Family) -> dict[str, Any]:
 
 
 def _encoder_and_last_pooler(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str], int | None]:
-    """The encoder, with the last layer's pooler as the only one; the names of all else; which of the poolers, from 0, that
-    is, None where there is none."""
+    """The encoder, with the last layer's pooler as the only one; the names of all else; which of the poolers, from
+    0, that is, None where there is none."""
     poolers = {int(name.removeprefix(POOLERS).split(".")[0]) for name in tensors if name.startswith(POOLERS)}
     last = max(poolers, default=None)
     ours = {name: tensor for name, tensor in tensors.items() if name.startswith((ENCODER, f"{POOLERS}{last}."))}
@@ -135,7 +135,8 @@ def _encoder_and_last_pooler(tensors: dict[str, Tensor]) -> tuple[dict[str, Tens
 
 
 def _write_vocabulary(checkpoint: Path, state: dict[str, Any], vocab: Path, folder: Path) -> Vocabulary:
-    """Saves the vocabulary in ``vocab`` into ``folder`` with as many entries as the checkpoint embeds, and reads it there.
+    """Saves the vocabulary in ``vocab`` into ``folder`` with as many entries as the checkpoint embeds, and reads it
+    there.
 
     Raises UserError where the checkpoint was trained on another one, or embeds fewer.
     """
@@ -151,13 +152,14 @@ def _remarks(family: Family, weights: dict[str, Tensor], last_pooler: int | None
     if family.has_segments and SEGMENTS not in weights:
         remarks.append(f"{family.tensors['embed_segments']} is written as zeros: this encoder has no segments")
     if last_pooler is None:
-        remarks.append("the checkpoint has no pooler: load with AutoModel.from_pretrained(FOLDER, add_pooling_layer=False)")
+        remarks.append("the checkpoint has no pooler: load with AutoModel.from_pretrained(FOLDER, "
+                       "add_pooling_layer=False)")
     elif last_pooler > 0:
-        remarks.append(f"of the {last_pooler + 1} poolers, one a layer, the last layer's is written: theirs reads the last "
-                       "layer")
+        remarks.append(f"of the {last_pooler + 1} poolers, one a layer, the last layer's is written: theirs reads the "
+                       "last layer")
     if pooling == "mean":
-        remarks.append("pool by the mean over a sentence's tokens, special ones included and padding not: pooler_output of "
-                       "AutoModel reads the first token instead, on which this model was not trained")
+        remarks.append("pool by the mean over a sentence's tokens, special ones included and padding not: "
+                       "pooler_output of AutoModel reads the first token instead, on which this model was not trained")
     return remarks
 
 
@@ -183,14 +185,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="palbert export",
         description="Turn a checkpoint of this plugin into files for elsewhere.",
-        epilog="Example: palbert export runs/RTE/seed1/checkpoints/checkpoint_best.pt --vocab bert --out model writes the folder "
-               "that palbert predict answers with.")
+        epilog="Example: palbert export runs/RTE/seed1/checkpoints/checkpoint_best.pt --vocab bert --out model writes "
+               "the folder that palbert predict answers with.")
     parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path, help="of fairseq-train, or of palbert convert")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write")
-    parser.add_argument("--vocab", type=Path, metavar="DIR", help="folder of the vocabulary (default: beside CHECKPOINT)")
+    parser.add_argument("--vocab", type=Path, metavar="DIR",
+                        help="folder of the vocabulary (default: beside CHECKPOINT)")
     parser.add_argument("--to", choices=FORMS, default="safetensors",
-                        help="safetensors: the whole early-exit model (the default); hugging-face: encoder and pooler, for "
-                             "transformers")
+                        help="safetensors: the whole early-exit model (the default); hugging-face: encoder and pooler, "
+                             "for transformers")
     parser.add_argument("--overwrite", action="store_true", help="replace DIR where this command made it before")
     return parser
 

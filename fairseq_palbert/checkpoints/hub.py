@@ -10,7 +10,8 @@ from ..compat.hugging_face import CONNECTION_ERRORS
 from ..errors import UserError
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
-SETTINGS = ["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model",
+SETTINGS = ["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt",
+            "spiece.model",
             "1_Pooling/config.json"]
 WEIGHTS = (["model.safetensors", "model-*.safetensors", "model.safetensors.index.json"],
            ["pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"])
@@ -29,8 +30,8 @@ def fetch(name: str) -> Path:
             if any(any(folder.glob(pattern)) for pattern in weights):
                 break
     except (RepositoryNotFoundError, HFValidationError) as error:
-        raise UserError(f"{name}: no such file or folder here, and no model of this name on the Hugging Face Hub (or a private "
-                        "one: log in)") from error
+        raise UserError(f"{name}: no such file or folder here, and no model of this name on the Hugging Face Hub (or a "
+                        "private one: log in)") from error
     except CONNECTION_ERRORS as error:
         raise UserError(f"{name}: no such file or folder here, and the Hugging Face Hub cannot be reached "
                         f"({type(error).__name__}): give the folder of the weights instead") from error

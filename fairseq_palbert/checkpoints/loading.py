@@ -127,5 +127,6 @@ def _prior(criterion: PonderClassification, depth: int) -> Tensor:
 def _settings(cfg: DictConfig) -> dict[str, str | float]:
     """What one compares runs by: architecture, learning rate, seed, and every flag of the criterion that is set."""
     criterion = {name: value for name, value in cfg.criterion.items() if name != "_name" and value is not None}
-    return {"arch": cfg.model._name, "criterion": cfg.criterion._name, "lr": cfg.optimization.lr[0], "seed": cfg.common.seed,
+    return {"arch": cfg.model._name, "criterion": cfg.criterion._name, "lr": cfg.optimization.lr[0],
+            "seed": cfg.common.seed,
             **criterion}

@@ -34,7 +34,8 @@ class Distillation:
         """Shape: [N − 1, B, K], [1, B, K] -> [N − 1, B]."""
         if students.shape[-1] == 1:
             return (students - teacher).squeeze(-1) ** 2
-        target, other = ((logits / self.temperature).log_softmax(-1).expand_as(students) for logits in (teacher, students))
+        target, other = ((logits / self.temperature).log_softmax(-1).expand_as(students)
+                         for logits in (teacher, students))
         if self.kl == "student_teacher":
             target, other = other, target
         return self.temperature**2 * F.kl_div(other, target, reduction="none", log_target=True).sum(-1)

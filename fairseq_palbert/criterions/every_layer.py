@@ -23,7 +23,8 @@ from .freelb import FreeLB
 @dataclass
 class EveryLayerConfig(FairseqDataclass):
     distill_weight: float = field(
-        default=0.0, metadata={"help": "part of the loss of layers 1..N-1 that the last layer's answer teaches; 0 is off"}
+        default=0.0, metadata={"help": "part of the loss of layers 1..N-1 that the last layer's answer teaches; 0 is "
+                                       "off"}
     )
     distill_temperature: float = field(default=1.0, metadata={"help": "temperature T of that distillation"})
     distill_kl: ChoiceEnum(DISTILL_KLS) = field(
@@ -49,8 +50,8 @@ class Objective:
 class EveryLayerCriterion(FairseqCriterion):
     """Mean over sentences of something made of L(ŷ_n, y), n = 1..N: cross-entropy in nats, or squared error.
 
-    A model with a learned-exit head adds the mean over n < N of (σ(its logit) − e_n)², e_n the error of layer n: 0 or 1 of
-    classes, |tanh(ŷ_n − y)| of a regression (BERxiT, EACL 2021). ``updates`` counts those that were made before.
+    A model with a learned-exit head adds the mean over n < N of (σ(its logit) − e_n)², e_n the error of layer n: 0 or 1
+    of classes, |tanh(ŷ_n − y)| of a regression (BERxiT, EACL 2021). ``updates`` counts those that were made before.
     ``scalars`` and ``by_layer`` name what is logged as means per sentence, the latter as ``NAME_1`` .. ``NAME_N``.
     """
 
@@ -129,7 +130,8 @@ class EveryLayerCriterion(FairseqCriterion):
         if self.regression:
             losses = (logits.squeeze(-1) - targets.float()) ** 2
         else:  # [N, B, K] -> [B, K, N], as cross_entropy has it
-            losses = F.cross_entropy(logits.permute(1, 2, 0), targets[:, None].expand(-1, len(logits)), reduction="none").T
+            losses = F.cross_entropy(logits.permute(1, 2, 0), targets[:, None].expand(-1, len(logits)),
+                                     reduction="none").T
         return self.distillation(losses, logits) if self.distillation.weight else losses
 
     def _exit_loss(self, output: PonderOutput, targets: Tensor) -> Tensor:
@@ -150,7 +152,8 @@ class EveryLayerCriterion(FairseqCriterion):
             by_layer = {"squared_error": ((predictions.float() - targets.float()) ** 2).sum(1)}
         else:
             by_layer = {"accuracy": predictions.eq(targets).sum(1)}
-        return {**by_layer, "statistics": self.task.metrics.statistics(at_exit, targets, sample["id"], sample["examples"])}
+        return {**by_layer,
+                "statistics": self.task.metrics.statistics(at_exit, targets, sample["id"], sample["examples"])}
 
     @classmethod
     def reduce_metrics(cls, logging_outputs) -> None:

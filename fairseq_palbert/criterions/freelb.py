@@ -14,9 +14,9 @@ from torch import Tensor
 class FreeLB:
     """K = ``steps`` passes with noise that climbs the loss; training takes the mean of their losses.
 
-    δ_0 is uniform in ±ε / √(T_i E); δ_{k+1} = δ_k + α g / ‖g‖, g the gradient of the loss in δ_k, drawn back to ‖δ‖ ≤ ε,
-    all norms L2 over a sentence, whose T_i tokens without padding alone have noise. Source: FreeLB (arXiv 1909.11764,
-    algorithm 1); dropout is drawn anew in every pass. It takes K times the memory and time.
+    δ_0 is uniform in ±ε / √(T_i E); δ_{k+1} = δ_k + α g / ‖g‖, g the gradient of the loss in δ_k, drawn back to ‖δ‖ ≤
+    ε, all norms L2 over a sentence, whose T_i tokens without padding alone have noise. Source: FreeLB (arXiv
+    1909.11764, algorithm 1); dropout is drawn anew in every pass. It takes K times the memory and time.
     """
 
     steps: int
@@ -24,7 +24,8 @@ class FreeLB:
     norm: float
 
     def passes(self, loss_of: Callable[[Tensor], Tensor], real: Tensor, width: int) -> Iterator[Tensor]:
-        """The loss of every pass, a scalar each; ``loss_of`` takes the noise [B, T, E]. Shape: ``real`` [B, T], bool."""
+        """The loss of every pass, a scalar each; ``loss_of`` takes the noise [B, T, E]. Shape: ``real`` [B, T],
+        bool."""
         mask = real.unsqueeze(-1).float()
         noise = torch.empty(*real.shape, width, device=real.device).uniform_(-1, 1) * mask
         noise *= self.norm / (real.sum(1) * width).sqrt()[:, None, None]

@@ -1,4 +1,5 @@
-"""``--criterion ponder_classification``: PonderNet's and PALBERT's objective for sentence classification and regression.
+"""``--criterion ponder_classification``: PonderNet's and PALBERT's objective for sentence classification and
+regression.
 
 Sizes: N layers, B sentences.
 """
@@ -31,30 +32,34 @@ class PonderClassificationConfig(EveryLayerConfig):
         metadata={"help": "the prior's parameter; default: 1 - 0.9^(12/N), which is PALBERT's 0.1 at N = 12 layers"},
     )
     prior_remainder: ChoiceEnum(PRIOR_REMAINDERS) = field(
-        default="last", metadata={"help": "the geometric prior's mass beyond layer N: to layer N, or to all in proportion"}
+        default="last", metadata={"help": "the geometric prior's mass beyond layer N: to layer N, or to all in "
+                                          "proportion"}
     )
     kl_direction: ChoiceEnum(KL_DIRECTIONS) = field(
         default="posterior_prior", metadata={"help": "KL(posterior || prior), or KL(prior || posterior)"}
     )
     posterior_remainder: ChoiceEnum(POSTERIOR_REMAINDERS) = field(
-        default="last", metadata={"help": "the posterior's mass beyond layer N: to layer N, or left out (not normalised)"}
+        default="last", metadata={"help": "the posterior's mass beyond layer N: to layer N, or left out (not "
+                                          "normalised)"}
     )
     halting_epsilon: float = field(
         default=0.0,
-        metadata={"help": "with --posterior-remainder none: p_n becomes epsilon / N once 1 - epsilon of the mass is spent"},
+        metadata={"help": "with --posterior-remainder none: p_n becomes epsilon / N once 1 - epsilon of the mass is "
+                          "spent"},
     )
     as_released: bool = field(
         default=False,
-        metadata={"help": "the objective of PALBERT's published code instead of the paper's: --kl-direction prior_posterior "
-                          "--posterior-remainder none --halting-epsilon 0.05"},
+        metadata={"help": "the objective of PALBERT's published code instead of the paper's: --kl-direction "
+                          "prior_posterior --posterior-remainder none --halting-epsilon 0.05"},
     )
     halting_target: ChoiceEnum(HALTING_TARGETS) = field(
         default="loss",
-        metadata={"help": "what the halting distribution weighs: the layers' losses, or with --train-only lambda their errors, 0 or 1 "
-                          "(of a regression the squared error over the variance of the targets)"},
+        metadata={"help": "what the halting distribution weighs: the layers' losses, or with --train-only lambda their "
+                          "errors, 0 or 1 (of a regression the squared error over the variance of the targets)"},
     )
     layer_cost: float = field(
-        default=0.0, metadata={"help": "cost of a layer, in units of --halting-target, added to the loss as cost * expected depth"}
+        default=0.0, metadata={"help": "cost of a layer, in units of --halting-target, added to the loss as cost * "
+                                       "expected depth"}
     )
     q_exit_threshold: float = field(
         default=0.5, metadata={"help": "threshold of the Q-exit whose metrics are logged: exit where CDF > threshold"}
@@ -100,10 +105,11 @@ class PonderClassification(EveryLayerCriterion):
 
     def check_model(self, model) -> None:
         if not model.network.heads_shape.halts:
-            raise UserError(f"--criterion {self.name} trains a lambda module, and --lambda-module none has none: choose "
-                            "another, or --criterion multi_exit_classification")
+            raise UserError(f"--criterion {self.name} trains a lambda module, and --lambda-module none has none: "
+                            "choose another, or --criterion multi_exit_classification")
         if self.by_errors and self.training and model.cfg.train_only != "lambda":
-            raise UserError("--halting-target error gives the layers no gradient: add --train-only lambda, or choose loss")
+            raise UserError("--halting-target error gives the layers no gradient: add --train-only lambda, or choose "
+                            "loss")
 
     def layer_losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         if not self.by_errors:

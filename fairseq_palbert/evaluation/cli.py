@@ -33,10 +33,11 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(
         prog="palbert evaluate",
         description="Scores a checkpoint under exit rules.",
-        epilog="Example: palbert evaluate runs/RTE/seed1/checkpoints/checkpoint_best.pt --data data/RTE --exit q_exit:0.5 "
-               "--exit fixed:12 --out scores")
+        epilog="Example: palbert evaluate runs/RTE/seed1/checkpoints/checkpoint_best.pt --data data/RTE --exit "
+               "q_exit:0.5 --exit fixed:12 --out scores")
     add = options.add_argument
-    add("checkpoint", type=Path, help="a checkpoint of fairseq-train with --task glue, or the folder it was exported to")
+    add("checkpoint", type=Path, help="a checkpoint of fairseq-train with --task glue, or the folder it was exported "
+                                      "to")
     add("--data", required=True, help="folder of the binarized task")
     add("--split", default="valid", help="split to score (default: valid)")
     add("--exit", action="append", default=[], metavar="RULE", dest="rules",
@@ -75,11 +76,13 @@ def main(argv: list[str] | None = None) -> None:
         plot_exit_histogram(plots[0], title, scored)
         plot_posterior(plots[1], title, layers)
         if options.tensorboard_logdir:
-            write_summary(options.tensorboard_logdir / f"score_{split.name}", model.updates, model.settings, layers, scored,
+            write_summary(options.tensorboard_logdir / f"score_{split.name}", model.updates, model.settings, layers,
+                          scored,
                           plots)
     remarks = [] if layers.scores else ["This split has no labels: predictions only, no metrics."]
     if not model.network.halts:
-        remarks.append("This model has no halting logits (--lambda-module none): no posterior, and no exit rule that reads them.")
+        remarks.append("This model has no halting logits (--lambda-module none): no posterior, and no exit rule that "
+                       "reads them.")
     print(title, *remarks, layer_table(layers), score_table(scored, layers), f"Written to {options.out}", sep="\n\n")
 
 

@@ -35,7 +35,8 @@ def plot_exit_histogram(path: Path, title: str, scored: list[Scored]) -> None:
 
 
 def plot_posterior(path: Path, title: str, layers: LayerReport) -> None:
-    """The mean posterior of the exit layer as bars, the prior of training as a line; a word where there is no posterior."""
+    """The mean posterior of the exit layer as bars, the prior of training as a line; a word where there is no
+    posterior."""
     numbers = np.arange(1, layers.depth + 1)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.4, 3.4), layout="constrained")

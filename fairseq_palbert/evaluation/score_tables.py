@@ -15,7 +15,8 @@ def score_table(scored: list[Scored], layers: LayerReport) -> str:
     the straight line: what adapting the depth has to beat."""
     names = list(dict.fromkeys(name for one in scored for name in one.row["metrics"]))
     same_depth = ["same depth"] if layers.scores else []
-    table = [["exit rule", *names, *same_depth, "mean exit", "sd", "median", "p95", "layer speed-up", "GFLOPs", "sentences/s"]]
+    table = [["exit rule", *names, *same_depth, "mean exit", "sd", "median", "p95", "layer speed-up", "GFLOPs",
+              "sentences/s"]]
     for one in scored:
         row = one.row
         table.append([

@@ -1,9 +1,10 @@
 """``palbert submission``: GLUE's submission from run directories, or the check of one that is there.
 
-A run is told its task by its folder data/TASK. The predictions are those of RUN/seedS/checkpoints/checkpoint_best.pt on the
-test split, MNLI's on both; AX's are those of MNLI's checkpoint. Predictions of that very checkpoint (by its SHA-256) under
-the rule are taken from RUN/seedS/scores/SPLIT or RUN/seedS/submission/SPLIT; where there are none the evaluator makes them,
-in the latter. A test split is binarized whole and in the order of its file, so that its rows are GLUE's indices.
+A run is told its task by its folder data/TASK. The predictions are those of RUN/seedS/checkpoints/checkpoint_best.pt on
+the test split, MNLI's on both; AX's are those of MNLI's checkpoint. Predictions of that very checkpoint (by its
+SHA-256) under the rule are taken from RUN/seedS/scores/SPLIT or RUN/seedS/submission/SPLIT; where there are none the
+evaluator makes them, in the latter. A test split is binarized whole and in the order of its file, so that its rows are
+GLUE's indices.
 """
 
 import argparse
@@ -50,7 +51,8 @@ def find_sources(runs: list[Path], seed: int) -> dict[str, Source]:
 def _task_of(run: Path) -> str:
     tasks = [task for task in {sheet.task.name for sheet in SHEETS.values()} if (run / "data" / task).is_dir()]
     if len(tasks) != 1:
-        raise UserError(f"{run} has {' and '.join(sorted(tasks)) or 'no task of GLUE'} in its folder data: give RUN_DIR of "
+        raise UserError(f"{run} has {' and '.join(sorted(tasks)) or 'no task of GLUE'} in its folder data: give "
+                        "RUN_DIR of "
                 "recipes/glue_task.sh, which has one (where that was given DATA, make RUN_DIR/data/TASK a link to it)")
     return tasks[0]
 
@@ -58,11 +60,14 @@ def _task_of(run: Path) -> str:
 def _checkpoint(run_of: dict[str, Path], task: str, seed: int) -> Path:
     model = MODEL_OF.get(task, task)
     if model not in run_of:
-        raise UserError(f"{run_of[task]} is of {task}, whose answers are those of {model}'s model: give the run of {model} too")
+        raise UserError(f"{run_of[task]} is of {task}, whose answers are those of {model}'s model: give the run of "
+                        f"{model} too")
     checkpoint = run_of[model] / f"seed{seed}" / BEST
     if not checkpoint.is_file():
-        seeds = sorted(folder.name.removeprefix("seed") for folder in run_of[model].glob("seed*") if (folder / BEST).is_file())
-        raise UserError(f"{checkpoint} is missing: " + (f"choose --seed from {', '.join(seeds)}" if seeds else "train that run first"))
+        seeds = sorted(folder.name.removeprefix("seed") for folder in run_of[model].glob("seed*")
+                       if (folder / BEST).is_file())
+        raise UserError(f"{checkpoint} is missing: "
+                        + (f"choose --seed from {', '.join(seeds)}" if seeds else "train that run first"))
     return checkpoint
 
 
@@ -88,7 +93,8 @@ def _fits(folder: Path, digest: str, rule: str) -> bool:
 
 def evaluate(sheet: Sheet, source: Source, rule: str, out: Path) -> None:
     """Scores the split, on a GPU where there is one."""
-    cli.main([str(source.checkpoint), "--data", str(source.data), "--glue-task", sheet.task.name, "--split", sheet.split.name,
+    cli.main([str(source.checkpoint), "--data", str(source.data), "--glue-task", sheet.task.name, "--split",
+              sheet.split.name,
               "--exit", rule, "--out", str(out), "--device", "cuda" if torch.cuda.is_available() else "cpu"])
 
 
@@ -97,7 +103,8 @@ def submit(runs: list[Path], rule: str, seed: int, fill_missing: bool, out: Path
     sources = find_sources(runs, seed)
     missing = list(dict.fromkeys(sheet.task.name for sheet in SHEETS.values() if sheet.task.name not in sources))
     if missing and not fill_missing:
-        raise UserError(f"no run of {', '.join(missing)}: give the run of each, or --fill-missing to answer them by a constant")
+        raise UserError(f"no run of {', '.join(missing)}: give the run of each, or --fill-missing to answer them by a "
+                        "constant")
     answers, origins = {}, {}
     for file, sheet in SHEETS.items():
         if sheet.task.name in missing:
@@ -121,12 +128,13 @@ def check(path: Path) -> None:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="palbert submission",
-        description="Writes GLUE's submission, a zip of all eleven files, from trained runs under an exit rule, complete and "
-                    "checked or not at all; or checks such a zip. Test splits that are not scored yet are scored first, on a GPU "
-                    "where there is one.",
+        description="Writes GLUE's submission, a zip of all eleven files, from trained runs under an exit rule, "
+                    "complete and checked or not at all; or checks such a zip. Test splits that are not scored yet are "
+                    "scored first, on a GPU where there is one.",
         epilog="Example: palbert submission runs/palbert_albert_base/{CoLA,SST-2,MRPC,STS-B,QQP,MNLI,QNLI,RTE,WNLI,AX} "
                "--exit q_exit:0.5 --out glue.zip")
-    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run directory of recipes/glue_task.sh, one a task")
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN",
+                        help="run directory of recipes/glue_task.sh, one a task")
     parser.add_argument("--exit", metavar="RULE", help="exit rule, as of palbert evaluate")
     parser.add_argument("--seed", type=int, default=1, help="which of the runs' models (default: %(default)s)")
     parser.add_argument("--fill-missing", action="store_true", help="answer tasks without a run by a constant")

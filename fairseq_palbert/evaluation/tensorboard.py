@@ -13,9 +13,9 @@ from .scoring import Scored
 
 def write_summary(folder: Path, step: int, settings: dict[str, str | float], layers: LayerReport, scored: list[Scored],
                   images: list[Path]) -> None:
-    """At ``step`` (the updates of the training): ``posterior/p_1``.. and ``prior/p_1``.. by layer where known, the histogram
-    ``exit_layer/RULE`` and the scalars ``METRIC/RULE`` and ``mean_exit/RULE`` of each rule, and the plots. ``settings`` are
-    the run's hyperparameters in the HPARAMS tab, beside those scalars.
+    """At ``step`` (the updates of the training): ``posterior/p_1``.. and ``prior/p_1``.. by layer where known, the
+    histogram ``exit_layer/RULE`` and the scalars ``METRIC/RULE`` and ``mean_exit/RULE`` of each rule, and the plots.
+    ``settings`` are the run's hyperparameters in the HPARAMS tab, beside those scalars.
 
     Raises UserError where the folder cannot be written.
     """

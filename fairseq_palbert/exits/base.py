@@ -29,8 +29,8 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class Seen:
-    """What a rule is shown after layer ``n`` [B], int64, each sentence's own: ``halting_logits`` [B], ``logits`` [B, K] and
-    ``error_logits`` [B], where it reads them."""
+    """What a rule is shown after layer ``n`` [B], int64, each sentence's own: ``halting_logits`` [B], ``logits`` [B,
+    K] and ``error_logits`` [B], where it reads them."""
 
     n: Tensor
     halting_logits: Tensor | None = None
@@ -91,8 +91,8 @@ class Rule(ABC):
     @classmethod
     @abstractmethod
     def sweep(cls, recording: Recording, points: int) -> list[Self]:
-        """About ``points`` rules that span the whole trade-off on these recorded numbers, from leaving at once to never,
-        in that order or the reverse."""
+        """About ``points`` rules that span the whole trade-off on these recorded numbers, from leaving at once to
+        never, in that order or the reverse."""
 
     @classmethod
     def misfit(cls, model: Model) -> str | None:
@@ -150,7 +150,8 @@ class AllDepthsRule(Rule):
 
 
 def parse_fraction(parameter: str | None, reason: str) -> float:
-    """A number of 0..1 as it is typed; −0.0 becomes 0.0, one spelling for equal rules. Raises ValueError with the reason."""
+    """A number of 0..1 as it is typed; −0.0 becomes 0.0, one spelling for equal rules. Raises ValueError with the
+    reason."""
     fraction = float(parameter or "")
     if not 0 <= fraction <= 1:
         raise ValueError(reason)

@@ -12,7 +12,8 @@ from .rules.q_exit import QExit
 from .rules.random import Random
 from .rules.sampling import Sampling
 
-RULES = {rule.name: rule for rule in (QExit, Sampling, Expectation, Patience, Entropy, Confidence, Learned, Fixed, Random)}
+RULES = {rule.name: rule
+         for rule in (QExit, Sampling, Expectation, Patience, Entropy, Confidence, Learned, Fixed, Random)}
 
 
 def parse_rule(spec: str) -> Rule:

@@ -4,6 +4,7 @@ import json
 import math
 import shlex
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -225,7 +226,7 @@ class Experiment:
         for split in splits:
             name = f"score-seed{seed}-{split}"
             self.stages.forget_if_changed(name, self.settings.exits, source / "stages" / f"train-seed{seed}.done")
-            self.stages.run(5, name, self.settings.exits, lambda: self.score_split(source / f"seed{seed}", split, seed))
+            self.stages.run(5, name, self.settings.exits, partial(self.score_split, source / f"seed{seed}", split, seed))
 
     def score_split(self, trained: Path, split: str, seed: int) -> None:
         """Scores go to SEED/scores/SPLIT, and beside the curves of training."""

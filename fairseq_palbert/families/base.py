@@ -13,8 +13,8 @@ class Family:
     ``first_position``: the row of the position table that the first token takes.
     ``presets``: by preset, the model settings that it fills in (fields of ``models.palbert.PalbertConfig``).
     ``tensors``: our module, and theirs; three of theirs are query, key and value, which we keep as one, in this order.
-    Weight and bias go by the same names. {layer} counts our layers from 0; {group} and {inner} are ALBERT's: the layer's
-    group and its place there. The pooler stands among them as ``pooler``, all others are the encoder's.
+    Weight and bias go by the same names. {layer} counts our layers from 0; {group} and {inner} are ALBERT's: the
+    layer's group and its place there. The pooler stands among them as ``pooler``, all others are the encoder's.
     ``defaults``: what ``transformers`` takes where their ``config.json`` leaves a setting out, other than BERT's.
     ``fixed``: settings there that change what the encoder computes, and the one value that ours computes.
     """

@@ -10,7 +10,8 @@ EMBEDDINGS = {
 }
 TENSORS = {
     **EMBEDDINGS,
-    "layers.{layer}.qkv_proj": tuple(f"encoder.layer.{{layer}}.attention.self.{part}" for part in ("query", "key", "value")),
+    "layers.{layer}.qkv_proj": tuple(f"encoder.layer.{{layer}}.attention.self.{part}"
+                                     for part in ("query", "key", "value")),
     "layers.{layer}.out_proj": "encoder.layer.{layer}.attention.output.dense",
     "layers.{layer}.attention_norm": "encoder.layer.{layer}.attention.output.LayerNorm",
     "layers.{layer}.fc1": "encoder.layer.{layer}.intermediate.dense",
@@ -18,7 +19,8 @@ TENSORS = {
     "layers.{layer}.output_norm": "encoder.layer.{layer}.output.LayerNorm",
     "pooler": "pooler.dense",
 }
-COMMON = {"encoder_segments": 2, "encoder_norm_eps": 1e-12, "activation_fn": "gelu", "dropout": 0.1, "attention_dropout": 0.1}
+COMMON = {"encoder_segments": 2, "encoder_norm_eps": 1e-12, "activation_fn": "gelu", "dropout": 0.1,
+          "attention_dropout": 0.1}
 
 
 def preset(layers: int, hidden: int, heads: int) -> dict:

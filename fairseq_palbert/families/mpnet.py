@@ -1,4 +1,5 @@
-"""MPNet (arXiv 2004.09297): RoBERTa's positions, no segments, and a relative position bias of T5's kind for all layers."""
+"""MPNet (arXiv 2004.09297): RoBERTa's positions, no segments, and a relative position bias of T5's kind for all
+layers."""
 
 from . import bert
 from .base import Family

@@ -1,4 +1,5 @@
-"""RoBERTa (arXiv 1907.11692): BERT's encoder without segments, positions counted from 2 (fairseq's padding id, plus 1)."""
+"""RoBERTa (arXiv 1907.11692): BERT's encoder without segments, positions counted from 2 (fairseq's padding id, plus
+1)."""
 
 from . import bert
 from .base import Family

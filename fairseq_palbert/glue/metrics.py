@@ -24,9 +24,9 @@ POSITIVE_LABEL = "1"
 class GlueMetrics:
     """A task's metrics, all in [−1, 1]; ``score`` is the official one, the mean where GLUE averages two.
 
-    For classification ``statistics`` is the confusion matrix [K, K], targets down, predictions across. For regression it
-    is [3, S]: how often each example was seen, its predictions and its targets, zero but at this batch's examples, so
-    that ranks can be taken over the whole split. A metric that is undefined (constant predictions) is 0, as
+    For classification ``statistics`` is the confusion matrix [K, K], targets down, predictions across. For regression
+    it is [3, S]: how often each example was seen, its predictions and its targets, zero but at this batch's examples,
+    so that ranks can be taken over the whole split. A metric that is undefined (constant predictions) is 0, as
     scikit-learn has it for Matthews' coefficient.
     """
 
@@ -38,9 +38,11 @@ class GlueMetrics:
         self.names = official if task.regression else tuple(dict.fromkeys(("accuracy", *official)))
 
     def statistics(self, predictions: Tensor, targets: Tensor, ids: Tensor, examples: int) -> Tensor:
-        """Class ids or scores [B], targets [B], example indices [B] within a split of S ``examples`` -> float64 sums."""
+        """Class ids or scores [B], targets [B], example indices [B] within a split of S ``examples`` -> float64
+        sums."""
         if self.task.regression:
-            columns = torch.stack([torch.ones_like(targets, dtype=torch.float64), predictions.double(), targets.double()])
+            columns = torch.stack([torch.ones_like(targets, dtype=torch.float64), predictions.double(),
+                                   targets.double()])
             return columns.new_zeros(3, examples).index_add_(1, ids, columns)
         classes = len(self.labels)
         pairs = targets.long() * classes + predictions.long()
@@ -87,7 +89,8 @@ def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
 
 
 def _matthews(confusion: Tensor) -> Tensor:
-    """Matthews' correlation of K classes (Gorodkin 2004): the covariance of targets and predictions over their spreads."""
+    """Matthews' correlation of K classes (Gorodkin 2004): the covariance of targets and predictions over their
+    spreads."""
     right, total = confusion.diagonal(dim1=-2, dim2=-1).sum(-1), confusion.sum((-2, -1))
     targets, predictions = confusion.sum(-1), confusion.sum(-2)
     covariance = right * total - (targets * predictions).sum(-1)

@@ -1,7 +1,8 @@
 """GLUE's submission: a zip of eleven files, one a test split, each with a line ``index<TAB>prediction`` an example.
 
-Format: item 1 of gluebenchmark.com/faq. The index of an example is its row in the official test file, from 0. Labels are
-spelt as in GLUE's own files, which is how ``tasks`` has them; scores are on the task's own scale, with three decimals.
+Format: item 1 of gluebenchmark.com/faq. The index of an example is its row in the official test file, from 0. Labels
+are spelt as in GLUE's own files, which is how ``tasks`` has them; scores are on the task's own scale, with three
+decimals.
 """
 
 import math
@@ -32,11 +33,13 @@ class Sheet:
 
     @property
     def filler(self) -> str:
-        """A constant answer that holds the place of a task that was not run: its first label, the middle of its scores."""
+        """A constant answer that holds the place of a task that was not run: its first label, the middle of its
+        scores."""
         return f"{sum(self.task.score_range) / 2:.3f}" if self.task.regression else self.task.labels[0]
 
     def spelt(self, prediction: str) -> str:
-        """A label as it is; a score clipped to the task's range, unless it is infinite or nan, which ``faults`` refuses."""
+        """A label as it is; a score clipped to the task's range, unless it is infinite or nan, which ``faults``
+        refuses."""
         if not self.task.regression or not math.isfinite(float(prediction)):
             return prediction
         low, high = self.task.score_range
@@ -83,8 +86,9 @@ SHEETS = {
 def write_submission(path: Path, answers: Mapping[str, Sequence[str]]) -> None:
     """``answers``: each file's predictions as ``Sheet.spelt`` has them, in the order of the official rows.
 
-    The zip appears complete or not at all, and the same answers give the same bytes: sorted, with one fixed time, and not
-    compressed, since that depends on zlib's version. Raises UserError where ``faults`` finds one, or nothing can be written.
+    The zip appears complete or not at all, and the same answers give the same bytes: sorted, with one fixed time, and
+    not compressed, since that depends on zlib's version. Raises UserError where ``faults`` finds one, or nothing can be
+    written.
     """
     with replacing(path) as part:
         with zipfile.ZipFile(part, "w") as archive:
@@ -120,5 +124,6 @@ def _file_fault(archive: zipfile.ZipFile, count: int, sheet: Sheet) -> str | Non
         return f"is in the zip {count} times" if count else "is missing"
     try:
         return sheet.fault(archive.read(sheet.file))
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # damaged, encrypted, packed in another way
+    except (zipfile.BadZipFile, zlib.error, EOFError,
+            RuntimeError) as error:  # damaged, encrypted, packed in another way
         return f"does not unpack ({error})"

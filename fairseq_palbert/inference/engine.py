@@ -41,9 +41,9 @@ class Workload:
 def decide(network: PonderingNetwork, rule: Rule, workload: Workload) -> Decisions:
     """What the rule makes of every sentence, on the CPU in the order given, float32 at least.
 
-    The network is in evaluation mode and on the workload's device. At every depth the sentences that are left are packed
-    anew; where the network ``shares_layers``, sentences that wait take the places of those that have left at once.
-    Raises UserError for a rule that does not fit it.
+    The network is in evaluation mode and on the workload's device. At every depth the sentences that are left are
+    packed anew; where the network ``shares_layers``, sentences that wait take the places of those that have left at
+    once. Raises UserError for a rule that does not fit it.
     """
     rule.check(network)
     if isinstance(rule, AllDepthsRule):
@@ -53,7 +53,8 @@ def decide(network: PonderingNetwork, rule: Rule, workload: Workload) -> Decisio
     run = _decide_few_by_few if is_few(workload.window.sentences, workload.device) else _decide_packed
     left = [some for some in run(network, rule, workload) if some]
     order = torch.cat([some.places for some in left]).argsort()
-    outputs, exit_layers = (torch.cat([getattr(some, item) for some in left])[order].cpu() for item in ("outputs", "exit_layers"))
+    outputs, exit_layers = (torch.cat([getattr(some, item) for some in left])[order].cpu()
+                            for item in ("outputs", "exit_layers"))
     return Decisions(outputs, exit_layers)
 
 
@@ -88,7 +89,8 @@ def record(network: PonderingNetwork, workload: Workload) -> Recording:
     def joined(parts: list[Tensor | None]) -> Tensor | None:
         return None if parts[0] is None else torch.cat(parts, dim=1)[:, order].cpu()
 
-    return Recording(*(joined([getattr(recording, item.name) for recording in recordings]) for item in fields(Recording)))
+    return Recording(*(joined([getattr(recording, item.name) for recording in recordings])
+                       for item in fields(Recording)))
 
 
 def _record_window(network: PonderingNetwork, sentences: list[Tensor], step_tokens: int) -> Recording:

@@ -12,9 +12,10 @@ from .window import Window
 
 SIZES = {
     "batch_size": ("sentences", "sentences at a time (default: as many as fill the window)"),
-    "window_tokens": ("tokens", "tokens in flight (default: 16384 on a CPU, 131072 on a GPU, fewer where memory is short)"),
-    "step_tokens": ("step_tokens", "tokens that go through a layer at once (default: 1024 on a CPU, 16384 on a GPU, fewer where "
-                                   "memory is short)"),
+    "window_tokens": ("tokens", "tokens in flight (default: 16384 on a CPU, 131072 on a GPU, fewer where memory is "
+                                "short)"),
+    "step_tokens": ("step_tokens", "tokens that go through a layer at once (default: 1024 on a CPU, 16384 on a GPU, "
+                                   "fewer where memory is short)"),
 }
 
 

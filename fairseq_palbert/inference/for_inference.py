@@ -22,17 +22,18 @@ FUSED = {F.gelu: ("gelu", "none"), gelu_tanh: ("gelu", "tanh"), F.relu: ("relu",
 
 
 def for_inference(network: PonderingClassifier, dtype: str, device: torch.device) -> PonderingClassifier:
-    """The same network, changed for good: in evaluation mode, on the device, the linear layers laid out for it that gain by
-    it: the encoder's, and large ones of the lambda module. Other heads have a row a sentence, and so few rows of few weights
-    are faster by torch's own product.
+    """The same network, changed for good: in evaluation mode, on the device, the linear layers laid out for it that
+    gain by it: the encoder's, and large ones of the lambda module. Other heads have a row a sentence, and so few rows
+    of few weights are faster by torch's own product.
 
-    ``int8``: the weights of the encoder's linear layers as integers of 8 bits, a scale an output, their inputs rounded in
-    passing; everything else stays float32. Raises UserError where the device cannot compute so.
+    ``int8``: the weights of the encoder's linear layers as integers of 8 bits, a scale an output, their inputs rounded
+    in passing; everything else stays float32. Raises UserError where the device cannot compute so.
     """
     if dtype == INT8 and device.type != "cpu":
         raise UserError(f"dtype {INT8} is for the CPU: on {device.type} choose bfloat16 or float16")
     if dtype == INT8 and not onednn.has_linear():
-        raise UserError(f"dtype {INT8} needs a torch built with oneDNN, which this one is not: choose float32 or bfloat16")
+        raise UserError(f"dtype {INT8} needs a torch built with oneDNN, which this one is not: choose float32 or "
+                        "bfloat16")
     network.eval().requires_grad_(False).to(device, FLOATS.get(dtype, torch.float32))
     if dtype == INT8:
         _replace_linear(network.encoder.layers, Int8Linear)

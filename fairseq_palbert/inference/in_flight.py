@@ -58,7 +58,8 @@ class InFlight:
         self.places, self.layers, self.hidden, self.state, self.memory = arrived
 
     def advance(self, step_tokens: int) -> Left | None:
-        """Takes every sentence through its next layer, ``step_tokens`` rows at once, and lets out who leaves there, if any."""
+        """Takes every sentence through its next layer, ``step_tokens`` rows at once, and lets out who leaves there,
+        if any."""
         network = self.network
         self.layers = self.layers + 1
         n = int(self.layers[0])  # of all, or any of them where steps are the same
@@ -74,7 +75,8 @@ class InFlight:
         return left
 
     def _decide(self, pooled: Tensor, logits: Tensor | None) -> Tensor:
-        """Who leaves: all that have reached layer N, and whom the rule lets go. Shape: [1, B, C], [1, B, K] -> bool [B]."""
+        """Who leaves: all that have reached layer N, and whom the rule lets go. Shape: [1, B, C], [1, B, K] -> bool
+        [B]."""
         leaves = self.layers == self.network.depth
         if leaves.all():
             return leaves
@@ -86,7 +88,8 @@ class InFlight:
                                                           self.rule.reads_halting, self.rule.reads_errors)
         if memory is not None:
             self.memory[asked] = memory
-        seen = Seen(n, of_layer(halting_logits, 0), None if logits is None else logits[0, asked], of_layer(error_logits, 0))
+        seen = Seen(n, of_layer(halting_logits, 0), None if logits is None else logits[0, asked],
+                    of_layer(error_logits, 0))
         leaves[asked], self.state[asked] = self.rule.leaves(seen, self.state[asked])
         return leaves
 

@@ -29,9 +29,9 @@ def is_few(sentences: int | None, device: torch.device) -> bool:
 def layers_at_a_time(network: PonderingNetwork, rule: ExitRule, device: torch.device) -> int:
     """After how many layers the rule is asked, of all of them at once.
 
-    At one row a lambda module takes the time to read its weights, and L rows take no longer. L layers at a time are, in the
-    mean, (L − 1) / 2 layers too many, and save (1 − 1 / L) of the reading: with w the ``halting_weight`` and exits at N / 2
-    in the mean, L = √(w N / ``LAYER_OVER_READING``) takes the least time.
+    At one row a lambda module takes the time to read its weights, and L rows take no longer. L layers at a time are, in
+    the mean, (L − 1) / 2 layers too many, and save (1 − 1 / L) of the reading: with w the ``halting_weight`` and exits
+    at N / 2 in the mean, L = √(w N / ``LAYER_OVER_READING``) takes the least time.
     """
     if device.type != "cpu":
         return LAYERS_ON_GPU
@@ -41,8 +41,9 @@ def layers_at_a_time(network: PonderingNetwork, rule: ExitRule, device: torch.de
 
 def decide_few(network: PonderingNetwork, rule: ExitRule, sentences: list[Tensor], example_ids: Tensor,
                at_a_time: int) -> Decisions:
-    """The decisions on the network's device, float32 at least. All sentences stay together until the last has left; the host
-    asks after every ``at_a_time`` layers, a CPU of one sentence after every one of them. Shape: B times [T_i], [B]."""
+    """The decisions on the network's device, float32 at least. All sentences stay together until the last has left;
+    the host asks after every ``at_a_time`` layers, a CPU of one sentence after every one of them. Shape: B times
+    [T_i], [B]."""
     asked = _ask(network, rule, network.packed(sentences), example_ids, at_a_time)
     if len(sentences) == 1 and example_ids.is_cpu:
         return _decide_one(network, asked)
@@ -51,8 +52,8 @@ def decide_few(network: PonderingNetwork, rule: ExitRule, sentences: list[Tensor
 
 @dataclass(frozen=True)
 class _Asked:
-    """Of L layers from ``first`` on: ``pooled`` [L, B, C], ``logits`` [L, B, K] where the rule needs them, and whom it lets
-    go after each, bool [B]; after layer N everybody."""
+    """Of L layers from ``first`` on: ``pooled`` [L, B, C], ``logits`` [L, B, K] where the rule needs them, and whom
+    it lets go after each, bool [B]; after layer N everybody."""
 
     first: int
     pooled: Tensor

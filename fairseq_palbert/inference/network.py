@@ -12,9 +12,10 @@ from ..modules.depthwise import Layers
 
 
 class PonderingNetwork(Protocol):
-    """One depth at a time. The layers are 1..``depth``; ``outputs`` is K; ``initial_memory`` and ``halt`` are there where
-    it ``halts`` (by the classifier's answers too where it ``halts_by_answers``), ``expect_error`` where it ``learns_exit``. Where it ``shares_layers``, every layer's ``step`` is the same.
-    ``halting_weight``: the numbers that a run of the lambda module reads over those that a step reads."""
+    """One depth at a time. The layers are 1..``depth``; ``outputs`` is K; ``initial_memory`` and ``halt`` are there
+    where it ``halts`` (by the classifier's answers too where it ``halts_by_answers``), ``expect_error`` where it
+    ``learns_exit``. Where it ``shares_layers``, every layer's ``step`` is the same. ``halting_weight``: the numbers
+    that a run of the lambda module reads over those that a step reads."""
 
     depth: int
     outputs: int
@@ -37,17 +38,19 @@ class PonderingNetwork(Protocol):
         """One vector a sentence, by its hidden states after a layer. [R, C] -> [B, C]."""
 
     def pool(self, first: Layers, summaries: Tensor) -> Tensor:
-        """What the heads read of L layers from ``first`` on, by what ``summarize`` made of each. [L, B, C] -> [L, B, C]."""
+        """What the heads read of L layers from ``first`` on, by what ``summarize`` made of each. [L, B, C] -> [L, B,
+        C]."""
 
     def classify(self, first: Layers, pooled: Tensor) -> Tensor:
         """Logits, or the value of a regression, of L layers from ``first`` on. [L, B, C] -> [L, B, K]."""
 
     def initial_memory(self, pooled: Tensor) -> Tensor:
-        """The lambda module's memory before layer 1; of ``pooled`` the shape and kind alone count. [B, C] -> [B, ...]."""
+        """The lambda module's memory before layer 1; of ``pooled`` the shape and kind alone count. [B, C] -> [B,
+        ...]."""
 
     def halt(self, first: Layers, pooled: Tensor, logits: Tensor | None, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """The halting logits of L layers < N from ``first`` on, and the memory for the next; ``logits`` as ``classify`` gives
-        them, where it ``halts_by_answers``. [L, B, C], [L, B, K], [B, ...] -> [L, B], [B, ...]."""
+        """The halting logits of L layers < N from ``first`` on, and the memory for the next; ``logits`` as
+        ``classify`` gives them, where it ``halts_by_answers``. [L, B, C], [L, B, K], [B, ...] -> [L, B], [B, ...]."""
 
     def expect_error(self, first: Layers, pooled: Tensor) -> Tensor:
         """The logits of the errors that are expected of L layers < N from ``first`` on. [L, B, C] -> [L, B]."""

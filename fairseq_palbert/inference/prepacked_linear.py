@@ -11,8 +11,8 @@ FEWEST = 5  # rows: fewer take longer, two half as long again
 
 
 class PrepackedLinear(nn.Module):
-    """y = x Wᵀ + b by oneDNN. With W of 768 x 3072, as one core of an EPYC with AVX-512 was measured, it takes 0.81 of the
-    time of torch's own product at 1024 rows of x, and 0.74 at 25.
+    """y = x Wᵀ + b by oneDNN. With W of 768 x 3072, as one core of an EPYC with AVX-512 was measured, it takes 0.81 of
+    the time of torch's own product at 1024 rows of x, and 0.74 at 25.
 
     The weight is there for the product alone: nothing can be trained or saved. ``activation`` is applied to y at once.
     Shape: [..., I] -> [..., O].
@@ -37,13 +37,14 @@ class PrepackedLinear(nn.Module):
 
 
 def filled_up(rows: int) -> int:
-    """The rows that are computed, ``FEWEST`` or an eighth more at most: oneDNN prepares a product for every new number of
-    them, which takes time and memory."""
+    """The rows that are computed, ``FEWEST`` or an eighth more at most: oneDNN prepares a product for every new
+    number of them, which takes time and memory."""
     multiple = min(MULTIPLE, max(1, 2 ** (rows.bit_length() - 4)))
     return max(FEWEST, rows + -rows % multiple)
 
 
 def can_prepack(module: nn.Module) -> bool:
     """Whether it is a linear layer, and this torch has the operators for it, where it lies and in its precision."""
-    return (type(module) is nn.Linear and module.weight.is_cpu and module.weight.dtype in (torch.float32, torch.bfloat16)
+    return (type(module) is nn.Linear and module.weight.is_cpu
+            and module.weight.dtype in (torch.float32, torch.bfloat16)
             and onednn.has_linear())

@@ -1,7 +1,7 @@
 """The MLP lambda module for inference: a layer's numbers are multiplied once, and nothing is laid side by side.
 
-Sizes: N layers, L of them at once, B sentences, C hidden units, K outputs, A numbers of an answer, F units that the lambda
-module reads of a layer, k previous layers looked back at, w units of the first product.
+Sizes: N layers, L of them at once, B sentences, C hidden units, K outputs, A numbers of an answer, F units that the
+lambda module reads of a layer, k previous layers looked back at, w units of the first product.
 """
 
 import torch
@@ -16,12 +16,13 @@ from ..modules.lambda_module import MlpLambda
 class SplitMlpLambda(nn.Module):
     """``MlpLambda`` of one copy together with ``lambda_input``, to rounding.
 
-    The first product is b + Σ_j V_j x_{n−j}, j = 0..k, whatever joins the x; x_n is z_n, the answer a_n and the layer. With
-    the V_j one above the other, a product of z_n, one of a_n and a row of a table give what layer n adds to its own sum and
-    to the k sums after it. Memory [B, k w]: what earlier layers have added to the next k sums.
+    The first product is b + Σ_j V_j x_{n−j}, j = 0..k, whatever joins the x; x_n is z_n, the answer a_n and the layer.
+    With the V_j one above the other, a product of z_n, one of a_n and a row of a table give what layer n adds to its
+    own sum and to the k sums after it. Memory [B, k w]: what earlier layers have added to the next k sums.
     """
 
-    def __init__(self, plain: MlpLambda, reads: str, hidden: int, outputs: int, depth: int, layer_embedding: nn.Embedding | None):
+    def __init__(self, plain: MlpLambda, reads: str, hidden: int, outputs: int, depth: int,
+                 layer_embedding: nn.Embedding | None):
         """``layer_embedding``: of N rows, what the network adds to the pooled vectors."""
         super().__init__()
         _, first, *rest = plain.readout.copies[0]
@@ -62,7 +63,8 @@ class SplitMlpLambda(nn.Module):
 def _of_each_layer(weight: Tensor, plain: MlpLambda) -> Tensor:
     """V_0..V_k one above the other, by the weight of the joined input. Shape: [w, joined units] -> [(k + 1) w, F]."""
     blocks = list(weight.split(plain.inputs, dim=1))
-    own = [torch.zeros_like(blocks[0])] * (plain.lookback + 1) if plain.joined == "diff" else blocks[:plain.lookback + 1]
+    own = [torch.zeros_like(blocks[0])] * (plain.lookback
+                                           + 1) if plain.joined == "diff" else blocks[:plain.lookback + 1]
     differences = [] if plain.joined == "concat" else blocks[-plain.lookback:]
     before = [block - difference for block, difference in zip(own[1:], differences)] or own[1:]
     return torch.cat([sum(differences, own[0]), *before])

@@ -14,8 +14,8 @@ PART_OF_MEMORY = 8  # of what is free, the engine takes one
 
 @dataclass(frozen=True)
 class Window:
-    """At most ``tokens`` tokens of at most ``sentences`` sentences (None: any number) are in flight, one sentence at least;
-    about ``step_tokens`` of them go through a layer at once."""
+    """At most ``tokens`` tokens of at most ``sentences`` sentences (None: any number) are in flight, one sentence at
+    least; about ``step_tokens`` of them go through a layer at once."""
 
     tokens: int = CPU_TOKENS
     sentences: int | None = None
@@ -23,10 +23,11 @@ class Window:
 
     @classmethod
     def fitting(cls, hidden: int, ffn_hidden: int, dtype: torch.dtype, device: torch.device) -> Self:
-        """What keeps the device busy; both sizes less by one factor where an eighth of its free memory does not hold them.
+        """What keeps the device busy; both sizes less by one factor where an eighth of its free memory does not hold
+        them.
 
-        With C hidden units and F inside the feed-forward part, sentences in flight hold C values a token twice over, and
-        those that go through a layer 4C + 2F more: on a CPU a base model takes 140 MB in float32.
+        With C hidden units and F inside the feed-forward part, sentences in flight hold C values a token twice over,
+        and those that go through a layer 4C + 2F more: on a CPU a base model takes 140 MB in float32.
         """
         tokens, step_tokens = (CPU_TOKENS, CPU_STEP_TOKENS) if device.type == "cpu" else (GPU_TOKENS, GPU_STEP_TOKENS)
         values = tokens * 2 * hidden + step_tokens * (4 * hidden + 2 * ffn_hidden)
@@ -42,7 +43,8 @@ def free_memory(device: torch.device) -> int:
 
 
 class Waiting:
-    """Sentences that wait to be computed, longest first, so that neighbours are of equal length where lengths repeat."""
+    """Sentences that wait to be computed, longest first, so that neighbours are of equal length where lengths
+    repeat."""
 
     def __init__(self, lengths: list[int]):
         self.lengths = lengths

@@ -59,8 +59,8 @@ class PalbertConfig(StartConfig):
     attention_dropout: Optional[float] = _preset("dropout of attention weights")
     activation_dropout: float = _flag(0.0, "dropout after the activation")
     pooling: Optional[str] = _flag(
-        None, f"what the heads read of a sentence, its first token or the mean over its tokens: {', '.join(POOLINGS)} (default: "
-              f"that of the checkpoint that training starts from, else {POOLINGS[0]})"
+        None, f"what the heads read of a sentence, its first token or the mean over its tokens: {', '.join(POOLINGS)} "
+              f"(default: that of the checkpoint that training starts from, else {POOLINGS[0]})"
     )
     per_layer_pooler: bool = _flag(False, "one pooler a layer instead of one for all")
     per_layer_classifier: bool = _flag(False, "one classifier a layer instead of one for all")
@@ -73,31 +73,35 @@ class PalbertConfig(StartConfig):
     )
     lambda_depth: int = _flag(3, "Linear + Tanh layers of the mlp before its readout (PALBERT: 3)")
     lambda_input: str = _flag(
-        "concat", "how the mlp takes in earlier layers' pooled vectors, side by side, subtracted or both (PALBERT: concat): "
-                  f"{', '.join(LAMBDA_INPUTS)}"
+        "concat", "how the mlp takes in earlier layers' pooled vectors, side by side, subtracted or both (PALBERT: "
+                  f"concat): {', '.join(LAMBDA_INPUTS)}"
     )
     lambda_lookback: int = _flag(1, "how many layers the mlp looks back (PALBERT: 1)")
     lambda_width: Optional[int] = _flag(None, "hidden units of the mlp (default: as many as it reads, PALBERT's 2C)")
     lambda_reads: str = _flag(
-        "pooled", "what the lambda module reads of a layer: its pooled vector (PALBERT), the classifier's answer (entropy and "
-                  f"probabilities, or the value) with the layer's number, or both: {', '.join(LAMBDA_READS)}"
+        "pooled", "what the lambda module reads of a layer: its pooled vector (PALBERT), the classifier's answer "
+                  "(entropy and probabilities, or the value) with the layer's number, or both: "
+                  f"{', '.join(LAMBDA_READS)}"
     )
     lambda_layer_embedding: bool = _flag(False, "add a learned vector per layer to the lambda module's input")
     lambda_detach: bool = _flag(False, "let no gradient of the halting logits into pooler and encoder")
     lambda_dropout: float = _flag(0.0, "dropout of the lambda module's input (published code: 0.1)")
-    learned_exit: bool = _flag(False, "a head that learns how wrong each layer's answer is, for the exit rule learned (BERxiT)")
-    fresh_heads: bool = _flag(False, "take no pooler and no lambda module over from the model that training starts from")
+    learned_exit: bool = _flag(False, "a head that learns how wrong each layer's answer is, for the exit rule learned "
+                                      "(BERxiT)")
+    fresh_heads: bool = _flag(False, "take no pooler and no lambda module over from the model that training starts "
+                                     "from")
     keep_classifier: bool = _flag(
-        False, "take the classifier over too, from a model of the same task; pooler and classifier of a model that has one for "
-               "all layers become each layer's"
+        False, "take the classifier over too, from a model of the same task; pooler and classifier of a model that has "
+               "one for all layers become each layer's"
     )
     truncate_encoder: bool = _flag(False, "start from the first --encoder-layers layers of a deeper encoder")
     train_only: Optional[str] = _flag(
-        None, "lambda: train the lambda module alone, on the trained model of --finetune-from-model, whose pooling and heads are "
-              "taken over; everything else is frozen and without dropout"
+        None, "lambda: train the lambda module alone, on the trained model of --finetune-from-model, whose pooling and "
+              "heads are taken over; everything else is frozen and without dropout"
     )
     pooled_states: Optional[str] = _flag(
-        None, "file that keeps, for the next run, what the frozen part makes of every sentence (default: in memory alone)"
+        None, "file that keeps, for the next run, what the frozen part makes of every sentence (default: in memory "
+              "alone)"
     )
     freeze_backbone: bool = _flag(
         False, "train neither the encoder nor the last layer's pooler and classifier, but the exits before them"
@@ -159,7 +163,8 @@ class PalbertModel(BaseFairseqModel):
         return self
 
     def begin_epoch(self, sentences: Iterable[Tensor]) -> None:
-        """Called before training's epochs with all token ids that they and their validation will ask for, [T_i] each."""
+        """Called before training's epochs with all token ids that they and their validation will ask for, [T_i]
+        each."""
         if self.pooled_states is not None:
             self.pooled_states.prepare(sentences)
 
@@ -191,7 +196,8 @@ class PalbertModel(BaseFairseqModel):
             allow_namespace()
         elif self.cfg.freeze_backbone or self.cfg.train_only:
             flag = "--freeze-backbone" if self.cfg.freeze_backbone else f"--train-only {self.cfg.train_only}"
-            raise UserError(f"{flag} keeps a trained model as it is, and there is none to start from: add --finetune-from-model")
+            raise UserError(f"{flag} keeps a trained model as it is, and there is none to start from: add "
+                            "--finetune-from-model")
 
     def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:
         """Makes of what fairseq has read, in place, weights for this model: see ``models.starting_weights``."""
@@ -234,18 +240,19 @@ def _fill_in_later_settings(cfg: PalbertConfig) -> None:
 
 
 def _check_config(cfg: PalbertConfig) -> None:
-    choices = {"activation_fn": ACTIVATIONS, "pooling": (None, *POOLINGS), "lambda_module": LAMBDA_MODULES, "lambda_input": LAMBDA_INPUTS,
+    choices = {"activation_fn": ACTIVATIONS, "pooling": (None, *POOLINGS), "lambda_module": LAMBDA_MODULES,
+               "lambda_input": LAMBDA_INPUTS,
                "lambda_reads": LAMBDA_READS, "train_only": (None, "lambda")}
     for name, allowed in choices.items():
         if getattr(cfg, name) not in allowed:
             raise UserError(f"{_as_flag(name)} {getattr(cfg, name)}: choose from {', '.join(filter(None, allowed))}")
     for name in ("per_layer_lambda", "lambda_layer_embedding", "lambda_detach", "train_only"):
         if cfg.lambda_module == NO_LAMBDA and getattr(cfg, name):
-            raise UserError(f"{_as_flag(name)} changes a lambda module, and --lambda-module {NO_LAMBDA} has none: drop one "
-                            "of the two")
+            raise UserError(f"{_as_flag(name)} changes a lambda module, and --lambda-module {NO_LAMBDA} has none: drop "
+                            "one of the two")
     if cfg.lambda_layer_embedding and cfg.lambda_reads == "answers":
-        raise UserError("--lambda-layer-embedding is added to the pooled vector, which --lambda-reads answers leaves out: drop one "
-                        "of the two")
+        raise UserError("--lambda-layer-embedding is added to the pooled vector, which --lambda-reads answers leaves "
+                        "out: drop one of the two")
     if cfg.pooled_states and not cfg.train_only:
         raise UserError("--pooled-states keeps what a frozen model computes: add --train-only lambda, or drop it")
     if cfg.train_only and cfg.freeze_backbone:
@@ -253,8 +260,8 @@ def _check_config(cfg: PalbertConfig) -> None:
     if cfg.freeze_backbone:
         for name in ("per_layer_pooler", "per_layer_classifier", "keep_classifier"):
             if not getattr(cfg, name):
-                raise UserError(f"--freeze-backbone keeps the last layer's answer as it is, which takes {_as_flag(name)} too: "
-                                f"add it")
+                raise UserError("--freeze-backbone keeps the last layer's answer as it is, which takes "
+                                f"{_as_flag(name)} too: add it")
     if cfg.keep_classifier and cfg.fresh_heads:
         raise UserError("--keep-classifier and --fresh-heads contradict each other: choose one")
     if cfg.truncate_encoder and (cfg.encoder_groups or 1) > 1:

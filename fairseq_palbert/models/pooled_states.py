@@ -26,9 +26,9 @@ TOKENS_AT_ONCE = 4096
 class PooledStates:
     """z_1..z_N by a sentence's token ids, which say all of it where the network is frozen and has no dropout.
 
-    They take 4 N C bytes a sentence in float32: 62 MB for 6,735 sentences of MiniLM-L6, 295 MB for 8,000 of a base model.
-    Beyond ``LARGEST_BYTES`` sentences are computed again whenever they are asked for. With a ``file`` they are kept there for
-    the next run on the same ``frozen`` modules, whose weights the file names by their SHA-256.
+    They take 4 N C bytes a sentence in float32: 62 MB for 6,735 sentences of MiniLM-L6, 295 MB for 8,000 of a base
+    model. Beyond ``LARGEST_BYTES`` sentences are computed again whenever they are asked for. With a ``file`` they are
+    kept there for the next run on the same ``frozen`` modules, whose weights the file names by their SHA-256.
     """
 
     def __init__(self, network: PonderingClassifier, frozen: Iterable[nn.Module] = (), file: Path | None = None):
@@ -74,7 +74,8 @@ class PooledStates:
         digest = sha256()
         for module in self.frozen:
             for name, tensor in module.state_dict().items():
-                digest.update(name.encode() + tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+                digest.update(name.encode()
+                              + tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
     def _read(self) -> None:

@@ -1,7 +1,7 @@
 """Which of a checkpoint's tensors a model takes over, and the refusal of those that do not fit.
 
-A checkpoint of the plugin itself is restored whole: every tensor must match. From a stock RoBERTa, a converted encoder, or
-a model of another task, the encoder is taken over whole, and heads as told; everything else keeps its fresh values.
+A checkpoint of the plugin itself is restored whole: every tensor must match. From a stock RoBERTa, a converted encoder,
+or a model of another task, the encoder is taken over whole, and heads as told; everything else keeps its fresh values.
 """
 
 import re
@@ -37,8 +37,8 @@ class StartingWeights:
 class StartingPoint:
     """A checkpoint by ``name``, and the ``heads`` to take over from it, or None where all of it must match.
 
-    ``spread``: a head that it has for all layers becomes each layer's, where the model has one a layer. ``truncate``: its
-    encoder may be the deeper one.
+    ``spread``: a head that it has for all layers becomes each layer's, where the model has one a layer. ``truncate``:
+    its encoder may be the deeper one.
     """
 
     name: str

@@ -28,7 +28,8 @@ LAST_CHECKPOINT = CheckpointConfig().restore_file
 FINETUNE = "--finetune-from-model"
 RESETS = ("reset_optimizer", "reset_dataloader", "reset_meters")
 # Settings that change what the weights compute, and not their shapes.
-ENCODER_SETTINGS = ("encoder_layers", "encoder_attention_heads", "encoder_groups", "encoder_inner_layers", "encoder_norm_eps",
+ENCODER_SETTINGS = ("encoder_layers", "encoder_attention_heads", "encoder_groups", "encoder_inner_layers",
+                    "encoder_norm_eps",
                     "encoder_relative_buckets", "activation_fn")
 LAMBDA_SETTINGS = ("lambda_module", "lambda_input", "lambda_lookback")
 KEPT_HEADS = ("per_layer_pooler", "per_layer_classifier", "learned_exit")  # where only the lambda module is trained
@@ -106,14 +107,14 @@ def starting_point(cfg: StartConfig, family: Family, task, fresh: dict[str, Tens
     if cfg.keep_classifier or cfg.train_only:
         task.check_classifier(name, state)
         if "classifier" not in weights.loaded:
-            raise UserError(f"{name} has no classifier that this model can take over: --keep-classifier takes one that is the "
-                            f"same, or one for all layers, and --train-only one that is the same")
+            raise UserError(f"{name} has no classifier that this model can take over: --keep-classifier takes one that "
+                            "is the same, or one for all layers, and --train-only one that is the same")
     return point
 
 
 def starting_heads(cfg: StartConfig) -> dict[str, Any]:
-    """The settings of heads that this run takes from the checkpoint that fairseq will start from: the pooling, where it says
-    it, and where heads are kept as they are, which there are.
+    """The settings of heads that this run takes from the checkpoint that fairseq will start from: the pooling, where it
+    says it, and where heads are kept as they are, which there are.
 
     A file that is missing or cannot be read is left to ``starting_point``, which refuses it.
     """
@@ -126,7 +127,8 @@ def starting_heads(cfg: StartConfig) -> dict[str, Any]:
         return {}
     pooling, settings = pooling_of(state), model_settings(state)
     kept = KEPT_HEADS if cfg.train_only else ()
-    return {name: settings[name] for name in kept if name in settings} | ({} if pooling is None else {"pooling": pooling})
+    return {name: settings[name] for name in kept
+            if name in settings} | ({} if pooling is None else {"pooling": pooling})
 
 
 def pooling_of(state: dict[str, Any]) -> str | None:
@@ -156,7 +158,8 @@ def _check_family(name: str, state: dict[str, Any], family: Family) -> None:
     arch = model_settings(state).get("_name") or ""
     theirs = "roberta" if is_stock(state["model"]) else family_of(arch).name if arch.startswith("palbert_") else None
     if theirs not in (None, family.name):
-        raise UserError(f"{name} is a {theirs}, but --arch names a {family.name}: choose a palbert_{theirs} of its size")
+        raise UserError(f"{name} is a {theirs}, but --arch names a {family.name}: choose a palbert_{theirs} of its "
+                        "size")
 
 
 def _point(flag: str, name: str, state: dict[str, Any], cfg: StartConfig) -> StartingPoint:
@@ -182,14 +185,15 @@ def _point(flag: str, name: str, state: dict[str, Any], cfg: StartConfig) -> Sta
     heads = tuple(head for head in TRANSFERABLE_HEADS if same_lambda or head != "lambda_module")
     if cfg.keep_classifier:
         heads = (*heads, "classifier")
-    return StartingPoint(name, () if cfg.fresh_heads else heads, spread=cfg.keep_classifier, truncate=cfg.truncate_encoder)
+    return StartingPoint(name, () if cfg.fresh_heads else heads, spread=cfg.keep_classifier,
+                         truncate=cfg.truncate_encoder)
 
 
 def _check_every_layer_answers(name: str, state: dict[str, Any]) -> None:
     criterion = (state.get("cfg") or {}).get("criterion") or {}
     if criterion.get("layer_weights") == "last":
-        raise UserError(f"{name} was trained for its last layer alone: the layers before it have no answers that a lambda module "
-                        f"could choose among")
+        raise UserError(f"{name} was trained for its last layer alone: the layers before it have no answers that a "
+                        "lambda module could choose among")
 
 
 def _check_settings(name: str, settings: dict[str, Any], cfg: StartConfig, names: Iterable[str]) -> None:

@@ -1,4 +1,5 @@
-"""A batch as one long matrix of tokens, so that linear layers compute with no padding, and attention inside each sentence.
+"""A batch as one long matrix of tokens, so that linear layers compute with no padding, and attention inside each
+sentence.
 
 Sizes: B sentences, T tokens of the longest, R rows of the matrix (tokens), C hidden units, H attention heads.
 """
@@ -15,8 +16,8 @@ from torch.nn import functional as F
 
 
 class Batch(Protocol):
-    """``tokens`` [R] are ids, ``positions`` [R] their places in their sentences from 0, ``sentence`` [R] the sentence each
-    belongs to, and ``first`` [B] the row where each sentence begins."""
+    """``tokens`` [R] are ids, ``positions`` [R] their places in their sentences from 0, ``sentence`` [R] the
+    sentence each belongs to, and ``first`` [B] the row where each sentence begins."""
 
     tokens: Tensor
     positions: Tensor
@@ -24,11 +25,12 @@ class Batch(Protocol):
     first: Tensor
 
     def bias(self, of_length: Callable[[int], Tensor]) -> Tensor:
-        """What ``attend`` takes as its ``bias``, made once for all layers. ``of_length`` gives that of a sentence of so many
-        tokens, [H, T, T], whose corner is that of a shorter one."""
+        """What ``attend`` takes as its ``bias``, made once for all layers. ``of_length`` gives that of a sentence of
+        so many tokens, [H, T, T], whose corner is that of a shorter one."""
 
     def attend(self, projected: Tensor, heads: int, dropout: float = 0.0, bias: Tensor | None = None) -> Tensor:
-        """Self-attention of queries, keys and values side by side, ``bias`` added to its scores. Shape: [R, 3C] -> [R, C]."""
+        """Self-attention of queries, keys and values side by side, ``bias`` added to its scores. Shape: [R, 3C] ->
+        [R, C]."""
 
     def mean(self, hidden: Tensor) -> Tensor:
         """The mean over each sentence's own tokens, special ones included, padding not. Shape: [R, C] -> [B, C]."""
@@ -49,7 +51,8 @@ class PaddedBatch:
         self.tokens = self.take_out(tokens)
         self.positions = self.take_out((real.cumsum(1) * real - 1).clamp(min=0))
         self.sentence = self.take_out(torch.arange(len(tokens), device=tokens.device)[:, None].expand_as(tokens))
-        counted = real.sum(1) if self.rows is not None else torch.full_like(real[:, 0], tokens.shape[1], dtype=torch.long)
+        counted = real.sum(1) if self.rows is not None else torch.full_like(real[:, 0], tokens.shape[1],
+                                                                            dtype=torch.long)
         self.first = counted.cumsum(0) - counted
         self._bias: Tensor | None = None
 
@@ -92,8 +95,9 @@ class Shared:
 class PackedBatch:
     """Sentences one behind the other, ``lengths`` [B] tokens each, as inference has them. Shape: tokens [R].
 
-    Attention goes over neighbours of equal length at once, which sentences sorted by length have many of; on a GPU it is
-    torch's variable-length kernel in half precision, and padded in float32 or with a bias, which the kernel does not take.
+    Attention goes over neighbours of equal length at once, which sentences sorted by length have many of; on a GPU it
+    is torch's variable-length kernel in half precision, and padded in float32 or with a bias, which the kernel does not
+    take.
     """
 
     def __init__(self, tokens: Tensor, lengths: list[int], shared: Shared | None = None):

@@ -1,4 +1,5 @@
-"""The Transformer encoder of RoBERTa, BERT, ALBERT and MPNet, one depth at a time. What tells them apart is in its shape.
+"""The Transformer encoder of RoBERTa, BERT, ALBERT and MPNet, one depth at a time. What tells them apart is in its
+shape.
 
 Sizes: R tokens of all sentences, T tokens of one, C hidden units, E embedding units, H attention heads, N depths.
 """
@@ -57,9 +58,9 @@ class EncoderShape:
 class Encoder(nn.Module):
     """Token, position and segment embeddings, normalised (and projected), then N post-norm steps.
 
-    Agrees within 1e-5 with stock fairseq and with ``transformers``. Raises ValueError for a number of relative buckets that
-    there cannot be. Sources: RoBERTa (arXiv 1907.11692), BERT (arXiv 1810.04805), ALBERT (arXiv 1909.11942), MPNet (arXiv
-    2004.09297).
+    Agrees within 1e-5 with stock fairseq and with ``transformers``. Raises ValueError for a number of relative buckets
+    that there cannot be. Sources: RoBERTa (arXiv 1907.11692), BERT (arXiv 1810.04805), ALBERT (arXiv 1909.11942), MPNet
+    (arXiv 2004.09297).
     """
 
     def __init__(self, shape: EncoderShape):
@@ -95,7 +96,8 @@ class Encoder(nn.Module):
         return embedded if self.embed_projection is None else self.embed_projection(embedded)
 
     def _segments(self, batch: Batch) -> Tensor:
-        """How many separators stand before each token of its sentence: [CLS] a [SEP] b [SEP] -> 0 0 0 1 1. Shape: [R]."""
+        """How many separators stand before each token of its sentence: [CLS] a [SEP] b [SEP] -> 0 0 0 1 1. Shape:
+        [R]."""
         separators = batch.tokens.eq(self.shape.separator_id).long()
         before = separators.cumsum(0) - separators
         return (before - before[batch.first][batch.sentence]).clamp(max=self.shape.segments - 1)

@@ -1,9 +1,10 @@
-"""What a sentence costs: the floating-point operations of its matrix products, a multiplication and an addition being two.
+"""What a sentence costs: the floating-point operations of its matrix products, a multiplication and an addition being
+two.
 
 Norms, activations, softmax and look-ups are left out, as counters of public libraries do. Sizes: N layers, T tokens
-without padding, C hidden units, F units inside the feed-forward part, E embedding units, K outputs, x units that the lambda
-module reads of a layer (C of the pooled vector), i those of all layers that its MLP reads, w and d width and depth of that,
-m Transformer layers a step (ALBERT's inner layers).
+without padding, C hidden units, F units inside the feed-forward part, E embedding units, K outputs, x units that the
+lambda module reads of a layer (C of the pooled vector), i those of all layers that its MLP reads, w and d width and
+depth of that, m Transformer layers a step (ALBERT's inner layers).
 
     embedding      2 T E C, where embeddings are factorised
     a step         m (8 T C² + 4 T C F + 4 T² C)
@@ -26,13 +27,14 @@ def exit_flops(encoder: EncoderShape, heads: HeadsShape, tokens: Tensor, exit_la
     """Operations of each sentence that leaves after layer n of 1..N, as the engine runs it.
 
     Every layer up to n is stepped and pooled; ``classifies``: the rule has every one of them classified, not layer n
-    alone; ``halts`` and ``expects_error``: it has the lambda module, or the learned-exit head, run after each that is not
-    N. Shape: T [B], n [B] -> int64 [B].
+    alone; ``halts`` and ``expects_error``: it has the lambda module, or the learned-exit head, run after each that is
+    not N. Shape: T [B], n [B] -> int64 [B].
     """
     layers = exit_layers.long()
     before_last = layers.clamp(max=encoder.layers - 1)
     heads_flops = layers * (summary_flops(encoder, heads, tokens) + 2 * encoder.hidden**2)
-    heads_flops += (layers if classifies or halts and heads.halts_by_answers else 1) * 2 * encoder.hidden * heads.outputs
+    heads_flops += (layers if classifies or halts and heads.halts_by_answers
+                    else 1) * 2 * encoder.hidden * heads.outputs
     if halts:
         heads_flops += before_last * lambda_flops(encoder, heads)
     if expects_error:

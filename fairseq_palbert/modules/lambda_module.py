@@ -47,7 +47,8 @@ class MlpLambda(nn.Module):
     PALBERT (arXiv 2204.03276): d = 3, ``concat``, k = 1, width 2C, which is 7.08 M parameters at C = 768.
     """
 
-    def __init__(self, inputs: int, copies: int, dropout: float, depth: int, joined: str, lookback: int, width: int | None):
+    def __init__(self, inputs: int, copies: int, dropout: float, depth: int, joined: str, lookback: int,
+                 width: int | None):
         super().__init__()
         self.inputs = inputs
         self.joined = joined

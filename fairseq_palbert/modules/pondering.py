@@ -69,16 +69,16 @@ class PonderOutput:
 
 
 class PonderingClassifier(nn.Module):
-    """z_n = tanh(W c_n + b); ŷ_n = classifier(z_n); l_n = lambda module(z_1..z_n). c_n is the hidden state of the first token
-    after layer n, or with ``pooling`` "mean" the mean over the sentence's tokens, special ones included.
+    """z_n = tanh(W c_n + b); ŷ_n = classifier(z_n); l_n = lambda module(z_1..z_n). c_n is the hidden state of the first
+    token after layer n, or with ``pooling`` "mean" the mean over the sentence's tokens, special ones included.
 
     ``forward`` gives all depths at once, for training. ``embed`` and ``step`` give one depth at a time, for early exit,
-    ``summarize`` gives c_n, and ``pool``, ``classify``, ``halt`` and ``expect_error`` read some of them: L layers from one on, or, where that is a
-    tensor [B] and L = 1, each sentence's own. Without a lambda module (``halts`` is false) there is no ``initial_memory`` and no
-    ``halt``. ``shares_layers``: every step is the same function, so that sentences at different depths may share one.
-    The learned-exit head is one for all depths: σ(w · z_n + b) is the error to be expected of ŷ_n.
-    Sources: PALBERT (arXiv 2204.03276, section 3), BERxiT (EACL 2021, section 3.3); mean pooling as in Sentence-BERT
-    (arXiv 1908.10084, section 3).
+    ``summarize`` gives c_n, and ``pool``, ``classify``, ``halt`` and ``expect_error`` read some of them: L layers from
+    one on, or, where that is a tensor [B] and L = 1, each sentence's own. Without a lambda module (``halts`` is false)
+    there is no ``initial_memory`` and no ``halt``. ``shares_layers``: every step is the same function, so that
+    sentences at different depths may share one. The learned-exit head is one for all depths: σ(w · z_n + b) is the
+    error to be expected of ŷ_n. Sources: PALBERT (arXiv 2204.03276, section 3), BERxiT (EACL 2021, section 3.3); mean
+    pooling as in Sentence-BERT (arXiv 1908.10084, section 3).
     """
 
     def __init__(self, encoder: nn.Module, heads: HeadsShape):
@@ -121,7 +121,8 @@ class PonderingClassifier(nn.Module):
             return 0
         copies = self.lambda_module.readout.copies
         of_others = (len(copies) - 1) * _numbers(copies[0])
-        return (_numbers(self.lambda_module) - of_others) / (self.encoder.shape.inner_layers * _numbers(self.encoder.layers[0]))
+        return (_numbers(self.lambda_module) - of_others) / (self.encoder.shape.inner_layers
+                                                             * _numbers(self.encoder.layers[0]))
 
     def forward(self, tokens: Tensor, halt_at_last: bool = False, noise: Tensor | None = None) -> PonderOutput:
         """All depths. ``halt_at_last`` asks for the last layer's halting logit too, which one lambda module a layer

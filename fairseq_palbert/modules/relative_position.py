@@ -21,9 +21,9 @@ def check_buckets(buckets: int) -> None:
 def bucket(distances: Tensor, buckets: int) -> Tensor:
     """The bucket of K of each distance j − i of a key j from its query i. Shape: int64 [...] -> [...].
 
-    Keys behind the query, and itself, have the first half of the buckets, those ahead the other. Of a half, the first half
-    are for one distance each, and the others grow in proportion to it: with m = K / 4, a distance d ≥ m has
-    m + ⌊m log(d / m) / log(128 / m)⌋, the last one at most. Sources: T5 (arXiv 1910.10683, section 2.1); MPNet (arXiv
+    Keys behind the query, and itself, have the first half of the buckets, those ahead the other. Of a half, the first
+    half are for one distance each, and the others grow in proportion to it: with m = K / 4, a distance d ≥ m has m + ⌊m
+    log(d / m) / log(128 / m)⌋, the last one at most. Sources: T5 (arXiv 1910.10683, section 2.1); MPNet (arXiv
     2004.09297) in its released code.
     """
     half = buckets // 2

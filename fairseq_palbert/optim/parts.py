@@ -1,8 +1,8 @@
 """Which part of a pondering classifier a parameter belongs to, for learning rates by part.
 
-Parts: ``encoder``, ``classifier`` (pooler and learned-exit head belong to it), ``lambda`` (the lambda module and its layer
-embedding). A parameter of the encoder also has a depth: 0 in the embeddings, n in layer n of 1..N, the last of them where
-layers share it, as all do a relative position bias.
+Parts: ``encoder``, ``classifier`` (pooler and learned-exit head belong to it), ``lambda`` (the lambda module and its
+layer embedding). A parameter of the encoder also has a depth: 0 in the embeddings, n in layer n of 1..N, the last of
+them where layers share it, as all do a relative position bias.
 """
 
 from torch import nn

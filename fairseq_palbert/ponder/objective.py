@@ -12,8 +12,8 @@ POSTERIOR_REMAINDERS = ("last", "none")
 
 @dataclass(frozen=True)
 class PonderLoss:
-    """Per sentence: ``loss`` = ``task_loss`` + c Σ_n n p_n + β ``kl``, each [B]; ``p`` is the posterior, [N, B]. The KL term is
-    in nats, the task loss in the units of the layers' losses."""
+    """Per sentence: ``loss`` = ``task_loss`` + c Σ_n n p_n + β ``kl``, each [B]; ``p`` is the posterior, [N, B]. The
+    KL term is in nats, the task loss in the units of the layers' losses."""
 
     loss: Tensor
     task_loss: Tensor

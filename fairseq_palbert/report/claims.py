@@ -1,4 +1,5 @@
-"""What a report claims of a method, each with the paired bootstrap interval of its difference, by task and over all tasks.
+"""What a report claims of a method, each with the paired bootstrap interval of its difference, by task and over all
+tasks.
 
 Sizes: E examples, B ways to weight them, M settings of a rule, N layers, R draws.
 """
@@ -33,8 +34,8 @@ Q_EXIT = QExit(0.5)  # the median of the posterior
 
 @dataclass(frozen=True)
 class Claim:
-    """``a`` minus ``b`` in the reported split of a task or, with ``tasks`` > 1, in the mean of so many. ``drawn``: [1 + R], as
-    ``bootstrap.resampled`` gives it."""
+    """``a`` minus ``b`` in the reported split of a task or, with ``tasks`` > 1, in the mean of so many. ``drawn``:
+    [1 + R], as ``bootstrap.resampled`` gives it."""
 
     method: str
     other: str
@@ -69,8 +70,9 @@ def pooled(claims: list[Claim]) -> Claim:
 
 
 def against_fixed_models(task: Task, chosen: Setting, bootstrap: Bootstrap) -> list[Claim]:
-    """The score at the chosen thresholds minus: the fixed exits of the same model at the same mean depth, on the straight line
-    between two layers; the static model of N/2 layers; the vanilla model of N. What the task lacks is left out."""
+    """The score at the chosen thresholds minus: the fixed exits of the same model at the same mean depth, on the
+    straight line between two layers; the static model of N/2 layers; the vanilla model of N. What the task lacks is
+    left out."""
     ours, run = bootstrap(_mean(chosen.run, chosen.rules)), chosen.run
     claims = [bootstrap.claim(run.method, "fixed exit, same depth", ours, bootstrap(_fixed_at_depth(chosen)))]
     for name in (f"static{run.recorded.depth // 2}", "vanilla"):
@@ -87,13 +89,15 @@ def against_other_rules(task: Task, run: Run, bootstrap: Bootstrap) -> list[Clai
     if run.recorded.outputs == 2:
         del curves[Confidence.name]  # orders the answers of two classes as entropy does
     areas = {name: bootstrap(_area(curve)) for name, curve in curves.items()}
-    return [bootstrap.claim(run.method, name, areas[QExit.name], area) for name, area in areas.items() if name != QExit.name]
+    return [bootstrap.claim(run.method, name, areas[QExit.name], area) for name,
+            area in areas.items() if name != QExit.name]
 
 
 def ordering(task: Task, run: Run, bootstrap: Bootstrap) -> list[Claim]:
-    """PALBERT's ordering of one trained model (arXiv 2204.03276), sampling < Q-exit <= expectation: Q-exit 0.5 minus sampling,
-    in its exact expectation, and expectation minus Q-exit."""
-    sampling = bootstrap(_over_seeds([lambda weights, one=seed.recorded: expected_scores(one, weights) for seed in run.seeds]))
+    """PALBERT's ordering of one trained model (arXiv 2204.03276), sampling < Q-exit <= expectation: Q-exit 0.5 minus
+    sampling, in its exact expectation, and expectation minus Q-exit."""
+    sampling = bootstrap(_over_seeds([lambda weights,
+                                      one=seed.recorded: expected_scores(one, weights) for seed in run.seeds]))
     q_exit, expectation = (bootstrap(_mean(run, [rule] * len(run.seeds))) for rule in (Q_EXIT, Expectation()))
     return [bootstrap.claim(run.method, "Q-exit − sampling", q_exit, sampling),
             bootstrap.claim(run.method, "expectation − Q-exit", expectation, q_exit)]
@@ -118,7 +122,8 @@ def _fixed_at_depth(chosen: Setting) -> Statistic:
         def statistic(weights: Tensor) -> Tensor:
             depth, scores = adaptive.depths(weights)[0], fixed.scores(weights)
             below = depth.long().clamp(1, max(recorded.depth - 1, 1))
-            low, high = (scores.gather(0, (layer - 1).unsqueeze(0))[0] for layer in (below, (below + 1).clamp(max=len(scores))))
+            low, high = (scores.gather(0, (layer - 1).unsqueeze(0))[0]
+                         for layer in (below, (below + 1).clamp(max=len(scores))))
             return low + (depth - below) * (high - low)
 
         return statistic
@@ -162,7 +167,8 @@ class _Replayed:
 
     def scores(self, weights: Tensor) -> Tensor:
         """Shape: [B, E] -> [M, B]."""
-        return torch.stack([self.recorded.metrics.weighted(answers, self.recorded.targets, weights) for answers in self.answers])
+        return torch.stack([self.recorded.metrics.weighted(answers, self.recorded.targets, weights)
+                            for answers in self.answers])
 
     def depths(self, weights: Tensor) -> Tensor:
         """Mean exit layers. Shape: [B, E] -> [M, B]."""
@@ -177,9 +183,10 @@ Make = Callable[[Task, Run, Bootstrap], list[Claim]]
 
 
 def by_task_and_pooled(tasks: list[Task], make: Make, resamples: int) -> list[tuple[str, list[Claim]]]:
-    """(task, claims of a method) of every run that ``claims_depth``, and after them the mean over tasks of each method's, where it has
-    more than one: a claim of those tasks that have it."""
-    found = [(task.name, make(task, run, Bootstrap(task, resamples))) for task in tasks for run in task.runs if run.claims_depth]
+    """(task, claims of a method) of every run that ``claims_depth``, and after them the mean over tasks of each
+    method's, where it has more than one: a claim of those tasks that have it."""
+    found = [(task.name, make(task, run, Bootstrap(task, resamples))) for task in tasks for run in task.runs
+             if run.claims_depth]
     found = [(name, claims) for name, claims in found if claims]
     by_pair: dict[tuple[str, str], list[Claim]] = {}
     for _, claims in found:

@@ -1,8 +1,8 @@
 """``palbert report``: tables and plots of recorded runs, as an HTML page and as a Markdown one.
 
 Writes to ``--out``: report.html, README.md and its plots, and front.md and front.svg, the report's first table and plot
-alone. Thresholds are chosen on the record of the split "calibration" of the same checkpoint; a run without one stands at
-the settings it was scored with. Claims are made of methods named palbert* and *_staged.
+alone. Thresholds are chosen on the record of the split "calibration" of the same checkpoint; a run without one stands
+at the settings it was scored with. Claims are made of methods named palbert* and *_staged.
 """
 
 import argparse
@@ -42,7 +42,8 @@ def read_remarks(path: Path) -> str:
 
 def command(options: argparse.Namespace) -> str:
     """As it is typed in the repository; what lies outside of it without its path there."""
-    words = ["palbert", "report", *map(portable, options.runs), "--out", portable(options.out), "--split", options.split,
+    words = ["palbert", "report", *map(portable, options.runs), "--out", portable(options.out), "--split",
+             options.split,
              "--resamples", str(options.resamples)]
     words += ["--remarks", portable(options.remarks)] if options.remarks else []
     return " ".join([*map(shlex.quote, words), *(["--glue-dir", "$GLUE_DIR"] if options.glue_dir else [])])
@@ -56,13 +57,16 @@ def portable(path: Path) -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="palbert report",
-        description="Puts early-exit methods side by side, as OUT/report.html, which needs nothing beside it, and OUT/README.md.",
+        description="Puts early-exit methods side by side, as OUT/report.html, which needs nothing beside it, and "
+                    "OUT/README.md.",
         epilog="Example: palbert report runs/palbert/MRPC runs/pabee/MRPC runs/vanilla/MRPC --out report")
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN",
-                        help="a file of palbert keep, or METHOD/TASK with seed*/scores/SPLIT/{scores.jsonl,record.safetensors}")
+                        help="a file of palbert keep, or METHOD/TASK with "
+                             "seed*/scores/SPLIT/{scores.jsonl,record.safetensors}")
     parser.add_argument("--out", type=Path, required=True, help="folder of the report")
     parser.add_argument("--glue-dir", type=Path, metavar="RAW", help="raw GLUE: show the text of sentences")
-    parser.add_argument("--remarks", type=Path, metavar="FILE", help="Markdown to put before the tasks: what to make of them")
+    parser.add_argument("--remarks", type=Path, metavar="FILE",
+                        help="Markdown to put before the tasks: what to make of them")
     parser.add_argument("--split", default="valid", help="split that was scored (default: %(default)s)")
     parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap (default: %(default)s)")
     options = parser.parse_args(arguments)

@@ -1,8 +1,9 @@
 """``palbert compare``: paired bootstrap confidence intervals for score differences between two runs.
 
-A run's score is the mean over its seeds of the task's official score. A resample draws as many examples as the split has,
-with replacement, and scores both runs and all their seeds on them; the interval lies between the 2.5th and 97.5th
-percentile of the differences. Over several tasks the differences are averaged, each task's split being resampled by itself.
+A run's score is the mean over its seeds of the task's official score. A resample draws as many examples as the split
+has, with replacement, and scores both runs and all their seeds on them; the interval lies between the 2.5th and 97.5th
+percentile of the differences. Over several tasks the differences are averaged, each task's split being resampled by
+itself.
 """
 
 import argparse
@@ -70,7 +71,8 @@ def read_answers(run: Path, split: str, rule: str, metrics: GlueMetrics) -> Answ
 
 def _replayed(path: Path, split: str, rule: str, metrics: GlueMetrics) -> Answers:
     """The rule, scored or not, on what `palbert keep` has kept of the task."""
-    seeds = [seed.splits[split].recorded for seed in read_kept(path).get(metrics.task.name, {}).values() if split in seed.splits]
+    seeds = [seed.splits[split].recorded for seed in read_kept(path).get(metrics.task.name, {}).values()
+             if split in seed.splits]
     if not seeds:
         raise UserError(f"{path} has no record of {metrics.task.name}'s split {split}: keep that run with palbert keep")
     exit_rule = parse_rule(rule)
@@ -91,7 +93,8 @@ def _read(path: Path, rule: str, metrics: GlueMetrics) -> tuple[list[int], list,
 
 
 def mean_score(answers: Answers, weights: Tensor, metrics: GlueMetrics) -> Tensor:
-    """The mean over seeds of the official score, in points, of examples that count as often as ``weights`` [B, E] say: [B]."""
+    """The mean over seeds of the official score, in points, of examples that count as often as ``weights`` [B, E]
+    say: [B]."""
     scores = [metrics.weighted(of_seed, answers.targets, weights) for of_seed in answers.predictions]
     return POINTS * sum(scores) / len(scores)
 
@@ -128,8 +131,8 @@ def table(comparisons: list[Comparison], rule_a: str, rule_b: str) -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="palbert compare",
-        description="Prints the scores of two runs under an exit rule each, their difference in points and its paired bootstrap "
-                    "95 % interval, task by task and in the mean of tasks. RUN is a run directory, with "
+        description="Prints the scores of two runs under an exit rule each, their difference in points and its paired "
+                    "bootstrap 95 % interval, task by task and in the mean of tasks. RUN is a run directory, with "
                     "seed*/scores/SPLIT/predictions.tsv, or a file of palbert keep, on which any rule is replayed.",
         epilog="Example: palbert compare q_exit:0.5 fixed:6 --runs MRPC runs/palbert/MRPC runs/vanilla/MRPC")
     parser.add_argument("rule_a", help="exit rule of the first runs, as it was scored, such as q_exit:0.5")

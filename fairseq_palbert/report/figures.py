@@ -24,7 +24,8 @@ def exit_histograms(path: Path, task: Task, colours: dict[str, str]) -> None:
         layers = np.arange(1, shares.shape[1] + 1)
         panel.bar(layers, shares.mean(0), width=0.8, color=colours[run.method])
         if len(shares) > 1:
-            panel.errorbar(layers, shares.mean(0), shares.std(0, ddof=1), fmt="none", ecolor="black", elinewidth=1, capsize=2)
+            panel.errorbar(layers, shares.mean(0), shares.std(0, ddof=1), fmt="none", ecolor="black", elinewidth=1,
+                           capsize=2)
         panel.axvline(mean_exit, color=GREY, linestyle="--")
         panel.set(title=f"{run.method}, {run.main_rule.name}: mean {mean_exit:.2f}", ylim=(0, 102))
 
@@ -62,13 +63,16 @@ def depth_against_examples(path: Path, task: Task, colours: dict[str, str]) -> N
             found, colour = examples(task.main[run.method]), colours[run.method]
             exits, errors = found.exit_layers.flatten().numpy(), found.errors.flatten().numpy()
             layers = [n for n in range(1, run.recorded.depth + 1) if (exits == n).sum() >= FEWEST]
-            values = [errors[exits == n].mean() if regression else 100 * (1 - errors[exits == n].mean()) for n in layers]
-            by_exit.plot(layers, values, color=colour, marker="o", markersize=4, label=f"{run.method}, {run.main_rule.name}")
+            values = [errors[exits == n].mean() if regression else 100 * (1 - errors[exits == n].mean())
+                      for n in layers]
+            by_exit.plot(layers, values, color=colour, marker="o", markersize=4,
+                         label=f"{run.method}, {run.main_rule.name}")
             lengths, means = _by_length(run.recorded.lengths.numpy(), found.exit_layers.double().mean(0).numpy())
             by_length.plot(lengths, means, color=colour, marker="o", markersize=4)
         layers_axis(by_exit, task.recorded.depth)
         by_exit.set(xlabel="exit layer", ylabel="mean |error|" if regression else "right, %")
-        by_length.set(xlabel="tokens (fifths of the split)", ylabel="mean exit layer", ylim=(0.5, task.recorded.depth + 0.5))
+        by_length.set(xlabel="tokens (fifths of the split)", ylabel="mean exit layer",
+                      ylim=(0.5, task.recorded.depth + 0.5))
         legend(figure, by_exit.lines)
 
 

@@ -20,18 +20,21 @@ LOWEST = 25  # points below the top; what scores less is cut off
 
 
 def front(path: Path, tasks: list[Task], colours: dict[str, str]) -> None:
-    """The score against mean layers, a panel a task: every method's main rule over its range, the fixed exits of those whose
-    depth is claimed, the models of fixed depth, and the thresholds that were chosen for the budgets."""
+    """The score against mean layers, a panel a task: every method's main rule over its range, the fixed exits of
+    those whose depth is claimed, the models of fixed depth, and the thresholds that were chosen for the budgets."""
     with panels(path, min(len(tasks), COLUMNS), -(-len(tasks) // COLUMNS)) as (figure, grid):
         for panel, task in zip(grid, tasks):
             for run in task.adaptive:
-                _band(panel, *on_grid(task.main_curve(run).seeds, _depth, _points), colours[run.method], banded=run.claims_depth)
+                _band(panel, *on_grid(task.main_curve(run).seeds, _depth, _points), colours[run.method],
+                      banded=run.claims_depth)
                 if run.claims_depth:
-                    _band(panel, *on_grid(task.static[run.method].seeds, _depth, _points), colours[run.method], ":", banded=False)
+                    _band(panel, *on_grid(task.static[run.method].seeds, _depth, _points), colours[run.method], ":",
+                          banded=False)
                 for (name, _), one in task.chosen.get(run.method, {}).items():
                     if name == run.main_rule.name:
                         panel.plot(np.mean([row["mean_exit"] for row in one.rows]),
-                                   100 * np.mean([row["metrics"]["score"] for row in one.rows]), color=colours[run.method],
+                                   100 * np.mean([row["metrics"]["score"] for row in one.rows]),
+                                   color=colours[run.method],
                                    marker="o", markersize=5, markeredgecolor="white", markeredgewidth=0.6)
             _models_of_fixed_depth(panel, task)
             layers_axis(panel, task.depth)
@@ -44,7 +47,8 @@ def front(path: Path, tasks: list[Task], colours: dict[str, str]) -> None:
             panel.set(ylabel="score, points")
         methods = dict.fromkeys(run.method for task in tasks for run in task.adaptive)
         handles = [Line2D([], [], color=colours[method], linewidth=2, label=method) for method in methods]
-        handles += [Line2D([], [], color="black", linestyle="--", marker="s", markersize=4, label="vanilla and static models"),
+        handles += [Line2D([], [], color="black", linestyle="--", marker="s", markersize=4,
+                           label="vanilla and static models"),
                     Line2D([], [], color=GREY, linestyle=":", label="fixed exits of the same model"),
                     Line2D([], [], color=GREY, linestyle="", marker="o", label="chosen thresholds")]
         legend(figure, handles)
@@ -57,11 +61,13 @@ def _models_of_fixed_depth(panel: Axes, task: Task) -> None:
     if models:
         depths, scores = zip(*models)
         deviations = [np.std(of_model, ddof=1) if len(of_model) > 1 else 0 for of_model in scores]
-        panel.errorbar(depths, [np.mean(of_model) for of_model in scores], deviations, color="black", linestyle="--", marker="s",
+        panel.errorbar(depths, [np.mean(of_model) for of_model in scores], deviations, color="black", linestyle="--",
+                       marker="s",
                        markersize=4, linewidth=1, elinewidth=0.8)
 
 
-def _band(panel: Axes, grid: np.ndarray, values: np.ndarray, colour: str, style: str = "-", banded: bool = True) -> None:
+def _band(panel: Axes, grid: np.ndarray, values: np.ndarray, colour: str, style: str = "-",
+          banded: bool = True) -> None:
     """The mean over seeds, and one standard deviation about it. Shape: [X], [S, X]."""
     mean = values.mean(0)
     panel.plot(grid, mean, color=colour, linestyle=style, linewidth=1.4)

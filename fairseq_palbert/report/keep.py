@@ -1,10 +1,10 @@
 """``palbert keep``: copies a run's records to one file a method, without a path of the machine.
 
-Of every seed its training command and, of every split, the record and the measured times go to OUT/NAME/METHOD.safetensors,
-METHOD being the recipe's: one file for all tasks, in which this task is replaced. Answers are rounded to half precision; how
-many examples that moves, of all rules that were scored, is printed, and more than a part of 0.01 is refused. In commands
-paths are given by the recipe's variables: $RUN_DIR, $DATA, $PRETRAINED (the converted checkpoint's folder), $FIRST_RUN; those
-in the repository are relative to it.
+Of every seed its training command and, of every split, the record and the measured times go to
+OUT/NAME/METHOD.safetensors, METHOD being the recipe's: one file for all tasks, in which this task is replaced. Answers
+are rounded to half precision; how many examples that moves, of all rules that were scored, is printed, and more than a
+part of 0.01 is refused. In commands paths are given by the recipe's variables: $RUN_DIR, $DATA, $PRETRAINED (the
+converted checkpoint's folder), $FIRST_RUN; those in the repository are relative to it.
 """
 
 import argparse
@@ -29,12 +29,14 @@ MOVED = 0.01  # of the examples
 
 
 def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
-    """The file, and in words what was kept; a seed that is not scored yet, or has a split without a record, is named on stderr.
+    """The file, and in words what was kept; a seed that is not scored yet, or has a split without a record, is named on
+    stderr.
 
     Raises UserError where none is, and writes nothing then."""
     records = {seed: sorted(seed.glob("scores/*/record.safetensors")) for seed in sorted(run.glob("seed*/"))}
     if not any(records.values()):
-        raise UserError(f"{run} has no seed*/scores/*/record.safetensors: give the RUN_DIR of a run that recipes/glue_task.sh has scored")
+        raise UserError(f"{run} has no seed*/scores/*/record.safetensors: give the RUN_DIR of a run that "
+                        "recipes/glue_task.sh has scored")
     seeds, moved, task = {}, 0.0, None
     for seed, paths in records.items():
         if not paths:
@@ -42,7 +44,8 @@ def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
             continue
         words = shlex.split((seed / "command").read_text())
         task = _value(words, "--glue-task")
-        command = " ".join(word if word.startswith("$") else shlex.quote(word) for word in portable(words, run, words[1]))
+        command = " ".join(word if word.startswith("$") else shlex.quote(word)
+                           for word in portable(words, run, words[1]))
         splits = {}
         for path in paths:
             recorded = _portable_record(path, run)
@@ -51,18 +54,20 @@ def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
             splits[recorded.split] = KeptSplit(recorded, rows)
         seeds[seed.name] = KeptSeed(command, splits)
     if moved > MOVED:
-        raise UserError(f"{run}: rounded to half precision, {moved:.1%} of the examples of a rule leave elsewhere or answer otherwise")
+        raise UserError(f"{run}: rounded to half precision, {moved:.1%} of the examples of a rule leave elsewhere or "
+                        "answer otherwise")
     path = out / name / f"{_method(run)}.safetensors"
     kept = read_kept(path) if path.exists() else {}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_kept(path, {**kept, task: seeds})
     splits = dict.fromkeys(split for seed in seeds.values() for split in seed.splits)
-    return path, (f"{task}, {', '.join(seeds)}, splits {', '.join(splits)}; rounding moves at most {moved:.2%} of the examples "
-                  "of a rule")
+    return path, (f"{task}, {', '.join(seeds)}, splits {', '.join(splits)}; rounding moves at most {moved:.2%} of the "
+                  "examples of a rule")
 
 
 def _moved(recorded: RecordedSplit, rule: Rule) -> float:
-    """The part of the examples that leave at another layer, or are answered with another class, once the record is rounded."""
+    """The part of the examples that leave at another layer, or are answered with another class, once the record is
+    rounded."""
     before, after = (decisions(one, rule) for one in (recorded, rounded(recorded)))
     other = before.exit_layers != after.exit_layers
     if recorded.outputs > 1:
@@ -85,11 +90,13 @@ def _portable_record(path: Path, run: Path) -> RecordedSplit:
     recorded = read_record(path)
     origin, command = recorded.origin, recorded.origin["command"]
     checkpoint, *command = portable([origin["checkpoint"]["path"], *command], run, _value(command, "--data"))
-    return replace(recorded, origin={**origin, "command": command, "checkpoint": {**origin["checkpoint"], "path": checkpoint}})
+    return replace(recorded, origin={**origin, "command": command,
+                                     "checkpoint": {**origin["checkpoint"], "path": checkpoint}})
 
 
 def portable(words: list[str], run: Path, data: str) -> list[str]:
-    """The command with variables for the folders of the machine. Raises UserError where another absolute path is left."""
+    """The command with variables for the folders of the machine. Raises UserError where another absolute path is
+    left."""
     places = {str(run): "$RUN_DIR"}
     if "--freeze-backbone" in words or "--train-only" in words:  # FIRST_RUN/seedS/checkpoints/checkpoint_best.pt
         places[str(Path(_value(words, "--finetune-from-model")).parents[2])] = "$FIRST_RUN"
@@ -99,9 +106,11 @@ def portable(words: list[str], run: Path, data: str) -> list[str]:
     if os.path.isabs(data):
         places[data] = "$DATA"
     for path, variable in places.items():
-        words = [variable + word[len(path):] if word == path or word.startswith(path + os.sep) else word for word in words]
+        words = [variable + word[len(path):] if word == path or word.startswith(path + os.sep) else word
+                 for word in words]
     if left := [word for word in words if os.path.isabs(word)]:
-        raise UserError(f"the command of {run} has a path of this machine, {left[0]}: give it relative to the repository")
+        raise UserError(f"the command of {run} has a path of this machine, {left[0]}: give it relative to the "
+                        "repository")
     return words
 
 
@@ -112,8 +121,8 @@ def _value(words: list[str], flag: str) -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="palbert keep",
-        description="Copies what a finished run has recorded to OUT/NAME/METHOD.safetensors, which palbert report and palbert "
-                    "compare read: all seeds and splits of its task, and no path of this machine.",
+        description="Copies what a finished run has recorded to OUT/NAME/METHOD.safetensors, which palbert report and "
+                    "palbert compare read: all seeds and splits of its task, and no path of this machine.",
         epilog="Example: palbert keep runs/palbert_bert_minilm_l6/MRPC minilm_l6")
     parser.add_argument("run", type=Path, metavar="RUN_DIR", help="of recipes/glue_task.sh")
     parser.add_argument("name", metavar="NAME", help="of what training started from, such as minilm_l6")

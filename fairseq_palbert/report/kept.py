@@ -2,8 +2,9 @@
 
 Sizes: N layers, E examples, K outputs (classes, or 1 for regression).
 
-Answers are rounded to half precision, of classes as differences to the first, which say the same: argmax, softmax and so every
-rule see logits up to a constant. ``rounded`` is what reading gives back; whatever is kept of a run is computed from that.
+Answers are rounded to half precision, of classes as differences to the first, which say the same: argmax, softmax and
+so every rule see logits up to a constant. ``rounded`` is what reading gives back; whatever is kept of a run is computed
+from that.
 """
 
 import json
@@ -66,8 +67,10 @@ def write_kept(path: Path, kept: Kept) -> None:
                     values, place = getattr(recorded, shared), f"{task}/{split}/{shared}"
                     small = None if values is None else _small(shared, values)
                     if small is not None and not tensors.setdefault(place, small).equal(small):
-                        raise UserError(f"{task}, {name}, {split}: other {shared} than an earlier seed: score the same data")
-                tensors |= {f"{task}/{split}/{name}/{what}": values for what, values in _packed(recorded.recording).items()}
+                        raise UserError(f"{task}, {name}, {split}: other {shared} than an earlier seed: score the same "
+                                        "data")
+                tensors |= {f"{task}/{split}/{name}/{what}": values for what,
+                            values in _packed(recorded.recording).items()}
                 about[task][name]["splits"][split] = {
                     **{plain: getattr(recorded, plain) for plain in _PLAIN}, "encoder": asdict(recorded.encoder),
                     "heads": asdict(recorded.heads), "clocks": [{key: row[key] for key in CLOCK} for row in one.clocks]}
@@ -98,7 +101,8 @@ def _split(tensors: dict[str, Tensor], task: str, seed: str, split: str, said: d
     targets = shared["targets"]
     if targets is not None:
         targets = targets.double() if said["heads"]["outputs"] == 1 else targets.long()
-    packed = {name: tensors.get(f"{task}/{split}/{seed}/{name}") for name in ("halting_logits", "logits", "error_logits")}
+    packed = {name: tensors.get(f"{task}/{split}/{seed}/{name}")
+              for name in ("halting_logits", "logits", "error_logits")}
     recorded = RecordedSplit(
         split=split, glue_task=task, **{name: said[name] for name in _PLAIN}, encoder=EncoderShape(**said["encoder"]),
         heads=HeadsShape(**said["heads"]), ids=shared["ids"].long(), lengths=shared["lengths"].long(), targets=targets,
@@ -129,4 +133,5 @@ def _unpacked(packed: dict[str, Tensor | None]) -> Recording:
     logits = logits.float()
     if of_classes:
         logits = torch.cat([torch.zeros_like(logits[..., :1]), logits], -1)
-    return Recording(halting if halting is None else halting.float(), logits, errors if errors is None else errors.float())
+    return Recording(halting if halting is None else halting.float(), logits,
+                     errors if errors is None else errors.float())

@@ -21,9 +21,9 @@ Texts = Mapping[str, Sequence[tuple[str, ...]]]
 
 def write_report(folder: Path, tasks: dict[str, list[Run]], command: str, texts: Texts, resamples: int,
                  remarks: str = "") -> None:
-    """Writes README.md, its plots, report.html, and front.md, the first table alone. ``command`` is the one that makes them;
-    ``texts``: of a task, the sentences of every row of its split; a task may lack them. ``remarks``: Markdown that goes before
-    the tasks."""
+    """Writes README.md, its plots, report.html, and front.md, the first table alone. ``command`` is the one that
+    makes them; ``texts``: of a task, the sentences of every row of its split; a task may lack them. ``remarks``:
+    Markdown that goes before the tasks."""
     tasks = [Task(name, runs) for name, runs in tasks.items()]
     look = colours(list(dict.fromkeys(run.method for task in tasks for run in task.runs)))
     first = tables.front(tasks)
@@ -57,10 +57,12 @@ sd over seeds."""
 def _claims(tasks: list[Task], resamples: int) -> str:
     """Those of methods that ``claims_depth``; empty where there are none."""
     about = {
-        "Is depth earned?": (tables.depth_is_earned, """At the thresholds chosen for N/2 layers: the sd of the exit layers of
+        "Is depth earned?": (tables.depth_is_earned,
+                             """At the thresholds chosen for N/2 layers: the sd of the exit layers of
 each seed, and the score minus that of the same model's fixed exits at the same mean depth (on the straight line between
 two layers), of the static model of N/2 layers, and of the vanilla model of N layers."""),
-        "Q-exit against other rules on the same models": (tables.areas, """The area is the mean score over mean exit layers
+        "Q-exit against other rules on the same models": (tables.areas,
+                                                          """The area is the mean score over mean exit layers
 from N/3 to 2N/3, on straight lines between all thresholds of the rule: no threshold is chosen for it. Confidence orders
 the answers of two classes as entropy does. Patience for regression moves its tolerance, at the scored P or at 1."""),
         "Sampling < Q-exit ≤ expectation": (tables.orderings, """Three readings of one posterior: sampling in its exact

@@ -1,4 +1,5 @@
-"""Where a report's numbers come from, in words: split, seeds, selection, hardware, code, commands; no path of a machine."""
+"""Where a report's numbers come from, in words: split, seeds, selection, hardware, code, commands; no path of a
+machine."""
 
 import os
 import shlex
@@ -14,8 +15,9 @@ from .task import Task
 def caption(task: Task) -> str:
     """What the tables of the task are of."""
     recorded = task.recorded
-    return (f"Split `{recorded.split}`, {len(recorded.ids):,} examples. Score: {official(recorded)}, in points; mean ± sample "
-            f"sd over seeds. FLOPs are parts of {task.full_flops / 1e9:.3g} GFLOPs, those of the deepest model's last layer.")
+    return (f"Split `{recorded.split}`, {len(recorded.ids):,} examples. Score: {official(recorded)}, in points; mean ± "
+            f"sample sd over seeds. FLOPs are parts of {task.full_flops / 1e9:.3g} GFLOPs, those of the deepest "
+            "model's last layer.")
 
 
 def selection(tasks: list[Task]) -> str:
@@ -28,12 +30,14 @@ def selection(tasks: list[Task]) -> str:
     without = _grouped((task.name, run.method) for task, run in runs if run.main_rule and not run.calibrated)
     if chosen:
         sizes = ", ".join(f"{name} {examples:,}" for name, examples in chosen.items())
-        said.append(f"Thresholds were chosen for each seed on the split `{CALIBRATION}`, a part of train that no layer was trained "
-                    f"on ({sizes} examples): of those whose mean exit layer there is at most the budget of N/3, N/2 or 2N/3, the one "
-                    f"of the best score there. The reported split `{tasks[0].recorded.split}` chose none of them.")
+        said.append(f"Thresholds were chosen for each seed on the split `{CALIBRATION}`, a part of train that no layer "
+                    f"was trained on ({sizes} examples): of those whose mean exit layer there is at most the budget of "
+                    "N/3, N/2 or 2N/3, the one of the best score there. The reported split "
+                    f"`{tasks[0].recorded.split}` chose none of them.")
     if without:
         names = "; ".join(f"{', '.join(methods)} on {name}" for name, methods in without.items())
-        said.append(f"No record of `{CALIBRATION}`, so that rules stand at the settings they were scored with: {names}.")
+        said.append(f"No record of `{CALIBRATION}`, so that rules stand at the settings they were scored with: "
+                    f"{names}.")
     return " ".join(said)
 
 

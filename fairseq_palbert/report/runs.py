@@ -34,8 +34,8 @@ class Point:
 
 @dataclass(frozen=True)
 class Seed:
-    """One trained model: its ``name``, its recorded split, the rules it was scored under, its training command, [] where that
-    is not known, and the record of the split that its thresholds are chosen on, None where there is none."""
+    """One trained model: its ``name``, its recorded split, the rules it was scored under, its training command, []
+    where that is not known, and the record of the split that its thresholds are chosen on, None where there is none."""
 
     name: str
     recorded: RecordedSplit
@@ -73,7 +73,8 @@ class Run:
 
     @property
     def claims_depth(self) -> bool:
-        """Whether its depth is a claim of this project's: it halts, and is PALBERT or has a gate that was trained afterwards."""
+        """Whether its depth is a claim of this project's: it halts, and is PALBERT or has a gate that was trained
+        afterwards."""
         return self.recorded.halts and (self.method.startswith("palbert") or self.method.endswith("_staged"))
 
     @property
@@ -103,15 +104,15 @@ def official(recorded: RecordedSplit) -> str:
 def read_runs(folders: list[Path], split: str) -> dict[str, list[Run]]:
     """The runs by task, in the order given.
 
-    Raises UserError for a run without a record, one that is named twice, and for runs of a task that were not scored on the
-    same labelled examples.
+    Raises UserError for a run without a record, one that is named twice, and for runs of a task that were not scored on
+    the same labelled examples.
     """
     tasks: dict[str, list[Run]] = {}
     for folder, run in ((path, run) for path in folders for run in _read(path, split)):
         others = tasks.setdefault(run.recorded.glue_task, [])
         if any(run.method == other.method for other in others):
-            raise UserError(f"{folder}: a second run of {run.method} on {run.recorded.glue_task}: runs are told apart by the "
-                            "name of the folder above them")
+            raise UserError(f"{folder}: a second run of {run.method} on {run.recorded.glue_task}: runs are told apart "
+                            "by the name of the folder above them")
         others.append(run)
         _check_same_examples(folder, run, others[0])
     return tasks
@@ -148,8 +149,8 @@ def _read_run(folder: Path, split: str) -> Run:
     for path in set(scored) - set(recorded):
         print(f"{path.parent} has no record.safetensors: left out", file=sys.stderr)
     if not recorded:
-        raise UserError(f"no {folder}/seed*/scores/{split} with scores.jsonl and record.safetensors: score that run with "
-                        "palbert evaluate --record")
+        raise UserError(f"no {folder}/seed*/scores/{split} with scores.jsonl and record.safetensors: score that run "
+                        "with palbert evaluate --record")
     return Run(folder.resolve().parent.name, [_read_seed(path) for path in recorded])
 
 
@@ -161,9 +162,11 @@ def _read_seed(scores: Path) -> Seed:
         clocks = [json.loads(line) for line in scores.read_text().splitlines()]
         points = [_point(recorded, parse_rule(clock["exit"]), clock) for clock in clocks]
     except (ValueError, KeyError) as error:
-        raise UserError(f"{scores}: no scores of this version of fairseq_palbert ({error}): score that run again") from error
+        raise UserError(f"{scores}: no scores of this version of fairseq_palbert ({error}): score that run "
+                        "again") from error
     if not all(map(_agree, (point.row for point in points), clocks)):
-        raise UserError(f"{scores} and the record beside it are of different models: score that run again with --record")
+        raise UserError(f"{scores} and the record beside it are of different models: score that run again with "
+                        "--record")
     command = folder / "command"
     return Seed(folder.name, recorded, points, shlex.split(command.read_text()) if command.is_file() else [],
                 _read_calibration(scores.parents[1] / CALIBRATION / "record.safetensors", recorded))
@@ -175,7 +178,8 @@ def _read_calibration(path: Path, recorded: RecordedSplit) -> RecordedSplit | No
         return None
     calibration = read_record(path)
     if calibration.origin["checkpoint"]["sha256"] != recorded.origin["checkpoint"]["sha256"]:
-        raise UserError(f"{path}: of another checkpoint than the record of {recorded.split}: score both splits with one")
+        raise UserError(f"{path}: of another checkpoint than the record of {recorded.split}: score both splits with "
+                        "one")
     return calibration
 
 
@@ -186,7 +190,8 @@ def _point(recorded: RecordedSplit, rule: Rule, clock: dict) -> Point:
 
 
 def _agree(row: dict, scored: dict) -> bool:
-    """Whether the record says what the engine has said, up to rounding: of answers that are nearly equal it moves the ranks."""
+    """Whether the record says what the engine has said, up to rounding: of answers that are nearly equal it moves
+    the ranks."""
     return (row["exit_histogram"] == scored["exit_histogram"]
             and isclose(row["metrics"]["score"], scored["metrics"]["score"], abs_tol=ROUNDING))
 
@@ -194,7 +199,8 @@ def _agree(row: dict, scored: dict) -> bool:
 def _check_same_examples(folder: Path, run: Run, first: Run) -> None:
     for seed in run.seeds:
         if not (seed.recorded.ids.equal(first.recorded.ids) and seed.recorded.targets.equal(first.recorded.targets)):
-            raise UserError(f"{folder}/{seed.name} and {first.method} have other examples or labels: score the same data")
+            raise UserError(f"{folder}/{seed.name} and {first.method} have other examples or labels: score the same "
+                            "data")
         if seed.recorded.depth != run.recorded.depth:
-            raise UserError(f"{folder}/{seed.name} has {seed.recorded.depth} layers, {run.seeds[0].name} {run.recorded.depth}: "
-                            "a run's seeds are models of one kind")
+            raise UserError(f"{folder}/{seed.name} has {seed.recorded.depth} layers, {run.seeds[0].name} "
+                            f"{run.recorded.depth}: a run's seeds are models of one kind")

@@ -19,12 +19,14 @@ SHOWN = 5
 
 
 def hardest_and_easiest(task: Task, texts: Sequence[tuple[str, ...]] | None) -> str:
-    """Two tables. The hardest are those whose answers err most, over all layers, and of equals those that leave latest; the
-    easiest those that err least, and of equals leave first. ``texts``: the sentences of each row of the split, if known."""
+    """Two tables. The hardest are those whose answers err most, over all layers, and of equals those that leave
+    latest; the easiest those that err least, and of equals leave first. ``texts``: the sentences of each row of the
+    split, if known."""
     wrong = torch.stack([_mean_error(run) for run in task.adaptive]).mean(0)
     exits = {run.method: examples(task.main[run.method]).exit_layers.double().mean(0) for run in task.adaptive}
     latest = torch.stack(list(exits.values())).mean(0)
-    order = sorted(range(len(wrong)), key=lambda place: (round(float(wrong[place]), 9), round(float(latest[place]), 9), place))
+    order = sorted(range(len(wrong)),
+                   key=lambda place: (round(float(wrong[place]), 9), round(float(latest[place]), 9), place))
     tables = [("Hardest", order[::-1][:SHOWN]), ("Easiest", order[:SHOWN])]
     return "\n\n".join(f"{title}:\n\n{_table(task, places, wrong, exits, texts)}" for title, places in tables)
 

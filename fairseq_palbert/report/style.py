@@ -17,7 +17,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#3
 PANEL = (3.2, 3.0)  # inches
 LEGEND_LINE, LEGEND_HANDLE, LETTER = 0.2, 0.6, 0.08
 # Text stays text, and equal figures are equal files.
-SVG = {"svg.fonttype": "none", "svg.hashsalt": "fairseq_palbert", "font.size": 9, "axes.titlesize": 9, "legend.frameon": False}
+SVG = {"svg.fonttype": "none", "svg.hashsalt": "fairseq_palbert", "font.size": 9, "axes.titlesize": 9,
+       "legend.frameon": False}
 
 
 def colours(methods: list[str]) -> dict[str, str]:

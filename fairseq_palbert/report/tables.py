@@ -27,14 +27,16 @@ CHOSEN = ["exit rule", "threshold, by seed", "score", "mean exit", "sd of exits"
 
 
 def front(tasks: list[Task]) -> str:
-    """Every method at the threshold chosen for N/2 layers: the means over tasks of those that every task has, then task by
-    task."""
+    """Every method at the threshold chosen for N/2 layers: the means over tasks of those that every task has, then
+    task by task."""
     lines = []
     for method in dict.fromkeys(run.method for task in tasks for run in task.runs):
         settings = [task.main[method] for task in tasks if method in task.main]
         if 1 < len(tasks) == len(settings):
-            means = np.mean([[np.mean([value(row) for row in one.rows]) for value in (_score, _exit, _sd)] for one in settings], 0)
-            speed_up = np.mean([task.depth / np.mean([row["mean_exit"] for row in one.rows]) for task, one in zip(tasks, settings)])
+            means = np.mean([[np.mean([value(row) for row in one.rows]) for value in (_score, _exit, _sd)]
+                             for one in settings], 0)
+            speed_up = np.mean([task.depth / np.mean([row["mean_exit"] for row in one.rows]) for task,
+                                one in zip(tasks, settings)])
             rules = dict.fromkeys(f"`{one.name}`" for one in settings)
             lines.append([MEAN, method, " ".join(rules), "", *(f"{value:.2f}" for value in (*means, speed_up))])
     lines += [[task.name, method, *_cells(task, one)] for task in tasks for method, one in task.main.items()]
@@ -68,8 +70,8 @@ def _sd(row: dict) -> float:
 
 
 def depth_is_earned(tasks: list[Task], resamples: int) -> str | None:
-    """Claim (a): at the thresholds chosen for N/2 layers, exits vary, and the score against what fixed depths give. None where
-    no thresholds can be chosen."""
+    """Claim (a): at the thresholds chosen for N/2 layers, exits vary, and the score against what fixed depths give.
+    None where no thresholds can be chosen."""
     def chosen(task: Task, run: Run) -> Setting | None:
         return task.chosen[run.method][run.main_rule.name, HALF] if run.method in task.chosen else None
 
@@ -85,14 +87,17 @@ def depth_is_earned(tasks: list[Task], resamples: int) -> str | None:
     lines = []
     for task, claims in found:
         one, by_other = settings.get((task, claims[0].method)), {claim.other: claim for claim in claims}
-        exits = [NONE, NONE] if one is None else [spread([_exit(row) for row in one.rows]), _by_seed(map(_sd, one.rows))]
+        exits = [NONE, NONE] if one is None else [spread([_exit(row) for row in one.rows]),
+                                                  _by_seed(map(_sd, one.rows))]
         lines.append([task, claims[0].method, *exits, f"{POINTS * claims[0].a:.2f}",
                       *(_difference(by_other.get(other), claims) for other in others)])
-    return markdown([["task", "method", "mean exit", "sd of exits, by seed", "score", *(f"− {other}" for other in others)], *lines])
+    return markdown([["task", "method", "mean exit", "sd of exits, by seed", "score",
+                      *(f"− {other}" for other in others)], *lines])
 
 
 def areas(tasks: list[Task], resamples: int) -> str | None:
-    """Claim (b): the mean score of Q-exit over mean exits of N/3 to 2N/3, minus that of the other rules on the same models."""
+    """Claim (b): the mean score of Q-exit over mean exits of N/3 to 2N/3, minus that of the other rules on the same
+    models."""
     def make(task: Task, run: Run, bootstrap) -> list[Claim]:
         return against_other_rules(task, run, bootstrap)
 
@@ -101,7 +106,8 @@ def areas(tasks: list[Task], resamples: int) -> str | None:
     lines = [[task, claims[0].method, f"{POINTS * claims[0].a:.2f}",
               *(_difference({claim.other: claim for claim in claims}.get(other), claims) for other in others)]
              for task, claims in found]
-    return markdown([["task", "method", "area of `q_exit`", *(f"− `{other}`" for other in others)], *lines]) if found else None
+    return markdown([["task", "method", "area of `q_exit`", *(f"− `{other}`" for other in others)],
+                     *lines]) if found else None
 
 
 def orderings(tasks: list[Task], resamples: int) -> str | None:
@@ -158,4 +164,5 @@ def _calibration(run: Run, rule: Rule) -> list[str]:
     if found.confidences is None:
         return []
     pairs = list(zip(found.confidences, 1 - found.errors))
-    return [spread([100 * calibration_error(*pair) for pair in pairs], 1), spread([failure_auroc(*pair) for pair in pairs], 3)]
+    return [spread([100 * calibration_error(*pair) for pair in pairs], 1),
+            spread([failure_auroc(*pair) for pair in pairs], 3)]

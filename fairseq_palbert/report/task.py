@@ -20,8 +20,8 @@ from .thresholds import HALF, Setting, chosen_settings, full_depth, setting
 
 @dataclass(frozen=True)
 class Examples:
-    """Every example under a rule, a row a seed [S, E]: where it left, how wrong the answer is (``measures.errors``), and the
-    answer's probability, None for regression."""
+    """Every example under a rule, a row a seed [S, E]: where it left, how wrong the answer is (``measures.errors``),
+    and the answer's probability, None for regression."""
 
     exit_layers: Tensor
     errors: Tensor
@@ -60,8 +60,8 @@ class Task:
 
     @cached_property
     def main(self) -> dict[str, Setting]:
-        """Of each method its main rule at the threshold chosen for N/2 layers, or where that cannot be chosen as it was scored;
-        of a model without such a rule its last layer."""
+        """Of each method its main rule at the threshold chosen for N/2 layers, or where that cannot be chosen as it
+        was scored; of a model without such a rule its last layer."""
         return {run.method: self._main(run) for run in self.runs}
 
     def _main(self, run: Run) -> Setting:
@@ -88,7 +88,8 @@ class Task:
     @cached_property
     def full_flops(self) -> float:
         """Operations of a sentence in the deepest model without early exits, a mean over sentences and seeds."""
-        return max(float(np.mean([points[-1].row["mean_flops"] for points in static.seeds])) for static in self.static.values())
+        return max(float(np.mean([points[-1].row["mean_flops"] for points in static.seeds]))
+                   for static in self.static.values())
 
 
 def examples(chosen: Setting) -> Examples:

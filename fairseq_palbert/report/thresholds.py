@@ -18,8 +18,8 @@ HALF = "N/2"
 
 @dataclass(frozen=True)
 class Setting:
-    """A rule of a run: its ``name``, its setting for each seed, and what ``scoring.describe`` says of each on the reported
-    split. ``chosen``: on the calibration split, else as the run was scored."""
+    """A rule of a run: its ``name``, its setting for each seed, and what ``scoring.describe`` says of each on the
+    reported split. ``chosen``: on the calibration split, else as the run was scored."""
 
     run: Run
     name: str
@@ -34,12 +34,14 @@ class Setting:
 
 
 def setting(run: Run, name: str, rules: list[Rule], chosen: bool) -> Setting:
-    rows = [describe(seed.recorded, rule, decisions(seed.recorded, rule)) for seed, rule in zip(run.seeds, rules, strict=True)]
+    rows = [describe(seed.recorded, rule, decisions(seed.recorded, rule)) for seed,
+            rule in zip(run.seeds, rules, strict=True)]
     return Setting(run, name, rules, rows, chosen)
 
 
 def compared_rules(run: Run) -> list[str]:
-    """The run's main rule, and beside it the entropy of the answers, of a regression patience: what any model with exits has."""
+    """The run's main rule, and beside it the entropy of the answers, of a regression patience: what any model with
+    exits has."""
     if not run.main_rule:
         return []
     yardstick = Patience if run.recorded.outputs == 1 else Entropy
@@ -47,8 +49,8 @@ def compared_rules(run: Run) -> list[str]:
 
 
 def chosen_settings(run: Run) -> dict[tuple[str, str], Setting]:
-    """By rule and budget, of a run whose seeds all have a calibration record: of each seed the best score at a mean exit layer
-    of at most that part of N."""
+    """By rule and budget, of a run whose seeds all have a calibration record: of each seed the best score at a mean
+    exit layer of at most that part of N."""
     by_seed = [try_all(compared_rules(run), seed.calibration) for seed in run.seeds]
     return {
         (name, budget): setting(run, name, [preferred(Budget(part * run.recorded.depth), tried[name], seed.calibration)

@@ -43,11 +43,13 @@ def parser() -> argparse.ArgumentParser:
         help="TSV whose first line names the columns, or JSON lines (default: standard input)")
     add("--exit", default="q_exit:0.5", metavar="RULE",
         help="exit rule (default: %(default)s): " + "; ".join(rule.form for rule in RULES.values()))
-    add("--out", type=Path, metavar="FILE", help="where to, complete or not at all (default: standard output, as they come)")
-    add("--format", choices=FORMATS, help="of the input and the answers (default: jsonl where INPUT ends in it, else tsv)")
+    add("--out", type=Path, metavar="FILE", help="where to, complete or not at all (default: standard output, as they "
+                                                 "come)")
+    add("--format", choices=FORMATS, help="of the input and the answers (default: jsonl where INPUT ends in it, else "
+                                          "tsv)")
     add("--sentence", action="append", metavar="COLUMN",
-        help="column, or key, of the sentence, twice for a pair (default: as GLUE's files of the model's task name them, or "
-             "sentence, of a pair sentence1 and sentence2)")
+        help="column, or key, of the sentence, twice for a pair (default: as GLUE's files of the model's task name "
+             "them, or sentence, of a pair sentence1 and sentence2)")
     add("--id", metavar="COLUMN", help="column, or key, that is passed on in place of the index")
     add_engine_flags(options)
     return options
@@ -78,8 +80,8 @@ def main(argv: list[str] | None = None) -> None:
 def _columns(given: list[str] | None, id_column: str | None, task: GlueTask) -> Columns:
     usual = tuple(dict.fromkeys((task.sentences, USUAL_COLUMNS[len(task.sentences)])))
     if given is not None and len(given) != len(task.sentences):
-        raise UserError(f"--sentence is given {len(given)} times, and a row of {task.name} has {len(task.sentences)}: give it "
-                        "once for each")
+        raise UserError(f"--sentence is given {len(given)} times, and a row of {task.name} has {len(task.sentences)}: "
+                        "give it once for each")
     return Columns(usual if given is None else (tuple(given),), id_column)
 
 

@@ -13,7 +13,8 @@ from ..files import replacing, writing
 
 @contextmanager
 def opened(path: Path | None) -> Iterator[BinaryIO]:
-    """For writing; None is standard output. A file is renamed into place when the block ends well, else nothing is left.
+    """For writing; None is standard output. A file is renamed into place when the block ends well, else nothing is
+    left.
 
     Raises UserError where it cannot be written.
     """

@@ -74,10 +74,10 @@ class PalbertPredictor:
                 first_id: int = 0) -> list[Prediction]:
         """The answers, in the order of the examples: sentences, or pairs where the model's task has pairs.
 
-        ``rule`` is an exit rule, or its name as ``--exit`` takes it. ``batch`` sentences are computed at a time; None: as
-        many as fill the engine's window. ``first_id`` is the first example's number in the whole of what is predicted
-        piece by piece, so that rules that draw random numbers draw the same however it is cut.
-        Raises UserError for an example of another form, and for a rule that does not fit the model.
+        ``rule`` is an exit rule, or its name as ``--exit`` takes it. ``batch`` sentences are computed at a time; None:
+        as many as fill the engine's window. ``first_id`` is the first example's number in the whole of what is
+        predicted piece by piece, so that rules that draw random numbers draw the same however it is cut. Raises
+        UserError for an example of another form, and for a rule that does not fit the model.
         """
         rule = parse_rule(rule) if isinstance(rule, str) else rule
         rule.check(self.network)
@@ -124,6 +124,7 @@ def _vocabulary(folder: Path, card: ModelCard, embedded: int) -> Vocabulary:
     """Raises UserError where it is not the one that the model was trained with."""
     vocabulary = Vocabulary(folder)
     trained = Identity(card.tokenizer, card.dictionary, embedded)
-    check_identity(f"the model of {folder / CONFIG_FILE}", trained, folder, folder / DICTIONARY_FILE, identity_of(vocabulary),
+    check_identity(f"the model of {folder / CONFIG_FILE}", trained, folder, folder / DICTIONARY_FILE,
+                   identity_of(vocabulary),
                    REMEDY)
     return vocabulary

@@ -11,8 +11,8 @@ from ..tsv import decoded, fields, places
 
 @dataclass(frozen=True)
 class Row:
-    """``id``: its value in the column of ids, or else its place, counted from 0. ``sentences``: one, or a pair. ``end``: how
-    many bytes of the input it and those before it take."""
+    """``id``: its value in the column of ids, or else its place, counted from 0. ``sentences``: one, or a pair.
+    ``end``: how many bytes of the input it and those before it take."""
 
     id: Any
     sentences: tuple[str, ...]
@@ -21,8 +21,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns (keys of JSON) are read: of the ``choices`` the first that is there is the sentences; ``id``, where it
-    is not None, tells the rows apart."""
+    """Which columns (keys of JSON) are read: of the ``choices`` the first that is there is the sentences; ``id``,
+    where it is not None, tells the rows apart."""
 
     choices: tuple[tuple[str, ...], ...]
     id: str | None = None
@@ -40,8 +40,8 @@ class Columns:
 
 
 def read_rows(file: BinaryIO, name: str, form: str, columns: Columns) -> Iterator[Row]:
-    """The rows of a file, which messages call ``name``, in one of the FORMATS: ``tsv``, whose first line names the columns and
-    whose quotes are plain characters, or ``jsonl``, an object a line. Lines end in LF or CRLF.
+    """The rows of a file, which messages call ``name``, in one of the FORMATS: ``tsv``, whose first line names the
+    columns and whose quotes are plain characters, or ``jsonl``, an object a line. Lines end in LF or CRLF.
 
     Raises UserError, with the line, by the first row that is wrong.
     """
@@ -56,7 +56,8 @@ def read_rows(file: BinaryIO, name: str, form: str, columns: Columns) -> Iterato
 
 
 def chunks(rows: Iterable[Row], characters: int, most: int | None = None) -> Iterator[list[Row]]:
-    """The rows in their order, by about so many characters at a time, a row itself counting as one, and ``most`` rows."""
+    """The rows in their order, by about so many characters at a time, a row itself counting as one, and ``most``
+    rows."""
     chunk, size = [], 0
     for row in rows:
         chunk.append(row)

@@ -38,7 +38,8 @@ class BinarizedFolder:
         self.tokenizer = self._read_provenance()
         self.inputs = [self.folder / f"input{i}" for i in range(len(task.sentences))]
         if len(self.inputs) == 1 and (self.folder / "input1").is_dir():
-            raise UserError(f"{self.folder}: holds sentence pairs, but {task.name} has single sentences; check --glue-task")
+            raise UserError(f"{self.folder}: holds sentence pairs, but {task.name} has single sentences; check "
+                            "--glue-task")
         self.dictionary = self._load_dictionary(self.inputs[0])
         self.dictionary.add_symbol(MASK)
 
@@ -57,7 +58,8 @@ class BinarizedFolder:
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}: not readable ({error}); {REMEDY}") from None
         if made_for != self.task.name:
-            raise UserError(f"{self.folder}: holds {made_for}, not {self.task.name}; change --glue-task or the data folder")
+            raise UserError(f"{self.folder}: holds {made_for}, not {self.task.name}; change --glue-task or the data "
+                            "folder")
         if not isinstance(tokenizer, dict) or sorted(tokenizer) != RECORD:
             raise UserError(f"{path}: its tokenizer is not recorded as this version does; {REMEDY} --overwrite")
         return tokenizer
@@ -115,7 +117,8 @@ class BinarizedFolder:
         return torch.from_numpy(scores)
 
     def _score_scale(self) -> float:
-        """fairseq's own script divides scores by their maximum: 1 for our folders, 5 for STS-B folders of that script."""
+        """fairseq's own script divides scores by their maximum: 1 for our folders, 5 for STS-B folders of that
+        script."""
         if self.tokenizer or max(_read_scores(path).max() for path in self.folder.glob("label/*.label")) > 1:
             return 1.0
         scale = self.task.score_range[1]

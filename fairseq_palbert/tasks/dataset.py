@@ -30,8 +30,9 @@ class TokenizedSplit:
 class GlueDataset(FairseqDataset):
     """The examples ``ids`` of a split; an example's id is its row in the file.
 
-    A batch is ``id`` [B], ``net_input`` (``src_tokens`` [B, T] padded on the right, ``src_lengths`` [B]), ``target`` [B]
-    where labels are known, ``nsentences``, ``ntokens``, and ``examples``, the number of examples of the whole split.
+    A batch is ``id`` [B], ``net_input`` (``src_tokens`` [B, T] padded on the right, ``src_lengths`` [B]), ``target``
+    [B] where labels are known, ``nsentences``, ``ntokens``, and ``examples``, the number of examples of the whole
+    split.
     """
 
     def __init__(self, split: TokenizedSplit, ids: np.ndarray, max_positions: int, shuffle: bool, length_pool: int = 1):
@@ -80,8 +81,9 @@ class GlueDataset(FairseqDataset):
         return np.argsort(self.sizes, kind="stable")
 
     def batch_by_size(self, indices, max_tokens=None, max_sentences=None, required_batch_size_multiple=1):
-        """As fairseq's, after sorting shuffled examples by length within pools of ``length_pool`` batches (fairseq shuffles
-        the batches themselves afterwards): little of a batch is padding, and its examples are less of a random sample."""
+        """As fairseq's, after sorting shuffled examples by length within pools of ``length_pool`` batches (fairseq
+        shuffles the batches themselves afterwards): little of a batch is padding, and its examples are less of a
+        random sample."""
         if self.shuffle and self.length_pool > 1:
             pool = self.length_pool * (max_sentences or max(1, max_tokens // max(1, int(self.sizes.mean()))))
             pools = np.arange(len(indices)) // pool

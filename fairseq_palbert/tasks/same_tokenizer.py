@@ -11,7 +11,8 @@ REMEDY = "preprocess the data with the tokenizer of the checkpoint"
 
 
 def tokenizer_state(folder: BinarizedFolder) -> dict[str, Any]:
-    """What a checkpoint keeps of its data: the ``tokenizer`` record, None where unknown, and the ``dictionary``'s SHA-256."""
+    """What a checkpoint keeps of its data: the ``tokenizer`` record, None where unknown, and the ``dictionary``'s
+    SHA-256."""
     return {"tokenizer": folder.tokenizer, "dictionary": fingerprint(folder.dictionary)}
 
 

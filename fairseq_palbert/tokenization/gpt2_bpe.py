@@ -1,7 +1,8 @@
 """RoBERTa's byte-level BPE, from fairseq's three files or from those of the Hub.
 
-dict.txt names a piece by its GPT-2 number. A number counts the 256 bytes first, in the order of the characters that stand
-for them, then the merges in order, then <|endoftext|>; so the Hub's files, which lack the numbers, tell them all the same.
+dict.txt names a piece by its GPT-2 number. A number counts the 256 bytes first, in the order of the characters that
+stand for them, then the merges in order, then <|endoftext|>; so the Hub's files, which lack the numbers, tell them all
+the same.
 """
 
 import json
@@ -25,8 +26,8 @@ END_OF_TEXT = "<|endoftext|>"
 def read_fairseq(folder: Path) -> Native:
     """From ``encoder.json``, ``vocab.bpe`` and ``dict.txt``.
 
-    A piece that dict.txt lacks gets an id behind the last entry, and becomes <unk>. Raises UserError for a file that is not
-    what its name says.
+    A piece that dict.txt lacks gets an id behind the last entry, and becomes <unk>. Raises UserError for a file that is
+    not what its name says.
     """
     symbols, text = read_symbols(folder / "dict.txt")
     encoder, merges = folder / "encoder.json", folder / "vocab.bpe"

@@ -12,8 +12,8 @@ from .vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Identity:
-    """The ``tokenizer``'s record, the SHA-256 of the ``dictionary``'s symbols, and the number of its ``entries``; None where
-    it is not known."""
+    """The ``tokenizer``'s record, the SHA-256 of the ``dictionary``'s symbols, and the number of its ``entries``;
+    None where it is not known."""
 
     tokenizer: dict[str, Any] | None
     dictionary: str | None
@@ -42,7 +42,8 @@ def symbols_sha256(symbols: list[str]) -> str:
 def check_identity(name: str, trained: Identity, folder: Path, dictionary: Path, held: Identity, remedy: str) -> None:
     """``trained`` is that of the model ``name``, ``held`` that in ``folder``, with the file ``dictionary``.
 
-    Raises UserError by the first that differs where both are known: the tokenizer, the number of entries, their symbols.
+    Raises UserError by the first that differs where both are known: the tokenizer, the number of entries, their
+    symbols.
     """
     theirs, ours = trained.tokenizer, held.tokenizer
     if theirs and ours and theirs != ours:
@@ -51,8 +52,8 @@ def check_identity(name: str, trained: Identity, folder: Path, dictionary: Path,
         raise UserError(f"{dictionary}: makes a dictionary of {held.entries} entries, but {name} was trained with "
                         f"{trained.entries}: {remedy}")
     if trained.dictionary not in (None, held.dictionary):
-        raise UserError(f"{dictionary}: has other symbols, or the same in another order, than the dictionary that {name} was "
-                        f"trained with, though as many: {remedy}")
+        raise UserError(f"{dictionary}: has other symbols, or the same in another order, than the dictionary that "
+                        f"{name} was trained with, though as many: {remedy}")
 
 
 def in_words(record: dict[str, Any]) -> str:

@@ -12,9 +12,9 @@ from .special_tokens import FIRST
 class Native:
     """``name`` of the kind, the ``tokenizer``, and of each dictionary entry the native id, in ``native_ids``.
 
-    Native ids are those of ``transformers``. ``symbols`` are the words of dict.txt: all entries but the four special ones
-    and ``<mask>``. ``dictionary_text`` is that file's content where it was given. ``separators`` is the number of </s>
-    between the two sentences of a pair.
+    Native ids are those of ``transformers``. ``symbols`` are the words of dict.txt: all entries but the four special
+    ones and ``<mask>``. ``dictionary_text`` is that file's content where it was given. ``separators`` is the number of
+    </s> between the two sentences of a pair.
     """
 
     name: str
@@ -25,7 +25,8 @@ class Native:
     dictionary_text: str | None = None
 
 
-def in_dictionary_order(name: str, tokenizer: Tokenizer, marks: tuple[str, ...], where: str, separators: int = 1) -> Native:
+def in_dictionary_order(name: str, tokenizer: Tokenizer, marks: tuple[str, ...], where: str,
+                        separators: int = 1) -> Native:
     """``marks`` are the pieces that become <s>, <pad>, </s>, <unk> and <mask>; the others follow by native id.
 
     Raises UserError for a mark that the vocabulary lacks.

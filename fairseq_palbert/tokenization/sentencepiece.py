@@ -14,13 +14,13 @@ MARKS = ("[CLS]", "<pad>", "[SEP]", "<unk>", "[MASK]")
 
 
 def read(folder: Path, settings: dict[str, Any]) -> Native:
-    """``settings`` is the content of tokenizer_config.json: ``do_lower_case`` (by default true) and ``keep_accents`` (by
-    default false), both done before SentencePiece's own normalisation, as are ALBERT's quotes: `` and '' become ".
+    """``settings`` is the content of tokenizer_config.json: ``do_lower_case`` (by default true) and ``keep_accents``
+    (by default false), both done before SentencePiece's own normalisation, as are ALBERT's quotes: `` and '' become ".
 
-    Like ``transformers``, which differs from SentencePiece here, the model's user-defined pieces (in ALBERT's ( ) " - . – £ €)
-    are cut out of the raw text, and what follows one begins a new word: concert-goers is ▁concert - ▁go ers. The
-    tokenizer.json that the Hub has of ALBERT does not, and is read as it stands. Raises UserError for a damaged file and
-    for another model than a unigram one.
+    Like ``transformers``, which differs from SentencePiece here, the model's user-defined pieces (in ALBERT's ( ) " - .
+    – £ €) are cut out of the raw text, and what follows one begins a new word: concert-goers is ▁concert - ▁go ers. The
+    tokenizer.json that the Hub has of ALBERT does not, and is read as it stands. Raises UserError for a damaged file
+    and for another model than a unigram one.
     """
     from google.protobuf.message import DecodeError  # what serves a model has its tokenizer.json, and needs neither
     from sentencepiece.sentencepiece_model_pb2 import ModelProto

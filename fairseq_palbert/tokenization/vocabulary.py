@@ -35,9 +35,9 @@ class Vocabulary:
     ``name`` is the kind, ``separators`` the number of marks between the sentences of a pair, ``symbols`` the words of
     dict.txt, ``pieces`` the pieces by dictionary id, ``native_ids`` the ids of ``transformers`` by dictionary id.
 
-    The folder holds one of: tokenizer.json (of the Hub, or of ``save``); encoder.json, vocab.bpe and dict.txt, which may
-    be in its folder gpt2_bpe; vocab.json and merges.txt; vocab.txt; spiece.model. Raises UserError where it holds none
-    of these, or one that is damaged or of another kind.
+    The folder holds one of: tokenizer.json (of the Hub, or of ``save``); encoder.json, vocab.bpe and dict.txt, which
+    may be in its folder gpt2_bpe; vocab.json and merges.txt; vocab.txt; spiece.model. Raises UserError where it holds
+    none of these, or one that is damaged or of another kind.
     """
 
     def __init__(self, folder: str | Path):
@@ -63,7 +63,8 @@ class Vocabulary:
 
     def encode(self, sentences: Sequence[str]) -> list[np.ndarray]:
         """Dictionary ids of each sentence, with ``</s>`` at the end and no ``<s>``. Outer white space is dropped."""
-        encodings = self._tokenizer.encode_batch_fast([sentence.strip() for sentence in sentences], add_special_tokens=False)
+        encodings = self._tokenizer.encode_batch_fast([sentence.strip() for sentence in sentences],
+                                                      add_special_tokens=False)
         pieces = [encoding.ids for encoding in encodings]
         ids = self._entry[np.fromiter(chain.from_iterable(pieces), dtype=np.int64)]
         ends = np.cumsum([len(sentence) for sentence in pieces], dtype=np.int64)
@@ -75,12 +76,13 @@ class Vocabulary:
     def record(self) -> dict[str, Any]:
         """What data and checkpoints keep of their tokenizer.
 
-        ``sha256`` is taken of the pieces in the dictionary's order and of what becomes of a probe, not of files, so that one
-        tokenizer has one record in whatever form it comes.
+        ``sha256`` is taken of the pieces in the dictionary's order and of what becomes of a probe, not of files, so
+        that one tokenizer has one record in whatever form it comes.
         """
         pieces = [piece for piece in self.pieces[len(FIRST):-1] if not FILLER.fullmatch(piece)]
         behaviour = json.dumps([self.name, pieces, [ids.tolist() for ids in self.encode(PROBE)]])
-        return {"name": self.name, "separators": self.separators, "sha256": hashlib.sha256(behaviour.encode()).hexdigest()}
+        return {"name": self.name, "separators": self.separators,
+                "sha256": hashlib.sha256(behaviour.encode()).hexdigest()}
 
     def fillers(self, size: int | None) -> list[str]:
         """The words that follow ``symbols`` where an embedding has more rows, ``size``, than there are entries."""
@@ -91,15 +93,15 @@ class Vocabulary:
     def save(self, folder: Path, size: int | None = None) -> None:
         """Writes ``tokenizer.json`` and ``dict.txt`` into the existing folder; ``Vocabulary(folder)`` equals this one.
 
-        ``size`` is the number of dictionary entries wanted, where an embedding has more rows than there are pieces: fillers
-        take the last places before ``<mask>``. Raises UserError where it has fewer.
+        ``size`` is the number of dictionary entries wanted, where an embedding has more rows than there are pieces:
+        fillers take the last places before ``<mask>``. Raises UserError where it has fewer.
         """
         if size is not None and size < len(self):
-            raise UserError(f"the embedding has {size} rows, but the {self.name} vocabulary {len(self)} entries: give the "
-                            f"vocabulary that goes along")
+            raise UserError(f"the embedding has {size} rows, but the {self.name} vocabulary {len(self)} entries: give "
+                            "the vocabulary that goes along")
         if max(self._tokenizer.get_vocab(with_added_tokens=True).values()) > max(self.native_ids):
-            raise UserError("dict.txt lacks pieces of encoder.json, which tokenizer.json cannot say: give the dict.txt that "
-                            "goes along")
+            raise UserError("dict.txt lacks pieces of encoder.json, which tokenizer.json cannot say: give the dict.txt "
+                            "that goes along")
         fillers = self.fillers(size)
         (folder / TOKENIZER_FILE).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
         dictionary = self.dictionary_text

@@ -13,7 +13,8 @@ from .native import Native, in_dictionary_order
 
 NAME = "wordpiece"
 MARKS = ("[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]")
-MPNET_MARKS = ("<s>", "<pad>", "</s>", "[UNK]", "<mask>")  # its vocabulary holds BERT's as well, that one's marks included
+MPNET_MARKS = ("<s>", "<pad>", "</s>", "[UNK]",
+               "<mask>")  # its vocabulary holds BERT's as well, that one's marks included
 
 
 def read(folder: Path, settings: dict[str, Any]) -> Native:
@@ -24,7 +25,8 @@ def read(folder: Path, settings: dict[str, Any]) -> Native:
         pieces = path.read_text(encoding="utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is no WordPiece vocabulary: it is not UTF-8 ({error.reason})") from error
-    ids = {piece.rstrip("\r"): native_id for native_id, piece in enumerate(pieces) if native_id < len(pieces) - 1 or piece}
+    ids = {piece.rstrip("\r"): native_id for native_id,
+           piece in enumerate(pieces) if native_id < len(pieces) - 1 or piece}
     tokenizer = Tokenizer(WordPiece(ids, unk_token="[UNK]"))
     tokenizer.normalizer = BertNormalizer(
         lowercase=settings.get("do_lower_case", True), strip_accents=settings.get("strip_accents"),

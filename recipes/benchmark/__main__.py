@@ -43,13 +43,15 @@ def parser() -> argparse.ArgumentParser:
     add("--data", required=True, type=Path, help="folder of the binarized task whose sentences are taken")
     add("--split", default="valid", help="(default: valid)")
     add("--sentences", type=int, default=128, help="how many, the first of the split (default: 128)")
-    add("--checkpoint", type=Path, help="a trained model: a checkpoint of fairseq-train, or the folder that one was exported "
+    add("--checkpoint", type=Path, help="a trained model: a checkpoint of fairseq-train, or the folder that one was "
+                                        "exported "
         "to; without it, a RoBERTa of random weights")
     add("--layers", type=int, help="of random weights (default: 12)")
     add("--hidden", type=int, help="of random weights, a multiple of 64 (default: 768)")
     exits = options.add_mutually_exclusive_group()
     exits.add_argument("--exit", help="exit rule (default of a checkpoint: q_exit:0.5)")
-    exits.add_argument("--drawn", type=float, metavar="MEAN", help="mean exit: exits are drawn from a geometric distribution, "
+    exits.add_argument("--drawn", type=float, metavar="MEAN",
+                       help="mean exit: exits are drawn from a geometric distribution, "
                        "whatever the model says (default of random weights: about half of its layers)")
     add("--rounds", type=int, default=5, help="timed runs of each variant (default: 5)")
     add("--device", default="cpu", help="as torch names it (default: %(default)s)")
@@ -94,8 +96,10 @@ def read_model(options: argparse.Namespace) -> tuple[PonderingClassifier, str, G
     if options.checkpoint:
         model = load_model(options.checkpoint, str(options.data), None)
         return model.network.requires_grad_(False), model.family, model.task
-    task = GlueSentenceTask.setup_task(GlueConfig(data=str(options.data), glue_task=options.data.name, max_positions=512))
-    return random_network(len(task.source_dictionary), options.layers, options.hidden, task.glue_task.outputs), "roberta", task
+    task = GlueSentenceTask.setup_task(GlueConfig(data=str(options.data), glue_task=options.data.name,
+                                                  max_positions=512))
+    return random_network(len(task.source_dictionary), options.layers, options.hidden,
+                          task.glue_task.outputs), "roberta", task
 
 
 def rule_of(options: argparse.Namespace, network: PonderingClassifier) -> ExitRule:
@@ -157,13 +161,15 @@ def run(options: argparse.Namespace, network: PonderingClassifier, family: str, 
         "peak_flops": statistics.median(peaks),
         "seconds": taken, "median_seconds": {name: statistics.median(times) for name, times in taken.items()},
         "device": torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or platform.machine(),
-        "threads": torch.get_num_threads(), "dtype": options.dtype, "torch": torch.__version__, "rounds": options.rounds,
+        "threads": torch.get_num_threads(), "dtype": options.dtype, "torch": torch.__version__,
+        "rounds": options.rounds,
     }
     if device.type == "cpu":
         packed, _ = heads_part(engine, sentences, rule, None)
         _, alone = heads_part(engine, sentences, rule, 1)
         found["heads"] = {"part_of_operations": heads_operations, "part_of_seconds_packed": packed,
-                          "seconds_a_layer_at_batch_1": alone, "seconds_to_read_their_weights": seconds_to_read_heads(network)}
+                          "seconds_a_layer_at_batch_1": alone,
+                          "seconds_to_read_their_weights": seconds_to_read_heads(network)}
     return found | {"targets": targets(found)}
 
 
@@ -175,8 +181,9 @@ def lower_precisions(network: PonderingClassifier, sentences: Sentences, rule: E
 
 
 def check_same(variants: dict[str, Variant], dtype: str, reference: Decisions | None = None) -> Decisions:
-    """Runs every variant once, which warms it up. Raises UserError where one does not answer as the reference, by default
-    the first: exit layers are to be equal, and outputs within the tolerance, or that times the largest output above 1."""
+    """Runs every variant once, which warms it up. Raises UserError where one does not answer as the reference, by
+    default the first: exit layers are to be equal, and outputs within the tolerance, or that times the largest
+    output above 1."""
     for name, variant in variants.items():
         decided = variant()
         reference = reference or decided

@@ -16,8 +16,8 @@ BISECTIONS = 50
 
 @dataclass(frozen=True)
 class Drawn(ExitRule):
-    """Each example leaves at the layer that is drawn for it from the geometric distribution of this parameter on 1..N, the
-    remainder on N; of 12 layers, 0.14 has the mean 5.97. The lambda module runs as if it decided."""
+    """Each example leaves at the layer that is drawn for it from the geometric distribution of this parameter on
+    1..N, the remainder on N; of 12 layers, 0.14 has the mean 5.97. The lambda module runs as if it decided."""
 
     parameter: float
     depth: int = 12

@@ -85,11 +85,13 @@ def onnx_session(model: HubModel, folder: Path, threads: int) -> onnxruntime.Inf
     tokens = torch.full((2, 7), 2)
     axes = {0: "sentences", 1: "tokens"}
     torch.onnx.export(model, (tokens, torch.ones_like(tokens)), str(exported), input_names=["tokens", "attended"],
-                      output_names=["logits"], dynamic_axes={"tokens": axes, "attended": axes, "logits": {0: "sentences"}},
+                      output_names=["logits"],
+                      dynamic_axes={"tokens": axes, "attended": axes, "logits": {0: "sentences"}},
                       dynamo=False)
     config = json.loads((folder / "config.json").read_text())
     optimizer.optimize_model(str(exported), model_type="bert", num_heads=config["num_attention_heads"],
-                             hidden_size=config["hidden_size"]).save_model_to_file(str(optimised), use_external_data_format=True)
+                             hidden_size=config["hidden_size"]).save_model_to_file(str(optimised),
+                                                                                   use_external_data_format=True)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     return onnxruntime.InferenceSession(str(optimised), options, providers=["CPUExecutionProvider"])

@@ -34,10 +34,11 @@ def _synchronise(device: torch.device) -> None:
 
 @torch.inference_mode()
 def peak_flops(networks: list[PonderingClassifier], device: torch.device, dtype: torch.dtype) -> float:
-    """The most operations a second that the four products of a layer reach at 1024 rows, over these networks' ways to do
-    them and torch's own; the median of five runs of each."""
+    """The most operations a second that the four products of a layer reach at 1024 rows, over these networks' ways
+    to do them and torch's own; the median of five runs of each."""
     shape = networks[0].encoder.shape
-    wide, narrow = (torch.randn(PEAK_ROWS, width, device=device, dtype=dtype) for width in (shape.ffn_hidden, shape.hidden))
+    wide, narrow = (torch.randn(PEAK_ROWS, width, device=device, dtype=dtype)
+                    for width in (shape.ffn_hidden, shape.hidden))
     products = 2 * PEAK_ROWS * (4 * shape.hidden**2 + 2 * shape.hidden * shape.ffn_hidden)
 
     def layer_products(linears: list[nn.Module]) -> None:
@@ -54,13 +55,15 @@ def peak_flops(networks: list[PonderingClassifier], device: torch.device, dtype:
     return best
 
 
-def operations(network: PonderingClassifier, sentences: Sentences, rule: ExitRule, decisions: Decisions) -> tuple[float, float]:
+def operations(network: PonderingClassifier, sentences: Sentences, rule: ExitRule,
+               decisions: Decisions) -> tuple[float, float]:
     """Of all sentences, and the part of it that pooler, classifier and lambda module have; see ``modules.flops``."""
     shape, lengths = network.encoder.shape, torch.tensor([len(sentence) for sentence in sentences.tokens])
     layers = decisions.exit_layers
     heads = network.heads_shape
     everything = exit_flops(shape, heads, lengths, layers, rule.reads_halting, rule.reads_logits, rule.reads_errors)
-    encoder = embedding_flops(shape, lengths) + layers * (step_flops(shape, lengths) + summary_flops(shape, heads, lengths))
+    encoder = embedding_flops(shape, lengths) + layers * (step_flops(shape, lengths)
+                                                          + summary_flops(shape, heads, lengths))
     total = float(everything.double().sum())
     return total, 1 - float(encoder.double().sum()) / total
 
@@ -86,7 +89,8 @@ class TimedHeads:
         return timed
 
 
-def heads_part(network: PonderingClassifier, sentences: Sentences, rule: ExitRule, at_once: int | None) -> tuple[float, float]:
+def heads_part(network: PonderingClassifier, sentences: Sentences, rule: ExitRule,
+               at_once: int | None) -> tuple[float, float]:
     """The heads' part of a run's seconds, and their seconds a layer that they read. On a CPU, where calls wait."""
     timed = TimedHeads(network)
     total = seconds_of(lambda: ours(timed, sentences, rule, at_once), sentences.device)
@@ -98,6 +102,8 @@ def seconds_to_read_heads(network: PonderingClassifier) -> float:
     """The time to read the weights of one layer's heads once from memory, at the speed of a sum over 256 MiB."""
     buffer = torch.ones(READ_BYTES // 4)
     buffer.sum()
-    second_per_byte = statistics.median(seconds_of(buffer.sum, torch.device("cpu")) for _ in range(REPEATS)) / READ_BYTES
-    heads = [network.pooler.copies[0], network.classifier.copies[0], network.lambda_module if network.halts else nn.Identity()]
+    second_per_byte = statistics.median(seconds_of(buffer.sum, torch.device("cpu"))
+                                        for _ in range(REPEATS)) / READ_BYTES
+    heads = [network.pooler.copies[0], network.classifier.copies[0],
+             network.lambda_module if network.halts else nn.Identity()]
     return second_per_byte * sum(p.numel() * p.element_size() for head in heads for p in head.parameters())

@@ -33,7 +33,8 @@ def stock_roberta(network: PonderingClassifier) -> RobertaModel:
     for entry in range(shape.vocabulary - len(dictionary)):
         dictionary.add_symbol(str(entry))
     args = Namespace(arch="roberta", task="sentence_prediction", data="", max_positions=shape.max_positions,
-                     encoder_layers=shape.layers, encoder_embed_dim=shape.hidden, encoder_ffn_embed_dim=shape.ffn_hidden,
+                     encoder_layers=shape.layers, encoder_embed_dim=shape.hidden,
+                     encoder_ffn_embed_dim=shape.ffn_hidden,
                      encoder_attention_heads=shape.heads, pooler_activation_fn="tanh")
     model = RobertaModel.build_model(args, Namespace(source_dictionary=dictionary)).eval()
     model.register_classification_head(HEAD, num_classes=network.outputs)

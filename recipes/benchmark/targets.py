@@ -28,7 +28,8 @@ def targets(found: dict) -> list[dict]:
     fewer = found["operations"]["full"] / found["operations"]["exiting"]
     r, r_sorted = ratio["file order"], ratio["by length"]
     listed = [
-        Target("full depth over (b) by length, r_s times", seconds["b: transformers, by length"] / full / r_sorted, 0.98),
+        Target("full depth over (b) by length, r_s times", seconds["b: transformers, by length"] / full / r_sorted,
+               0.98),
         Target("full depth, part of the peak", found["operations"]["full"] / full / found["peak_flops"], 0.85),
         Target("exiting packed, speed-up by the clock over that in operations", full / early / fewer, 0.97),
         Target("exiting at batch 1, the same", alone / seconds["g: exiting, batch 1"] / fewer, 0.95),
@@ -43,17 +44,20 @@ def targets(found: dict) -> list[dict]:
     for how in ("full depth", "exiting"):
         if pooling_name(how, "mean") in seconds:
             by_mean, by_first = (seconds[pooling_name(how, pooling)] for pooling in ("mean", "first"))
-            listed.append(Target(f"mean pooling, time over first-token pooling's, {how}, packed", by_mean / by_first, 1.02,
+            listed.append(Target(f"mean pooling, time over first-token pooling's, {how}, packed", by_mean / by_first,
+                                 1.02,
                                  most=True))
     for dtype, bound in (("bfloat16", 2.2), ("int8", 1.3)):
         if packed_name(dtype) in seconds:
-            listed.append(Target(f"{dtype} over float32, packed", full / seconds[packed_name(dtype)], bound, goal=dtype == "int8"))
+            listed.append(Target(f"{dtype} over float32, packed", full / seconds[packed_name(dtype)], bound,
+                                 goal=dtype == "int8"))
     if "heads" in found:
         heads = found["heads"]
         listed += [
             Target("heads packed, part of the time over part of the operations",
                    heads["part_of_seconds_packed"] / heads["part_of_operations"], 1.15, most=True),
             Target("heads at batch 1, time over that to read their weights",
-                   heads["seconds_a_layer_at_batch_1"] / heads["seconds_to_read_their_weights"], 1.3, most=True, goal=True),
+                   heads["seconds_a_layer_at_batch_1"] / heads["seconds_to_read_their_weights"], 1.3, most=True,
+                   goal=True),
         ]
     return [{**asdict(target), "met": target.met} for target in listed]

@@ -1,7 +1,7 @@
 """Every program that is timed: the same sentences to the same decisions, in the order given.
 
-(a) stock fairseq, (b) transformers, (c) early exit one sentence at a time, (d) a padded batch that waits for its slowest
-row, (e) a padded batch whose exited rows are dropped, (f) ONNX Runtime, (g) this engine.
+(a) stock fairseq, (b) transformers, (c) early exit one sentence at a time, (d) a padded batch that waits for its
+slowest row, (e) a padded batch whose exited rows are dropped, (f) ONNX Runtime, (g) this engine.
 """
 
 from collections.abc import Callable, Iterator
@@ -35,7 +35,8 @@ class Sentences:
 
     def padded(self, by_length: bool) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Batches in file order or by length: places [B], tokens [B, T], attended [B, T]."""
-        order = sorted(range(len(self.tokens)), key=lambda i: len(self.tokens[i])) if by_length else range(len(self.tokens))
+        order = sorted(range(len(self.tokens)),
+                       key=lambda i: len(self.tokens[i])) if by_length else range(len(self.tokens))
         for start in range(0, len(order), BATCH):
             places = list(order[start:start + BATCH])
             tokens = pad_sequence([self.tokens[i] for i in places], True, PADDING).to(self.device)
@@ -72,13 +73,16 @@ def onnx(session, sentences: Sentences, depth: int) -> Decisions:
 
 def one_at_a_time(network: PonderingClassifier, sentences: Sentences, rule: ExitRule) -> Decisions:
     """As published early-exit code goes: every head at every layer, batch 1."""
-    decided = [decide_alone(network, rule, sentence.to(sentences.device), i) for i, sentence in enumerate(sentences.tokens)]
-    return Decisions(torch.cat([one.outputs for one in decided]).cpu(), torch.cat([one.exit_layers for one in decided]).cpu())
+    decided = [decide_alone(network, rule, sentence.to(sentences.device), i) for i,
+               sentence in enumerate(sentences.tokens)]
+    return Decisions(torch.cat([one.outputs for one in decided]).cpu(),
+                     torch.cat([one.exit_layers for one in decided]).cpu())
 
 
 def padded_exits(network: PonderingClassifier, model: nn.Module, sentences: Sentences, rule: ExitRule, by_length: bool,
                  drops: bool) -> Decisions:
-    """Layers of ``transformers`` over padded batches, our heads; rows that have left wait for the slowest, or are dropped."""
+    """Layers of ``transformers`` over padded batches, our heads; rows that have left wait for the slowest, or are
+    dropped."""
     found = []
     for places, tokens, attended in sentences.padded(by_length):
         found += _padded_batch(network, model, rule, places.to(sentences.device), tokens, attended, drops)
@@ -95,7 +99,8 @@ def _padded_batch(network, model, rule, places, tokens, attended, drops) -> list
         logits = network.classify(n, pooled) if reads_answers(network, rule) else None
         leaves = torch.ones_like(inside)
         if n < network.depth:
-            halting, errors, memory = read_heads(network, n, pooled, logits, memory, rule.reads_halting, rule.reads_errors)
+            halting, errors, memory = read_heads(network, n, pooled, logits, memory, rule.reads_halting,
+                                                 rule.reads_errors)
             seen = Seen(torch.full_like(places, n), of_layer(halting, 0), of_layer(logits, 0), of_layer(errors, 0))
             leaves, state = rule.leaves(seen, state)
         leaves = leaves & inside
@@ -112,7 +117,8 @@ def _padded_batch(network, model, rule, places, tokens, attended, drops) -> list
 
 
 @torch.inference_mode()
-def _at_full_depth(sentences: Sentences, by_length: bool, depth: int, model: Callable[[Tensor, Tensor], Tensor]) -> Decisions:
+def _at_full_depth(sentences: Sentences, by_length: bool, depth: int,
+                   model: Callable[[Tensor, Tensor], Tensor]) -> Decisions:
     return _in_order([(places, model(tokens, attended), torch.full_like(places, depth))
                       for places, tokens, attended in sentences.padded(by_length)])
 
@@ -146,8 +152,8 @@ def exiting(network, hub_model, engine, sentences: Sentences, rule: ExitRule) ->
 
 
 def by_pooling(engines: dict[str, PonderingClassifier], sentences: Sentences, rule: ExitRule) -> dict[str, Variant]:
-    """This engine packed, by what its heads read: at full depth, and with the exits of ``rule``, which are to be the same
-    whatever is read."""
+    """This engine packed, by what its heads read: at full depth, and with the exits of ``rule``, which are to be the
+    same whatever is read."""
     rules = {"full depth": Fixed(next(iter(engines.values())).depth), "exiting": rule}
     return {pooling_name(how, pooling): lambda engine=engine, rule=rule: ours(engine, sentences, rule, None)
             for how, rule in rules.items() for pooling, engine in engines.items()}

@@ -55,7 +55,8 @@ def choose(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("options", [["--budget", "2.5"], ["--max-drop", "0.05"], ["--budget", "2.5", "--confidence", "0.9"],
+@pytest.mark.parametrize("options", [["--budget", "2.5"], ["--max-drop", "0.05"],
+                                     ["--budget", "2.5", "--confidence", "0.9"],
                                      ["--max-drop", "0.1", "--confidence", "0.9"]])
 @pytest.mark.parametrize("task", ["MRPC", "STS-B"])
 def test_every_rule_that_fits_has_a_threshold_and_two_sets_of_numbers(choose, task, options):

@@ -31,7 +31,8 @@ def record_of(logits, targets, task="SST-2", halting=None) -> RecordedSplit:
         split="valid", glue_task=task, labels=list(TASKS[task].labels), rows=examples,
         encoder=EncoderShape(9, 1, 2, 16, depth, 4, 8, 1),
         heads=HeadsShape(outputs, lambda_module="none" if halting is None else "linear"), prior=None, origin={},
-        ids=torch.arange(examples), lengths=torch.full((examples,), 5), targets=targets, recording=Recording(halting, logits))
+        ids=torch.arange(examples), lengths=torch.full((examples,), 5), targets=targets,
+        recording=Recording(halting, logits))
 
 
 def by_class(answers, targets) -> RecordedSplit:
@@ -40,14 +41,15 @@ def by_class(answers, targets) -> RecordedSplit:
 
 
 def draw(seed, examples=EXAMPLES) -> RecordedSplit:
-    """Two layers, the second always right. Of the first the CDF c is uniform, the answer has probability (1 + c) / 2 and is
-    wrong with chance 1 − c; half of the wrong ones are as sure of the other class."""
+    """Two layers, the second always right. Of the first the CDF c is uniform, the answer has probability (1 + c) / 2
+    and is wrong with chance 1 − c; half of the wrong ones are as sure of the other class."""
     rng = np.random.default_rng(seed)
     c = torch.from_numpy(rng.random(examples))
     targets = torch.from_numpy(rng.integers(2, size=examples))
     answers = torch.where(torch.from_numpy(rng.random(examples)) < 1 - c, 1 - targets, targets)
     sure = torch.logit((1 + c) / 2)[:, None] * torch.nn.functional.one_hot(answers, 2)
-    return record_of(torch.stack([sure, 9.0 * torch.nn.functional.one_hot(targets, 2)]), targets, halting=torch.logit(c)[None])
+    return record_of(torch.stack([sure, 9.0 * torch.nn.functional.one_hot(targets, 2)]), targets,
+                     halting=torch.logit(c)[None])
 
 
 def staying(rule) -> float:
@@ -67,7 +69,8 @@ def layers(rule) -> float:
     return 1 + staying(rule)
 
 
-CASES = [("q_exit", MaxDrop(0.2), accuracy_lost), ("confidence", MaxDrop(0.2), accuracy_lost), ("q_exit", Budget(1.5), layers)]
+CASES = [("q_exit", MaxDrop(0.2), accuracy_lost), ("confidence", MaxDrop(0.2), accuracy_lost),
+         ("q_exit", Budget(1.5), layers)]
 
 
 @pytest.fixture
@@ -101,8 +104,8 @@ def test_thresholds_and_temperatures_are_of_one_half_of_the_calibration_part():
 
 
 def test_the_order_of_testing_is_of_that_half_too():
-    """Layer 2 loses and gains as much in the half that orders, and nothing in the other; layer 1 the reverse, so that it
-    comes first, fails, and ends the sequence before layer 2."""
+    """Layer 2 loses and gains as much in the half that orders, and nothing in the other; layer 1 the reverse, so
+    that it comes first, fails, and ends the sequence before layer 2."""
     examples = 400
     shaping, testing = two_parts(examples, 0.5, 0)
     wrong = torch.zeros(3, examples, dtype=torch.long)
@@ -118,7 +121,8 @@ def test_the_best_of_those_that_keep_it():
     scores = [6, 8, 7, 9]  # right answers of the layers 1 to 4
     recorded = by_class([[0] * right + [1] * (10 - right) for right in scores], targets)
     fixed = {str(asked): choose(asked, ["fixed"], recorded)["fixed"].parameter
-             for asked in (Budget(1), Budget(3), Budget(3.9), Budget(9), MaxDrop(0), MaxDrop(0.1), MaxDrop(0.2), MaxDrop(0.3))}
+             for asked in (Budget(1), Budget(3), Budget(3.9), Budget(9), MaxDrop(0), MaxDrop(0.1), MaxDrop(0.2),
+                           MaxDrop(0.3))}
     assert fixed == {"--budget 1": 1, "--budget 3": 2, "--budget 3.9": 2, "--budget 9": 4,
                      "--max-drop 0": 4, "--max-drop 0.1": 2, "--max-drop 0.2": 2, "--max-drop 0.3": 1}
 
@@ -178,7 +182,8 @@ def test_a_part_keeps_ids_rows_and_answers():
         rule = parse_rule(spec)
         assert decisions(part, rule).exit_layers.equal(decisions(recorded, rule).exit_layers[places])
     scores = record_of(torch.randn(2, 10, 1), torch.rand(10, dtype=torch.float64), "STS-B")
-    assert describe(part_of(scores, places), Fixed(1), decisions(part_of(scores, places), Fixed(1)))["metrics"]["score"] != 0
+    assert describe(part_of(scores, places), Fixed(1),
+                    decisions(part_of(scores, places), Fixed(1)))["metrics"]["score"] != 0
     assert part_of(replace(recorded, targets=None), places).targets is None
 
 

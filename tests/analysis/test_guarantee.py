@@ -1,5 +1,5 @@
-"""The bound by simulation of its losses: it holds at its stated rate, and without it the limit does not. The same for the
-whole choice of a threshold is in ``test_contract``."""
+"""The bound by simulation of its losses: it holds at its stated rate, and without it the limit does not. The same
+for the whole choice of a threshold is in ``test_contract``."""
 
 import numpy as np
 import pytest

@@ -33,7 +33,8 @@ def record_of(answers, targets, task="SST-2", halting=None) -> RecordedSplit:
     return RecordedSplit(
         split="valid", glue_task=task, labels=list(TASKS[task].labels), rows=examples,
         encoder=EncoderShape(9, 1, 2, 16, depth, 4, 8, 1),
-        heads=HeadsShape(logits.shape[-1], lambda_module="none" if halting is None else "linear"), prior=None, origin={},
+        heads=HeadsShape(logits.shape[-1], lambda_module="none" if halting is None else "linear"), prior=None,
+        origin={},
         ids=torch.arange(examples), lengths=torch.full((examples,), 5),
         targets=torch.tensor(targets, dtype=torch.float64 if regression else torch.long),
         recording=Recording(None if halting is None else torch.tensor(halting), logits))

@@ -13,7 +13,8 @@ from fairseq_palbert.analysis.sweep import decisions, main
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.exits.registry import RULES, parse_rule
 
-SPECS = {"MRPC": ["q_exit:0.5", "sampling:7", "expectation", "patience:1", "entropy:0.3", "confidence:0.9", "learned:0.4",
+SPECS = {"MRPC": ["q_exit:0.5", "sampling:7", "expectation", "patience:1", "entropy:0.3", "confidence:0.9",
+                  "learned:0.4",
                   "fixed:2", "random:2.5"],
          "STS-B": ["q_exit:0.5", "sampling:7", "expectation", "patience:1:0.5", "learned:0.6", "fixed:2", "random:2.5"]}
 
@@ -61,7 +62,8 @@ def test_the_analysis_of_a_split(toy, evaluate, sweep):
     assert [layer["mean_flops"] for layer in analysis["layers"]] == [row["mean_flops"] for row in scores]
     assert all(0 <= layer["ece"] <= 1 and 0 <= layer["auroc"] <= 1 for layer in analysis["layers"])
     assert analysis["oracle"]["score"] >= max(row["metrics"]["score"] for row in scores)
-    assert analysis["curves"].keys() == {row["rule"] for row in rows} and analysis["curves"]["fixed"]["static_advantage"] == 0
+    assert analysis["curves"].keys() == {row["rule"]
+                                         for row in rows} and analysis["curves"]["fixed"]["static_advantage"] == 0
     assert analysis["posterior_entropy"] > 0
 
 
@@ -83,7 +85,8 @@ def test_curves_in_tensorboard(toy, evaluate, sweep, tmp_path):
 
 def test_rules_are_chosen_by_name(toy, evaluate, sweep, capsys):
     out, _ = evaluate(*toy("MRPC"), "fixed:1", options=["--record"])
-    assert [row["exit"] for row in sweep(out / "record.safetensors", "--rule", "fixed")] == [f"fixed:{k}" for k in range(1, 5)]
+    assert [row["exit"]
+            for row in sweep(out / "record.safetensors", "--rule", "fixed")] == [f"fixed:{k}" for k in range(1, 5)]
     assert "MRPC, valid:" in capsys.readouterr().out
 
 

@@ -20,11 +20,13 @@ TOLERANCE = 1e-5
 SIZES = {"num_hidden_layers": 3, "hidden_size": 20, "intermediate_size": 28, "num_attention_heads": 4}
 CASES = {
     "bert": ("bert", {}),
-    "bert with three segments and rows to spare": ("bert", {"type_vocab_size": 3, "vocab_size": 51, "hidden_act": "relu"}),
+    "bert with three segments and rows to spare": ("bert", {"type_vocab_size": 3, "vocab_size": 51,
+                                                            "hidden_act": "relu"}),
     "roberta": ("roberta", {"layer_norm_eps": 1e-5}),
     "mpnet": ("mpnet", {"layer_norm_eps": 1e-5}),
     "albert": ("albert", {"embedding_size": 12, "num_hidden_groups": 1, "inner_group_num": 1}),
-    "albert in groups of inner layers": ("albert", {"embedding_size": 12, "num_hidden_layers": 5, "num_hidden_groups": 2,
+    "albert in groups of inner layers": ("albert", {"embedding_size": 12, "num_hidden_layers": 5,
+                                                    "num_hidden_groups": 2,
                                                     "inner_group_num": 2, "hidden_act": "gelu_new"}),
 }
 
@@ -39,7 +41,8 @@ def segments_of(tokens: torch.Tensor) -> torch.Tensor:
     return segments
 
 
-def largest_difference(network, theirs, tokens: torch.Tensor, native_ids: torch.Tensor, segments: torch.Tensor | None) -> float:
+def largest_difference(network, theirs, tokens: torch.Tensor, native_ids: torch.Tensor,
+                       segments: torch.Tensor | None) -> float:
     """Over hidden states of the embeddings and every layer, padding left out, and the pooled vectors."""
     real = tokens.ne(1)
     with torch.no_grad():
@@ -52,7 +55,8 @@ def largest_difference(network, theirs, tokens: torch.Tensor, native_ids: torch.
         pooled = network.pool(network.depth, network.summarize(layers[-1], batch)[None])[0]
     # they show each inner layer, and we do not
     theirs_by_step = expected.hidden_states[::network.encoder.shape.inner_layers]
-    differences = [(batch.put_back(our) - their)[real].abs().max() for our, their in zip(layers, theirs_by_step, strict=True)]
+    differences = [(batch.put_back(our) - their)[real].abs().max() for our,
+                   their in zip(layers, theirs_by_step, strict=True)]
     return max(*differences, (pooled - expected.pooler_output).abs().max()).item()
 
 
@@ -71,17 +75,21 @@ class TestByHand:
         torch.manual_seed(3)
         sizes = {"embeddings.word_embeddings.weight": (self.ROWS, self.HIDDEN),
                  "embeddings.position_embeddings.weight": (16, self.HIDDEN),
-                 "embeddings.token_type_embeddings.weight": (2, self.HIDDEN), "embeddings.LayerNorm.weight": (self.HIDDEN,),
+                 "embeddings.token_type_embeddings.weight": (2, self.HIDDEN),
+                 "embeddings.LayerNorm.weight": (self.HIDDEN,),
                  "embeddings.LayerNorm.bias": (self.HIDDEN,), "pooler.dense.weight": (self.HIDDEN, self.HIDDEN),
                  "pooler.dense.bias": (self.HIDDEN,)}
         linear = {"attention.self.query": (self.HIDDEN, self.HIDDEN), "attention.self.key": (self.HIDDEN, self.HIDDEN),
-                  "attention.self.value": (self.HIDDEN, self.HIDDEN), "attention.output.dense": (self.HIDDEN, self.HIDDEN),
+                  "attention.self.value": (self.HIDDEN, self.HIDDEN),
+                  "attention.output.dense": (self.HIDDEN, self.HIDDEN),
                   "intermediate.dense": (self.FFN, self.HIDDEN), "output.dense": (self.HIDDEN, self.FFN)}
         for layer in range(2):
             for module, size in linear.items():
-                sizes |= {f"encoder.layer.{layer}.{module}.weight": size, f"encoder.layer.{layer}.{module}.bias": size[:1]}
+                sizes |= {f"encoder.layer.{layer}.{module}.weight": size,
+                          f"encoder.layer.{layer}.{module}.bias": size[:1]}
             for module in ("attention.output", "output"):
-                sizes |= {f"encoder.layer.{layer}.{module}.LayerNorm.{leaf}": (self.HIDDEN,) for leaf in ("weight", "bias")}
+                sizes |= {f"encoder.layer.{layer}.{module}.LayerNorm.{leaf}": (self.HIDDEN,)
+                          for leaf in ("weight", "bias")}
         return {name: torch.randn(size) for name, size in sizes.items()}
 
     @pytest.fixture
@@ -91,7 +99,8 @@ class TestByHand:
         def write(**changes) -> Path:
             folder = tmp_path / "source"
             write_vocabulary("bert", folder)
-            config = {"model_type": "bert", "hidden_size": self.HIDDEN, "num_hidden_layers": 2, "num_attention_heads": 2,
+            config = {"model_type": "bert", "hidden_size": self.HIDDEN, "num_hidden_layers": 2,
+                      "num_attention_heads": 2,
                       "intermediate_size": self.FFN, "vocab_size": self.ROWS, "max_position_embeddings": 16}
             (folder / "config.json").write_text(json.dumps(config))
             save_file({name: tensor for name, tensor in (tensors | changes).items() if tensor is not None},
@@ -109,7 +118,8 @@ class TestByHand:
             "encoder.embed_tokens.weight": tensors["embeddings.word_embeddings.weight"][order],
             "encoder.embed_positions.weight": tensors["embeddings.position_embeddings.weight"],
             "encoder.embed_segments.weight": tensors["embeddings.token_type_embeddings.weight"],
-            **{f"encoder.embedding_norm.{leaf}": tensors[f"embeddings.LayerNorm.{leaf}"] for leaf in ("weight", "bias")},
+            **{f"encoder.embedding_norm.{leaf}": tensors[f"embeddings.LayerNorm.{leaf}"]
+               for leaf in ("weight", "bias")},
             **{f"pooler.copies.0.{leaf}": tensors[f"pooler.dense.{leaf}"] for leaf in ("weight", "bias")},
         }
         modules = {"out_proj": "attention.output.dense", "attention_norm": "attention.output.LayerNorm",
@@ -128,11 +138,14 @@ class TestByHand:
         main([str(source(**{"cls.bias": torch.zeros(2), "pooler.dense.weight": None, "pooler.dense.bias": None})),
               "--out", str(tmp_path / "out")])
         conversion = json.loads((tmp_path / "out" / "conversion.json").read_text())
-        assert sorted(conversion["tensors"]["used"]) == sorted(name for name in tensors if not name.startswith("pooler."))
+        assert sorted(conversion["tensors"]["used"]) == sorted(name for name in tensors
+                                                               if not name.startswith("pooler."))
         assert conversion["tensors"]["dropped"] == ["cls.bias"]
-        assert conversion["tensors"]["initialised"] == ["network.pooler.copies.0.weight", "network.pooler.copies.0.bias"]
+        assert conversion["tensors"]["initialised"] == ["network.pooler.copies.0.weight",
+                                                        "network.pooler.copies.0.bias"]
         assert conversion["arch"] == "palbert_bert" and conversion["family"] == "bert"
-        assert conversion["flags"] == ["--encoder-layers", "2", "--encoder-embed-dim", "8", "--encoder-ffn-embed-dim", "12",
+        assert conversion["flags"] == ["--encoder-layers", "2", "--encoder-embed-dim", "8", "--encoder-ffn-embed-dim",
+                                       "12",
                                        "--encoder-attention-heads", "2", "--encoder-max-positions", "16"]
         assert conversion["tokenizer"] == Vocabulary(tmp_path / "source").record == Vocabulary(tmp_path / "out").record
         digest = hashlib.sha256((tmp_path / "source" / "model.safetensors").read_bytes()).hexdigest()
@@ -218,7 +231,8 @@ def test_every_preset_is_found_again(name):
     bare = dict.fromkeys(ENCODER_FIELDS.values()) | {"encoder_max_positions": 512, "activation_dropout": 0.0}
     for preset, values in family.presets.items():
         assert arch_and_flags(family, bare | values) == (f"palbert_{name}_{preset}", [])
-        assert arch_and_flags(family, bare | values | {"dropout": 0.3}) == (f"palbert_{name}_{preset}", ["--dropout", "0.3"])
+        assert arch_and_flags(family, bare | values
+                              | {"dropout": 0.3}) == (f"palbert_{name}_{preset}", ["--dropout", "0.3"])
         arch, flags = arch_and_flags(family, bare | values | {"encoder_layers": 5, "encoder_max_positions": 9})
         assert arch == f"palbert_{name}" and "--encoder-layers 5" in " ".join(flags)
         assert flags[-2:] != ["--dropout", "0.1"]
@@ -267,7 +281,8 @@ class TestAgainstTransformers:
         vocabulary = Vocabulary(tmp_path / "out")
         tokens = make_batch(len(vocabulary), vocabulary.separators)
         segments = {"roberta": torch.zeros_like(tokens), "mpnet": None}.get(CASES[case][0], segments_of(tokens))
-        difference = largest_difference(network_of(tmp_path / "out"), theirs, tokens, torch.from_numpy(vocabulary.native_ids),
+        difference = largest_difference(network_of(tmp_path / "out"), theirs, tokens,
+                                        torch.from_numpy(vocabulary.native_ids),
                                         segments)
         assert difference <= TOLERANCE
 

@@ -65,7 +65,8 @@ def unigram(folder):
 def vocabularies(tmp_path_factory):
     """The folder of each family's kind of vocabulary."""
     folders = {}
-    for family, write in {"roberta": byte_pairs, "bert": wordpiece, "albert": unigram, "mpnet": mpnet_wordpiece}.items():
+    for family, write in {"roberta": byte_pairs, "bert": wordpiece, "albert": unigram,
+                          "mpnet": mpnet_wordpiece}.items():
         folders[family] = tmp_path_factory.mktemp(family)
         write(folders[family])
     return folders
@@ -100,8 +101,10 @@ def trained(vocabularies, make_toy_data, tmp_path_factory):
         torch.manual_seed(0)
         model = task.build_model(cfg.model)
         for parameter in model.parameters():
-            parameter.data += torch.randn_like(parameter) * (parameter.shape[-1] ** -0.5 if parameter.dim() > 1 else 0.1)
-        Trainer(cfg, task, model, task.build_criterion(cfg.criterion)).save_checkpoint(str(folder / "model.pt"), {"epoch": 1})
+            parameter.data += torch.randn_like(parameter) * (parameter.shape[-1] ** -0.5 if parameter.dim() > 1
+                                                             else 0.1)
+        Trainer(cfg, task, model,
+                task.build_criterion(cfg.criterion)).save_checkpoint(str(folder / "model.pt"), {"epoch": 1})
         made[family, flags] = folder / "model.pt", data
         return made[family, flags]
 
@@ -160,10 +163,12 @@ def test_converted_to_ours_and_back_every_bit_is_kept(trained, vocabularies, tmp
     assert again.keys() == {name for name in ours if name.startswith(("network.encoder.", "network.pooler."))}
     assert all(torch.equal(tensor, ours[name]) for name, tensor in again.items())
     export_hugging_face(tmp_path / "ours" / "model.pt", tmp_path / "ours", tmp_path / "again")
-    first, second = load_file(tmp_path / "theirs" / "model.safetensors"), load_file(tmp_path / "again" / "model.safetensors")
+    first, second = load_file(tmp_path / "theirs"
+                              / "model.safetensors"), load_file(tmp_path / "again" / "model.safetensors")
     assert list(first) == list(second) and all(torch.equal(first[name], second[name]) for name in first)
     for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
-        assert json.loads((tmp_path / "theirs" / name).read_text()) == json.loads((tmp_path / "again" / name).read_text())
+        assert json.loads((tmp_path / "theirs"
+                           / name).read_text()) == json.loads((tmp_path / "again" / name).read_text())
 
 
 def test_real_weights_come_back_with_every_bit_and_their_tokenizer(tmp_path):
@@ -237,7 +242,8 @@ def test_a_checkpoint_without_a_pooler_says_how_it_is_loaded(trained, vocabulari
     assert "add_pooling_layer=False" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("family, flags", [*((family, ()) for family in FAMILIES), ("bert", ("--encoder-segments", "0"))])
+@pytest.mark.parametrize("family, flags",
+                         [*((family, ()) for family in FAMILIES), ("bert", ("--encoder-segments", "0"))])
 def test_transformers_loads_it_whole_and_computes_the_same(trained, vocabularies, tmp_path, family, flags):
     transformers = pytest.importorskip("transformers", reason="transformers is not in the default environment")
     checkpoint, _ = trained(family, *flags)
@@ -267,7 +273,8 @@ def test_transformers_loads_it_whole_and_computes_the_same(trained, vocabularies
                 real = tokens.ne(1)
                 assert torch.allclose(batch.put_back(hidden)[real], state[real], atol=1e-5, rtol=0), n
             assert n == network.depth
-            assert torch.allclose(network.pool(n, network.summarize(hidden, batch)[None])[0], expected.pooler_output, atol=1e-5, rtol=0)
+            assert torch.allclose(network.pool(n, network.summarize(hidden, batch)[None])[0], expected.pooler_output,
+                                  atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("export", [export_model, export_hugging_face])
@@ -308,7 +315,8 @@ def test_positions_that_theirs_would_count_otherwise_are_refused(trained, vocabu
 
 def test_files_that_are_no_model_of_ours_are_refused(trained, vocabularies, tmp_path):
     (tmp_path / "notes.pt").write_text("Dear diary")
-    torch.save({"model": {"decoder.weight": torch.zeros(1)}, "cfg": {"model": {"_name": "transformer"}}}, tmp_path / "other.pt")
+    torch.save({"model": {"decoder.weight": torch.zeros(1)}, "cfg": {"model": {"_name": "transformer"}}},
+               tmp_path / "other.pt")
     for name, message in {"notes.pt": "cannot be read as a checkpoint", "other.pt": "but transformer"}.items():
         with pytest.raises(UserError, match=message):
             export_hugging_face(tmp_path / name, vocabularies["bert"], tmp_path / "out")
@@ -318,7 +326,8 @@ def test_files_that_are_no_model_of_ours_are_refused(trained, vocabularies, tmp_
         export_model(tmp_path / "ours" / "model.pt", vocabularies["bert"], tmp_path / "out")
 
 
-def test_a_folder_is_written_whole_or_not_at_all_and_replaced_only_where_asked(trained, vocabularies, tmp_path, monkeypatch):
+def test_a_folder_is_written_whole_or_not_at_all_and_replaced_only_where_asked(trained, vocabularies, tmp_path,
+                                                                               monkeypatch):
     checkpoint, vocabulary, out = trained("bert")[0], vocabularies["bert"], tmp_path / "out"
     export_model(checkpoint, vocabulary, out)
     with pytest.raises(UserError, match="--overwrite"):

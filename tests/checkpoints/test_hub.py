@@ -26,7 +26,8 @@ def test_the_second_kind_of_weights_is_fetched_only_where_the_first_is_missing(m
 
 
 @pytest.mark.parametrize("error, message", [
-    (LocalEntryNotFoundError("offline"), "a/bert: no such file or folder here, and the Hugging Face Hub cannot be reached"),
+    (LocalEntryNotFoundError("offline"), "a/bert: no such file or folder here, and the Hugging Face Hub cannot be "
+                                         "reached"),
     (httpx2.ReadTimeout("late"), "cannot be reached .ReadTimeout."),
     (RepositoryNotFoundError("no", response=httpx2.Response(404, request=httpx2.Request("GET", "http://hub"))),
      "no model of this name on the Hugging Face Hub"),

@@ -95,7 +95,8 @@ def test_groups_and_inner_layers_of_albert(write):
 
 
 def test_settings_an_older_file_leaves_out(write):
-    found = read_hugging_face(write("bert", their_tensors("bert"), layer_norm_eps=None, max_position_embeddings=9), "bert")
+    found = read_hugging_face(write("bert", their_tensors("bert"), layer_norm_eps=None, max_position_embeddings=9),
+                              "bert")
     assert found.settings["encoder_norm_eps"] == 1e-12 and found.settings["activation_fn"] == "gelu"
     assert found.settings["dropout"] == 0.1 and found.settings["encoder_segments"] == 2
     albert, _ = settings_of(Path("config.json"), {**CONFIGS["albert"], "num_hidden_groups": 1}, FAMILIES["albert"])
@@ -134,12 +135,14 @@ def test_a_segment_row_of_zeros_is_dropped_and_named(write):
     ("roberta", {"pad_token_id": 0}, "pad_token_id is 0, and this plugin computes 1 alone"),
     ("roberta", {"type_vocab_size": 2}, "type_vocab_size is 2"),
     ("mpnet", {"pad_token_id": 0}, "pad_token_id is 0, and this plugin computes 1 alone"),
-    ("mpnet", {"relative_attention_num_buckets": 16}, "relative_attention_num_buckets is 16, and this plugin computes 32"),
+    ("mpnet", {"relative_attention_num_buckets": 16}, "relative_attention_num_buckets is 16, and this plugin computes "
+                                                      "32"),
     ("mpnet", {"num_attention_heads": 4}, "encoder.relative_attention_bias.weight is 32 x 2 of float32, but .* 32 x 4"),
     ("roberta", {"max_position_embeddings": 2}, "max_position_embeddings is 2"),
     ("albert", {"embedding_size": None}, "embedding_size is None"),
     ("albert", {"num_hidden_groups": 9}, "num_hidden_groups 9 is more than num_hidden_layers 4"),
-    ("bert", {"intermediate_size": 13}, "encoder.layer.0.intermediate.dense.weight is 12 x 8 of float32, but .* 13 x 8"),
+    ("bert", {"intermediate_size": 13}, "encoder.layer.0.intermediate.dense.weight is 12 x 8 of float32, but .* 13 x "
+                                        "8"),
     ("bert", {"num_hidden_layers": 5}, "has no tensor encoder.layer.4.attention.self.query.weight"),
     ("bert", {"num_hidden_layers": 3}, "has a tensor encoder.layer.3.attention"),
 ])

@@ -1,4 +1,5 @@
-"""A folder of checkpoints.formats.model_folder scores as the checkpoint that it was exported from, under the same checks."""
+"""A folder of checkpoints.formats.model_folder scores as the checkpoint that it was exported from, under the same
+checks."""
 
 import hashlib
 import json
@@ -24,7 +25,8 @@ def exported(toy, tmp_path_factory):
     def export(glue_task: str, /, **changes):
         checkpoint, data = toy(glue_task)
         model = load_model(checkpoint, str(data), None)
-        card = ModelCard("roberta", glue_task, list(model.task.labels), 512, dictionary=model.task.state_dict()["dictionary"],
+        card = ModelCard("roberta", glue_task, list(model.task.labels), 512,
+                         dictionary=model.task.state_dict()["dictionary"],
                          tokenizer=None, prior=model.prior.tolist(), updates=model.updates)
         folder = tmp_path_factory.mktemp("exported")
         write_model(folder, model.network, replace(card, **changes))

@@ -23,7 +23,8 @@ CARD = ModelCard("albert", "RTE", ["entailment", "not_entailment", "unsure"], 9,
                  {"name": "wordpiece", "separators": 1, "sha256": "ab"}, "cd", [0.1, 0.2, 0.7], 42)
 EMBEDDED = EncoderShape(
     vocabulary=17, padding_id=1, separator_id=2, max_positions=9, layers=3, hidden=8, ffn_hidden=12, heads=2,
-    activation="gelu_tanh", dropout=0.1, embedding=5, groups=1, inner_layers=2, segments=2, first_position=2, norm_eps=1e-12,
+    activation="gelu_tanh", dropout=0.1, embedding=5, groups=1, inner_layers=2, segments=2, first_position=2,
+    norm_eps=1e-12,
 )
 
 
@@ -61,7 +62,8 @@ def test_other_precisions_and_special_values_keep_their_bits(tmp_path, make_netw
     write_model(tmp_path, network, CARD)
     read = read_model(tmp_path)[0].state_dict()
     for name, tensor in network.state_dict().items():
-        assert read[name].dtype == torch.bfloat16 and torch.equal(read[name].view(torch.int16), tensor.view(torch.int16))
+        assert read[name].dtype == torch.bfloat16 and torch.equal(read[name].view(torch.int16),
+                                                                  tensor.view(torch.int16))
 
 
 def test_a_model_without_lambda_module_prior_labels_and_tokenizer(tmp_path, make_network):
@@ -141,7 +143,8 @@ def tensors(change):
     ("prior of 1 layers", config(lambda c: c.update(prior=[1.0]))),
     ("embed_tokens.weight is float32 17 x 5, and config.json asks for float32 18 x 5",
      config(lambda c: c["encoder"].update(vocabulary=18))),
-    ("has no tensor pooler.copies.0.weight, which config.json asks for", tensors(lambda t: t.pop("pooler.copies.0.weight"))),
+    ("has no tensor pooler.copies.0.weight, which config.json asks for",
+     tensors(lambda t: t.pop("pooler.copies.0.weight"))),
     ("has a tensor extra", tensors(lambda t: t.update(extra=torch.zeros(1)))),
     ("pooler.copies.0.bias is int64 8", tensors(lambda t: t.update({"pooler.copies.0.bias": torch.zeros(8).long()}))),
     ("No such file", lambda folder: (folder / WEIGHTS_FILE).unlink()),

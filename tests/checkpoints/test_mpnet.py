@@ -16,11 +16,12 @@ from fairseq_palbert.tokenization import Vocabulary
 TOLERANCE = 1e-5
 LENGTHS = (5, 1, 130, 5, 2, 47, 220)
 LONG = (
-    "In its first hour the film drags, but what follows is an unsettling portrait of a man who has lost all that he had, "
-    "told with patience and without a trace of sentiment. The camera keeps its distance; the score, when there is one, is "
-    "a single cello. By the time his daughter comes home we know every crack in the kitchen wall, and why he will not have "
-    "it painted. Not everyone will sit through it, and those who do may wish for a kinder ending, yet there is hardly a "
-    "scene that one would cut. It is the second picture of a director who was, until last year, a doctor in a small town.")
+    "In its first hour the film drags, but what follows is an unsettling portrait of a man who has lost all that he "
+    "had, told with patience and without a trace of sentiment. The camera keeps its distance; the score, when there is "
+    "one, is a single cello. By the time his daughter comes home we know every crack in the kitchen wall, and why he "
+    "will not have it painted. Not everyone will sit through it, and those who do may wish for a kinder ending, yet "
+    "there is hardly a scene that one would cut. It is the second picture of a director who was, until last year, a "
+    "doctor in a small town.")
 TEXTS = ("the naïve cat's ``hat''", "東京 and 12.5 dogs", "A [cat]", "")
 
 
@@ -109,7 +110,8 @@ def test_real_weights_come_back_with_every_bit_and_their_tokenizer(transformers,
         arguments = texts if isinstance(texts[0], list) else (list(texts),)
         assert ours(*arguments)["input_ids"] == theirs(*arguments)["input_ids"]
     said, before = (json.loads((folder / "config.json").read_text()) for folder in (tmp_path / "theirs", source))
-    for name in ("hidden_size", "layer_norm_eps", "max_position_embeddings", "relative_attention_num_buckets", "vocab_size",
+    for name in ("hidden_size", "layer_norm_eps", "max_position_embeddings", "relative_attention_num_buckets",
+                 "vocab_size",
                  "pad_token_id", "hidden_act", "intermediate_size", "num_hidden_layers", "num_attention_heads"):
         assert said[name] == before[name], name
     assert said["architectures"] == [FAMILIES["mpnet"].architecture] and "type_vocab_size" not in said

@@ -91,7 +91,8 @@ def test_needs_its_own_vocabulary(archive, vocabulary, write_vocabulary, tmp_pat
     (lambda state: vars(state["cfg"]["model"]).update(activation_fn="linear"), "activation_fn is 'linear'"),
     (lambda state: vars(state["cfg"]["model"]).update(encoder_layers=None), "does not say its encoder_layers"),
     (lambda state: vars(state["cfg"]["model"]).update(no_scale_embedding=False), "scales its embeddings"),
-    (lambda state: vars(state["cfg"]["model"]).update(encoder_ffn_embed_dim=7), "layers.0.fc1.weight is 24 x 16 of float32"),
+    (lambda state: vars(state["cfg"]["model"]).update(encoder_ffn_embed_dim=7),
+     "layers.0.fc1.weight is 24 x 16 of float32"),
 ])
 def test_what_does_not_fit_is_refused(archive, vocabulary, tmp_path, change, message):
     state = read_checkpoint(str(archive / "model.pt"))
@@ -128,9 +129,12 @@ def train_masked_lm(dictionary: Path, folder: Path) -> None:
         builder.add_item(torch.tensor([*range(4 + row, 12 + row), words.eos()], dtype=torch.int32))
     builder.finalize(str(folder / "train.idx"))
     arguments = options.parse_args_and_arch(options.get_training_parser(), [
-        str(folder), "--task", "masked_lm", "--criterion", "masked_lm", "--arch", "roberta_base", "--encoder-layers", "2",
-        "--encoder-embed-dim", "16", "--encoder-ffn-embed-dim", "24", "--encoder-attention-heads", "2", "--optimizer", "adam",
-        "--lr", "0.1", "--batch-size", "4", "--tokens-per-sample", "16", "--sample-break-mode", "none", "--max-update", "2",
+        str(folder), "--task", "masked_lm", "--criterion", "masked_lm", "--arch", "roberta_base", "--encoder-layers",
+        "2",
+        "--encoder-embed-dim", "16", "--encoder-ffn-embed-dim", "24", "--encoder-attention-heads", "2", "--optimizer",
+        "adam",
+        "--lr", "0.1", "--batch-size", "4", "--tokens-per-sample", "16", "--sample-break-mode", "none", "--max-update",
+        "2",
         "--cpu", "--disable-validation", "--save-dir", str(folder / "checkpoints"), "--num-workers", "0",
         "--required-batch-size-multiple", "1", "--no-epoch-checkpoints"])
     with warnings.catch_warnings():

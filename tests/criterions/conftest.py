@@ -14,7 +14,8 @@ DEPTH, BATCH = 5, 6
 
 
 class FixedModel(torch.nn.Module):
-    """Gives the same output whatever it is asked: logits [5, 6, K] and, with heads for them, halting and error logits."""
+    """Gives the same output whatever it is asked: logits [5, 6, K] and, with heads for them, halting and error
+    logits."""
 
     def __init__(self, outputs: int, seed: int = 0, **heads):
         super().__init__()
@@ -40,7 +41,8 @@ def make_model():
 @pytest.fixture
 def make_task():
     """make_task("RTE") has what a criterion asks of ``--task glue``."""
-    return lambda name: SimpleNamespace(glue_task=glue_task(name), metrics=GlueMetrics(glue_task(name)), target_variance=3.0)
+    return lambda name: SimpleNamespace(glue_task=glue_task(name), metrics=GlueMetrics(glue_task(name)),
+                                        target_variance=3.0)
 
 
 @pytest.fixture

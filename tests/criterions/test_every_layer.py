@@ -74,7 +74,8 @@ def test_a_regression_is_taught_the_last_value(make_criterion, make_model, make_
 
 @pytest.mark.parametrize("name", TARGETS)
 @pytest.mark.parametrize("ponder", [False, True])
-def test_the_learned_exit_is_taught_the_error_of_each_layer(make_criterion, make_model, make_sample, logged, name, ponder):
+def test_the_learned_exit_is_taught_the_error_of_each_layer(make_criterion, make_model, make_sample, logged, name,
+                                                            ponder):
     heads = {"lambda_module": "mlp" if ponder else "none"}
     criterion, sample = make_criterion(name, ponder), make_sample(TARGETS[name])
     without, _, _ = criterion(make_model(OUTPUTS[name], **heads), sample)
@@ -92,7 +93,8 @@ def test_the_learned_exit_is_taught_the_error_of_each_layer(make_criterion, make
     torch.testing.assert_close(with_head, torch.autograd.grad(criterion(plain, sample)[0], plain.logits)[0])
 
 
-@pytest.mark.parametrize("option, value", [("distill_weight", 1.5), ("distill_weight", -0.1), ("distill_temperature", 0.0),
+@pytest.mark.parametrize("option, value",
+                         [("distill_weight", 1.5), ("distill_weight", -0.1), ("distill_temperature", 0.0),
                                            ("freelb_steps", -1), ("freelb_lr", 0.0), ("freelb_norm", float("inf"))])
 def test_values_out_of_range_are_refused(make_criterion, option, value):
     with pytest.raises(UserError, match=f"--{option.replace('_', '-')} {value}: "):

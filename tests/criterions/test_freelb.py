@@ -59,7 +59,8 @@ def parts(make_task):
         config = MultiExitClassificationConfig(layer_weights="uniform", **options)
         tokens = torch.tensor([[0, 5, 6, 7, 2], [0, 8, 2, 1, 1]])
         return (MultiExitClassification(OmegaConf.structured(config), make_task("SST-2")), Model(),
-                {"net_input": {"src_tokens": tokens}, "target": torch.tensor([0, 1]), "id": torch.arange(2), "examples": 2,
+                {"net_input": {"src_tokens": tokens}, "target": torch.tensor([0, 1]), "id": torch.arange(2),
+                 "examples": 2,
                  "nsentences": 2, "ntokens": 8})
 
     return make

@@ -47,7 +47,8 @@ def plain_loss(output, target, regression):
 
 @pytest.mark.parametrize("name, targets", [("SST-2", CLASSES), ("STS-B", SCORES)])
 @pytest.mark.parametrize("weights, of_layer", [
-    ("last", lambda n: n == DEPTH), ("uniform", lambda n: 1 / DEPTH), ("linear", lambda n: 2 * n / (DEPTH * (DEPTH + 1)))])
+    ("last", lambda n: n == DEPTH), ("uniform", lambda n: 1 / DEPTH),
+    ("linear", lambda n: 2 * n / (DEPTH * (DEPTH + 1)))])
 def test_the_loss_equals_a_nested_loop(make_criterion, make_model, make_sample, name, targets, weights, of_layer):
     task = glue_task(name)
     model = make_model(task.outputs, **NO_LAMBDA)
@@ -58,8 +59,10 @@ def test_the_loss_equals_a_nested_loop(make_criterion, make_model, make_sample, 
     assert log["loss"] == loss and not log["loss"].requires_grad
 
 
-@pytest.mark.parametrize("name, targets, by_layer", [("SST-2", CLASSES, "accuracy"), ("STS-B", SCORES, "squared_error")])
-def test_logs_are_means_per_sentence_and_metrics_those_of_the_last_layer(make_criterion, make_model, make_sample, logged,
+@pytest.mark.parametrize("name, targets, by_layer",
+                         [("SST-2", CLASSES, "accuracy"), ("STS-B", SCORES, "squared_error")])
+def test_logs_are_means_per_sentence_and_metrics_those_of_the_last_layer(make_criterion, make_model, make_sample,
+                                                                         logged,
                                                                          name, targets, by_layer):
     criterion = make_criterion("linear", name)
     models = [make_model(glue_task(name).outputs, seed, **NO_LAMBDA) for seed in (1, 2)]
@@ -67,7 +70,8 @@ def test_logs_are_means_per_sentence_and_metrics_those_of_the_last_layer(make_cr
     together, singly = logged(criterion, logs), [logged(criterion, [log]) for log in logs]
     assert set(together) == {"loss"} | {f"{by_layer}_{n}" for n in range(1, DEPTH + 1)}
     assert together == pytest.approx({key: (singly[0][key] + singly[1][key]) / 2 for key in together})
-    last = [model.logits[-1].squeeze(-1) if by_layer == "squared_error" else model.logits[-1].argmax(-1) for model in models]
+    last = [model.logits[-1].squeeze(-1) if by_layer == "squared_error" else model.logits[-1].argmax(-1)
+            for model in models]
     for log, predictions in zip(logs, last):
         expected = criterion.task.metrics.statistics(predictions.detach(), targets, torch.arange(BATCH), BATCH)
         assert torch.equal(log["statistics"], expected)
@@ -102,7 +106,8 @@ TRAINABLE = [(weights, dict(zip(PER_LAYER, switches))) for weights in LAYER_WEIG
 
 @pytest.mark.parametrize("weights, switches", TRAINABLE)
 def test_one_backward_reaches_every_parameter(make_criterion, weights, switches):
-    shape = EncoderShape(vocabulary=17, padding_id=1, separator_id=2, max_positions=9, layers=3, hidden=8, ffn_hidden=12,
+    shape = EncoderShape(vocabulary=17, padding_id=1, separator_id=2, max_positions=9, layers=3, hidden=8,
+                         ffn_hidden=12,
                          heads=2)
     network = PonderingClassifier(Encoder(shape), HeadsShape(outputs=2, **NO_LAMBDA, **switches))
 

@@ -51,7 +51,8 @@ def squared_error(output, target):
     return (output.double() - target).item() ** 2
 
 
-@pytest.mark.parametrize("name, targets, loss_of", [("SST-2", CLASSES, cross_entropy), ("STS-B", SCORES, squared_error)])
+@pytest.mark.parametrize("name, targets, loss_of",
+                         [("SST-2", CLASSES, cross_entropy), ("STS-B", SCORES, squared_error)])
 def test_loss_and_exits_equal_a_nested_loop(make_criterion, make_model, make_sample, name, targets, loss_of):
     model = make_model(glue_task(name).outputs)
     criterion = make_criterion(name, beta=0.3, prior_lambda=0.2, q_exit_threshold=0.6)
@@ -71,7 +72,8 @@ def squared_error_over_variance(output, target):
     return squared_error(output, target) / 3  # the task's target_variance
 
 
-@pytest.mark.parametrize("name, targets, loss_of", [("SST-2", CLASSES, wrong), ("STS-B", SCORES, squared_error_over_variance)])
+@pytest.mark.parametrize("name, targets, loss_of",
+                         [("SST-2", CLASSES, wrong), ("STS-B", SCORES, squared_error_over_variance)])
 def test_halting_may_weigh_errors_and_a_cost_a_layer(make_criterion, make_model, make_sample, name, targets, loss_of):
     model = make_model(glue_task(name).outputs)
     model.cfg.train_only = "lambda"
@@ -106,7 +108,8 @@ def test_as_released_sets_the_three_departures_of_the_published_code(make_criter
     assert model.halting_logits.grad[-1].abs().sum() > 0, "the published code reads the last halting logit"
 
 
-@pytest.mark.parametrize("name, targets, by_layer", [("SST-2", CLASSES, "accuracy"), ("STS-B", SCORES, "squared_error")])
+@pytest.mark.parametrize("name, targets, by_layer",
+                         [("SST-2", CLASSES, "accuracy"), ("STS-B", SCORES, "squared_error")])
 def test_logs_of_two_batches_are_those_of_both_together(make_criterion, make_model, make_sample, logged, name, targets,
                                                          by_layer):
     criterion = make_criterion(name)

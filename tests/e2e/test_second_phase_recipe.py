@@ -18,10 +18,12 @@ SETTINGS = {"METHOD": "palbert_staged", "PRETRAINED": "none", "MAX_UPDATE": "4",
 def begin(make_toy_data, tmp_path_factory):
     """begin(run directory, first phase's) starts the recipe in a process group of its own."""
     folder = tmp_path_factory.mktemp("staged")
-    data = make_toy_data(folder / "SST-2", "SST-2", tokenizer={"name": "wordpiece", "separators": 1, "sha256": "0" * 64})
+    data = make_toy_data(folder / "SST-2", "SST-2",
+                         tokenizer={"name": "wordpiece", "separators": 1, "sha256": "0" * 64})
 
     def start(run, first):
-        environment = {**os.environ, **SETTINGS, "DATA": str(data), "RUN_DIR": str(folder / run), "FIRST_RUN": str(folder / first)}
+        environment = {**os.environ, **SETTINGS, "DATA": str(data), "RUN_DIR": str(folder / run),
+                       "FIRST_RUN": str(folder / first)}
         return folder / run, subprocess.Popen([ROOT / "recipes" / "glue_task.sh", "SST-2"], env=environment, text=True,
                                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
 
@@ -36,7 +38,8 @@ def finished(begin, run, first):
 
 
 def scores(folder):
-    return {split: [{name: value for name, value in json.loads(line).items() if name not in ("seconds", "sentences_per_second")}
+    return {split: [{name: value for name,
+                     value in json.loads(line).items() if name not in ("seconds", "sentences_per_second")}
                     for line in (folder / "seed1" / "scores" / split / "scores.jsonl").read_text().splitlines()]
             for split in ("calibration", "valid")}
 

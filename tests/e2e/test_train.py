@@ -59,7 +59,8 @@ def test_the_checkpoint_holds_data_alone_and_the_best_one_is_the_best(trained):
 
 
 def test_fairseq_validate_repeats_the_validation_score(fairseq, trained):
-    output = fairseq("validate", trained / "data", "--user-dir", "fairseq_palbert", "--task", "glue", "--glue-task", "STS-B",
+    output = fairseq("validate", trained / "data", "--user-dir", "fairseq_palbert", "--task", "glue", "--glue-task",
+                     "STS-B",
                      "--path", trained / "checkpoint_best.pt", "--batch-size", "32", "--cpu", "--log-format", "json")
     best = torch.load(trained / "checkpoint_best.pt", weights_only=True)["extra_state"]["best"]
     assert float(last_log(output, "valid")["valid_score"]) == pytest.approx(best, abs=1e-5)
@@ -67,7 +68,8 @@ def test_fairseq_validate_repeats_the_validation_score(fairseq, trained):
 
 def test_mpnet_trains_its_one_table_of_relative_positions(fairseq, make_toy_data, tmp_path):
     data, tables = make_toy_data(tmp_path / "data", "RTE"), []
-    sizes = ("--encoder-layers", "2", "--encoder-embed-dim", "16", "--encoder-ffn-embed-dim", "24", "--encoder-attention-heads", "2")
+    sizes = ("--encoder-layers", "2", "--encoder-embed-dim", "16", "--encoder-ffn-embed-dim", "24",
+             "--encoder-attention-heads", "2")
     for updates in ("1", "4"):  # goes on from the first
         fairseq("train", data, "--user-dir", "fairseq_palbert", "--task", "glue", "--glue-task", "RTE", "--cpu",
                 "--arch", "palbert_mpnet", *sizes, "--criterion", "ponder_classification", "--optimizer", "ponder_adam",

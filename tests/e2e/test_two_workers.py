@@ -47,7 +47,8 @@ def start(folder: Path, extra: list[str]) -> subprocess.Popen:
         str(folder / task), "--user-dir", "fairseq_palbert", "--cpu", "--task", "glue", "--glue-task", task,
         "--arch", "palbert_roberta_tiny", "--criterion", "ponder_classification", "--dropout", "0",
         "--attention-dropout", "0", "--classifier-dropout", "0", "--optimizer", "ponder_adam", "--lr", "1e-3",
-        "--lambda-lr", "5e-4", "--clip-norm", "1", "--batch-size", "8", "--max-epoch", str(EPOCHS), "--no-save", "--save-dir", str(folder),
+        "--lambda-lr", "5e-4", "--clip-norm", "1", "--batch-size", "8", "--max-epoch", str(EPOCHS), "--no-save",
+        "--save-dir", str(folder),
         "--ddp-backend", "legacy_ddp", "--log-format", "json", "--log-interval", "1", *extra,
     ] for task in TASKS}
     return subprocess.Popen(

@@ -52,7 +52,8 @@ def test_its_own_exits_through_every_program_of_its_family(toy, benchmark, tmp_p
     assert sorted({name[0] for name in found["median_seconds"]}) == list("abcdefg" if family == "roberta" else "bcdefg")
     assert ("(a) is left out: fairseq's own model is a RoBERTa" in found["page"]) == (family != "roberta")
     pairs = [name for name in found["median_seconds"] if name.endswith("pooling")]
-    assert pairs == [f"g: {how}, packed, {read} pooling" for how in ("full depth", "exiting") for read in ("first", "mean")]
+    assert pairs == [f"g: {how}, packed, {read} pooling" for how in ("full depth", "exiting")
+                     for read in ("first", "mean")]
 
 
 def test_its_exits_are_the_engines(toy, benchmark, evaluate):

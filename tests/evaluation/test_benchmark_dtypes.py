@@ -21,8 +21,10 @@ def test_what_is_equal(outputs, others, equal):
 @pytest.mark.parametrize("task_name", ["RTE", "STS-B"])
 def test_a_row_for_every_precision(toy, capsys, task_name):
     checkpoint, data = toy(task_name)
-    main([str(checkpoint), "--data", str(data), "--exit", "q_exit:0.5", "--exit", "fixed:2", "--rounds", "1", "--dtype", "int8"])
-    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith(("| float32", "| int8"))]
+    main([str(checkpoint), "--data", str(data), "--exit", "q_exit:0.5", "--exit", "fixed:2", "--rounds", "1", "--dtype",
+          "int8"])
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines()
+            if line.startswith(("| float32", "| int8"))]
     assert [row[0] for row in rows] == 2 * ["| float32", "| int8"]
     assert all(row[2:6] == ["1.00", "100.0", "100.0", "100.0"] and row[7] == "+0.00 |" for row in rows[::2])
 

@@ -1,4 +1,5 @@
-"""``palbert submission``, with an evaluator that answers at once: whose predictions go into which file, and what is refused."""
+"""``palbert submission``, with an evaluator that answers at once: whose predictions go into which file, and what is
+refused."""
 
 import hashlib
 import json
@@ -45,7 +46,8 @@ def answer(out, file: str, rule: str, checkpoint, rows: int | None = None) -> No
     """Writes what the evaluator does."""
     rows = SHEETS[file].split.rows if rows is None else rows
     out.mkdir(parents=True, exist_ok=True)
-    lines = [f"index\tlabel\t{rule}.prediction\t{rule}.exit_layer", *(f"{i}\t\t{ANSWERS[file]}\t3" for i in range(rows))]
+    lines = [f"index\tlabel\t{rule}.prediction\t{rule}.exit_layer",
+             *(f"{i}\t\t{ANSWERS[file]}\t3" for i in range(rows))]
     (out / "predictions.tsv").write_text("\n".join(lines) + "\n")
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     (out / "evaluation.json").write_text(json.dumps({"checkpoint": {"sha256": digest}}))
@@ -119,7 +121,8 @@ def test_predictions_of_the_task_recipe_are_taken(make_runs, evaluated, submit, 
 
 
 def test_missing_tasks_are_refused_by_name_before_anything_is_scored(make_runs, evaluated, submit, tmp_path):
-    with pytest.raises(UserError, match="no run of AX, CoLA, MRPC, QNLI, QQP, SST-2, STS-B, WNLI: give .* --fill-missing"):
+    with pytest.raises(UserError, match="no run of AX, CoLA, MRPC, QNLI, QQP, SST-2, STS-B, WNLI: give .* "
+                                        "--fill-missing"):
         submit(make_runs("MNLI", "RTE"))
     assert not evaluated and not (tmp_path / "glue.zip").exists()
 
@@ -164,7 +167,8 @@ WRONG = {
 @pytest.mark.parametrize("reason", WRONG)
 def test_a_mistake_gives_one_line(make_runs, evaluated, tmp_path, reason):
     with pytest.raises(UserError, match=reason) as stop:
-        submission.main(["--exit", "fixed:6", "--out", str(tmp_path / "glue.zip"), "--fill-missing", *WRONG[reason](make_runs)])
+        submission.main(["--exit", "fixed:6", "--out", str(tmp_path / "glue.zip"), "--fill-missing",
+                         *WRONG[reason](make_runs)])
     assert "\n" not in str(stop.value) and not evaluated
 
 

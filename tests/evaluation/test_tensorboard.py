@@ -46,7 +46,8 @@ def test_every_metric_of_a_rule_is_a_scalar(scored):
 
 def test_runs_can_be_compared_by_their_settings(scored):
     events, scores, _ = scored()
-    written = {tag: HParamsPluginData.FromString(content) for tag, content in events.PluginTagToContent("hparams").items()}
+    written = {tag: HParamsPluginData.FromString(content) for tag,
+               content in events.PluginTagToContent("hparams").items()}
     settings = written["_hparams_/session_start_info"].session_start_info.hparams
     assert {name: settings[name].string_value for name in ("arch", "criterion")} == {
         "arch": "palbert_roberta_tiny", "criterion": "ponder_classification"}

@@ -33,7 +33,8 @@ def exits(spec, sentences) -> list[int]:
 
 
 def patience_by_the_paper(sentence, patience, same) -> int:
-    """PABEE, section 3.2: "cnt_i = cnt_{i-1} + 1" where the prediction "remains consistent", else 0; stop at cnt = patience."""
+    """PABEE, section 3.2: "cnt_i = cnt_{i-1} + 1" where the prediction "remains consistent", else 0; stop at cnt =
+    patience."""
     count = 0
     for n, answer in enumerate(sentence, start=1):
         count = count + 1 if n > 1 and same(sentence[n - 2], answer) else 0
@@ -79,12 +80,14 @@ def test_entropy_leaves_below_its_part_of_the_largest_entropy(sentences, thresho
 @given(answers(3), st.sampled_from([0.4, 0.6, 0.9]))
 def test_confidence_leaves_above_its_probability(sentences, threshold):
     def first(sentence):
-        return next((n for n, row in enumerate(sentence, start=1) if max(probabilities(row)) > threshold), len(sentence))
+        return next((n for n, row in enumerate(sentence, start=1) if max(probabilities(row)) > threshold),
+                    len(sentence))
 
     assert exits(f"confidence:{threshold}", sentences) == [first(sentence) for sentence in sentences]
 
 
-@given(answers(3), st.sampled_from([0.4, 0.6, 0.9]), st.lists(st.sampled_from([0.3, 1.0, 1.7, 6.0]), min_size=5, max_size=5))
+@given(answers(3), st.sampled_from([0.4, 0.6, 0.9]),
+       st.lists(st.sampled_from([0.3, 1.0, 1.7, 6.0]), min_size=5, max_size=5))
 def test_confidence_divides_the_logits_of_each_layer_by_its_temperature(sentences, threshold, temperatures):
     def first(sentence, temperatures):
         return next((n for n, (row, t) in enumerate(zip(sentence, temperatures), start=1)
@@ -161,7 +164,8 @@ def test_a_learned_exit_leaves_below_the_expected_error(threshold, expected):
 @pytest.mark.parametrize("depth", [1.0, 2.3, 3.75, 5.0])
 def test_random_has_its_mean_depth_and_no_other_layers(depth):
     examples = 100_000
-    decided = replay(parse_rule(f"random:{depth}"), Recording(None, torch.zeros(5, examples, 2)), torch.arange(examples))
+    decided = replay(parse_rule(f"random:{depth}"), Recording(None, torch.zeros(5, examples, 2)),
+                     torch.arange(examples))
     layers = decided.exit_layers.double()
     part = depth - int(depth)
     assert abs(layers.mean() - depth) <= 5 * math.sqrt(part * (1 - part) / examples)

@@ -19,7 +19,8 @@ def recording(layers, outputs, scale=3.0):
     def numbers(*shape):
         return scale * torch.randn(*shape, generator=generator)
 
-    return Recording(numbers(layers - 1, EXAMPLES) / scale - 1, numbers(layers, EXAMPLES, outputs), numbers(layers - 1, EXAMPLES))
+    return Recording(numbers(layers - 1, EXAMPLES) / scale - 1, numbers(layers, EXAMPLES, outputs),
+                     numbers(layers - 1, EXAMPLES))
 
 
 def rules(recorded, points=9):
@@ -49,7 +50,8 @@ def test_an_example_alone_decides_as_among_others(layers, outputs):
     for rule in rules(recorded):
         together = replay(rule, recorded, torch.arange(EXAMPLES))
         for i in range(0, EXAMPLES, 7):
-            one = Recording(recorded.halting_logits[:, i:i + 1], recorded.logits[:, i:i + 1], recorded.error_logits[:, i:i + 1])
+            one = Recording(recorded.halting_logits[:, i:i + 1], recorded.logits[:, i:i + 1],
+                            recorded.error_logits[:, i:i + 1])
             alone = replay(rule, one, torch.tensor([i]))
             assert alone.exit_layers[0] == together.exit_layers[i], rule.spec
             assert alone.outputs[0].equal(together.outputs[i]), rule.spec
@@ -59,7 +61,8 @@ def test_an_example_alone_decides_as_among_others(layers, outputs):
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_the_ends_of_the_range_are_at_once_and_never_and_between_them_some_leave(name, outputs):
     recorded = recording(6, outputs)
-    found = [replay(rule, recorded, torch.arange(EXAMPLES)).exit_layers for rule in rules(recorded) if rule.name == name]
+    found = [replay(rule, recorded, torch.arange(EXAMPLES)).exit_layers for rule in rules(recorded)
+             if rule.name == name]
     if outputs == 1 and name in ("entropy", "confidence"):
         assert not found
         return
@@ -70,7 +73,8 @@ def test_the_ends_of_the_range_are_at_once_and_never_and_between_them_some_leave
 
 def test_one_class_seen_everywhere():
     recorded = recording(6, 2)
-    recorded = Recording(recorded.halting_logits, recorded.logits.sort(-1).values, recorded.error_logits)  # always class 1
+    recorded = Recording(recorded.halting_logits, recorded.logits.sort(-1).values,
+                         recorded.error_logits)  # always class 1
     for rule in rules(recorded):
         decided = replay(rule, recorded, torch.arange(EXAMPLES))
         assert decided.outputs.argmax(-1).eq(1).all(), rule.spec

@@ -26,7 +26,8 @@ def test_the_file_of_a_rule_bears_its_name():
 BAD_SPECS = ["q_exit:2", "q_exit:-0.1", "q_exit:nan", "q_exit:x", "q_exit:", "q_exit", "fixed:x", "fixed:0", "fixed:-1",
              "fixed:1.5", "fixed", "sampling", "sampling:-1", "sampling:0.5", f"sampling:{2**63}", "expectation:1",
              "expectation:", "patience", "patience:-1", "patience:1.5", "patience:2:", "patience:2:0", "patience:2:-1",
-             "patience:2:nan", "patience:2:inf", "patience:2:1:1", "entropy", "entropy:1.1", "entropy:-0.1", "entropy:nan",
+             "patience:2:nan", "patience:2:inf", "patience:2:1:1", "entropy", "entropy:1.1", "entropy:-0.1",
+             "entropy:nan",
              "confidence:", "confidence:2", "random", "random:0.9", "random:nan", "random:inf", "nope", ""]
 TWICE = [["q_exit:0.5", "q_exit:0.50"], ["expectation", "fixed:1", "expectation"], ["q_exit:-0", "q_exit:0"]]
 

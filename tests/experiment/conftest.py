@@ -7,6 +7,7 @@ scoring one rule's scores.
 import json
 import shutil
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from omegaconf import OmegaConf
@@ -48,7 +49,7 @@ class StandIn:
         if self.fail_at and self.fail_at in " ".join(words):
             raise UserError("out of luck")
 
-    def run(self, command, environment={}, stdout=None) -> None:
+    def run(self, command, environment=MappingProxyType({}), stdout=None) -> None:
         _, _, _, module, *words = command
         self.note([module, *words], environment)
         out = Path(value_of("--out", words))

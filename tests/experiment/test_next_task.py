@@ -27,7 +27,8 @@ def make_trainer(make_toy_data, tmp_path_factory):
         valid = "valid,valid1" if name == "MNLI" else "valid"
         args = options.parse_args_and_arch(options.get_training_parser(), [
             str(make_toy_data(folder / "data", name)), "--task", "glue", "--glue-task", name, "--valid-subset", valid,
-            "--criterion", "ponder_classification", "--optimizer", "ponder_adam", "--lr", "0.1", "--cpu", "--batch-size", "8",
+            "--criterion", "ponder_classification", "--optimizer", "ponder_adam", "--lr", "0.1", "--cpu",
+            "--batch-size", "8",
             "--save-dir", str(folder / "checkpoints"), "--max-update", "9", "--seed", str(len(name)), *flags,
         ])
         with warnings.catch_warnings():
@@ -66,7 +67,8 @@ def moved(before: dict, after: dict) -> set[str]:
 def test_encoder_is_kept_and_heads_by_option(make_trainer, mnli, task, flags, fresh):
     weights, path = mnli
     found = pretrained.describe(path)
-    trainer = make_trainer(task, "--arch", found.arch, *found.flags, *flags, "--finetune-from-model", str(found.checkpoint))
+    trainer = make_trainer(task, "--arch", found.arch, *found.flags, *flags, "--finetune-from-model",
+                           str(found.checkpoint))
     assert moved(weights, trainer.model.state_dict()) == fresh
     trainer.train_step([next(trainer.get_train_iterator(1).next_epoch_itr())])
     assert trainer.get_num_updates() == 1

@@ -65,7 +65,8 @@ def test_nothing_scored_gives_one_line(tmp_path):
 
 
 def test_markdown_has_tasks_side_by_side(scored, capsys):
-    for method, task, seed, score in (("vanilla", "RTE", 1, 0.5), ("palbert", "RTE", 1, 0.5), ("palbert", "RTE", 2, 0.6),
+    for method, task, seed, score in (("vanilla", "RTE", 1, 0.5), ("palbert", "RTE", 1, 0.5),
+                                      ("palbert", "RTE", 2, 0.6),
                                       ("palbert", "MRPC", 1, 0.7)):
         scored(f"{method}/{task}", seed, "valid", score)
     folder = scored("palbert/MNLI", 2, "valid1", 0.8).parents[1]

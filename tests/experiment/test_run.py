@@ -44,7 +44,8 @@ def test_stages_can_be_chosen(experiment, stand_in):
 
 def test_other_settings_need_another_run_directory(experiment, stand_in):
     experiment()
-    with pytest.raises(UserError, match=r"begun with other settings \(.*train-seed1.settings: --lr 0.001, now --lr 0.5\)"):
+    difference = r"begun with other settings \(.*train-seed1.settings: --lr 0.001, now --lr 0.5\)"
+    with pytest.raises(UserError, match=difference):
         experiment(lr=0.5)
     assert len(stand_in.find("fairseq-train")) == 1
 

@@ -11,8 +11,9 @@ from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 from fairseq_palbert.modules.transformer import ACTIVATIONS
 
 VOCABULARY = {"roberta": 50265, "bert": 30522, "albert": 30000, "mpnet": 30527}
-# Encoder and pooler. BERT: arXiv 1810.04805 and 1908.08962 (tiny: 4.4 M); ALBERT: arXiv 1909.11942, table 1 (12, 18, 60, 235 M,
-# rounded up there); RoBERTa: fairseq's, which has no segment table. MPNet: that of all-mpnet-base-v2 on the Hub.
+# Encoder and pooler. BERT: arXiv 1810.04805 and 1908.08962 (tiny: 4.4 M); ALBERT: arXiv 1909.11942, table 1 (12, 18,
+# 60, 235 M, rounded up there); RoBERTa: fairseq's, which has no segment table. MPNet: that of all-mpnet-base-v2 on the
+# Hub.
 PARAMETERS = {
     ("bert", "base"): 109_482_240, ("bert", "large"): 335_141_888, ("bert", "minilm_l6"): 22_713_216,
     ("bert", "tiny"): 4_385_920,
@@ -42,7 +43,8 @@ def test_albert_v1_has_the_tensors_of_v2_and_another_arithmetic():
     albert = FAMILIES["albert"]
     for preset in ("base", "large", "xlarge", "xxlarge"):
         v1, v2 = encoder_of(albert, f"{preset}_v1"), encoder_of(albert, preset)
-        assert {name: p.shape for name, p in v1.named_parameters()} == {name: p.shape for name, p in v2.named_parameters()}
+        assert {name: p.shape for name,
+                p in v1.named_parameters()} == {name: p.shape for name, p in v2.named_parameters()}
         assert (v1.shape.activation, v2.shape.activation) == ("gelu", "gelu_tanh")
         assert v2.shape.dropout == v2.shape.attention_dropout == 0
 

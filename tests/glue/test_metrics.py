@@ -32,7 +32,8 @@ def test_classification_metrics_equal_scikit_learn(name, seed):
 
 def test_official_scores():
     predictions, targets = torch.tensor([1, 1, 0, 1]), torch.tensor([1, 0, 0, 1])
-    scores = {name: in_batches(GlueMetrics(glue_task(name)), predictions, targets) for name in ("CoLA", "MRPC", "SST-2")}
+    scores = {name: in_batches(GlueMetrics(glue_task(name)), predictions, targets)
+              for name in ("CoLA", "MRPC", "SST-2")}
     assert scores["SST-2"]["score"] == scores["SST-2"]["accuracy"] == 0.75
     assert scores["MRPC"]["score"] == pytest.approx((0.75 + 0.8) / 2)
     assert scores["CoLA"]["score"] == scores["CoLA"]["matthews"]

@@ -18,7 +18,8 @@ OFFICIAL = {  # rows and answers, as gluebenchmark.com has them
 
 def answers_of(sizes: dict[str, int]) -> dict[str, list[str]]:
     """The answers of each task in turn."""
-    return {file: [OFFICIAL[file][1][row % len(OFFICIAL[file][1])] for row in range(rows)] for file, rows in sizes.items()}
+    return {file: [OFFICIAL[file][1][row % len(OFFICIAL[file][1])] for row in range(rows)] for file,
+            rows in sizes.items()}
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +136,8 @@ DAMAGED_FILES = {
     "no label": ("WNLI.tsv", row(b"3\t1", b"3\t"), "line 5 (row 3): prediction '' is none of 0, 1"),
     "nan": ("STS-B.tsv", row(b"3\t0.000", b"3\tnan"), "line 5 (row 3): prediction nan is outside 0 to 5"),
     "infinity": ("STS-B.tsv", row(b"3\t0.000", b"3\tinf"), "line 5 (row 3): prediction inf is outside 0 to 5"),
-    "negative score": ("STS-B.tsv", row(b"3\t0.000", b"3\t-0.001"), "line 5 (row 3): prediction -0.001 is outside 0 to 5"),
+    "negative score": ("STS-B.tsv", row(b"3\t0.000", b"3\t-0.001"),
+                       "line 5 (row 3): prediction -0.001 is outside 0 to 5"),
     "not clipped": ("STS-B.tsv", row(b"3\t0.000", b"3\t5.001"), "line 5 (row 3): prediction 5.001 is outside 0 to 5"),
     "score in words": ("STS-B.tsv", row(b"3\t0.000", b"3\thigh"), "line 5 (row 3): prediction 'high' is no number"),
 }

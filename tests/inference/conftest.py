@@ -20,7 +20,8 @@ def varied_network(vocabulary: int = 60, layers: int = 5, hidden: int = 16, max_
     ``halting_bias`` moves the halting logits: 50 leaves at layer 1, −50 at the last.
     """
     torch.manual_seed(seed)
-    encoder = Encoder(EncoderShape(vocabulary, PADDING, 2, max_positions, layers, hidden, 2 * hidden, 2, **FAMILIES[family]))
+    encoder = Encoder(EncoderShape(vocabulary, PADDING, 2, max_positions, layers, hidden, 2 * hidden, 2,
+                                   **FAMILIES[family]))
     network = PonderingClassifier(encoder, HeadsShape(**{"outputs": 2, **heads})).eval()
     for name, parameter in network.named_parameters():
         if parameter.dim() == 2:

@@ -65,7 +65,8 @@ def networks():
 
 
 @settings(max_examples=60, derandomize=True)
-@given(name=st.sampled_from([name for family in FAMILIES for name in (family, f"{family}, mean")]), spec=st.sampled_from(SPECS), lengths=st.lists(st.integers(1, 30), min_size=1, max_size=25),
+@given(name=st.sampled_from([name for family in FAMILIES for name in (family, f"{family}, mean")]),
+       spec=st.sampled_from(SPECS), lengths=st.lists(st.integers(1, 30), min_size=1, max_size=25),
        tokens=st.integers(1, 120), sentences=st.none() | st.integers(1, 9), step_tokens=st.integers(1, 60))
 def test_any_window_gives_what_each_sentence_gives_alone(networks, name, spec, lengths, tokens, sentences, step_tokens):
     generator = torch.Generator().manual_seed(len(lengths))
@@ -125,9 +126,11 @@ def test_regression_more_classes_and_two_layers(make_network, make_sentences, sp
     check_against_alone(network, rule, sentences, decided)
 
 
-@pytest.mark.parametrize("spec, outputs", [("patience:1:0.5", 1), ("patience:1", 3), ("entropy:0.9", 3), ("confidence:0.5", 3)])
+@pytest.mark.parametrize("spec, outputs",
+                         [("patience:1:0.5", 1), ("patience:1", 3), ("entropy:0.9", 3), ("confidence:0.5", 3)])
 def test_rules_that_read_answers_need_no_halting_logits(make_network, make_sentences, spec, outputs):
-    network, sentences, rule = make_network(outputs=outputs, lambda_module=NO_LAMBDA), make_sentences(15), parse_rule(spec)
+    network, sentences, rule = make_network(outputs=outputs,
+                                            lambda_module=NO_LAMBDA), make_sentences(15), parse_rule(spec)
     decided = decide(network, rule, Workload(sentences, Window(sentences=4)))
     assert len(set(decided.exit_layers.tolist())) > 1, "the network is to let sentences leave at different layers"
     check_against_alone(network, rule, sentences, decided)
@@ -142,7 +145,8 @@ def test_learned_exits(make_network, make_sentences, spec, outputs):
     assert decided.exit_layers.equal(replayed.exit_layers) and decided.outputs.equal(replayed.outputs)
     layers = set(decided.exit_layers.tolist())
     assert len(layers) > 1 or spec != "learned:0.5", "sentences are to leave at different layers"
-    check_against_alone(network, rule, workload.sentences, decide(network, rule, Workload(workload.sentences, Window(sentences=8))))
+    check_against_alone(network, rule, workload.sentences,
+                        decide(network, rule, Workload(workload.sentences, Window(sentences=8))))
 
 
 def test_a_learned_exit_needs_its_head(make_network, make_sentences):
@@ -159,7 +163,8 @@ def test_sentences_of_one_token(make_network):
 @pytest.mark.parametrize("spec", SPECS)
 def test_a_replay_of_the_record_decides_as_the_engine_does(make_network, make_sentences, monkeypatch, spec):
     network, rule = make_network(), parse_rule(spec)
-    workload = Workload(make_sentences(40), Window(sentences=1))  # the same shapes in both, so the same numbers to the bit
+    workload = Workload(make_sentences(40),
+                        Window(sentences=1))  # the same shapes in both, so the same numbers to the bit
     monkeypatch.setattr(engine, "layers_at_a_time", lambda *_: 1)
     recording = record(network, workload)
     replayed = replay(rule, recording, torch.arange(40))
@@ -185,7 +190,8 @@ def test_a_network_without_halting_logits_leaves_at_fixed_layers(make_network, m
 @pytest.mark.parametrize("spec", ["q_exit:0.5", "sampling:1", "expectation"])
 def test_a_rule_that_reads_halting_logits_needs_a_network_that_has_them(make_network, make_sentences, spec):
     with pytest.raises(UserError, match=f"exit rule {spec}: it reads halting logits.*choose fixed:K with 1 <= K <= 5"):
-        decide(make_network(lambda_module=NO_LAMBDA), parse_rule(spec), Workload(make_sentences(3), Window(sentences=2)))
+        decide(make_network(lambda_module=NO_LAMBDA), parse_rule(spec),
+               Workload(make_sentences(3), Window(sentences=2)))
 
 
 def test_the_record_is_what_training_sees(make_network, make_sentences):

@@ -79,7 +79,8 @@ def test_every_name_is_tried():
 
 
 def linears(network):
-    return [type(module) for module in network.modules() if "Linear" in type(module).__name__ and "Lambda" not in type(module).__name__]
+    return [type(module) for module in network.modules() if "Linear" in type(module).__name__
+            and "Lambda" not in type(module).__name__]
 
 
 def test_linear_layers_are_laid_out_once_where_torch_can(make_small_network, monkeypatch):

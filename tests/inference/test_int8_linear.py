@@ -39,7 +39,8 @@ def test_zeros_stay_zeros():
         assert int8(torch.randn(6, 24))[:, 3].equal(linear.bias[3].expand(6))
 
 
-@pytest.mark.parametrize("low, high", [(-1.0, 1.0), (-0.17, 20.0), (-5.0, 0.001), (0.5, 0.5), (-125.5, 0.5), (-0.5, 125.5)])
+@pytest.mark.parametrize("low, high",
+                         [(-1.0, 1.0), (-0.17, 20.0), (-5.0, 0.001), (0.5, 0.5), (-125.5, 0.5), (-0.5, 125.5)])
 def test_the_largest_products_do_not_overflow(low, high):
     """Every weight is the greatest, every input an end of the range, beside one at the other end."""
     linear = torch.nn.Linear(4096, 17)

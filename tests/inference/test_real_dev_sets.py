@@ -1,5 +1,5 @@
-"""Same answer, whatever the batching: whole dev sets of GLUE, every rule and family, batches of 1, 8, 32 and packed, and in
-another order.
+"""Same answer, whatever the batching: whole dev sets of GLUE, every rule and family, batches of 1, 8, 32 and packed,
+and in another order.
 
 Rounding differs with the shape of a matrix product, so an example may differ where its decision is that close: these
 are counted, and at most 0.1 % are allowed.
@@ -85,14 +85,16 @@ FIRST = {}
 MEAN = {"pooling": "mean", "lambda_reads": "both", "lambda_width": 8, "lambda_depth": 1}
 
 
-@pytest.mark.parametrize("task_name, rows, family, heads, seed, at_once", [  # seeds whose sentences leave at different layers
+@pytest.mark.parametrize("task_name, rows, family, heads, seed, at_once",
+                         [  # seeds whose sentences leave at different layers
     ("SST-2", 872, "roberta", FIRST, 1, (1, 8, 32, None)), ("SST-2", 872, "bert", FIRST, 6, (8, None)),
     ("SST-2", 872, "albert", FIRST, 0, (8, None)), ("SST-2", 872, "mpnet", FIRST, 4, (1, 8, 32, None)),
     ("SST-2", 872, "bert", MEAN, 6, (1, 8, 32, None)), ("SST-2", 872, "albert", MEAN, 6, (8, None)),
     ("STS-B", 1500, "roberta", FIRST, 2, (1, 8, 32, None)), ("STS-B", 1500, "bert", FIRST, 2, (8, None)),
     ("STS-B", 1500, "albert", FIRST, 6, (8, None)), ("STS-B", 1500, "mpnet", MEAN, 4, (8, None)),
 ])
-def test_the_whole_dev_set_is_decided_alike_in_any_batch(dev_set, make_network, task_name, rows, family, heads, seed, at_once):
+def test_the_whole_dev_set_is_decided_alike_in_any_batch(dev_set, make_network, task_name, rows, family, heads, seed,
+                                                         at_once):
     sentences = dev_set(task_name)
     assert len(sentences) == rows
     network = make_network(vocabulary=50265, layers=6, hidden=16, max_positions=512, halting_bias=-1.0, family=family,

@@ -1,4 +1,5 @@
-"""``--pooling``: what the flags leave out follows the checkpoint, and a model of one pooling is not read as the other."""
+"""``--pooling``: what the flags leave out follows the checkpoint, and a model of one pooling is not read as the
+other."""
 
 import pytest
 import torch
@@ -9,7 +10,8 @@ from fairseq_palbert.errors import UserError
 
 @pytest.fixture
 def encoder_that_says(save_own, tmp_path):
-    """encoder_that_says(pooling) is a converted encoder, without heads, whose authors pooled so; None: it does not say."""
+    """encoder_that_says(pooling) is a converted encoder, without heads, whose authors pooled so; None: it does not
+    say."""
 
     def save(pooling):
         path = save_own(tmp_path / f"{pooling}.pt")

@@ -63,7 +63,8 @@ def test_the_classifier_of_another_task_is_not_kept(build, save_own, tmp_path):
     state = torch.load(path, weights_only=False)
     state["cfg"]["task"]["glue_task"] = "MRPC"
     torch.save(state, path)
-    with pytest.raises(UserError, match="was trained for MRPC: its classifier can be kept for RTE where it is of that task"):
+    with pytest.raises(UserError, match="was trained for MRPC: its classifier can be kept for RTE where it is of that "
+                                        "task"):
         build("--finetune-from-model", path, "--save-dir", tmp_path / "new", "--keep-classifier")
 
 
@@ -71,7 +72,8 @@ def test_a_frozen_backbone_answers_as_before_and_the_other_exits_train(build, fi
     model = started(build, first, tmp_path / "new", *PHASE_TWO, "--freeze-backbone")
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert trained == {name for name, _ in model.named_parameters()
-                       if not name.startswith(("network.encoder.", "network.pooler.copies.2.", "network.classifier.copies.2."))}
+                       if not name.startswith(("network.encoder.", "network.pooler.copies.2.",
+                                               "network.classifier.copies.2."))}
     tokens = torch.randint(4, 9, (2, 5))
     before = model.network(tokens).logits
     optimizer = torch.optim.SGD([parameter for parameter in model.parameters() if parameter.requires_grad], lr=1.0)
@@ -89,7 +91,8 @@ def test_a_frozen_backbone_needs_its_own_last_heads(build, first, tmp_path, left
 
 
 def test_a_backbone_from_scratch_is_not_frozen(build, tmp_path):
-    with pytest.raises(UserError, match="--freeze-backbone keeps a trained model as it is, and there is none to start from"):
+    with pytest.raises(UserError, match="--freeze-backbone keeps a trained model as it is, and there is none to start "
+                                        "from"):
         build("--save-dir", tmp_path, "--freeze-backbone", *PHASE_TWO)
 
 
@@ -98,14 +101,16 @@ def test_the_first_layers_of_a_deeper_encoder(build, first, tmp_path):
     model = started(build, first, tmp_path / "new", "--encoder-layers", 2, "--truncate-encoder")
     assert len(model.network.encoder.layers) == 2
     weights = model.state_dict()
-    assert all(torch.equal(tensor, theirs[name]) for name, tensor in weights.items() if name.startswith("network.encoder."))
+    assert all(torch.equal(tensor, theirs[name]) for name,
+               tensor in weights.items() if name.startswith("network.encoder."))
     taken = model.starting_point.weights(theirs, weights)
     assert "deeper encoder layers" in taken.dropped
 
 
 def test_a_shallower_encoder_is_no_start_for_a_deeper_one(build, first, tmp_path):
     with pytest.raises(UserError, match="it has no network.encoder.layers.3"):
-        build("--finetune-from-model", first, "--save-dir", tmp_path / "new", "--encoder-layers", 4, "--truncate-encoder")
+        build("--finetune-from-model", first, "--save-dir", tmp_path / "new", "--encoder-layers", 4,
+              "--truncate-encoder")
 
 
 @pytest.mark.parametrize("flags, refusal", [

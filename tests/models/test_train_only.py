@@ -8,13 +8,15 @@ from fairseq_palbert.models import pooled_states
 from fairseq_palbert.models.pooled_states import PooledStates
 
 HOLDOUT = ("--holdout-fraction", "0.3")
-GATE = ("--train-only", "lambda", "--lambda-reads", "both", "--lambda-width", "6", "--lambda-depth", "1", "--train-subset", "gate",
+GATE = ("--train-only", "lambda", "--lambda-reads", "both", "--lambda-width", "6", "--lambda-depth", "1",
+        "--train-subset", "gate",
         *HOLDOUT)
 
 
 @pytest.fixture
 def second(build, save_own, tmp_path):
-    """second(first-phase flags, second-phase flags) is the model of the second phase, with the weights it starts from."""
+    """second(first-phase flags, second-phase flags) is the model of the second phase, with the weights it starts
+    from."""
 
     def start(first=(), flags=()):
         path = save_own(tmp_path / "first.pt", *HOLDOUT, *first)
@@ -137,11 +139,13 @@ def test_a_file_that_cannot_be_written_is_told_in_a_line(second, tmp_path):
     (("--pooled-states", "file"), "--pooled-states keeps what a frozen model computes: add --train-only lambda"),
     (("--train-only", "encoder"), "--train-only encoder: choose from lambda"),
     (("--train-only", "lambda"), "--train-only lambda keeps a trained model as it is, and there is none to start from"),
-    (("--train-only", "lambda", "--lambda-module", "none"), "--train-only changes a lambda module, and --lambda-module none has none"),
+    (("--train-only", "lambda", "--lambda-module", "none"), "--train-only changes a lambda module, and --lambda-module "
+                                                            "none has none"),
     (("--train-only", "lambda", "--freeze-backbone"), "--train-only and --freeze-backbone name different parts"),
     (("--lambda-reads", "labels"), "--lambda-reads labels: choose from pooled, answers, both"),
     (("--lambda-width", "0"), "--lambda-width 0: at least 1"),
-    (("--lambda-reads", "answers", "--lambda-layer-embedding"), "--lambda-layer-embedding is added to the pooled vector"),
+    (("--lambda-reads", "answers", "--lambda-layer-embedding"), "--lambda-layer-embedding is added to the pooled "
+                                                                "vector"),
 ])
 def test_contradictions_are_refused(build, flags, message):
     with pytest.raises(UserError, match=message):
@@ -164,7 +168,8 @@ def test_an_encoder_without_heads_is_refused(build, make_stock, save_stock, tmp_
 
 
 @pytest.mark.parametrize("held_out, flags, message", [
-    ((), (), "was trained without --holdout-fraction, and a lambda module learns nothing on rows that the layers have seen"),
+    ((), (), "was trained without --holdout-fraction, and a lambda module learns nothing on rows that the layers have "
+             "seen"),
     (HOLDOUT, ("--holdout-fraction", "0.4"), "has held out: add --train-subset gate --holdout-fraction 0.3"),
     (HOLDOUT, ("--train-subset", "train"), "has held out: add --train-subset gate --holdout-fraction 0.3"),
     (HOLDOUT, ("--train-subset", "holdout"), "has held out: add --train-subset gate --holdout-fraction 0.3"),

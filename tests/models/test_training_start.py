@@ -108,7 +108,8 @@ def test_a_stock_checkpoint_by_restore_file_needs_the_resets(build, stock_files,
 def test_an_encoder_of_ours_without_classifier_starts_training_as_a_stock_one_does(build, save_own, tmp_path):
     path = save_own(tmp_path / "encoder.pt")
     state = torch.load(path)
-    state["model"] = {name: tensor for name, tensor in state["model"].items() if ".encoder." in name or ".pooler." in name}
+    state["model"] = {name: tensor for name,
+                      tensor in state["model"].items() if ".encoder." in name or ".pooler." in name}
     torch.save(state, path)
     with pytest.raises(UserError, match="is an encoder without a classifier: add --reset-optimizer"):
         build("--restore-file", path, "--save-dir", tmp_path)
@@ -119,7 +120,8 @@ def test_an_encoder_of_ours_without_classifier_starts_training_as_a_stock_one_do
 @pytest.mark.parametrize("theirs, ours", [("roberta", "bert"), ("bert", "albert"), ("albert", "roberta")])
 def test_an_encoder_of_another_family_is_refused(build, save_own, tmp_path, theirs, ours):
     path = save_own(tmp_path / "model.pt", "--arch", f"palbert_{theirs}")
-    with pytest.raises(UserError, match=f"is a {theirs}, but --arch names a {ours}: choose a palbert_{theirs} of its size"):
+    with pytest.raises(UserError, match=f"is a {theirs}, but --arch names a {ours}: choose a palbert_{theirs} of its "
+                                        "size"):
         build("--finetune-from-model", path, "--save-dir", tmp_path, "--arch", f"palbert_{ours}")
 
 

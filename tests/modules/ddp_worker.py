@@ -17,7 +17,8 @@ from fairseq_palbert.modules.encoder import Encoder, EncoderShape  # noqa: E402
 from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier  # noqa: E402
 from fairseq_palbert.ponder.objective import PonderObjective  # noqa: E402
 
-SHAPE = EncoderShape(vocabulary=17, padding_id=1, separator_id=2, max_positions=9, layers=3, hidden=8, ffn_hidden=12, heads=2)
+SHAPE = EncoderShape(vocabulary=17, padding_id=1, separator_id=2, max_positions=9, layers=3, hidden=8, ffn_hidden=12,
+                     heads=2)
 
 
 def train(heads: HeadsShape, rank: int) -> None:

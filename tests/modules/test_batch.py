@@ -1,4 +1,5 @@
-"""Padded and packed, on the CPU's way through attention and on a GPU's, are the same; what is kept is as if it were alone."""
+"""Padded and packed, on the CPU's way through attention and on a GPU's, are the same; what is kept is as if it were
+alone."""
 
 from dataclasses import replace
 
@@ -13,7 +14,8 @@ from tests.fixtures.networks import SHAPE
 SENTENCES = [torch.tensor(ids) for ids in ([0, 5, 2, 6, 7, 2], [0, 5, 2], [0, 9, 2], [4], [0, 8, 2, 3, 2])]
 
 
-@pytest.fixture(params=[{}, {"segments": 2, "first_position": 2}, {"embedding": 4, "groups": 1, "segments": 2, "inner_layers": 2},
+@pytest.fixture(params=[{}, {"segments": 2, "first_position": 2},
+                        {"embedding": 4, "groups": 1, "segments": 2, "inner_layers": 2},
                         {"relative_buckets": 8}])
 def encoder(request):
     torch.manual_seed(0)

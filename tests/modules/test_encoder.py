@@ -8,7 +8,8 @@ import torch
 from fairseq_palbert.modules.batch import PaddedBatch
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 
-SHAPE = EncoderShape(vocabulary=17, padding_id=1, separator_id=2, max_positions=9, layers=6, hidden=8, ffn_hidden=12, heads=2)
+SHAPE = EncoderShape(vocabulary=17, padding_id=1, separator_id=2, max_positions=9, layers=6, hidden=8, ffn_hidden=12,
+                     heads=2)
 PAIR = torch.tensor([[0, 5, 2, 6, 7, 2], [0, 5, 2, 1, 1, 1]])  # [CLS] a [SEP] b c [SEP], and a single sentence
 
 
@@ -57,7 +58,8 @@ def test_one_segment_is_everywhere_the_same():
 
 
 @pytest.mark.parametrize("settings", [
-    {}, {"segments": 2, "first_position": 2}, {"embedding": 4, "groups": 1, "segments": 2}, {"groups": 2, "inner_layers": 2},
+    {}, {"segments": 2, "first_position": 2}, {"embedding": 4, "groups": 1, "segments": 2},
+    {"groups": 2, "inner_layers": 2},
     {"relative_buckets": 4},
 ])
 def test_padding_changes_nothing(settings):

@@ -51,7 +51,8 @@ def test_one_depth_at_a_time_equals_all_at_once_in_every_configuration(configura
 ])
 def test_what_a_run_of_the_lambda_module_reads(make_small_network, heads, weight, per_layer):
     """PALBERT's, three times (2 C)², reads about as much as a layer, 12 C²; a GRU, 6 C², half of it."""
-    network = make_small_network(HeadsShape(outputs=2, per_layer_lambda=per_layer, **heads), replace(SHAPE, ffn_hidden=4 * SHAPE.hidden))
+    network = make_small_network(HeadsShape(outputs=2, per_layer_lambda=per_layer, **heads),
+                                 replace(SHAPE, ffn_hidden=4 * SHAPE.hidden))
     assert network.halting_weight == pytest.approx(weight, rel=0.15)
 
 
@@ -85,7 +86,8 @@ def test_every_parameter_gets_a_gradient_in_every_configuration(configurations, 
 
 
 def test_without_a_lambda_module_there_are_answers_and_no_halting_logits(make_small_network, tokens):
-    plain = make_small_network(HeadsShape(outputs=3, lambda_module="none", lambda_layer_embedding=True, classifier_dropout=0.0))
+    plain = make_small_network(HeadsShape(outputs=3, lambda_module="none", lambda_layer_embedding=True,
+                                          classifier_dropout=0.0))
     assert {name.split(".")[0] for name, _ in plain.named_parameters()} == {"encoder", "pooler", "classifier"}
     pondering = make_small_network(HeadsShape(outputs=3, classifier_dropout=0.0))
     pondering.load_state_dict(plain.state_dict(), strict=False)

@@ -78,7 +78,8 @@ def sentences():
 
 
 def slow_layers(encoder, tokens):
-    """Every layer of one sentence, by attention in loops: softmax(q k / √d + b[bucket(j − i)]) v. Shape: [T] -> N + 1 [T, C]."""
+    """Every layer of one sentence, by attention in loops: softmax(q k / √d + b[bucket(j − i)]) v. Shape: [T] -> N +
+    1 [T, C]."""
     shape, size = encoder.shape, len(tokens)
     width = shape.hidden // shape.heads
     layers = [encoder.embed(PackedBatch.of([tokens]))]
@@ -164,7 +165,8 @@ def test_the_kernel_that_takes_no_bias_gets_none(sentences, monkeypatch, dtype, 
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("change", [lambda table: table * 0, lambda table: table.roll(1, 0), lambda table: table.roll(1, 1),
+@pytest.mark.parametrize("change", [lambda table: table * 0, lambda table: table.roll(1, 0),
+                                    lambda table: table.roll(1, 1),
                                     lambda table: table.roll(16, 0)])
 def test_a_bias_left_out_moved_or_of_the_other_direction_is_seen(encoder, sentences, expected, change):
     """The comparison above can fail: none of these gives the same."""
@@ -224,7 +226,8 @@ def test_a_gradient_reaches_every_bucket_and_is_that_of_the_definition(sentences
 def test_an_encoder_without_buckets_has_no_table_and_computes_as_before(encoder, sentences):
     bare = Encoder(replace(SHAPE, relative_buckets=0)).eval()
     assert bare.relative_bias is None and "relative_bias.weight" not in bare.state_dict()
-    bare.load_state_dict({name: tensor for name, tensor in encoder.state_dict().items() if name != "relative_bias.weight"})
+    bare.load_state_dict({name: tensor for name,
+                          tensor in encoder.state_dict().items() if name != "relative_bias.weight"})
     zero = Encoder(SHAPE).eval()
     zero.load_state_dict(encoder.state_dict())
     torch.nn.init.zeros_(zero.relative_bias.weight)

@@ -2,8 +2,9 @@
 
 The stand-in's ``fairseq-train`` saves a text for a checkpoint, "updates learning-rate"; its ``python`` reads that text,
 writes what preprocessing and scoring would, copies WHEELS for pip, converts a checkpoint to one of the architecture
-CONVERTED_ARCH, and is the real one otherwise, of an experiment with the stand-in for its children. Each notes its call in
-CALLS; the call that contains KILL_AT ends its parent by SIGKILL. Where RANK_DIES is set, that worker fails and the others hang.
+CONVERTED_ARCH, and is the real one otherwise, of an experiment with the stand-in for its children. Each notes its call
+in CALLS; the call that contains KILL_AT ends its parent by SIGKILL. Where RANK_DIES is set, that worker fails and the
+others hang.
 """
 
 import os

@@ -1,4 +1,5 @@
-"""recipes/benchmark.sh: every program gives the same answers before its time counts, and the ratios say what they are."""
+"""recipes/benchmark.sh: every program gives the same answers before its time counts, and the ratios say what they
+are."""
 
 import json
 
@@ -70,7 +71,8 @@ def test_the_stated_distribution_has_its_mean():
 
 def test_ratios_beside_their_bounds():
     seconds = {"a: fairseq, file order": 10, "b: transformers, by length": 4, "c: one at a time": 4,
-               "d: padded, waiting, file order": 8, "e: padded, dropping, by length": 3, "f: ONNX Runtime, by length": 3,
+               "d: padded, waiting, file order": 8, "e: padded, dropping, by length": 3,
+               "f: ONNX Runtime, by length": 3,
                "g: full depth, packed": 4, "g: full depth, packed, bfloat16": 2, "g: full depth, packed, int8": 2.5,
                "g: full depth, batch 1": 6, "g: exiting, packed": 2, "g: exiting, batch 1": 4,
                "g: full depth, packed, first pooling": 4, "g: full depth, packed, mean pooling": 4.04,

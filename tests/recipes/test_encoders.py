@@ -33,7 +33,8 @@ def write_wheels(tmp_path):
         size = -(-len(archive) // pieces)
         for i in range(1, pieces + 1):
             name = f"encoder-part_00{i}/input/encoder.zip.00{i}"
-            wheel = zipped({name: archive[(i - 1) * size:i * size], "encoder.dist-info/METADATA": b""}, zipfile.ZIP_DEFLATED)
+            wheel = zipped({name: archive[(i - 1) * size:i * size], "encoder.dist-info/METADATA": b""},
+                           zipfile.ZIP_DEFLATED)
             (folder / f"encoder_part_00{i}.whl").write_bytes(wheel)
         return folder
 
@@ -72,7 +73,8 @@ def damage(path: Path, place: int) -> None:
 @pytest.mark.parametrize("break_it, message", [
     (lambda folder: damage(folder / "encoder_part_003.whl", 300), "encoder_part_003.whl is damaged"),
     (lambda folder: (folder / "encoder_part_002.whl").write_bytes(b"short"), "encoder_part_002.whl is damaged"),
-    (lambda folder: (folder / "encoder_part_004.whl").unlink(), r"hold the pieces \[1, 2, 3, 5\], where 1 to 5 are needed"),
+    (lambda folder: (folder / "encoder_part_004.whl").unlink(),
+     r"hold the pieces \[1, 2, 3, 5\], where 1 to 5 are needed"),
     (lambda folder: (folder / "again.whl").write_bytes((folder / "encoder_part_001.whl").read_bytes()), "each once"),
 ])
 def test_a_damaged_or_missing_piece_is_refused(write_wheels, archive, tmp_path, break_it, message):

@@ -26,8 +26,8 @@ cp -r "$STAND_IN/." "$scores"
 
 @pytest.fixture
 def write_scores(tmp_path):
-    """write_scores(folder, degrees, exits, wrong, depth) writes what scoring leaves: each degree leaves at its layer, and the
-    first ``wrong`` answers are wrong."""
+    """write_scores(folder, degrees, exits, wrong, depth) writes what scoring leaves: each degree leaves at its
+    layer, and the first ``wrong`` answers are wrong."""
 
     def write(folder: Path, degrees: list[int], exits: dict[int, int] = EXITS, wrong: int = 0, depth: int = 6) -> Path:
         folder.mkdir(parents=True)
@@ -98,8 +98,8 @@ def test_files_that_do_not_fit_are_one_line(raw, write_scores, tmp_path, change,
 class TestRecipe:
     @pytest.fixture
     def quickstart(self, tmp_path):
-        """quickstart(*arguments, **variables) runs the recipe in a copy of the recipes whose set-up does nothing and whose
-        glue_task.sh gives the scores in tmp_path/scores."""
+        """quickstart(*arguments, **variables) runs the recipe in a copy of the recipes whose set-up does nothing and
+        whose glue_task.sh gives the scores in tmp_path/scores."""
         root = tmp_path / "copy"
         shutil.copytree(ROOT / "recipes", root / "recipes")
         for package in ("fairseq_palbert", "preprocess"):

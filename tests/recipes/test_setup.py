@@ -1,7 +1,7 @@
 """recipes/setup.sh: when it installs, when it does not, what it refuses.
 
-A stand-in interpreter makes environments that hold a copy of itself, notes what pip is asked for, and is the real Python
-otherwise. Modules are not there to import, so the final check is answered by the stand-in too.
+A stand-in interpreter makes environments that hold a copy of itself, notes what pip is asked for, and is the real
+Python otherwise. Modules are not there to import, so the final check is answered by the stand-in too.
 """
 
 import os
@@ -44,7 +44,8 @@ def setup(tmp_path):
                    "CALLS": str(tmp_path / "calls")}
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess:
-        return subprocess.run([str(ROOT / "recipes" / "setup.sh"), *arguments], env=environment | variables, cwd=tmp_path,
+        return subprocess.run([str(ROOT / "recipes" / "setup.sh"), *arguments], env=environment | variables,
+                              cwd=tmp_path,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
 
     return run

@@ -89,7 +89,8 @@ def test_sampling_is_its_exact_expectation_over_all_seeds(make_task, name):
     drawn = [replace(one, targets=one.targets[places], ids=one.ids, recording=Recording(
         one.recording.halting_logits[:, places], one.recording.logits[:, places]))
         for one in (seed.recorded for seed in task.runs[0].seeds)]
-    q_exit = np.mean([on_draw(seed.recorded, parse_rule("q_exit:0.5"), places.numpy())[1] for seed in task.runs[0].seeds])
+    q_exit = np.mean([on_draw(seed.recorded, parse_rule("q_exit:0.5"), places.numpy())[1]
+                      for seed in task.runs[0].seeds])
     assert first.drawn[1] == pytest.approx(q_exit - np.mean(list(map(expected_score, drawn))))
     assert second.b == first.a
 
@@ -120,8 +121,8 @@ def test_where_depth_is_wrong_it_does_not():
 
 
 def test_a_gate_that_knows_nothing_earns_no_depth(make_task):
-    """Negative control: random halting logits gain nothing over the fixed exits, over many records. They may lose: where the
-    score is concave in depth, layers that vary without reason score less than their mean."""
+    """Negative control: random halting logits gain nothing over the fixed exits, over many records. They may lose:
+    where the score is concave in depth, layers that vary without reason score less than their mean."""
     gains = []
     for seed in range(30):
         recorded = random_record("SST-2", seed, halts=True)
@@ -150,7 +151,8 @@ def test_a_gate_that_knows_which_layer_is_right_earns_it():
 
 
 def test_tasks_are_pooled_by_their_mean_and_resampled_apart(make_task):
-    one, two = (Claim("palbert", "fixed", a, 0.5, np.array(drawn)) for a, drawn in ((0.6, [0.1, 0.3, -0.1]), (0.8, [0.3, 0.1, 0.3])))
+    one, two = (Claim("palbert", "fixed", a, 0.5, np.array(drawn)) for a,
+                drawn in ((0.6, [0.1, 0.3, -0.1]), (0.8, [0.3, 0.1, 0.3])))
     both = pooled([one, two])
     assert (both.a, both.b, both.tasks) == (pytest.approx(0.7), 0.5, 2) and both.drawn == pytest.approx([0.2, 0.2, 0.1])
     tasks = [make_task(name, {"palbert": ["q_exit:0.5"]}) for name in ("SST-2", "MRPC")]

@@ -76,7 +76,8 @@ def test_the_command_stands_on_the_page_without_a_path(page):
 
 def write_raw(folder, rows: int):
     (folder / "SST-2").mkdir(parents=True)
-    (folder / "SST-2" / "dev.tsv").write_text("sentence\tlabel\n" + "".join(f"no. {i} is good\t1\n" for i in range(rows)))
+    (folder / "SST-2" / "dev.tsv").write_text("sentence\tlabel\n"
+                                              + "".join(f"no. {i} is good\t1\n" for i in range(rows)))
     return str(folder)
 
 
@@ -90,7 +91,8 @@ def test_with_raw_data_sentences_have_their_text(runs, tmp_path):
 
 def test_remarks_stand_before_the_tasks(runs, tmp_path):
     (tmp_path / "remarks.md").write_text("## What to make of it\n\nNothing *yet*.\n")
-    report.main([*map(str, runs), "--out", str(tmp_path / "out"), "--resamples", "10", "--remarks", str(tmp_path / "remarks.md")])
+    report.main([*map(str, runs), "--out", str(tmp_path / "out"), "--resamples", "10", "--remarks",
+                 str(tmp_path / "remarks.md")])
     page = (tmp_path / "out" / "README.md").read_text()
     assert page.index("Nothing *yet*.") < page.index("## SST-2") and "--remarks .../" in page
     assert "Nothing <em>yet</em>." in (tmp_path / "out" / "report.html").read_text()

@@ -22,7 +22,8 @@ def scored(tmp_path):
             folder = tmp_path / run / f"seed{seed}" / "scores" / "valid"
             folder.mkdir(parents=True)
             lines = [f"index\tlabel\t{rule}.prediction\t{rule}.exit_layer"]
-            lines += [f"{i}\t{label}\t{answer}\t6" for i, (label, answer) in enumerate(zip(labels, predictions), first_index)]
+            lines += [f"{i}\t{label}\t{answer}\t6" for i,
+                      (label, answer) in enumerate(zip(labels, predictions), first_index)]
             (folder / "predictions.tsv").write_text("\n".join(lines) + "\n")
         return str(tmp_path / run)
 
@@ -80,7 +81,8 @@ def test_regression_takes_the_official_score_and_counts_repeated_examples(scored
     metrics = GlueMetrics(TASKS["STS-B"])
     given = compare.read_answers(Path(scored("a", labels.tolist(), answers.tolist())), "valid", "fixed:6", metrics)
     places = np.array([0, 0, 0, 3, 4, 5, 9, 9])
-    expected = (pearsonr(labels[places], answers[places]).statistic + spearmanr(labels[places], answers[places]).statistic) / 2
+    expected = (pearsonr(labels[places], answers[places]).statistic
+                + spearmanr(labels[places], answers[places]).statistic) / 2
     weights = torch.from_numpy(np.bincount(places, minlength=30)).double().unsqueeze(0)
     assert compare.mean_score(given, weights, metrics).item() == pytest.approx(100 * expected)
 
@@ -97,7 +99,8 @@ def test_several_tasks_are_averaged(scored, capsys):
 WRONG = {
     "no .*seed.*: score that run": lambda write: ("SST-2", "nowhere", "nowhere"),
     "unknown GLUE task 'SST2'": lambda write: ("SST2", "nowhere", "nowhere"),
-    "has no exit rule 'fixed:6': choose from q_exit:0": lambda write: ("SST-2", *[write("a", [1], [1], rule="q_exit:0")] * 2),
+    "has no exit rule 'fixed:6': choose from q_exit:0": lambda write: ("SST-2", *[write("a", [1], [1], rule="q_exit:0")]
+                                                                       * 2),
     "'2' is no label of SST-2 .0, 1.": lambda write: ("SST-2", *[write("a", [1], [2])] * 2),
     "'' is no label of SST-2": lambda write: ("SST-2", *[write("a", [""], [1])] * 2),
     "have other examples or labels": lambda write: ("SST-2", write("a", [1], [1]), write("b", [0], [1])),

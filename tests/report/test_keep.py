@@ -30,11 +30,14 @@ def run(tmp_path):
             scores = folder / "scores" / split
             scores.mkdir(parents=True)
             (scores / "scores.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
-            origin = {"command": ["python", "-m", "fairseq_palbert.evaluation", checkpoint, "--data", "/elsewhere/MRPC", "--out",
+            origin = {"command": ["python", "-m", "fairseq_palbert.evaluation", checkpoint, "--data", "/elsewhere/MRPC",
+                                  "--out",
                                   str(scores)], "checkpoint": {"path": checkpoint, "sha256": "ab"}}
             write_record(scores / "record.safetensors", RecordedSplit(
-                split=split, glue_task="MRPC", labels=["0", "1"], rows=40, encoder=EncoderShape(9, 1, 2, 16, 3, 4, 8, 1),
-                heads=HeadsShape(2), prior=None, origin=origin, ids=torch.arange(40), lengths=torch.ones(40, dtype=torch.long),
+                split=split, glue_task="MRPC", labels=["0", "1"], rows=40,
+                encoder=EncoderShape(9, 1, 2, 16, 3, 4, 8, 1),
+                heads=HeadsShape(2), prior=None, origin=origin, ids=torch.arange(40),
+                lengths=torch.ones(40, dtype=torch.long),
                 targets=torch.arange(40) % 2,
                 recording=Recording(None, torch.randn(3, 40, 2, generator=torch.Generator().manual_seed(seed)))))
         (folder / "command").write_text(
@@ -51,7 +54,8 @@ def keep(run, capsys):
 
 def test_all_seeds_and_splits_go_into_one_file_without_a_path_of_the_machine(run, tmp_path, capsys):
     path = tmp_path / "kept" / "minilm" / "palbert.safetensors"
-    assert keep(run, capsys).out.startswith(f"{path}: MRPC, seed1, seed2, splits calibration, valid; rounding moves at most 0.")
+    assert keep(run, capsys).out.startswith(f"{path}: MRPC, seed1, seed2, splits calibration, valid; rounding moves at "
+                                            "most 0.")
     assert [file for file in (tmp_path / "kept").rglob("*") if file.is_file()] == [path]
     for name, seed in read_kept(path)["MRPC"].items():
         assert seed.command == (
@@ -61,7 +65,8 @@ def test_all_seeds_and_splits_go_into_one_file_without_a_path_of_the_machine(run
         recorded = seed.splits["valid"].recorded
         checkpoint = f"$RUN_DIR/{name}/checkpoints/checkpoint_best.pt"
         assert recorded.origin == {"checkpoint": {"path": checkpoint, "sha256": "ab"}, "command": [
-            "python", "-m", "fairseq_palbert.evaluation", checkpoint, "--data", "$DATA", "--out", f"$RUN_DIR/{name}/scores/valid"]}
+            "python", "-m", "fairseq_palbert.evaluation", checkpoint, "--data", "$DATA", "--out",
+            f"$RUN_DIR/{name}/scores/valid"]}
         assert [clock["exit"] for clock in seed.splits["calibration"].clocks] == ["fixed:3", "entropy:0.3"]
     assert str(tmp_path).encode() not in path.read_bytes()
 
@@ -86,7 +91,8 @@ def test_a_comparison_reads_what_was_kept(run, tmp_path, capsys):
     compare.main(["fixed:3", "fixed:3", "--runs", "MRPC", str(path), str(path), "--resamples", "20"])
     line = capsys.readouterr().out.splitlines()[1].split()
     records = [read_record(run / f"seed{seed}/scores/valid/record.safetensors") for seed in (1, 2)]
-    scores = [one.metrics(one.metrics.statistics(one.recording.logits[-1].argmax(-1), one.targets, one.ids, 40))["score"]
+    scores = [one.metrics(one.metrics.statistics(one.recording.logits[-1].argmax(-1), one.targets, one.ids,
+                                                 40))["score"]
               for one in records]
     assert line[4:7] == [f"{100 * sum(scores) / 2:.2f}"] * 2 + ["+0.00"]
     with pytest.raises(UserError, match="no record of RTE's split valid"):
@@ -110,7 +116,8 @@ def test_a_rounding_that_moves_examples_is_refused(run, tmp_path, monkeypatch, c
 
 
 @pytest.mark.parametrize("change, message", [
-    (lambda run: (run / "seed2" / "command").write_text("train data --glue-task RTE --criterion ponder_classification /a/b"),
+    (lambda run: (run / "seed2" / "command").write_text("train data --glue-task RTE --criterion ponder_classification "
+                                                        "/a/b"),
      "a path of this machine, /a/b"),
     (lambda run: run.rename(run.with_name("moved")), "has no seed.*/scores"),
     (lambda run: (run / "invocations.jsonl").unlink(), "has no invocations.jsonl, which says METHOD"),

@@ -24,22 +24,26 @@ def record_of(task: str, seed: int, split: str = "valid") -> RecordedSplit:
     regression, outputs = TASKS[task].regression, TASKS[task].outputs
     targets = torch.arange(EXAMPLES) % 3 * 1.7 if regression else torch.arange(EXAMPLES) % outputs
     return RecordedSplit(
-        split=split, glue_task=task, labels=list(TASKS[task].labels), rows=900, encoder=EncoderShape(9, 1, 2, 16, LAYERS, 4, 8, 1),
+        split=split, glue_task=task, labels=list(TASKS[task].labels), rows=900,
+        encoder=EncoderShape(9, 1, 2, 16, LAYERS, 4, 8, 1),
         heads=HeadsShape(outputs), prior=[0.4, 0.3, 0.2, 0.1], origin={"checkpoint": {"sha256": "0"}},
         ids=torch.arange(EXAMPLES) * 3, lengths=torch.full((EXAMPLES,), 5),
         targets=targets.float() if regression else targets, recording=Recording(
-            torch.randn(LAYERS - 1, EXAMPLES, generator=noise), 3 * torch.randn(LAYERS, EXAMPLES, outputs, generator=noise)))
+            torch.randn(LAYERS - 1, EXAMPLES, generator=noise),
+            3 * torch.randn(LAYERS, EXAMPLES, outputs, generator=noise)))
 
 
 def kept_of(*records: RecordedSplit) -> KeptSeed:
-    return KeptSeed("fairseq-train $DATA --seed 1", {one.split: KeptSplit(one, [{**CLOCK, "mean_exit": 3}]) for one in records})
+    return KeptSeed("fairseq-train $DATA --seed 1",
+                    {one.split: KeptSplit(one, [{**CLOCK, "mean_exit": 3}]) for one in records})
 
 
 @pytest.mark.parametrize("task", ["SST-2", "MNLI", "STS-B"])
 def test_what_is_read_is_what_was_rounded(tmp_path, task):
     path = tmp_path / "palbert.safetensors"
     records = {(seed, split): record_of(task, seed, split) for seed in (1, 2) for split in ("valid", "calibration")}
-    write_kept(path, {task: {f"seed{seed}": kept_of(records[seed, "valid"], records[seed, "calibration"]) for seed in (1, 2)}})
+    write_kept(path, {task: {f"seed{seed}": kept_of(records[seed, "valid"], records[seed, "calibration"])
+                             for seed in (1, 2)}})
     for name, seed in read_kept(path)[task].items():
         assert seed.command == "fairseq-train $DATA --seed 1"
         for split, one in seed.splits.items():
@@ -58,14 +62,16 @@ def test_what_is_read_is_what_was_rounded(tmp_path, task):
 def test_rounding_moves_next_to_no_example(task):
     recorded = record_of(task, 3)
     regression = TASKS[task].regression
-    for spec in ("q_exit:0.5", "fixed:4", *(["patience:1:0.5"] if regression else ["entropy:0.4", "confidence:0.8", "patience:1"])):
+    for spec in ("q_exit:0.5", "fixed:4",
+                 *(["patience:1:0.5"] if regression else ["entropy:0.4", "confidence:0.8", "patience:1"])):
         before, after = (decisions(one, parse_rule(spec)) for one in (recorded, rounded(recorded)))
         assert (before.exit_layers != after.exit_layers).sum() <= 1, spec
         if regression:
             assert after.outputs.sub(before.outputs)[before.exit_layers == after.exit_layers].abs().max() == 0
         else:
             assert (before.outputs.argmax(-1) != after.outputs.argmax(-1)).sum() <= 1
-            assert before.outputs.softmax(-1).sub(after.outputs.softmax(-1)).abs()[before.exit_layers == after.exit_layers].max() < 2e-3
+            assert before.outputs.softmax(-1).sub(after.outputs.softmax(-1)).abs()[before.exit_layers
+                                                                                   == after.exit_layers].max() < 2e-3
 
 
 def test_three_seeds_take_less_than_a_third_of_their_records(tmp_path):

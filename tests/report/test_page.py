@@ -9,7 +9,8 @@ from fairseq_palbert.report.page import write_report
 from fairseq_palbert.report.runs import read_runs
 from tests.fixtures.recorded_runs import write_run
 
-METHODS = {"vanilla": ["fixed:4"], "palbert": ["q_exit:0.5", "sampling:1", "expectation", "fixed:4"], "pabee": ["patience:1"]}
+METHODS = {"vanilla": ["fixed:4"], "palbert": ["q_exit:0.5", "sampling:1", "expectation", "fixed:4"],
+           "pabee": ["patience:1"]}
 PLOTS = {"exits", "examples", "posterior"}
 
 
@@ -42,7 +43,8 @@ def test_the_page_has_its_plots_and_the_html_holds_them(files):
     assert files["report.html"].count('src="data:image/svg') == len(plots)
     assert not re.findall(r'(?:src|href)="(?!data:)', files["report.html"])
     assert files["report.html"].count("<table>") == len(re.findall(r"^\| ---", files["README.md"], re.MULTILINE)) == 12
-    assert "nan" not in files["README.md"] and "| " not in re.sub("<pre>.*?</pre>", "", files["report.html"], flags=re.DOTALL)
+    assert "nan" not in files["README.md"] and "| " not in re.sub("<pre>.*?</pre>", "", files["report.html"],
+                                                                  flags=re.DOTALL)
 
 
 def test_the_same_runs_give_the_same_bytes_and_no_path(files, runs, tmp_path):
@@ -56,12 +58,14 @@ def test_the_same_runs_give_the_same_bytes_and_no_path(files, runs, tmp_path):
 def test_the_caption_says_where_numbers_come_from(files):
     page = files["README.md"]
     assert "Split `valid`, 60 examples. Score: accuracy, in points" in page and "mean of pearson and spearman" in page
-    assert ("- **vanilla, palbert, pabee**: seeds 1, 2; trained on 16,000 rows of a seeded shuffle; checkpoints selected by "
-            "score on `holdout`; scored on cpu (x86_64, 1 thread), float32, batches of 8; commit `c0ffeec0ffee`, torch 2.13.0."
+    assert ("- **vanilla, palbert, pabee**: seeds 1, 2; trained on 16,000 rows of a seeded shuffle; checkpoints "
+            "selected by score on `holdout`; scored on cpu (x86_64, 1 thread), float32, batches of 8; commit "
+            "`c0ffeec0ffee`, torch 2.13.0."
             ) in page
     assert "fairseq-train $RUN_DIR/data" in page and "--user-dir .../fairseq_palbert" in page
-    assert ("Of each run the checkpoint was kept that was best by score on `holdout` (all). Thresholds were chosen for each seed on "
-            "the split `calibration`, a part of train that no layer was trained on (SST-2 60, STS-B 60 examples)") in page
+    assert ("Of each run the checkpoint was kept that was best by score on `holdout` (all). Thresholds were chosen for "
+            "each seed on the split `calibration`, a part of train that no layer was trained on (SST-2 60, STS-B 60 "
+            "examples)") in page
     assert "No record of `calibration`" not in page
 
 

@@ -11,7 +11,8 @@ from fairseq_palbert.report.runs import read_runs
 
 
 def test_runs_are_read_by_task_with_what_a_clock_measured(make_run):
-    folders = [make_run("palbert", "SST-2", "q_exit:0.5", "fixed:4", halts=True), make_run("palbert", "STS-B", "fixed:2"),
+    folders = [make_run("palbert", "SST-2", "q_exit:0.5", "fixed:4", halts=True),
+               make_run("palbert", "STS-B", "fixed:2"),
                make_run("vanilla", "SST-2", "fixed:4", seeds=[3])]
     tasks = read_runs(folders, "valid")
     assert {name: [run.method for run in runs] for name, runs in tasks.items()} == {

@@ -10,7 +10,8 @@ from fairseq_palbert.report.sentences import hardest_and_easiest, plain
 from fairseq_palbert.report.task import examples
 from fairseq_palbert.report.thresholds import BUDGETS, setting
 
-METHODS = {"palbert": ["q_exit:0.5", "expectation", "fixed:4"], "pabee": ["patience:1", "fixed:4"], "vanilla": ["fixed:4"]}
+METHODS = {"palbert": ["q_exit:0.5", "expectation", "fixed:4"], "pabee": ["patience:1", "fixed:4"],
+           "vanilla": ["fixed:4"]}
 
 
 def cells(table):
@@ -23,7 +24,8 @@ def test_usual_settings(make_task):
     first, second = (point.row for point in task.runs[0].points(task.runs[0].rules[0]))
     found = dict(zip(header, q_exit))
     assert (found["method"], found["exit rule"], found["seeds"]) == ("palbert", "`q_exit:0.5`", "2")
-    for name, value in (("score", lambda row: 100 * row["metrics"]["score"]), ("mean exit", lambda row: row["mean_exit"]),
+    for name, value in (("score", lambda row: 100 * row["metrics"]["score"]),
+                        ("mean exit", lambda row: row["mean_exit"]),
                         ("speed-up", lambda row: 4 / row["mean_exit"])):
         a, b = value(first), value(second)
         assert found[name] == f"{(a + b) / 2:.2f} ± {abs(a - b) / 2**0.5:.2f}"
@@ -34,9 +36,11 @@ def test_the_confidence_of_a_mixture_is_its_own(make_task):
     run = make_task("SST-2", METHODS).runs[0]
     p = posterior(run.recorded).unsqueeze(-1)
     mixture = (p * run.recorded.recording.logits.double().softmax(-1)).sum(0)
-    assert examples(setting(run, "expectation", [parse_rule("expectation")] * 2, False)).confidences[0].numpy() == pytest.approx(mixture.amax(-1).numpy())
+    assert examples(setting(run, "expectation", [parse_rule("expectation")] * 2,
+                            False)).confidences[0].numpy() == pytest.approx(mixture.amax(-1).numpy())
     at_last = run.recorded.recording.logits[-1].double().softmax(-1).amax(-1)
-    assert examples(setting(run, "fixed", [parse_rule("fixed:4")] * 2, False)).confidences[0].numpy() == pytest.approx(at_last.numpy())
+    assert examples(setting(run, "fixed", [parse_rule("fixed:4")] * 2,
+                            False)).confidences[0].numpy() == pytest.approx(at_last.numpy())
 
 
 def test_one_seed_has_no_deviation_and_what_was_not_timed_is_left_open(make_task):
@@ -84,7 +88,8 @@ def test_claims_stand_in_three_tables_and_without_calibration_in_two(make_task):
     header, _, *lines = cells(tables.orderings(tasks, 20))
     assert len(lines) == 3 and {line[-1] for line in lines} <= {"yes", "no"}
     with_nothing = [make_task("RTE", {"pabee": ["patience:1"]})]
-    assert tables.depth_is_earned(with_nothing, 20) is tables.areas(with_nothing, 20) is tables.orderings(with_nothing, 20) is None
+    assert tables.depth_is_earned(with_nothing, 20) is tables.areas(with_nothing,
+                                                                    20) is tables.orderings(with_nothing, 20) is None
     assert tables.depth_is_earned([make_task("RTE", {"palbert": ["q_exit:0.5"]})], 20) is None
 
 

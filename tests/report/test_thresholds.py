@@ -32,7 +32,8 @@ def test_the_reported_split_chooses_nothing(make_run, damage):
     before = chosen_settings(read_runs([folder], "valid")["SST-2"][0])
     run, = read_runs([folder], "valid")["SST-2"]
     object.__setattr__(run.seeds[0], "recorded", type(run.recorded)(**{
-        **{name: getattr(run.recorded, name) for name in run.recorded.__dataclass_fields__}, "targets": 1 - run.recorded.targets}))
+        **{name: getattr(run.recorded, name) for name in run.recorded.__dataclass_fields__},
+        "targets": 1 - run.recorded.targets}))
     after = chosen_settings(run)
     assert [one.rules for one in after.values()] == [one.rules for one in before.values()]
     assert all(one.rows[0]["metrics"]["score"] == pytest.approx(1 - other.rows[0]["metrics"]["score"])

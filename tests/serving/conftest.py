@@ -59,7 +59,8 @@ def exported(vocabulary, tmp_path_factory):
                     nn.init.normal_(parameter, std=(2 if "lambda_module" in name else 1) * parameter.shape[1] ** -0.5)
             vocabulary.save(folder)
             identity = identity_of(vocabulary)
-            write_model(folder, network, ModelCard("roberta", task_name, list(task.labels), MAX_POSITIONS, identity.tokenizer,
+            write_model(folder, network,
+                        ModelCard("roberta", task_name, list(task.labels), MAX_POSITIONS, identity.tokenizer,
                                                    identity.dictionary, None, 7))
             made[task_name] = folder
         return made[task_name]

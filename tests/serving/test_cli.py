@@ -47,12 +47,14 @@ def inputs(tmp_path, texts, pairs):
 def expected(predictor, answers) -> list[dict]:
     if predictor.task.regression:
         return [{"label": round(one.label, 6), "exit_layer": one.exit_layer} for one in answers]
-    return [{"label": one.label, "probability": round(one.probability, 6), "exit_layer": one.exit_layer} for one in answers]
+    return [{"label": one.label, "probability": round(one.probability, 6), "exit_layer": one.exit_layer}
+            for one in answers]
 
 
 @pytest.mark.parametrize("form", ["tsv", "jsonl"])
 @pytest.mark.parametrize("task_name", ["SST-2", "RTE", "STS-B"])
-def test_answers_in_the_form_and_order_of_the_input(exported, inputs, texts, pairs, capsys, monkeypatch, form, task_name):
+def test_answers_in_the_form_and_order_of_the_input(exported, inputs, texts, pairs, capsys, monkeypatch, form,
+                                                    task_name):
     monkeypatch.setattr(cli, "CHUNK", 300)  # several chunks
     folder = exported(task_name)
     predictor = PalbertPredictor.from_pretrained(folder)

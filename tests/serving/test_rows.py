@@ -54,7 +54,8 @@ def test_no_rows(form, content):
 
 @pytest.mark.parametrize("message, form, content", [
     ("line 1: there is none: the first line is to name the columns", "tsv", b""),
-    ("line 1: there is no 'question' and 'sentence', or 'sentence1' and 'sentence2' among 'a', 'b': name the columns", "tsv",
+    ("line 1: there is no 'question' and 'sentence', or 'sentence1' and 'sentence2' among 'a', 'b': name the columns",
+     "tsv",
      b"a\tb\n"),
     ("line 1: the header has 2 columns 'sentence1'", "tsv", b"sentence1\tsentence2\tsentence1\n"),
     ("line 3: a blank line instead of 2 fields: correct the row", "tsv", b"sentence1\tsentence2\na\tb\n\n"),
@@ -68,7 +69,8 @@ def test_no_rows(form, content):
     ("line 2: there is no 'sentence2': every row needs it", "jsonl",
      b'{"sentence1": "a", "sentence2": "b"}\n{"sentence1": "a", "sentence": ""}'),
     ("line 1: 'sentence2' is None, and should be a text", "jsonl", b'{"sentence1": "a", "sentence2": null}'),
-    ("line 1: 'sentence2' has half a surrogate pair at character 2", "jsonl", rb'{"sentence1": "a", "sentence2": "b\ud800"}'),
+    ("line 1: 'sentence2' has half a surrogate pair at character 2", "jsonl",
+     rb'{"sentence1": "a", "sentence2": "b\ud800"}'),
 ])
 def test_the_first_wrong_row_is_told_in_a_line(message, form, content):
     with pytest.raises(UserError) as error:

@@ -28,7 +28,8 @@ json.dump([[vars(answer) for answer in answers], list(sys.modules)], sys.stdout)
 
 def test_an_exported_folder_predicts_where_fairseq_cannot_be_imported(exported, pairs):
     folder = exported("RTE")
-    run = subprocess.run([sys.executable, "-c", PROGRAM, str(folder)], input=json.dumps(pairs), cwd=ROOT, capture_output=True,
+    run = subprocess.run([sys.executable, "-c", PROGRAM, str(folder)], input=json.dumps(pairs), cwd=ROOT,
+                         capture_output=True,
                          text=True, timeout=60)
     assert run.returncode == 0, run.stderr
     answers, loaded = json.loads(run.stdout)

@@ -258,7 +258,8 @@ def test_contradictory_options_are_refused(folders, reason):
 
 @pytest.mark.parametrize("lengths", [(203, 51), (51, 51)])
 def test_regression_is_scored_on_several_validation_splits_in_turn(folders, lengths):
-    """fairseq adds up what all of them log under the name "valid", and reads each split's score from an aggregator of its own."""
+    """fairseq adds up what all of them log under the name "valid", and reads each split's score from an aggregator
+    of its own."""
     class Criterion:
         reduce_metrics = staticmethod(lambda logs: None)
 

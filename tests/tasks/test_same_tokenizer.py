@@ -14,7 +14,8 @@ WORDPIECE = {"name": "wordpiece", "separators": 1, "sha256": "91bc" * 16}
 SENTENCEPIECE = {"name": "sentencepiece", "separators": 1, "sha256": "3f2a" * 16}
 OTHER_WORDPIECE = {**WORDPIECE, "sha256": "77aa" * 16}
 SIZES = {"train": 20, "valid": 10}
-HELD = {"sentencepiece": "sentencepiece (3f2a3f2a…, separators: 1)", "other wordpiece": "wordpiece (77aa77aa…, separators: 1)"}
+HELD = {"sentencepiece": "sentencepiece (3f2a3f2a…, separators: 1)",
+        "other wordpiece": "wordpiece (77aa77aa…, separators: 1)"}
 REFUSAL = ("was trained on wordpiece (91bc91bc…, separators: 1), but {data} holds {held}: preprocess the data with the "
            "tokenizer of the checkpoint")
 
@@ -25,9 +26,11 @@ def train(data, save_dir, *flags):
     from fairseq_cli.train import main
 
     arguments = options.parse_args_and_arch(options.get_training_parser(), [
-        str(data), "--cpu", "--task", "glue", "--glue-task", "RTE", "--arch", "palbert_roberta_tiny", "--encoder-layers", "2",
+        str(data), "--cpu", "--task", "glue", "--glue-task", "RTE", "--arch", "palbert_roberta_tiny",
+        "--encoder-layers", "2",
         "--criterion", "ponder_classification", "--optimizer", "adam", "--lr", "0.001", "--batch-size", "20",
-        "--num-workers", "0", "--max-update", "1", "--disable-validation", "--save-dir", str(save_dir), *map(str, flags),
+        "--num-workers", "0", "--max-update", "1", "--disable-validation", "--save-dir", str(save_dir),
+        *map(str, flags),
     ])
     with warnings.catch_warnings(action="ignore"):  # Hydra's, of fairseq's schemas
         main(convert_namespace_to_omegaconf(arguments))
@@ -36,7 +39,8 @@ def train(data, save_dir, *flags):
 @pytest.fixture(scope="module")
 def folders(make_toy_data, tmp_path_factory):
     base = tmp_path_factory.mktemp("tokenizers")
-    records = {"wordpiece": WORDPIECE, "sentencepiece": SENTENCEPIECE, "other wordpiece": OTHER_WORDPIECE, "unknown": None}
+    records = {"wordpiece": WORDPIECE, "sentencepiece": SENTENCEPIECE, "other wordpiece": OTHER_WORDPIECE,
+               "unknown": None}
     return {name: make_toy_data(base / name.replace(" ", "_"), "RTE", SIZES, tokenizer=record)
             for name, record in records.items()}
 
@@ -73,7 +77,8 @@ def score(checkpoint, data, out):
 def validate(monkeypatch, checkpoint, data):
     from fairseq_cli.validate import cli_main
 
-    monkeypatch.setattr(sys, "argv", ["fairseq-validate", str(data), "--cpu", "--path", str(checkpoint), "--task", "glue",
+    monkeypatch.setattr(sys, "argv",
+                        ["fairseq-validate", str(data), "--cpu", "--path", str(checkpoint), "--task", "glue",
                                       "--glue-task", "RTE", "--batch-size", "20"])
     with warnings.catch_warnings(action="ignore"):
         cli_main()
@@ -110,14 +115,17 @@ def test_another_tokenizer_is_not_validated(folders, checkpoint, monkeypatch):
     assert f"the checkpoint {REFUSAL.format(data=folders['sentencepiece'], held=HELD['sentencepiece'])}" in line
 
 
-def test_another_dictionary_of_the_same_size_is_refused_where_the_tokenizer_is_unknown(checkpoint, other_dictionary, tmp_path):
+def test_another_dictionary_of_the_same_size_is_refused_where_the_tokenizer_is_unknown(checkpoint, other_dictionary,
+                                                                                       tmp_path):
     reason = f"other symbols, or the same in another order, than the dictionary that {checkpoint} was trained with"
     assert reason in refusal(score, checkpoint, other_dictionary, tmp_path / "out")
-    assert "than the dictionary" in refusal(train, other_dictionary, tmp_path / "new", "--finetune-from-model", checkpoint)
+    assert "than the dictionary" in refusal(train, other_dictionary, tmp_path / "new", "--finetune-from-model",
+                                            checkpoint)
 
 
 @pytest.mark.parametrize("held", ["wordpiece", "unknown"])
-def test_the_same_tokenizer_and_an_unknown_one_with_the_same_dictionary_are_accepted(folders, checkpoint, tmp_path, held):
+def test_the_same_tokenizer_and_an_unknown_one_with_the_same_dictionary_are_accepted(folders, checkpoint, tmp_path,
+                                                                                     held):
     train(folders[held], tmp_path / "new", "--finetune-from-model", checkpoint)
     score(checkpoint, folders[held], tmp_path / "out")
     assert (tmp_path / "out" / "scores.jsonl").exists()

@@ -17,7 +17,8 @@ from preprocess.raw import read_examples
 
 REAL_TASKS = ("CoLA", "SST-2", "MRPC", "STS-B", "RTE")
 LONGEST_WORD = 100  # characters, beyond which BERT's word is [UNK]
-CJK = ((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F), (0x2B740, 0x2B81F), (0x2B820, 0x2CEAF),
+CJK = ((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F), (0x2B740, 0x2B81F),
+       (0x2B820, 0x2CEAF),
        (0xF900, 0xFAFF), (0x2F800, 0x2FA1F))
 
 Reference = Callable[[str], list[int]]  # a sentence to native ids, no marks
@@ -30,7 +31,8 @@ def real_examples(glue_dir) -> dict[str, list[tuple[str, ...]]]:
     for name in REAL_TASKS:
         task, raw = glue_task(name), glue_dir(name).parent
         rows = {split: list(read_examples(task, split, raw)) for split in task.splits}
-        assert {split.name: len(found) for split, found in rows.items()} == {split.name: split.rows for split in task.splits}
+        assert {split.name: len(found) for split,
+                found in rows.items()} == {split.name: split.rows for split in task.splits}
         examples[name] = [tuple(map(str.strip, row.sentences)) for found in rows.values() for row in found]
     return examples
 
@@ -42,7 +44,8 @@ def real_sentences(real_examples) -> list[str]:
 
 @pytest.fixture(scope="session")
 def wordpiece_reference():
-    """wordpiece_reference(vocab.txt): BERT's cleaning and splitting, then the longest piece first, as its paper's code."""
+    """wordpiece_reference(vocab.txt): BERT's cleaning and splitting, then the longest piece first, as its paper's
+    code."""
     return _wordpiece
 
 
@@ -123,8 +126,8 @@ def _sentencepiece(model: Path, cut: str = "") -> Reference:
 @pytest.fixture(scope="session")
 def real_folder(vocab_dir, encoder_dir, tmp_path_factory):
     """real_folder(kind) holds a real vocabulary: bert, albert (spiece.model), or as the Hub has them, albert_hub, whose
-    tokenizer.json cuts nothing out of the raw text, roberta_hub (vocab.json, merges.txt), and all-mpnet-base-v2; mpnet is
-    the last one's vocab.txt, which is BERT's between RoBERTa's marks."""
+    tokenizer.json cuts nothing out of the raw text, roberta_hub (vocab.json, merges.txt), and all-mpnet-base-v2;
+    mpnet is the last one's vocab.txt, which is BERT's between RoBERTa's marks."""
 
     @cache
     def find(kind: str) -> Path:
@@ -182,6 +185,7 @@ def assembled():
         dataset = GlueDataset(split, np.arange(len(examples)), limit, shuffle=False)
         tokens = [dataset[index]["tokens"] for index in range(len(dataset))]
         segments = encoder._segments(PackedBatch.of(tokens)).split(list(map(len, tokens)))
-        return [(vocabulary.native_ids[row].tolist(), marks.tolist()) for row, marks in zip(tokens, segments, strict=True)]
+        return [(vocabulary.native_ids[row].tolist(), marks.tolist()) for row,
+                marks in zip(tokens, segments, strict=True)]
 
     return call

@@ -23,7 +23,8 @@ def reference():
 
     def encode(first: int, second: int | None, separators: int, limit: int) -> list[int]:
         pair = f"<s> $A {'</s> ' * separators}$B </s>"
-        tokenizer.post_processor = TemplateProcessing(single="<s> $A </s>", pair=pair, special_tokens=[("<s>", 0), ("</s>", 2)])
+        tokenizer.post_processor = TemplateProcessing(single="<s> $A </s>", pair=pair,
+                                                      special_tokens=[("<s>", 0), ("</s>", 2)])
         tokenizer.enable_truncation(limit, strategy="longest_first")
         sentences = ["a " * first] if second is None else ["a " * first, "b " * second]
         return tokenizer.encode(*sentences).ids

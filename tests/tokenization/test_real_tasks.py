@@ -38,8 +38,8 @@ def test_robertas_sentences(real_sentences, vocab_dir, fairseq_ids):
     ("albert", USER_DEFINED, 1), ("albert_hub", "", 4), pytest.param("albert_hub", "", 1, marks=pytest.mark.slow),
 ])
 def test_alberts_sentences(kind, cut, step, real_sentences, real_folder, vocab_dir, sentencepiece_reference):
-    """Two sentences have a word of two best segmentations (1,666 as ▁1, 6 66 or ▁1, 66 6), of which the two libraries take one
-    each; transformers takes ours."""
+    """Two sentences have a word of two best segmentations (1,666 as ▁1, 6 66 or ▁1, 66 6), of which the two
+    libraries take one each; transformers takes ours."""
     reference = sentencepiece_reference(vocab_dir("albert") / "spiece.model", cut)
     tied = [sentence for sentence in real_sentences if "1,666.58" in sentence]
     sample = sorted({*real_sentences[::step], *tied})
@@ -50,7 +50,8 @@ def test_alberts_sentences(kind, cut, step, real_sentences, real_folder, vocab_d
 
 @pytest.mark.parametrize("kind", ["bert", "albert", "gpt2_bpe", "mpnet"])
 @pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])
-def test_pairs_with_marks_segments_and_truncation(kind, step, real_examples, vocab_dir, real_folder, assembled, tmp_path):
+def test_pairs_with_marks_segments_and_truncation(kind, step, real_examples, vocab_dir, real_folder, assembled,
+                                                  tmp_path):
     """Against the tokenizers library's own template and truncation: every eighth pair, and the long ones."""
     vocabulary = Vocabulary(vocab_dir(kind) if kind == "gpt2_bpe" else real_folder(kind))
     vocabulary.save(tmp_path)

@@ -1,5 +1,5 @@
-"""The same ids, marks, segments and truncation as the tokenizers of transformers, which recipes/requirements-benchmark.txt
-brings: a sample by default, everything with ``-m benchmark``."""
+"""The same ids, marks, segments and truncation as the tokenizers of transformers, which
+recipes/requirements-benchmark.txt brings: a sample by default, everything with ``-m benchmark``."""
 
 import shutil
 
@@ -32,7 +32,8 @@ def differing(expected, found) -> list:
 def test_every_sentence(kind, step, theirs, real_sentences, real_folder, assembled):
     sentences = real_sentences[::step]
     expected = theirs(kind)(sentences, return_token_type_ids=None if kind in WITHOUT_SEGMENTS else True)
-    assert not differing(expected, assembled(Vocabulary(real_folder(kind)), [(sentence,) for sentence in sentences], 10_000))
+    assert not differing(expected, assembled(Vocabulary(real_folder(kind)), [(sentence,) for sentence in sentences],
+                                             10_000))
 
 
 @pytest.mark.parametrize("limit", [128, 512])

@@ -14,8 +14,10 @@ from fairseq_palbert.errors import UserError
 from fairseq_palbert.tokenization import Vocabulary
 from preprocess.train_bpe import train_bpe
 
-BERT_PIECES = ["[PAD]", "the", "un", "##like", "##ly", "[UNK]", "[CLS]", "'", "[SEP]", "[MASK]", "naive", "[", "]", "sep", "語"]
-ALBERT_PIECES = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", "(", '"', "▁", "▁the", "▁un", "like", "ly", "▁naive", "ive", "é"]
+BERT_PIECES = ["[PAD]", "the", "un", "##like", "##ly", "[UNK]", "[CLS]", "'", "[SEP]", "[MASK]", "naive", "[", "]",
+               "sep", "語"]
+ALBERT_PIECES = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", "(", '"', "▁", "▁the", "▁un", "like", "ly", "▁naive",
+                 "ive", "é"]
 MPNET_PIECES = ["<s>", "<pad>", "</s>", "<unk>", *BERT_PIECES, "<mask>"]
 CONTROL, UNKNOWN, USER_DEFINED, NORMAL = 3, 2, 4, 1  # types of SentencePiece's pieces
 FAMILIES = ("wordpiece", "sentencepiece", "gpt2_bpe", "mpnet")
@@ -73,7 +75,8 @@ def pieces_of(vocabulary, sentence: str) -> list[str]:
 
 def test_entries_of_wordpiece_follow_the_native_ids_behind_the_marks(write):
     vocabulary = Vocabulary(write("wordpiece"))
-    assert vocabulary.pieces == ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "the", "un", "##like", "##ly", "'", "naive", "[", "]",
+    assert vocabulary.pieces == ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "the", "un", "##like", "##ly", "'", "naive", "[",
+                                 "]",
                                  "sep", "語", "[MASK]"]
     assert vocabulary.native_ids.tolist() == [6, 0, 8, 5, 1, 2, 3, 4, 7, 10, 11, 12, 13, 14, 9]
     assert vocabulary.symbols == ["1", "2", "3", "4", "7", "10", "11", "12", "13", "14"]
@@ -163,7 +166,8 @@ def test_saving_for_a_longer_embedding_fills_the_dictionary_before_mask(family, 
         assert padded.native_ids[-1] == vocabulary.native_ids[-1]
         vocabulary = padded
     assert padded.symbols[-3:] == ["madeupword0000", "madeupword0001", "madeupword0002"]
-    with pytest.raises(UserError, match=f"the embedding has {size} rows, but the {NAMES.get(family, family)} vocabulary {size + 3}"):
+    with pytest.raises(UserError, match=f"the embedding has {size} rows, but the {NAMES.get(family, family)} "
+                                        f"vocabulary {size + 3}"):
         padded.save(tmp_path / "once", size)
 
 
@@ -236,7 +240,8 @@ def saved(model) -> str:
 
 
 @pytest.mark.parametrize("name, content, words", [
-    ("tokenizer.json", saved(WordLevel({"a": 0}, "a")), "is a WordLevel tokenizer: choose from BPE, WordPiece, Unigram"),
+    ("tokenizer.json", saved(WordLevel({"a": 0}, "a")), "is a WordLevel tokenizer: choose from BPE, WordPiece, "
+                                                        "Unigram"),
     ("tokenizer.json", saved(BPE({"a": 0}, [])), "is no RoBERTa's"),
     ("tokenizer.json", "{", "is no tokenizer of the Hugging Face Hub"),
     ("spiece.model", "no model", "spiece.model is no SentencePiece model"),

@@ -25,9 +25,9 @@ class EncoderSource:
     """``weights`` are the tensors of the encoder, and of the pooler where there is one, under the names of this plugin.
 
     ``name``: for messages. ``files``: what was read. ``settings``: every field of ``models.palbert.ENCODER_FIELDS``.
-    ``used``, ``dropped``: all tensors of the files, by their names there. ``native_rows``: whether the rows of the token
-    embedding go by native ids of the vocabulary, or by the dictionary of fairseq, in ``dictionary`` where it is at hand.
-    ``pooling``: of ``modules.pondering.POOLINGS``, None where the source does not say what its authors pooled.
+    ``used``, ``dropped``: all tensors of the files, by their names there. ``native_rows``: whether the rows of the
+    token embedding go by native ids of the vocabulary, or by the dictionary of fairseq, in ``dictionary`` where it is
+    at hand. ``pooling``: of ``modules.pondering.POOLINGS``, None where the source does not say what its authors pooled.
     """
 
     name: str
@@ -65,8 +65,8 @@ def expected_tensors(shape: EncoderShape) -> dict[str, Size]:
 def check_tensor(name: str, tensor: Tensor, expected: Iterable[int], reason: str) -> None:
     """Raises UserError where ``tensor`` is not of the expected size, or not of floating-point numbers."""
     if tuple(tensor.shape) != tuple(expected) or not tensor.is_floating_point():
-        raise UserError(f"{name} is {described(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}, but {reason} asks "
-                        f"for {described(expected)} of floating-point numbers")
+        raise UserError(f"{name} is {described(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}, but "
+                        f"{reason} asks for {described(expected)} of floating-point numbers")
 
 
 def described(size: Iterable[int]) -> str:

@@ -67,8 +67,9 @@ OLD_LEAVES = {"gamma": "weight", "beta": "bias"}  # of LayerNorm in early checkp
 def read_hugging_face(folder: Path, name: str, pooling: str | None = None) -> EncoderSource:
     """The encoder in ``folder``, which messages call ``name``; whatever head stands on it is dropped.
 
-    ``pooling`` overrules the folder's own, which sentence-transformers writes. Raises UserError, by the first that is wrong: a file that is missing or damaged, a setting that this plugin cannot
-    represent exactly, a tensor that is missing, one too many, or of another shape than config.json says.
+    ``pooling`` overrules the folder's own, which sentence-transformers writes. Raises UserError, by the first that is
+    wrong: a file that is missing or damaged, a setting that this plugin cannot represent exactly, a tensor that is
+    missing, one too many, or of another shape than config.json says.
     """
     config = _read_json(folder / CONFIG_FILE)
     family = _family(folder / CONFIG_FILE, config)
@@ -87,10 +88,12 @@ def read_hugging_face(folder: Path, name: str, pooling: str | None = None) -> En
 
 
 def _pooling(path: Path) -> str | None:
-    """None where the folder is not of sentence-transformers. Raises UserError for a pooling that this plugin does not have."""
+    """None where the folder is not of sentence-transformers. Raises UserError for a pooling that this plugin does
+    not have."""
     if not path.is_file():
         return None
-    modes = [mode.removeprefix(POOLING_MODE) for mode, on in _read_json(path).items() if mode.startswith(POOLING_MODE) and on]
+    modes = [mode.removeprefix(POOLING_MODE) for mode,
+             on in _read_json(path).items() if mode.startswith(POOLING_MODE) and on]
     if len(modes) != 1 or modes[0] not in POOLING_MODES:
         raise UserError(f"{path}: pools by {' and '.join(modes) or 'nothing known'}, and this plugin by "
                         f"{' or '.join(POOLING_MODES)}: choose with --pooling")
@@ -109,8 +112,8 @@ def _family(path: Path, config: Mapping[str, Any]) -> Family:
 def settings_of(path: Path, config: Mapping[str, Any], family: Family) -> tuple[dict[str, Any], int]:
     """The settings of the encoder that ``config`` describes, and the rows of its token embedding.
 
-    Raises UserError, which names the file ``path``, by the first setting that is missing, malformed, or that this plugin
-    cannot represent exactly.
+    Raises UserError, which names the file ``path``, by the first setting that is missing, malformed, or that this
+    plugin cannot represent exactly.
     """
     config = {**DEFAULTS, **family.defaults, **config}
     for theirs, value in {**FIXED, **family.fixed}.items():
@@ -135,21 +138,24 @@ def _check_sizes(path: Path, family: Family, settings: Mapping[str, Any]) -> Non
     """Raises UserError for sizes of which no encoder of the family can be built here."""
     layers, hidden, heads = (settings[f"encoder_{name}"] for name in ("layers", "embed_dim", "attention_heads"))
     if settings["encoder_segments"] > 1 and not family.tells_segments:
-        raise UserError(f"{path}: type_vocab_size is {settings['encoder_segments']}, and a {family.name} of this plugin has 1 "
-                        "at most: its tokenizer tells no second segment")
+        raise UserError(f"{path}: type_vocab_size is {settings['encoder_segments']}, and a {family.name} of this "
+                        "plugin has 1 at most: its tokenizer tells no second segment")
     if settings["encoder_max_positions"] < 1:
-        raise UserError(f"{path}: max_position_embeddings is {settings['encoder_max_positions'] + family.first_position}, of "
-                        f"which a {family.name} never uses the first {family.first_position}")
+        raise UserError(f"{path}: max_position_embeddings is "
+                        f"{settings['encoder_max_positions'] + family.first_position}, of which a {family.name} never "
+                        f"uses the first {family.first_position}")
     if hidden % heads:
         raise UserError(f"{path}: hidden_size {hidden} is not divisible by num_attention_heads {heads}")
     if (settings["encoder_groups"] or 1) > layers:
-        raise UserError(f"{path}: num_hidden_groups {settings['encoder_groups']} is more than num_hidden_layers {layers}")
+        raise UserError(f"{path}: num_hidden_groups {settings['encoder_groups']} is more than num_hidden_layers "
+                        f"{layers}")
 
 
 def _number(path: Path, config: Mapping[str, Any], theirs: str, kind: type | tuple) -> int | float:
     value = config.get(theirs)
     if isinstance(value, bool) or not isinstance(value, kind) or value < (1 if kind is int else 0):
-        raise UserError(f"{path}: {theirs} is {value!r}, which is no {'size' if kind is int else 'number'} of an encoder")
+        raise UserError(f"{path}: {theirs} is {value!r}, which is no {'size' if kind is int else 'number'} of an "
+                        "encoder")
     return value
 
 
@@ -205,8 +211,8 @@ def _to_ours(where: str, theirs: Mapping[str, Tensor], family: Family, shape: En
 
 
 def _adds_nothing(weights: Mapping[str, Tensor], family: Family) -> bool:
-    """Whether these are weights of a family without segments, whose table of one row is zero, as fairseq's RoBERTa on the
-    Hub has it."""
+    """Whether these are weights of a family without segments, whose table of one row is zero, as fairseq's RoBERTa
+    on the Hub has it."""
     segments = weights.get(SEGMENTS)
     return not family.tells_segments and segments is not None and len(segments) == 1 and not segments.any()
 

@@ -1,4 +1,5 @@
-"""Our encoder as a folder of Hugging Face: ``config.json``, tensors in their order of the vocabulary, tokenizer files."""
+"""Our encoder as a folder of Hugging Face: ``config.json``, tensors in their order of the vocabulary, tokenizer
+files."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -33,8 +34,9 @@ def check_expressible(name: str, family: Family, shape: EncoderShape, vocabulary
     """Raises UserError where ``transformers`` has no model of the family that computes what this encoder does."""
     padding = vocabulary.native_ids[1]
     if family.first_position not in (0, padding + 1):
-        raise UserError(f"{name}: positions of {family.name} begin behind the padding id in transformers, at {padding + 1} "
-                        f"with this vocabulary, and at {family.first_position} here: it cannot be written so")
+        raise UserError(f"{name}: positions of {family.name} begin behind the padding id in transformers, at "
+                        f"{padding + 1} with this vocabulary, and at {family.first_position} here: it cannot be "
+                        "written so")
     grouped = any("{group}" in str(theirs) for theirs in family.tensors.values())
     if not grouped and (shape.groups not in (None, shape.layers) or shape.inner_layers != 1):
         raise UserError(f"{name}: layers of {family.name} share no weights in transformers, and this model has "
@@ -44,8 +46,8 @@ def check_expressible(name: str, family: Family, shape: EncoderShape, vocabulary
                         f"transformers, unlike those of this model (--encoder-embedding-dim): it cannot be written so")
     buckets = family.fixed.get(RELATIVE["encoder_relative_buckets"], 0)
     if shape.relative_buckets != buckets:
-        raise UserError(f"{name}: {family.name} has {buckets} buckets of relative position in transformers, and this model "
-                        f"{shape.relative_buckets} (--encoder-relative-buckets): it cannot be written so")
+        raise UserError(f"{name}: {family.name} has {buckets} buckets of relative position in transformers, and this "
+                        f"model {shape.relative_buckets} (--encoder-relative-buckets): it cannot be written so")
     if shape.segments and not family.has_segments:
         raise UserError(f"{name}: {family.name} has no segments in transformers, and this model {shape.segments} "
                         f"(--encoder-segments): it cannot be written so")
@@ -66,8 +68,8 @@ def write_encoder(folder: Path, family: Family, shape: EncoderShape, weights: Ma
 
 
 def write_tokenizer(folder: Path, vocabulary: Vocabulary, shape: EncoderShape) -> None:
-    """Makes the ``tokenizer.json`` that ``vocabulary`` has saved there mark sentences as the model was trained on them, and
-    adds the ``tokenizer_config.json`` by which ``AutoTokenizer`` finds it."""
+    """Makes the ``tokenizer.json`` that ``vocabulary`` has saved there mark sentences as the model was trained on
+    them, and adds the ``tokenizer_config.json`` by which ``AutoTokenizer`` finds it."""
     path = str(folder / "tokenizer.json")
     tokenizer = Tokenizer.from_file(path)
     begin, pad, end, unknown, mask = (*vocabulary.pieces[:4], vocabulary.pieces[-1])
@@ -112,9 +114,10 @@ def write_model_card(folder: Path, remarks: Iterable[str], pooling: str | None, 
         write_json(folder / POOLING_FILE, {"word_embedding_dimension": hidden, **modes})
 
 
-def _tensors(family: Family, shape: EncoderShape, weights: Mapping[str, Tensor], native_ids: Tensor) -> dict[str, Tensor]:
-    """Row i of our token embedding is their row ``native_ids[i]``. A model without segments gets a segment table of one row
-    of zeros, where every model of theirs has one."""
+def _tensors(family: Family, shape: EncoderShape, weights: Mapping[str, Tensor],
+             native_ids: Tensor) -> dict[str, Tensor]:
+    """Row i of our token embedding is their row ``native_ids[i]``. A model without segments gets a segment table of
+    one row of zeros, where every model of theirs has one."""
     theirs = {}
     for name, tensor in weights.items():
         module, _, leaf = name.replace(POOLER, "pooler.").removeprefix(ENCODER).rpartition(".")

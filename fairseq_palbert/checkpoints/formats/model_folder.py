@@ -1,4 +1,5 @@
-"""A trained model as a folder of data alone: ``model.safetensors`` and ``config.json``, read with torch and safetensors."""
+"""A trained model as a folder of data alone: ``model.safetensors`` and ``config.json``, read with torch and
+safetensors."""
 
 import json
 from collections.abc import Mapping
@@ -85,7 +86,8 @@ def _read_config(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(f"{path}: not JSON ({error}); {REMEDY}") from error
     if not isinstance(config, dict) or config.pop("format", None) != FORMAT:
-        raise UserError(f"{path}: not of an exported model of fairseq_palbert (it has no \"format\": \"{FORMAT}\"); {REMEDY}")
+        raise UserError(f"{path}: not of an exported model of fairseq_palbert (it has no \"format\": \"{FORMAT}\"); "
+                        f"{REMEDY}")
     version = config.pop("format_version", None)
     if version not in (FORMAT_VERSION, *ABSENT_BEFORE):
         raise UserError(f"{path}: format version {version}, and this code reads versions {min(ABSENT_BEFORE)} to "
@@ -114,7 +116,8 @@ def _parsed(path: Path, kind: type[Fields], values: Any, prefix: str = "") -> Fi
 def _check_agreement(path: Path, card: ModelCard, encoder: EncoderShape, heads: HeadsShape) -> None:
     """What the parts of config.json say of each other."""
     if card.max_positions > encoder.max_positions:
-        raise UserError(f"{path}: max_positions {card.max_positions} is more than the encoder has, {encoder.max_positions}")
+        raise UserError(f"{path}: max_positions {card.max_positions} is more than the encoder has, "
+                        f"{encoder.max_positions}")
     if heads.pooling not in POOLINGS:
         raise UserError(f"{path}: heads.pooling is {heads.pooling!r}: it is one of {', '.join(POOLINGS)}; {REMEDY}")
     if heads.outputs != (len(card.labels) or 1):
@@ -147,7 +150,8 @@ def _check_tensors(path: Path, offered: Mapping[str, Tensor], expected: Mapping[
         if name not in offered:
             raise UserError(f"{path}: has no tensor {name}, which {CONFIG_FILE} asks for")
         if offered[name].shape != tensor.shape or not offered[name].is_floating_point():
-            raise UserError(f"{path}: {name} is {_described(offered[name])}, and {CONFIG_FILE} asks for {_described(tensor)}")
+            raise UserError(f"{path}: {name} is {_described(offered[name])}, and {CONFIG_FILE} asks for "
+                            f"{_described(tensor)}")
     for name in offered:
         if name not in expected:
             raise UserError(f"{path}: has a tensor {name}, which {CONFIG_FILE} does not ask for")

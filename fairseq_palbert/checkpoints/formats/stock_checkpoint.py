@@ -1,7 +1,8 @@
 """Stock fairseq RoBERTa checkpoints: reading the file, and its tensors under this plugin's names.
 
 Two forms are known: today's, and that of RoBERTa's public archives, which is written by torch's legacy serialization
-and calls the encoder ``decoder``, its first LayerNorm ``emb_layer_norm``, and query, key and value, joined, ``in_proj``.
+and calls the encoder ``decoder``, its first LayerNorm ``emb_layer_norm``, and query, key and value, joined,
+``in_proj``.
 """
 
 import pickle

@@ -60,8 +60,10 @@ def read_stock(checkpoint: Path, name: str, files: tuple[Path, ...]) -> EncoderS
         raise UserError(f"{name} {error}") from error
     if not is_stock(state["model"]):
         made_here = str(model_settings(state).get("_name")).startswith("palbert_")
-        raise UserError(f"{name} is a checkpoint of this plugin already: training starts from it as it is" if made_here else
-                        f"{name} holds no RoBERTa of fairseq: its first tensor is {next(iter(state['model']), 'missing')}")
+        raise UserError(f"{name} is a checkpoint of this plugin already: training starts from it as it is" if made_here
+                        else
+                        f"{name} holds no RoBERTa of fairseq: its first tensor is "
+                        f"{next(iter(state['model']), 'missing')}")
     encoder, others = encoder_from_stock(state["model"])
     weights = {ENCODER + tensor: value for tensor, value in encoder.items()}
     family = FAMILIES["roberta"]
@@ -74,7 +76,8 @@ def read_stock(checkpoint: Path, name: str, files: tuple[Path, ...]) -> EncoderS
                          dictionary=dictionary if dictionary.is_file() else None)
 
 
-def _settings(name: str, theirs: Mapping[str, Any], weights: Mapping[str, Tensor], first_position: int) -> dict[str, Any]:
+def _settings(name: str, theirs: Mapping[str, Any], weights: Mapping[str, Tensor],
+              first_position: int) -> dict[str, Any]:
     for setting in SAME_NAME:
         if theirs.get(setting) is None:
             raise UserError(f"{name} does not say its {setting}")
@@ -87,7 +90,8 @@ def _settings(name: str, theirs: Mapping[str, Any], weights: Mapping[str, Tensor
     settings["activation_fn"] = ACTIVATIONS.get(settings["activation_fn"], settings["activation_fn"])
     return settings | {
         # a checkpoint's max_positions may be another than that of the batches it was trained with
-        "encoder_max_positions": len(weights[POSITIONS]) - first_position if POSITIONS in weights else theirs["max_positions"],
+        "encoder_max_positions": len(weights[POSITIONS]) - first_position if POSITIONS in weights
+        else theirs["max_positions"],
         "encoder_embedding_dim": None, "encoder_groups": None, "encoder_inner_layers": None, "encoder_segments": 0,
         "encoder_norm_eps": NORM_EPS, "encoder_relative_buckets": None,
     }
@@ -97,8 +101,10 @@ def _check(name: str, weights: Mapping[str, Tensor], expected: Mapping[str, Any]
     encoder = {tensor: size for tensor, size in expected.items() if not tensor.startswith(POOLER)}
     for tensor, size in encoder.items():
         if tensor not in weights:
-            raise UserError(f"{name} has no tensor {tensor.removeprefix(ENCODER)} in its encoder, which its settings ask for")
+            raise UserError(f"{name} has no tensor {tensor.removeprefix(ENCODER)} in its encoder, which its settings "
+                            "ask for")
         check_tensor(f"{name}: {tensor.removeprefix(ENCODER)}", weights[tensor], size, "its settings")
     for tensor in weights:
         if tensor not in encoder:
-            raise UserError(f"{name} has a tensor {tensor.removeprefix(ENCODER)} in its encoder, which this plugin's has not")
+            raise UserError(f"{name} has a tensor {tensor.removeprefix(ENCODER)} in its encoder, which this plugin's "
+                            "has not")

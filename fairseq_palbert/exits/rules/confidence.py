@@ -11,11 +11,11 @@ from ..base import ExitRule, Model, Recording, Seen, fractions_between, parse_fr
 
 @dataclass(frozen=True)
 class Confidence(ExitRule):
-    """Exit at the first n with max softmax(ŷ_n / T_n) > P, 0 ≤ P ≤ 1, in float64: at P = 0 everybody leaves at layer 1, at
-    P = 1 nobody before layer N.
+    """Exit at the first n with max softmax(ŷ_n / T_n) > P, 0 ≤ P ≤ 1, in float64: at P = 0 everybody leaves at layer 1,
+    at P = 1 nobody before layer N.
 
-    ``temperatures`` is one T > 0 for all layers, by default 1, or one a layer of 1..N − 1; ``evaluation.temperature`` fits
-    them. Source: On Calibration of Modern Neural Networks (arXiv 1706.04599, section 4.2).
+    ``temperatures`` is one T > 0 for all layers, by default 1, or one a layer of 1..N − 1; ``evaluation.temperature``
+    fits them. Source: On Calibration of Modern Neural Networks (arXiv 1706.04599, section 4.2).
     """
 
     parameter: float
@@ -48,8 +48,8 @@ class Confidence(ExitRule):
     def check(self, model: Model) -> None:
         super().check(model)
         if len(self.temperatures) not in (1, model.depth - 1):
-            raise self.refuse(f"{len(self.temperatures)} temperatures for a model of {model.depth} layers: give one, or "
-                              f"{model.depth - 1}, for layers 1 to {model.depth - 1}")
+            raise self.refuse(f"{len(self.temperatures)} temperatures for a model of {model.depth} layers: give one, "
+                              f"or {model.depth - 1}, for layers 1 to {model.depth - 1}")
 
     def leaves(self, seen: Seen, state: Tensor) -> tuple[Tensor, Tensor]:
         temperatures = torch.tensor(self.temperatures, dtype=torch.float64, device=seen.logits.device)

@@ -11,10 +11,11 @@ from ..base import ExitRule, Recording, Seen, fractions_between, parse_fraction
 
 @dataclass(frozen=True)
 class Entropy(ExitRule):
-    """Exit at the first n with H(softmax(ŷ_n)) / log K < S, 0 ≤ S ≤ 1, in float64: at S = 0 nobody leaves early, at S = 1
-    everybody whose probabilities are not exactly uniform leaves at layer 1.
+    """Exit at the first n with H(softmax(ŷ_n)) / log K < S, 0 ≤ S ≤ 1, in float64: at S = 0 nobody leaves early, at S =
+    1 everybody whose probabilities are not exactly uniform leaves at layer 1.
 
-    Sources: DeeBERT (arXiv 2004.12993), whose threshold is S log K nats; FastBERT (arXiv 2004.02178), whose "speed" is S.
+    Sources: DeeBERT (arXiv 2004.12993), whose threshold is S log K nats; FastBERT (arXiv 2004.02178), whose "speed" is
+    S.
     """
 
     parameter: float

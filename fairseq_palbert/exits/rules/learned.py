@@ -10,8 +10,8 @@ from ..base import ExitRule, Recording, Seen, fractions_between, parse_fraction
 
 @dataclass(frozen=True)
 class Learned(ExitRule):
-    """Exit at the first n with e_n < T, 0 ≤ T ≤ 1, in float64, where e_n is the error that the learned-exit head expects of
-    layer n: at T = 0 nobody leaves early, at T = 1 everybody at layer 1 whose e_1 is not exactly 1.
+    """Exit at the first n with e_n < T, 0 ≤ T ≤ 1, in float64, where e_n is the error that the learned-exit head
+    expects of layer n: at T = 0 nobody leaves early, at T = 1 everybody at layer 1 whose e_1 is not exactly 1.
 
     Source: BERxiT's learning to exit (EACL 2021, section 3.3).
     """

@@ -14,8 +14,8 @@ from ..base import ExitRule, Model, Recording, Seen
 class Patience(ExitRule):
     """Exit at the first n where the answers of the last P layers, n among them, each equal the answer before them.
 
-    Equal is the same class or, for regression, |ŷ_n − ŷ_{n−1}| < TOLERANCE. With P = 0 everybody leaves at layer 1, with
-    P = N − 1 nobody before layer N. Source: PABEE (arXiv 2006.04152, section 3.2).
+    Equal is the same class or, for regression, |ŷ_n − ŷ_{n−1}| < TOLERANCE. With P = 0 everybody leaves at layer 1,
+    with P = N − 1 nobody before layer N. Source: PABEE (arXiv 2006.04152, section 3.2).
     """
 
     parameter: int
@@ -53,13 +53,15 @@ class Patience(ExitRule):
     def check(self, model: Model) -> None:
         super().check(model)
         if model.outputs == 1 and self.tolerance is None:
-            raise self.refuse(f"two answers of a regression are never quite equal: give patience:{self.parameter}:TOLERANCE")
+            raise self.refuse("two answers of a regression are never quite equal: give "
+                              f"patience:{self.parameter}:TOLERANCE")
         if model.outputs > 1 and self.tolerance is not None:
             raise self.refuse(f"classes are equal or not: give patience:{self.parameter}, without a tolerance")
 
     def start(self, example_ids: Tensor) -> Tensor:
         """The last answer, and how many layers before it agreed: float64 [B, 2]. Nothing equals the first NaN."""
-        return torch.tensor([float("nan"), 0.0], dtype=torch.float64, device=example_ids.device).expand(len(example_ids), 2)
+        return torch.tensor([float("nan"), 0.0], dtype=torch.float64,
+                            device=example_ids.device).expand(len(example_ids), 2)
 
     def leaves(self, seen: Seen, state: Tensor) -> tuple[Tensor, Tensor]:
         last, agreed = state.unbind(1)

@@ -226,7 +226,8 @@ class Experiment:
         for split in splits:
             name = f"score-seed{seed}-{split}"
             self.stages.forget_if_changed(name, self.settings.exits, source / "stages" / f"train-seed{seed}.done")
-            self.stages.run(5, name, self.settings.exits, partial(self.score_split, source / f"seed{seed}", split, seed))
+            score = partial(self.score_split, source / f"seed{seed}", split, seed)
+            self.stages.run(5, name, self.settings.exits, score)
 
     def score_split(self, trained: Path, split: str, seed: int) -> None:
         """Scores go to SEED/scores/SPLIT, and beside the curves of training."""

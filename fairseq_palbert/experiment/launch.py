@@ -61,8 +61,7 @@ def choose_devices(settings: Settings) -> Devices:
         raise UserError(f"num_gpus={wanted} and cpu_workers={settings.cpu_workers}: choose one of them")
     if wanted > len(gpus):
         raise UserError(f"num_gpus={wanted}, but this machine shows {len(gpus)}: lower it, or train with num_gpus=0")
-    several = wanted or settings.cpu_workers > 1
-    nodes = int(os.environ.get("SLURM_JOB_NUM_NODES", 1)) if several else 1
+    nodes = int(os.environ.get("SLURM_JOB_NUM_NODES", 1)) if wanted else 1  # fairseq trains on the CPU of one node
     return Devices(tuple(gpus[:wanted]), max(settings.cpu_workers, 1), nodes)
 
 
@@ -113,35 +112,31 @@ def train(flags: list[str], log: Path, devices: Devices) -> None:
     if devices.nodes > 1:
         commands = [_on_nodes(command, devices)]
     elif devices.processes > 1:
-        group = [*_gloo(devices), "--distributed-init-method", f"tcp://127.0.0.1:{_free_port()}"]
+        group = ["--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp", "--distributed-world-size",
+                 str(devices.processes), "--distributed-no-spawn",
+                 "--distributed-init-method", f"tcp://127.0.0.1:{_free_port()}"]
         commands = [[*command, *group, "--distributed-rank", str(rank)] for rank in range(devices.processes)]
     logs = [log.with_name(f"{log.name}.{rank}" if rank else log.name) for rank in range(len(commands))]
     processes = []
     with _ended(processes):
-        for command, path in zip(commands, logs):
+        for command, path in zip(commands, logs, strict=True):
             with open(path, "a") as file:
                 processes.append(_start(command, devices.environment, stdout=file, stderr=subprocess.STDOUT))
         while (statuses := [process.poll() for process in processes]) and None in statuses and not any(statuses):
             time.sleep(0.1)
-    for status, path in zip(statuses, logs):
+    for status, path in zip(statuses, logs, strict=True):
         if status and status < 0:
             raise UserError(f"training was ended by signal {-status} (its log: {path})")
         if status:
             raise UserError(f"training failed: {_last_line(path)} (the whole log: {path})")
 
 
-def _gloo(devices: Devices) -> list[str]:
-    return ["--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp",
-            "--distributed-world-size", str(devices.workers), "--distributed-no-spawn"]
-
-
 def _on_nodes(command: list[str], devices: Devices) -> list[str]:
     """A step of this Slurm job, with a process a worker; fairseq reads ranks from Slurm's variables."""
     step = ["srun", "--overlap", "--overcommit", "--kill-on-bad-exit=1", "--nodes", str(devices.nodes),
             "--ntasks", str(devices.workers), "--ntasks-per-node", str(devices.workers // devices.nodes)]
-    group = _gloo(devices) if not devices.gpus else ["--distributed-world-size", str(devices.workers)]
     port = 10000 + int(os.environ["SLURM_JOB_ID"]) % 50000
-    return [*step, *command, *group, "--distributed-port", str(port)]
+    return [*step, *command, "--distributed-world-size", str(devices.workers), "--distributed-port", str(port)]
 
 
 def _free_port() -> int:

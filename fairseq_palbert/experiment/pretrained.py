@@ -52,7 +52,7 @@ class Start:
 
     @property
     def layers(self) -> int:
-        flags = dict(zip(self.flags[::2], self.flags[1::2]))
+        flags = dict(zip(self.flags[::2], self.flags[1::2], strict=True))
         return int(flags.get("--encoder-layers") or _preset(self.arch)["encoder_layers"])
 
 

@@ -74,7 +74,8 @@ def as_table(rows: list[dict]) -> str:
         values = [_cell(row, "score", PERCENT), _cell(row, "mean_exit"), _cell(row, "layer_speedup")]
         cells.append([row["run"], row["split"], row["rule"], str(row["seeds"]), *values])
     widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in cells)
+    lines = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in cells]
+    return "\n".join("  ".join(line).rstrip() for line in lines)
 
 
 def as_markdown(rows: list[dict]) -> str:

@@ -178,8 +178,9 @@ class Experiment:
             return
         table = self.stages.run_dir / "search" / "results.tsv"
         rows = []
-        for values in product(*(values or [getattr(self.settings, name)] for name, values in zip(names, lists))):
-            chosen = dict(zip(names, values))
+        lists = [values or [getattr(self.settings, name)] for name, values in zip(names, lists, strict=True)]
+        for values in product(*lists):
+            chosen = dict(zip(names, values, strict=True))
             folder = "-".join(name + word(value) for name, value in chosen.items())
             trial = table.parent / folder
             self.train(3, f"search-{folder}", replace(self.settings, **chosen), self.settings.seeds[0], trial)
@@ -226,8 +227,8 @@ class Experiment:
         for split in splits:
             name = f"score-seed{seed}-{split}"
             self.stages.forget_if_changed(name, self.settings.exits, source / "stages" / f"train-seed{seed}.done")
-            score = partial(self.score_split, source / f"seed{seed}", split, seed)
-            self.stages.run(5, name, self.settings.exits, score)
+            work = partial(self.score_split, source / f"seed{seed}", split, seed)
+            self.stages.run(5, name, self.settings.exits, work)
 
     def score_split(self, trained: Path, split: str, seed: int) -> None:
         """Scores go to SEED/scores/SPLIT, and beside the curves of training."""

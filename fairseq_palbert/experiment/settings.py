@@ -110,7 +110,7 @@ class Settings:
 
     num_gpus: int | None = setting(
         None, "GPUs to train on, of each node (default: 1 where there is one, else 0)", NOT_NEGATIVE)
-    cpu_workers: int = setting(0, "processes over gloo to train on instead, of each node", NOT_NEGATIVE)
+    cpu_workers: int = setting(0, "processes over gloo to train on instead", NOT_NEGATIVE)
     stage: int = setting(
         1, "first stage to run: 1 pretrained encoder, 2 preprocess, 3 search, 4 train, 5 score, 6 table", POSITIVE)
     stop_stage: int = setting(6, "last stage to run", POSITIVE)

@@ -91,6 +91,7 @@ def _same(before: str, now: str) -> bool:
 
 def _difference(before: list[str], now: list[str]) -> str:
     """``--lr 0.1, now --lr 0.5``: the first word that differs, after the one before it."""
-    place = next((i for i, pair in enumerate(zip(before, now)) if not _same(*pair)), min(len(before), len(now)))
+    differing = (i for i, pair in enumerate(zip(before, now, strict=False)) if not _same(*pair))
+    place = next(differing, min(len(before), len(now)))
     start = max(place - 1, 0)
     return f"{' '.join(before[start:place + 1])}, now {' '.join(now[start:place + 1])}"

@@ -47,8 +47,7 @@ PartitionName=main Nodes=ALL Default=YES State=UP
 
 @pytest.fixture(scope="module")
 def begin(make_toy_data, tmp_path_factory):
-    """begin(run directory, words...) starts a multirun -> (run directory, process, mark in its processes'
-    environment)."""
+    """begin(run directory, words...) starts a multirun -> (run directory, process, mark of its processes)."""
     folder = tmp_path_factory.mktemp("multirun")
     tokenizer = {"name": "wordpiece", "separators": 1, "sha256": "0" * 64}
     data = make_toy_data(folder / "SST-2", "SST-2", tokenizer=tokenizer)

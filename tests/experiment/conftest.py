@@ -43,13 +43,13 @@ class StandIn:
         words = self.find("fairseq-train")[-1].split(" --")[1:]
         return dict((word.split(" ", 1) + [""])[:2] for word in words)
 
-    def note(self, words: list[str], environment: dict) -> None:
+    def note(self, words: list[str], environment: dict | None) -> None:
         self.calls.append(words)
-        self.environments.append(environment)
+        self.environments.append(environment or {})
         if self.fail_at and self.fail_at in " ".join(words):
             raise UserError("out of luck")
 
-    def run(self, command, environment=MappingProxyType({}), stdout=None) -> None:
+    def run(self, command, environment=None, stdout=None) -> None:
         _, _, _, module, *words = command
         self.note([module, *words], environment)
         out = Path(value_of("--out", words))

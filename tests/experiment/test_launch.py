@@ -106,7 +106,7 @@ def test_workers_of_several_nodes_are_a_step_of_the_slurm_job(settings, monkeypa
     assert " ".join(command) == (
         "srun --overlap --overcommit --kill-on-bad-exit=1 --nodes 2 --ntasks 8 --ntasks-per-node 4 fairseq-train DATA "
         "--distributed-world-size 8 --distributed-port 10123")
-    assert choose_devices(settings(num_gpus=0)).workers == 1, "one process needs one node"
+    assert choose_devices(settings(num_gpus=0, cpu_workers=2)).workers == 2
 
 
 def test_gpus(settings, monkeypatch):

@@ -67,8 +67,8 @@ def moved(before: dict, after: dict) -> set[str]:
 def test_encoder_is_kept_and_heads_by_option(make_trainer, mnli, task, flags, fresh):
     weights, path = mnli
     found = pretrained.describe(path)
-    trainer = make_trainer(task, "--arch", found.arch, *found.flags, *flags, "--finetune-from-model",
-                           str(found.checkpoint))
+    start = ("--finetune-from-model", str(found.checkpoint))
+    trainer = make_trainer(task, "--arch", found.arch, *found.flags, *flags, *start)
     assert moved(weights, trainer.model.state_dict()) == fresh
     trainer.train_step([next(trainer.get_train_iterator(1).next_epoch_itr())])
     assert trainer.get_num_updates() == 1

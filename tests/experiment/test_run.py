@@ -28,7 +28,7 @@ def test_goes_on_where_it_failed_and_repeats_nothing(experiment, stand_in, faili
 
 def test_the_kept_command_is_what_was_run(experiment, stand_in):
     run_dir = experiment(seeds=[1, 2], lr=0.25)
-    for seed, run in zip((1, 2), stand_in.find("fairseq-train")):
+    for seed, run in zip((1, 2), stand_in.find("fairseq-train"), strict=True):
         command = shlex.split((run_dir / f"seed{seed}" / "command").read_text())
         assert " ".join(command) == run and "--lr 0.25 " in run and f"--seed {seed} " in run
     variables = json.loads((run_dir / "invocations.jsonl").read_text())["variables"]
@@ -44,8 +44,7 @@ def test_stages_can_be_chosen(experiment, stand_in):
 
 def test_other_settings_need_another_run_directory(experiment, stand_in):
     experiment()
-    difference = r"begun with other settings \(.*train-seed1.settings: --lr 0.001, now --lr 0.5\)"
-    with pytest.raises(UserError, match=difference):
+    with pytest.raises(UserError, match=r"with other settings \(.*train-seed1.settings: --lr 0.001, now --lr 0.5\)"):
         experiment(lr=0.5)
     assert len(stand_in.find("fairseq-train")) == 1
 

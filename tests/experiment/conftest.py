@@ -7,7 +7,6 @@ scoring one rule's scores.
 import json
 import shutil
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
 from omegaconf import OmegaConf

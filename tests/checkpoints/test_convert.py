@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from fairseq_palbert.checkpoints.convert import arch_and_flags, convert, main
+from fairseq_palbert.checkpoints.export import FORMS
 from fairseq_palbert.checkpoints.formats.names import ENCODER_FIELDS
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.families import FAMILIES
@@ -216,10 +217,10 @@ class TestByHand:
             convert(folder, tmp_path / "out", overwrite=True)
 
 
-@pytest.mark.parametrize("form, exporter", [("hugging-face", "export_hugging_face"), ("safetensors", "export_model")])
-def test_to_names_the_way_out(form, exporter, monkeypatch, tmp_path):
+@pytest.mark.parametrize("form", ["hugging-face", "safetensors"])
+def test_to_names_the_way_out(form, monkeypatch, tmp_path):
     calls = []
-    monkeypatch.setattr(f"fairseq_palbert.checkpoints.export.{exporter}", lambda *given: calls.append(given))
+    monkeypatch.setitem(FORMS, form, lambda *given: calls.append(given))
     for vocabulary in ((), ("--vocab", "vocab")):
         main([str(tmp_path / "trained.pt"), "--out", "out", "--to", form, "--overwrite", *vocabulary])
     assert calls == [(tmp_path / "trained.pt", folder, Path("out"), True) for folder in (tmp_path, Path("vocab"))]

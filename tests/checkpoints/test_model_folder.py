@@ -29,16 +29,16 @@ EMBEDDED = EncoderShape(
 
 
 @pytest.fixture
-def saved(tmp_path, make_network):
+def saved(tmp_path, make_small_network):
     """(folder, network) of a model with heads of every kind."""
-    network = make_network(HeadsShape(outputs=3, lambda_module="rnn", per_layer_pooler=True), EMBEDDED)
+    network = make_small_network(HeadsShape(outputs=3, lambda_module="rnn", per_layer_pooler=True), EMBEDDED)
     write_model(tmp_path, network, CARD)
     return tmp_path, network
 
 
-def test_every_configuration_comes_back_with_every_bit(tmp_path, configurations, make_network, tokens):
+def test_every_configuration_comes_back_with_every_bit(tmp_path, configurations, make_small_network, tokens):
     for heads in configurations[::11]:
-        network = make_network(heads)
+        network = make_small_network(heads)
         write_model(tmp_path, network, CARD)
         read, card = read_model(tmp_path)
         assert card == CARD and read.encoder.shape == network.encoder.shape and read.heads_shape == heads
@@ -56,8 +56,8 @@ def test_a_shape_with_every_field_comes_back(saved, tokens):
     assert torch.equal(read(tokens).logits, network(tokens).logits)
 
 
-def test_other_precisions_and_special_values_keep_their_bits(tmp_path, make_network):
-    network = make_network(HeadsShape(outputs=3)).bfloat16()
+def test_other_precisions_and_special_values_keep_their_bits(tmp_path, make_small_network):
+    network = make_small_network(HeadsShape(outputs=3)).bfloat16()
     network.encoder.layers[0].fc1.bias.data[:3] = torch.tensor([float("nan"), -0.0, 1e-40])
     write_model(tmp_path, network, CARD)
     read = read_model(tmp_path)[0].state_dict()
@@ -66,9 +66,9 @@ def test_other_precisions_and_special_values_keep_their_bits(tmp_path, make_netw
                                                                   tensor.view(torch.int16))
 
 
-def test_a_model_without_lambda_module_prior_labels_and_tokenizer(tmp_path, make_network):
+def test_a_model_without_lambda_module_prior_labels_and_tokenizer(tmp_path, make_small_network):
     card = replace(CARD, prior=None, labels=[], tokenizer=None, dictionary=None)
-    write_model(tmp_path, make_network(HeadsShape(outputs=1, lambda_module="none")), card)
+    write_model(tmp_path, make_small_network(HeadsShape(outputs=1, lambda_module="none")), card)
     network, read = read_model(tmp_path)
     assert read == card and not network.halts
 

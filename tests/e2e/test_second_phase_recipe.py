@@ -46,7 +46,7 @@ def scores(folder):
 
 def test_one_command_trains_both_phases_and_a_kill_changes_nothing(begin):
     unbroken, output = finished(begin, "unbroken", "first")
-    assert "METHOD=palbert, the first phase of palbert_staged" in output
+    assert "method=palbert, the first phase of palbert_staged" in output
     broken, process = begin("broken", "first")
     checkpoint = broken / "seed1" / "checkpoints" / "checkpoint_last.pt"
     deadline = time.monotonic() + 300

@@ -1,1 +1,1 @@
-"""Exit rules, how they are named, and how they are replayed from a record."""
+"""Exit rules, their command-line names, and their replay on a record."""

@@ -1,4 +1,7 @@
-"""The training objective: expected loss plus β times a KL term, with the published code's departures by option."""
+"""The training objective: expected loss plus β times a KL term.
+
+Options select the published code's departures from the paper.
+"""
 
 from dataclasses import dataclass
 
@@ -12,8 +15,10 @@ POSTERIOR_REMAINDERS = ("last", "none")
 
 @dataclass(frozen=True)
 class PonderLoss:
-    """Per sentence: ``loss`` = ``task_loss`` + c Σ_n n p_n + β ``kl``, each [B]; ``p`` is the posterior, [N, B]. The
-    KL term is in nats, the task loss in the units of the layers' losses."""
+    """Per sentence: ``loss`` = ``task_loss`` + c Σ_n n p_n + β ``kl``, each [B]; ``p`` is the posterior, [N, B].
+
+    The KL term is in nats, the task loss in the units of the layers' losses.
+    """
 
     loss: Tensor
     task_loss: Tensor
@@ -25,9 +30,9 @@ class PonderLoss:
 class PonderObjective:
     """L = Σ_n p_n (L_n + c n) + β KL(p ‖ prior), per sentence; c is ``layer_cost``, by default 0.
 
-    ``kl_direction`` "prior_posterior" gives KL(prior ‖ p). ``posterior_remainder`` "none" leaves p as it is at layer N
-    (p_N = λ_N ∏_{j<N} (1 − λ_j), summing to less than 1), which reads the last layer's halting logit too;
-    ``halting_epsilon`` then floors p as the published code does (see ``released_log_posterior``).
+    ``kl_direction`` "prior_posterior" gives KL(prior ‖ p). With ``posterior_remainder`` "none", p_N is
+    λ_N ∏_{j<N} (1 − λ_j): p sums to less than 1, and the last layer's halting logit is read too. ``halting_epsilon``
+    then floors p as the published code does (see ``released_log_posterior``).
 
     Source: PonderNet (arXiv 2107.05407, section 2); PALBERT (arXiv 2204.03276, section 3).
     """
@@ -46,7 +51,7 @@ class PonderObjective:
         return self.posterior_remainder == "none"
 
     def __call__(self, halting_logits: Tensor, layer_losses: Tensor) -> PonderLoss:
-        """Shape: halting logits [N − 1, B], or [N, B] where the last one is read, and layer losses L_n [N, B]."""
+        """The loss. Shape: halting logits [N − 1, B], or [N, B] where the last one is read; layer losses L_n [N, B]."""
         layer_losses = at_least_float32(layer_losses)
         depth = computed = layer_losses.shape[0]
         if self.reads_last_halting_logit:

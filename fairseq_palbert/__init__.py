@@ -1,7 +1,7 @@
-"""Early-exit text classifiers that ponder, as a fairseq ``--user-dir``.
+"""Early-exit text classifiers with a halting distribution, as a fairseq ``--user-dir``.
 
-Where fairseq is loaded before, as by its commands, importing this registers every part by name. A program of one's own
-imports ``fairseq_palbert.plugin`` for that; a trained model is served without, see ``fairseq_palbert.serving``.
+Importing this package registers every part with fairseq if fairseq is loaded already, as in its commands. Other
+programs import ``fairseq_palbert.plugin`` to register them. Serving needs no fairseq: see ``fairseq_palbert.serving``.
 """
 
 import sys
@@ -9,5 +9,5 @@ import sys
 if sys.modules.get("fairseq"):
     from . import plugin
 
-    if "fairseq_cli" in sys.modules:  # one of its commands runs, as against a program of one's own
+    if "fairseq_cli" in sys.modules:  # a command of fairseq runs, not another program
         plugin.exit_on_user_errors()

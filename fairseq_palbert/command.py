@@ -1,4 +1,4 @@
-"""Runs a command as a process: one line for a mistake, an exit status, signals, closed streams."""
+"""Run a command: error lines, exit status, signals and closed streams."""
 
 import errno
 import logging
@@ -10,21 +10,24 @@ from typing import NoReturn
 
 from .errors import UserError
 
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF}
-# How a standard stream that the caller has closed is opened: input is empty, output fails, messages go nowhere.
+OUTPUT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF}
+# mode and flags that open a stream the caller has closed: input is empty, output fails, messages are discarded
 CLOSED = {"stdin": ("r", os.O_RDONLY), "stdout": ("w", os.O_RDONLY), "stderr": ("w", os.O_WRONLY)}
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Calls ``main``, and ends the process: with status 0; 1 after a UserError and for an output that takes no more,
-    which are told in one line; and 128 + the signal's number after SIGINT, SIGTERM, and where nobody reads standard
-    output."""
+    """Calls ``main`` and ends the process with an exit status.
+
+    The status is 0 on success, and 1, with one line on stderr, after a UserError or where the output cannot be written.
+    After SIGINT and SIGTERM it is 128 + the signal's number, and 128 + SIGPIPE where the reader of standard output has
+    gone.
+    """
     _open_closed_streams()
     signal.signal(signal.SIGTERM, _terminate)
     logging.getLogger(__package__).setLevel(logging.INFO)
     try:
         status = _status(main)
-        sys.stdout.flush()  # what Python would else write after the end, when an error cannot be told any more
+        sys.stdout.flush()  # otherwise Python flushes at exit, too late to report an error
     except UserError as error:
         status = error.line
     except KeyboardInterrupt:
@@ -34,7 +37,7 @@ def run(main: Callable[[], None]) -> NoReturn:
         _discard_output()
         status = 128 + signal.SIGPIPE
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in OUTPUT_ERRORS:
             raise
         _discard_output()
         status = UserError(f"{error.filename or 'output'}: cannot be written ({error.strerror}): choose another "
@@ -43,7 +46,7 @@ def run(main: Callable[[], None]) -> NoReturn:
 
 
 def _status(main: Callable[[], None]) -> int | str | None:
-    """That of ``sys.exit``, as argparse calls it."""
+    """Runs ``main``: returns 0, or what it passes to ``sys.exit``, as argparse does."""
     try:
         main()
     except SystemExit as end:
@@ -52,19 +55,22 @@ def _status(main: Callable[[], None]) -> int | str | None:
 
 
 def _discard_output() -> None:
-    """What is left in the buffer of standard output goes nowhere."""
+    """Sends the rest of standard output's buffer to the null device."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _open_closed_streams() -> None:
-    """Else a file that is opened later would take the number of a closed stream, and what is written to it."""
+    """Opens the standard streams that the caller has closed.
+
+    Otherwise the next file that is opened gets such a stream's descriptor and receives its output.
+    """
     for number, (name, (mode, flags)) in enumerate(CLOSED.items()):
         if getattr(sys, name) is None:
-            os.open(os.devnull, flags)  # the lowest number that is free: this one
+            os.open(os.devnull, flags)  # takes the lowest free descriptor, which is ``number``
             setattr(sys, name, open(number, mode))
 
 
 def _terminate(number: int, frame: object) -> NoReturn:
-    """Ends as an exception does, so that what was begun is cleared away; once."""
+    """Ends the process by an exception, so that unfinished output is removed; further signals are ignored."""
     signal.signal(number, signal.SIG_IGN)
     sys.exit(128 + number)

@@ -1,11 +1,11 @@
-"""The one error that stands for a user's mistake."""
+"""The exception for a user's mistake."""
 
 
 class UserError(ValueError):
-    """What is wrong, where, and what to do about it, in one line.
+    """A user's mistake; the message says in one line what is wrong, where, and what to do.
 
-    A command's ``command.run`` turns it into that line on stderr and exit status 1; under fairseq's commands
-    ``plugin.exit_on_user_errors`` does.
+    ``command.run`` prints that line on stderr and exits with status 1. Under fairseq's commands
+    ``plugin.exit_on_user_errors`` does the same.
     """
 
     def __init__(self, message: str):
@@ -13,5 +13,5 @@ class UserError(ValueError):
 
     @property
     def line(self) -> str:
-        """What a command tells its user."""
+        """The line that a command prints."""
         return f"fairseq_palbert: error: {self}"

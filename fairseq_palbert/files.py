@@ -1,4 +1,4 @@
-"""Files and folders that appear complete or not at all."""
+"""Atomic writes of files and folders, locks, and SHA-256."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ def writing(path: Path) -> Iterator[None]:
     """Raises UserError, which names ``path``, for a write error in the block, such as a full disk."""
     try:
         yield
-    except BrokenPipeError:  # whoever read has gone, which is no fault of the place
+    except BrokenPipeError:  # the reader of a pipe has gone, which is no error of the path
         raise
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -39,11 +39,11 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keeps other processes from ``path`` by the lock file ``.NAME.lock`` beside it, which goes with the block.
+    """Locks ``path`` against other processes during the block, by the lock file ``.NAME.lock`` beside it.
 
-    Raises UserError where another process holds the lock.
+    The lock file is removed at the end. Raises UserError where another process holds the lock.
     """
-    from filelock import FileLock, Timeout  # what serves a model locks nothing, and starts faster without
+    from filelock import FileLock, Timeout  # imported here, since serving starts faster without it
 
     lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
     try:
@@ -53,13 +53,13 @@ def locked(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        os.unlink(lock.lock_file)  # while it is held; FileLock does not take a lock whose file is gone
+        os.unlink(lock.lock_file)  # while held: FileLock never acquires a lock whose file is gone
         lock.release()
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A scratch file that takes the place of ``path`` when the block ends well, and is removed when it does not.
+    """Yields a scratch file, which replaces ``path`` when the block succeeds and is removed when it fails.
 
     Raises UserError where it cannot be written.
     """
@@ -70,9 +70,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
-    """A scratch folder inside ``folder``, whose files move to ``folder`` by atomic renames when the block ends well.
+    """Yields a scratch folder inside ``folder``; its files move to ``folder`` by renames when the block succeeds.
 
-    When it does not, nothing is left behind. Raises UserError where ``folder`` cannot be written.
+    When the block fails, nothing is left behind. Raises UserError where ``folder`` cannot be written.
     """
     existed = folder.exists()
     with writing(folder):
@@ -89,7 +89,7 @@ def staged(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def written_folder(target: Path) -> Iterator[Path]:
-    """An empty folder that takes the place of ``target`` when the block ends well, and is removed when it does not.
+    """Yields an empty folder, which replaces ``target`` when the block succeeds and is removed when it fails.
 
     Raises UserError while another run writes the same target, and where it cannot be written.
     """
@@ -105,8 +105,10 @@ def written_folder(target: Path) -> Iterator[Path]:
 
 
 def check_replaceable(target: Path, overwrite: bool, provenance: str) -> None:
-    """Raises UserError where ``target`` is there and may not be replaced: unasked, or since it is no output of ours,
-    which the file ``provenance`` would tell."""
+    """Raises UserError where ``target`` exists and may not be replaced.
+
+    It may be replaced with ``overwrite``, and only if it holds the file ``provenance``, as every output of ours does.
+    """
     if not target.exists():
         return
     if not (target / provenance).is_file():
@@ -116,20 +118,23 @@ def check_replaceable(target: Path, overwrite: bool, provenance: str) -> None:
 
 
 def write_json(path: Path, value: dict) -> None:
-    """Indented, in ASCII."""
+    """Writes indented JSON in ASCII."""
     path.write_text(json.dumps(value, indent=2) + "\n")
 
 
 def write_json_lines(path: Path, rows: list[dict]) -> None:
-    """One object a line, in ASCII."""
+    """Writes one JSON object a line, in ASCII."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 @contextmanager
 def _scratch_folder(folder: Path) -> Iterator[Path]:
-    """A new folder in ``folder`` for the time of the block; what killed processes of this machine left goes first."""
+    """Yields a new folder in ``folder``, and removes it after the block.
+
+    Before that it removes the scratch folders that killed processes of this machine left in ``folder``.
+    """
     for path in folder.iterdir():
-        if (left := _SCRATCH.fullmatch(path.name)) and not _runs(int(left["process"])):
+        if (match := _SCRATCH.fullmatch(path.name)) and not _is_running(int(match["process"])):
             shutil.rmtree(path, ignore_errors=True)
     scratch = Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{os.getpid()}-", suffix=SCRATCH_SUFFIX, dir=folder))
     try:
@@ -138,7 +143,7 @@ def _scratch_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(scratch)
 
 
-def _runs(process: int) -> bool:
+def _is_running(process: int) -> bool:
     try:
         os.kill(process, 0)  # sends no signal
     except ProcessLookupError:

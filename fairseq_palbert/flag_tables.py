@@ -17,7 +17,7 @@ from .tables import markdown
 from .tasks.glue_task import GlueConfig
 
 README = Path(__file__).with_name("README.md")
-# the table's name in the README: the dataclass, and the one whose fields it does not repeat
+# table name in the README: the dataclass, and the parent whose fields are left out
 TABLES = {
     "--task glue": (GlueConfig, None),
     "--arch palbert_*": (PalbertConfig, None),
@@ -30,22 +30,21 @@ POSITIONAL = {"data"}
 
 
 def flag_table(config: type, inherited: type | None) -> str:
-    """Markdown: a row for each flag of ``config`` that is neither of ``inherited`` nor borrowed from another part of
-    fairseq."""
-    others = {field.name for field in fields(inherited)} if inherited else set()
+    """A Markdown table of the flags of ``config``, without those of ``inherited`` and those that ``II`` borrows."""
+    left_out = POSITIONAL | ({field.name for field in fields(inherited)} if inherited else set())
     rows = [[f"`--{field.name.replace('_', '-')}`", _default(field), _meaning(field)] for field in fields(config)
-            if field.name not in others | POSITIONAL and not field.name.startswith("_") and not _is_borrowed(field)]
+            if field.name not in left_out and not field.name.startswith("_") and not _is_borrowed(field)]
     return markdown([["flag", "default", "meaning"], *rows], words=3)
 
 
 def with_tables(page: str) -> str:
-    """The page with each table renewed that stands between ``<!-- flags of NAME -->`` and ``<!-- end of flags -->``.
+    """The page with every table between ``<!-- flags of NAME -->`` and ``<!-- end of flags -->`` rewritten.
 
     Raises ValueError where the page lacks a table or names an unknown one.
     """
-    found = re.findall(r"<!-- flags of (.+) -->", page)
-    if sorted(found) != sorted(TABLES):
-        raise ValueError(f"the page has the tables {sorted(found)}, not {sorted(TABLES)}")
+    names = re.findall(r"<!-- flags of (.+) -->", page)
+    if sorted(names) != sorted(TABLES):
+        raise ValueError(f"the page has the tables {sorted(names)}, not {sorted(TABLES)}")
     for name, configs in TABLES.items():
         start, end = f"<!-- flags of {name} -->\n", "<!-- end of flags -->"
         before, _, rest = page.partition(start)

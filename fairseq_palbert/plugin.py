@@ -1,4 +1,4 @@
-"""Loads fairseq, and registers every part with it by name."""
+"""Load fairseq and register every part of this plugin with it."""
 
 import functools
 import logging
@@ -8,11 +8,11 @@ from typing import Any
 
 from .errors import UserError
 
-logging.getLogger("fairseq.tasks.text_to_speech").setLevel(logging.WARNING)  # asks for tensorboardX, which no one needs
+logging.getLogger("fairseq.tasks.text_to_speech").setLevel(logging.WARNING)  # hides a hint to install tensorboardX
 _level = logging.getLogger().level
 from . import criterions, models, optim, tasks  # noqa: E402
 
-logging.getLogger().setLevel(_level)  # importing fairseq lets every library's debug lines through
+logging.getLogger().setLevel(_level)  # importing fairseq enables the debug lines of every library
 
 REGISTERED = (
     tasks.glue_task.GlueSentenceTask, models.palbert.PalbertModel, optim.ponder_adam.PonderAdam,
@@ -21,22 +21,22 @@ REGISTERED = (
 
 
 def exit_on_user_errors() -> None:
-    """Makes every method that fairseq calls end the process with the line of a UserError and status 1.
+    """Makes every method that fairseq calls end the process on a UserError, with its line and status 1.
 
-    A UserError itself would not get through: ``Trainer.load_checkpoint`` raises another exception in its place,
-    ``Trainer.train_step`` saves crash.pt, torch turns a worker's into a traceback, and Hydra prints one.
+    fairseq would not pass the UserError on: ``Trainer.load_checkpoint`` replaces it by another exception, and
+    ``Trainer.train_step`` saves crash.pt. For a worker's, torch prints a traceback, and so does Hydra.
     """
     for part in {part for registered in REGISTERED for part in registered.__mro__
                  if part.__module__.startswith(__package__)}:
         for name, method in list(vars(part).items()):
             if isinstance(method, staticmethod | classmethod):
-                setattr(part, name, type(method)(_exiting(method.__func__)))
+                setattr(part, name, type(method)(_exiting_on_user_error(method.__func__)))
             elif callable(method) and not isinstance(method, type):
-                setattr(part, name, _exiting(method))
-    sys.excepthook = functools.partial(_after_worker, sys.excepthook)
+                setattr(part, name, _exiting_on_user_error(method))
+    sys.excepthook = functools.partial(_silent_after_worker, sys.excepthook)
 
 
-def _exiting(method: Callable) -> Callable:
+def _exiting_on_user_error(method: Callable) -> Callable:
     @functools.wraps(method)
     def call(*arguments: Any, **named: Any) -> Any:
         try:
@@ -47,9 +47,9 @@ def _exiting(method: Callable) -> Callable:
     return call
 
 
-def _after_worker(usual: Callable, kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    """A spawned worker that has ended by itself has told why: what its parent raises then adds nothing."""
+def _silent_after_worker(default_hook: Callable, kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """An excepthook that prints nothing where a spawned worker has exited with status 1 and printed its own error."""
     from torch.multiprocessing import ProcessExitedException
 
     if not (isinstance(error, ProcessExitedException) and error.exit_code == 1):
-        usual(kind, error, trace)
+        default_hook(kind, error, trace)

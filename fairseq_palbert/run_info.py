@@ -1,4 +1,4 @@
-"""What a run was made with: code, versions, machine, time."""
+"""Provenance of a run: git commit, package versions, machine, time."""
 
 import os
 import platform
@@ -19,14 +19,14 @@ def git_state() -> dict | None:
 
 
 def versions() -> dict[str, str]:
-    """Of Python, and of those of ``PACKAGES`` that are installed; nothing is imported for it."""
-    found = {"python": platform.python_version()}
+    """Versions of Python and of the installed ``PACKAGES``, read without importing them."""
+    version_of = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # of fairseq's two distributions one is there
+            version_of[package] = version(package)
+        except PackageNotFoundError:  # of fairseq's two distributions one is installed
             continue
-    return found
+    return version_of
 
 
 def machine() -> dict:
@@ -35,13 +35,13 @@ def machine() -> dict:
 
 
 def now() -> str:
-    """In UTC, to the second: 2026-01-02T03:04:05+00:00."""
+    """The time in UTC, to the second: 2026-01-02T03:04:05+00:00."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _git(*command: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(REPOSITORY), *command], capture_output=True, text=True)
+        result = subprocess.run(["git", "-C", str(REPOSITORY), *command], capture_output=True, text=True)
     except FileNotFoundError:
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return result.stdout.strip() if result.returncode == 0 else None

@@ -1,4 +1,4 @@
-"""Strict TSV: UTF-8, quotes are plain characters, every row as wide as the header."""
+"""Strict TSV: UTF-8, no quoting, every row as wide as the header."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ BYTE_ORDER_MARK = "\ufeff"
 
 @dataclass(frozen=True)
 class Record:
-    """One row: the ``values`` of the columns asked for, or the ``problem`` that keeps it from having them.
+    """One row: the ``values`` of the requested columns, or the ``problem`` that makes the row unreadable.
 
-    ``line`` counts from 1 over the whole file, ``text`` is the row as it stands there. ``width_differs`` marks a row
+    ``line`` counts from 1 over the whole file, ``text`` is the row as the file has it. ``width_differs`` marks a row
     with more or fewer fields than the header.
     """
 
@@ -25,10 +25,10 @@ class Record:
 
 
 def read_records(path: Path, needed: Sequence[str], remedy: str, columns: Sequence[str] = ()) -> Iterator[Record]:
-    """Every row of ``path``, good or bad. Its first line names the columns; ``columns`` does where there is none.
+    """Yields every row of ``path``, good or bad. ``columns`` names the columns of a file without a header line.
 
-    Raises UserError, which ends in the ``remedy``, where the file is missing or empty, or where its header has not each
-    of the ``needed`` columns once.
+    Raises UserError where the file is missing or empty, or where the header does not have each ``needed`` column once.
+    Messages about the content end in ``remedy``.
     """
     lines = enumerate(_lines(path), 1)
     columns = columns or _header(path, next(lines, (0, b""))[1], remedy)
@@ -41,9 +41,9 @@ def read_records(path: Path, needed: Sequence[str], remedy: str, columns: Sequen
 
 
 def read_rows(path: Path, needed: Sequence[str], remedy: str, columns: Sequence[str] = ()) -> Iterator[tuple[str, ...]]:
-    """The values of the ``needed`` columns, row by row.
+    """Yields the values of the ``needed`` columns, row by row.
 
-    Raises UserError as ``read_records`` does, and by the first bad row.
+    Raises UserError as ``read_records`` does, and at the first bad row.
     """
     for record in read_records(path, needed, remedy, columns):
         if record.problem:
@@ -57,9 +57,9 @@ def read_header(path: Path, remedy: str) -> list[str]:
 
 
 def decoded(line: bytes, number: int) -> str:
-    """The text of a file's line, counted from 1, without its end (LF or CRLF), and of line 1 without a byte order mark.
+    """The text of a line without its end (LF or CRLF); line ``number`` 1 also loses its byte order mark.
 
-    Raises ValueError, in a phrase, for what is no UTF-8.
+    Raises ValueError, whose message is a phrase, for bytes that are not UTF-8.
     """
     try:
         text = _without_end(line).decode()
@@ -70,16 +70,19 @@ def decoded(line: bytes, number: int) -> str:
 
 
 def fields(text: str, width: int) -> list[str]:
-    """The fields of a row. Raises ValueError, in a phrase, for another number of them than ``width``."""
+    """The fields of a row. Raises ValueError, whose message is a phrase, where there are not ``width`` of them."""
     values = text.split("\t")
     if len(values) != width:
-        there = f"{len(values)} field{'s' * (len(values) != 1)}" if text else "a blank line"
-        raise ValueError(f"{there} instead of {width} fields")
+        count = f"{len(values)} field{'s' * (len(values) != 1)}" if text else "a blank line"
+        raise ValueError(f"{count} instead of {width} fields")
     return values
 
 
 def places(header: Sequence[str], needed: Sequence[str]) -> list[int]:
-    """Where the ``needed`` columns stand. Raises ValueError, in a phrase, where the header does not name each once."""
+    """The indices of the ``needed`` columns in the header.
+
+    Raises ValueError, whose message is a phrase, where the header does not name each of them once.
+    """
     for name in needed:
         count = header.count(name)
         if count != 1:
@@ -89,7 +92,7 @@ def places(header: Sequence[str], needed: Sequence[str]) -> list[int]:
 
 
 def write_tsv(path: Path, columns: dict[str, list]) -> None:
-    """A line of the names, then the rows."""
+    """Writes a header line of the column names, then the rows."""
     rows = [columns, *zip(*columns.values(), strict=True)]
     path.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows), encoding="utf-8")
 

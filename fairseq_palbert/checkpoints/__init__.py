@@ -1,1 +1,1 @@
-"""Everything that reads or writes a model."""
+"""Read, write, convert and export models."""

@@ -1,4 +1,4 @@
-"""``palbert convert``: pretrained encoders to checkpoints that fairseq starts from."""
+"""``palbert convert``: convert a pretrained encoder to a checkpoint for training."""
 
 import argparse
 import os
@@ -36,36 +36,36 @@ DROPOUTS = ("dropout", "attention_dropout", "activation_dropout")
 
 def convert(source: str | Path, out: str | Path, vocab: str | Path | None = None, overwrite: bool = False,
             pooling: str | None = None) -> dict[str, Any]:
-    """Writes the folder ``out``, whole or not at all, and returns what its ``conversion.json`` says.
+    """Writes the folder ``out``, complete or not at all, and returns the content of its ``conversion.json``.
 
-    ``source``: a Hugging Face folder or Hub id of RoBERTa, BERT, ALBERT or MPNet, or fairseq's own RoBERTa: its
-    archive, packed or unpacked, or a checkpoint. ``vocab``: the folder of its vocabulary, by default the source's own,
-    and for fairseq's RoBERTa, which brings none, $VOCAB_DIR. ``pooling``: "first" or "mean", which training follows; by
-    default what the source says, as a folder of sentence-transformers does. ``out`` gets ``model.pt``, for
+    ``source`` is a Hugging Face folder or Hub id of RoBERTa, BERT, ALBERT or MPNet, or fairseq's RoBERTa: its archive,
+    packed or unpacked, or a checkpoint. ``vocab`` is the folder of its vocabulary. The default is the source's own, or
+    $VOCAB_DIR for fairseq's RoBERTa, which has none. ``pooling`` is "first" or "mean", for training to follow. The
+    default is the source's, which a folder of sentence-transformers names. ``out`` holds ``model.pt``, for
     ``--finetune-from-model``, and ``dict.txt`` and ``tokenizer.json``, for ``palbert data --vocab``.
 
-    Raises UserError, by the first that is wrong, for a source that cannot be read or represented exactly, and for a
-    vocabulary that does not fit it.
+    Raises UserError at the first fault: a source that cannot be read or represented exactly, or a vocabulary that does
+    not fit it.
     """
     out = Path(out)
     check_replaceable(out, overwrite, CONVERSION_FILE)
-    with _opened(str(source), vocab, pooling) as (found, vocabulary), written_folder(out) as folder:
-        rows = len(found.weights[TOKENS])
-        _check_vocabulary(found, vocabulary, rows)
+    with _opened(str(source), vocab, pooling) as (encoder, vocabulary), written_folder(out) as folder:
+        rows = len(encoder.weights[TOKENS])
+        _check_vocabulary(encoder, vocabulary, rows)
         vocabulary.save(folder, rows)
-        weights, saved = dict(found.weights), Vocabulary(folder)
-        if found.native_rows:
+        weights, saved = dict(encoder.weights), Vocabulary(folder)
+        if encoder.native_rows:
             weights[TOKENS] = weights[TOKENS][torch.from_numpy(saved.native_ids)]
-        state = _checkpoint(found, weights, identity_of(saved))
+        state = _checkpoint(encoder, weights, identity_of(saved))
         _save(state, folder / MODEL_FILE)
-        conversion = _account(str(source), found, vocabulary)
+        conversion = _conversion_record(str(source), encoder, vocabulary)
         write_json(folder / CONVERSION_FILE, conversion)
     return conversion
 
 
 @contextmanager
 def _opened(source: str, vocab: str | Path | None, pooling: str | None) -> Iterator[tuple[EncoderSource, Vocabulary]]:
-    """The encoder and the vocabulary, for the time of the block: tensors may still lie in a file that goes with it."""
+    """Yields the encoder and the vocabulary; tensors may lie in a temporary file that is removed after the block."""
     path = Path(source)
     if path.is_file() and path.name.endswith(ARCHIVES):
         with unpacked(path) as folder:
@@ -87,28 +87,28 @@ def _stock_vocabulary(source: str, vocab: str | Path | None) -> Vocabulary:
     return Vocabulary(vocab)
 
 
-def _check_vocabulary(found: EncoderSource, vocabulary: Vocabulary, rows: int) -> None:
+def _check_vocabulary(encoder: EncoderSource, vocabulary: Vocabulary, rows: int) -> None:
     """Raises UserError where the rows of the token embedding are not those of the vocabulary."""
-    if found.dictionary is not None:
-        theirs, _ = read_symbols(found.dictionary)
-        for place, (their, our) in enumerate(zip(theirs, vocabulary.symbols)):
-            if their != our:
-                raise UserError(f"{found.name}: line {place + 1} of its dict.txt is {their!r}, where the vocabulary "
-                                f"has {our!r}; {REMEDY}")
-        if len(theirs) != len(vocabulary.symbols):
-            raise UserError(f"{found.name}: its dict.txt has {len(theirs)} lines, and the vocabulary "
+    if encoder.dictionary is not None:
+        symbols, _ = read_symbols(encoder.dictionary)
+        for place, (symbol, expected) in enumerate(zip(symbols, vocabulary.symbols)):
+            if symbol != expected:
+                raise UserError(f"{encoder.name}: line {place + 1} of its dict.txt is {symbol!r}, where the vocabulary "
+                                f"has {expected!r}; {REMEDY}")
+        if len(symbols) != len(vocabulary.symbols):
+            raise UserError(f"{encoder.name}: its dict.txt has {len(symbols)} lines, and the vocabulary "
                             f"{len(vocabulary.symbols)}; {REMEDY}")
-    highest = vocabulary.native_ids.max() + 1 if found.native_rows else len(vocabulary)
-    if rows < highest or not found.native_rows and rows > highest:
-        raise UserError(f"{found.name}: embeds {rows} pieces, and the vocabulary has {highest}; {REMEDY}")
+    highest = vocabulary.native_ids.max() + 1 if encoder.native_rows else len(vocabulary)
+    if rows < highest or not encoder.native_rows and rows > highest:
+        raise UserError(f"{encoder.name}: embeds {rows} pieces, and the vocabulary has {highest}; {REMEDY}")
 
 
-def _checkpoint(found: EncoderSource, weights: Mapping[str, Tensor], identity: Identity) -> dict[str, Any]:
-    """What fairseq expects to find in a file that training starts from."""
+def _checkpoint(encoder: EncoderSource, weights: Mapping[str, Tensor], identity: Identity) -> dict[str, Any]:
+    """The content of a checkpoint that fairseq can start training from."""
     return {
-        # copied, since torch would save the whole of the memory that a tensor is a part of
+        # copied, since torch saves the whole storage that a tensor is a view of
         "model": {name: tensor.clone() for name, tensor in weights.items()},
-        "cfg": {"model": {"_name": f"palbert_{found.family.name}", **found.settings, **_pooling(found)},
+        "cfg": {"model": {"_name": f"palbert_{encoder.family.name}", **encoder.settings, **_pooling(encoder)},
                 "task": {"_name": "glue"}},
         "task_state": {"tokenizer": identity.tokenizer, "dictionary": identity.dictionary},
         "args": None,
@@ -120,31 +120,31 @@ def _checkpoint(found: EncoderSource, weights: Mapping[str, Tensor], identity: I
 def _save(state: dict[str, Any], path: Path) -> None:
     try:
         torch.save(state, path)
-    except RuntimeError as error:  # torch's for a full disk
+    except RuntimeError as error:  # what torch raises for a full disk
         raise OSError("the disk may be full") from error
 
 
-def _pooling(found: EncoderSource) -> dict[str, str]:
-    return {} if found.pooling is None else {"pooling": found.pooling}
+def _pooling(encoder: EncoderSource) -> dict[str, str]:
+    return {} if encoder.pooling is None else {"pooling": encoder.pooling}
 
 
-def _account(source: str, found: EncoderSource, vocabulary: Vocabulary) -> dict[str, Any]:
-    arch, flags = arch_and_flags(found.family, found.settings)
+def _conversion_record(source: str, encoder: EncoderSource, vocabulary: Vocabulary) -> dict[str, Any]:
+    arch, flags = arch_and_flags(encoder.family, encoder.settings)
     return {
         "source": source,
-        "sha256": {path.name: file_sha256(path) for path in found.files},
-        "family": found.family.name,
+        "sha256": {path.name: file_sha256(path) for path in encoder.files},
+        "family": encoder.family.name,
         "arch": arch,
-        "flags": [*flags, *(word for name, value in _pooling(found).items() for word in (f"--{name}", value))],
+        "flags": [*flags, *(word for name, value in _pooling(encoder).items() for word in (f"--{name}", value))],
         "tokenizer": vocabulary.record,
-        "tensors": {"used": found.used, "dropped": found.dropped, "initialised": found.initialised},
+        "tensors": {"used": encoder.used, "dropped": encoder.dropped, "initialised": encoder.initialised},
     }
 
 
 def arch_and_flags(family: Family, settings: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """The architecture, and the further flags of ``fairseq-train``, that build an encoder of these settings.
+    """The architecture and the additional flags of ``fairseq-train`` that build an encoder with these settings.
 
-    A preset where its layers, sizes and arithmetic are the encoder's, and else the bare family.
+    The architecture is a preset that differs from the settings in dropout at most, otherwise the bare family.
     """
     fitting = (name for name, preset in family.presets.items() if not set(_differing(preset, settings)) - set(DROPOUTS))
     preset = min(fitting, key=lambda name: len(_differing(family.presets[name], settings)), default=None)
@@ -154,13 +154,13 @@ def arch_and_flags(family: Family, settings: Mapping[str, Any]) -> tuple[str, li
 
 
 def _differing(preset: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
-    """The settings that an architecture of this preset would have otherwise."""
+    """The names of the settings in which an architecture of this preset differs."""
     defaults = PalbertConfig()
     return [name for name in ENCODER_FIELDS.values() if settings[name] != preset.get(name, getattr(defaults, name))]
 
 
 def _print(out: Path, conversion: Mapping[str, Any]) -> None:
-    """A few lines: the architecture, and what became of every tensor."""
+    """Prints the architecture, and what happened to every tensor."""
     tensors = conversion["tensors"]
     print(f"{conversion['source']}: {' '.join(['--arch', conversion['arch'], *conversion['flags']])}")
     print(f"tensors: {len(tensors['used'])} used; dropped: {', '.join(tensors['dropped']) or 'none'}; "
@@ -181,10 +181,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--vocab", type=Path, metavar="DIR",
                         help="folder of the vocabulary (default: SOURCE's own, and for fairseq's RoBERTa $VOCAB_DIR)")
     parser.add_argument("--pooling", choices=POOLINGS,
-                        help="what the heads are to read of a sentence: its first token, or the mean over its tokens "
-                             "(default: what a folder of sentence-transformers says, else left to training)")
+                        help="what the heads read of a sentence: its first token, or the mean over its tokens "
+                             "(default: what a folder of sentence-transformers says, otherwise training decides)")
     parser.add_argument("--to", choices=["fairseq", *FORMS], default="fairseq",
-                        help=f"{' and '.join(FORMS)} are those of palbert export, which this then is")
+                        help=f"{' and '.join(FORMS)}: export SOURCE instead, as palbert export does (default: fairseq)")
     parser.add_argument("--overwrite", action="store_true", help="replace DIR where this command made it before")
     return parser
 

@@ -1,4 +1,4 @@
-"""``palbert export``: a checkpoint as a folder of ``formats.model_folder``, or its encoder as one of Hugging Face."""
+"""``palbert export``: export a checkpoint for serving or for ``transformers``."""
 
 import argparse
 from collections import Counter
@@ -36,7 +36,7 @@ POOLERS = NETWORK + "pooler.copies."
 
 
 class TaskWithoutData(FairseqTask):
-    """What building a trained model asks of its task: the two dictionaries and ``glue_task``."""
+    """The parts of a task that building a trained model needs: the two dictionaries and ``glue_task``."""
 
     source_dictionary = target_dictionary = None
 
@@ -47,10 +47,10 @@ class TaskWithoutData(FairseqTask):
 
 
 def export_model(checkpoint: Path, vocab: Path, out: Path, overwrite: bool = False) -> None:
-    """The whole early-exit model of a checkpoint of ``fairseq-train``, with the vocabulary in ``vocab`` that its data
-    was made with, as the folder ``out``, which ``palbert evaluate`` scores.
+    """Writes the whole early-exit model of a checkpoint of ``fairseq-train`` to the folder ``out``.
 
-    Raises UserError for a checkpoint that is no trained model, and for a vocabulary that is not its own.
+    ``vocab`` is the folder of the vocabulary that the training data was made with. ``palbert predict`` and ``palbert
+    evaluate`` read ``out``. Raises UserError for a checkpoint that is not a trained model, and for another vocabulary.
     """
     trained_with = check_checkpoint(checkpoint)
     state = checkpoint_utils.load_checkpoint_to_cpu(str(checkpoint))
@@ -75,17 +75,17 @@ def export_model(checkpoint: Path, vocab: Path, out: Path, overwrite: bool = Fal
             holdout_fraction=float(trained_with.get("holdout_fraction") or 0),
             train_examples=trained_with.get("train_examples"),
         ))
-        account = _write_account(folder, checkpoint, model.network.state_dict(), [])
-    print(account)
+        summary = _write_record(folder, checkpoint, model.network.state_dict(), [])
+    print(summary)
 
 
 def export_hugging_face(checkpoint: Path, vocab: Path, out: Path, overwrite: bool = False) -> None:
-    """The encoder and the pooler of a checkpoint, trained or converted, as the folder ``out`` that ``transformers``
-    loads, with the vocabulary in ``vocab`` that its data was made with.
+    """Writes encoder and pooler of a checkpoint, trained or converted, to a folder that ``transformers`` loads.
 
-    Of a model with one pooler a layer it is the last layer's: like theirs, it reads the last layer.
-    Raises UserError for a checkpoint that is no model of this project, for a vocabulary that is not its own, and for an
-    encoder that theirs do not have.
+    ``vocab`` is the folder of the vocabulary that the training data was made with. Of a model with a pooler for each
+    layer, the last layer's is written, since the pooler of ``transformers`` reads the last layer. Raises UserError for
+    a checkpoint that is not a model of this project, for another vocabulary, and for an encoder that ``transformers``
+    does not have.
     """
     try:
         state = read_checkpoint(str(checkpoint))
@@ -96,16 +96,16 @@ def export_hugging_face(checkpoint: Path, vocab: Path, out: Path, overwrite: boo
     check_replaceable(out, overwrite, EXPORT_FILE)
     with written_folder(out) as folder:
         vocabulary = _write_vocabulary(checkpoint, state, vocab, folder)
-        (folder / DICTIONARY_FILE).unlink()  # fairseq's
+        (folder / DICTIONARY_FILE).unlink()  # of use to fairseq alone
         shape = shape_of(family, _settings(state, family), len(weights[TOKENS]))
         check_expressible(str(checkpoint), family, shape, vocabulary)
-        theirs = write_encoder(folder, family, shape, weights, vocabulary)
+        written = write_encoder(folder, family, shape, weights, vocabulary)
         write_tokenizer(folder, vocabulary, shape)
         pooling = pooling_of(state)
         remarks = _remarks(family, weights, last, pooling)
         write_model_card(folder, remarks, pooling, shape.hidden)
-        account = _write_account(folder, checkpoint, theirs, left_out, remarks)
-    print(account)
+        summary = _write_record(folder, checkpoint, written, left_out, remarks)
+    print(summary)
 
 
 def _family(checkpoint: Path, state: dict[str, Any]) -> Family:
@@ -117,7 +117,7 @@ def _family(checkpoint: Path, state: dict[str, Any]) -> Family:
 
 
 def _settings(state: dict[str, Any], family: Family) -> dict[str, Any]:
-    """The encoder's, presets filled in."""
+    """The settings of the encoder, presets filled in."""
     given = model_settings(state)
     cfg = OmegaConf.create({name: given.get(name) for name in ENCODER_FIELDS.values()})
     fill_in(cfg, family.presets[BARE])
@@ -125,8 +125,10 @@ def _settings(state: dict[str, Any], family: Family) -> dict[str, Any]:
 
 
 def _encoder_and_last_pooler(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str], int | None]:
-    """The encoder, with the last layer's pooler as the only one; the names of all else; which of the poolers, from
-    0, that is, None where there is none."""
+    """The tensors of the encoder and the last pooler, the names of all others, and the last pooler's index.
+
+    The index counts from 0, and is None where there is no pooler.
+    """
     poolers = {int(name.removeprefix(POOLERS).split(".")[0]) for name in tensors if name.startswith(POOLERS)}
     last = max(poolers, default=None)
     ours = {name: tensor for name, tensor in tensors.items() if name.startswith((ENCODER, f"{POOLERS}{last}."))}
@@ -135,10 +137,9 @@ def _encoder_and_last_pooler(tensors: dict[str, Tensor]) -> tuple[dict[str, Tens
 
 
 def _write_vocabulary(checkpoint: Path, state: dict[str, Any], vocab: Path, folder: Path) -> Vocabulary:
-    """Saves the vocabulary in ``vocab`` into ``folder`` with as many entries as the checkpoint embeds, and reads it
-    there.
+    """Saves the vocabulary of ``vocab`` in ``folder``, with as many entries as the checkpoint embeds, and returns it.
 
-    Raises UserError where the checkpoint was trained on another one, or embeds fewer.
+    Raises UserError where the checkpoint was trained with another vocabulary, or embeds fewer entries.
     """
     trained, vocabulary = identity_in(state), Vocabulary(vocab)
     check_identity(str(checkpoint), trained, vocab, vocab, identity_of(vocabulary, trained.entries), REMEDY)
@@ -147,7 +148,7 @@ def _write_vocabulary(checkpoint: Path, state: dict[str, Any], vocab: Path, fold
 
 
 def _remarks(family: Family, weights: dict[str, Tensor], last_pooler: int | None, pooling: str | None) -> list[str]:
-    """What a user of the Hugging Face folder has to know beside the names."""
+    """What a user of the Hugging Face folder has to know."""
     remarks = []
     if family.has_segments and SEGMENTS not in weights:
         remarks.append(f"{family.tensors['embed_segments']} is written as zeros: this encoder has no segments")
@@ -155,25 +156,25 @@ def _remarks(family: Family, weights: dict[str, Tensor], last_pooler: int | None
         remarks.append("the checkpoint has no pooler: load with AutoModel.from_pretrained(FOLDER, "
                        "add_pooling_layer=False)")
     elif last_pooler > 0:
-        remarks.append(f"of the {last_pooler + 1} poolers, one a layer, the last layer's is written: theirs reads the "
-                       "last layer")
+        remarks.append(f"of the {last_pooler + 1} poolers, one a layer, the last layer's is written: the pooler of "
+                       "transformers reads the last layer")
     if pooling == "mean":
-        remarks.append("pool by the mean over a sentence's tokens, special ones included and padding not: "
+        remarks.append("pool by the mean over a sentence's tokens, with special tokens and without padding: "
                        "pooler_output of AutoModel reads the first token instead, on which this model was not trained")
     return remarks
 
 
-def _write_account(folder: Path, checkpoint: Path, written: Iterable[str], left_out: Iterable[str],
-                   remarks: Iterable[str] = ()) -> str:
-    """Writes what became of every tensor, and returns it in a few lines."""
-    account = {"checkpoint": str(checkpoint), "sha256": file_sha256(checkpoint), "written": list(written),
-               "left_out": list(left_out), "remarks": list(remarks)}
-    write_json(folder / EXPORT_FILE, account)
+def _write_record(folder: Path, checkpoint: Path, written: Iterable[str], left_out: Iterable[str],
+                  remarks: Iterable[str] = ()) -> str:
+    """Records in EXPORT_FILE which tensors were written or left out, and returns a summary of a few lines."""
+    record = {"checkpoint": str(checkpoint), "sha256": file_sha256(checkpoint), "written": list(written),
+              "left_out": list(left_out), "remarks": list(remarks)}
+    write_json(folder / EXPORT_FILE, record)
     return "\n".join([f"tensors written: {_counted(written)}", f"tensors left out: {_counted(left_out)}", *remarks])
 
 
 def _counted(names: Iterable[str]) -> str:
-    """network.classifier.copies.0.1.bias, network.classifier.copies.0.1.weight -> network.classifier (2)"""
+    """Counts tensors by module: network.classifier.copies.0.1.bias and its .weight -> network.classifier (2)."""
     modules = Counter(".".join(name.split(".")[:2]) for name in names)
     return ", ".join(f"{module} ({count})" for module, count in modules.items()) or "none"
 
@@ -184,10 +185,11 @@ FORMS = {"safetensors": export_model, "hugging-face": export_hugging_face}
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="palbert export",
-        description="Turn a checkpoint of this plugin into files for elsewhere.",
+        description="Export a checkpoint of this plugin for serving or for transformers.",
         epilog="Example: palbert export runs/RTE/seed1/checkpoints/checkpoint_best.pt --vocab bert --out model writes "
-               "the folder that palbert predict answers with.")
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path, help="of fairseq-train, or of palbert convert")
+               "the folder that palbert predict reads.")
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path,
+                        help="checkpoint of fairseq-train or palbert convert")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write")
     parser.add_argument("--vocab", type=Path, metavar="DIR",
                         help="folder of the vocabulary (default: beside CHECKPOINT)")

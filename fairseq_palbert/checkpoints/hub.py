@@ -1,4 +1,4 @@
-"""Pretrained weights by their name on the Hugging Face Hub."""
+"""Download pretrained weights from the Hugging Face Hub."""
 
 import re
 from pathlib import Path
@@ -11,21 +11,21 @@ from ..errors import UserError
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 SETTINGS = ["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt",
-            "spiece.model",
-            "1_Pooling/config.json"]
+            "spiece.model", "1_Pooling/config.json"]
 WEIGHTS = (["model.safetensors", "model-*.safetensors", "model.safetensors.index.json"],
            ["pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"])
 
 
 def fetch(name: str) -> Path:
-    """The folder of the model ``name`` ("google-bert/bert-base-uncased"), downloaded once; only what conversion reads.
+    """Downloads the model ``name``, such as "google-bert/bert-base-uncased", and returns its folder.
 
-    Raises UserError for a name that is no model there, and where the Hub cannot be reached.
+    Only the files that conversion reads are downloaded, and each once. Raises UserError for a name that the Hub does
+    not have, and where the Hub cannot be reached.
     """
     if not HUB_ID.fullmatch(name):
-        raise UserError(f"{name}: no such file or folder, nor can it be the name of a model on the Hugging Face Hub")
+        raise UserError(f"{name}: no such file or folder, and not a valid name of a model on the Hugging Face Hub")
     try:
-        for weights in WEIGHTS:  # older repositories have the second kind alone
+        for weights in WEIGHTS:  # older repositories have the second alone
             folder = Path(snapshot_download(name, allow_patterns=SETTINGS + weights))
             if any(any(folder.glob(pattern)) for pattern in weights):
                 break

@@ -1,6 +1,6 @@
-"""A trained model, with every mistake of a user told in a line.
+"""Load a trained model from a checkpoint or an exported folder.
 
-A model is a checkpoint of ``fairseq-train``, loaded by fairseq's own means, or a folder of ``formats.model_folder``.
+fairseq's own functions load a checkpoint of ``fairseq-train``; ``formats.model_folder`` reads an exported folder.
 """
 
 import pickle
@@ -27,11 +27,11 @@ from .formats.model_folder import read_model
 
 @dataclass(frozen=True)
 class Model:
-    """A trained ``network`` in evaluation mode, float32, on the CPU; its ``task``, loaded with the data to score; the
-    ``family`` of its encoder, a name in ``families``.
+    """A trained ``network`` in evaluation mode, float32, on the CPU, and its ``task`` with the data to score.
 
-    ``prior`` is the prior of its training on layers 1..N, [N], or None where its criterion has none. ``updates`` counts
-    the updates it was trained for. ``settings``: what tells its training from others, none of an exported folder.
+    ``prior`` is the prior of its training over layers 1..N, [N], or None where its criterion has none. ``updates`` is
+    the number of training updates. ``settings`` are the flags that runs are compared by, empty for an exported folder.
+    ``family`` is the family of its encoder, a name in ``families``.
     """
 
     network: PonderingClassifier
@@ -43,10 +43,10 @@ class Model:
 
 
 def load_model(checkpoint: Path, data: str, glue_task: str | None) -> Model:
-    """Reads a checkpoint of this project, or the folder that one was exported to, for the data folder ``data``;
-    ``glue_task`` overrides its own task.
+    """Loads a checkpoint, or the folder it was exported to, to score the data folder ``data``.
 
-    Raises UserError for a file that is missing, truncated, or no such checkpoint, and for data that does not fit it.
+    ``glue_task`` overrides the model's own task. Raises UserError for a file that is missing, truncated, or not a
+    checkpoint of this project, and for data that does not fit it.
     """
     return (_load_exported if checkpoint.is_dir() else _load_checkpoint)(checkpoint, data, glue_task)
 
@@ -78,8 +78,10 @@ def _load_exported(folder: Path, data: str, glue_task: str | None) -> Model:
 
 
 def model_of(checkpoint: Path, state: dict, task: FairseqTask) -> Model:
-    """The model in what ``checkpoint_utils.load_checkpoint_to_cpu`` has read. Of the task it takes ``glue_task`` and
-    ``source_dictionary``."""
+    """The model of the ``state`` that ``checkpoint_utils.load_checkpoint_to_cpu`` returns.
+
+    Only ``glue_task`` and ``source_dictionary`` of ``task`` are used.
+    """
     (model,), cfg, _ = checkpoint_utils.load_model_ensemble_and_task([str(checkpoint)], task=task, state=state)
     criterion = task.build_criterion(cfg.criterion)
     prior = _prior(criterion, model.network.depth) if isinstance(criterion, PonderClassification) else None
@@ -89,9 +91,9 @@ def model_of(checkpoint: Path, state: dict, task: FairseqTask) -> Model:
 
 
 def check_checkpoint(checkpoint: Path) -> dict:
-    """The task's part of the checkpoint's configuration. The file is mapped, not read: fairseq reads it afterwards.
+    """The task's configuration in the checkpoint. The file is mapped into memory, since fairseq reads it afterwards.
 
-    Raises UserError for a file that is missing, truncated, or no checkpoint of a GLUE model of this project.
+    Raises UserError for a file that is missing, truncated, or not a checkpoint of a GLUE model of this project.
     """
     if not checkpoint.is_file():
         raise UserError(f"{checkpoint}: no such checkpoint file")
@@ -112,11 +114,11 @@ def check_checkpoint(checkpoint: Path) -> dict:
 
 
 def _check_labels(name: Path, trained_for: str, labels: tuple[str, ...], task_name: str) -> None:
-    """The classifier's outputs mean what the task to score takes them for."""
-    wanted = find_task(task_name).labels
-    if sorted(labels) != sorted(wanted):
+    """Raises UserError where the model's ``labels`` are not those of the task to score."""
+    task_labels = find_task(task_name).labels
+    if sorted(labels) != sorted(task_labels):
         raise UserError(f"{name}: trained for {trained_for} ({', '.join(labels) or 'scores'}), which does not fit "
-                        f"{task_name} ({', '.join(wanted) or 'scores'}): check --glue-task")
+                        f"{task_name} ({', '.join(task_labels) or 'scores'}): check --glue-task")
 
 
 def _prior(criterion: PonderClassification, depth: int) -> Tensor:
@@ -125,8 +127,7 @@ def _prior(criterion: PonderClassification, depth: int) -> Tensor:
 
 
 def _settings(cfg: DictConfig) -> dict[str, str | float]:
-    """What one compares runs by: architecture, learning rate, seed, and every flag of the criterion that is set."""
+    """What runs are compared by: architecture, learning rate, seed, and every flag of the criterion that is set."""
     criterion = {name: value for name, value in cfg.criterion.items() if name != "_name" and value is not None}
     return {"arch": cfg.model._name, "criterion": cfg.criterion._name, "lr": cfg.optimization.lr[0],
-            "seed": cfg.common.seed,
-            **criterion}
+            "seed": cfg.common.seed, **criterion}

@@ -1,6 +1,6 @@
-"""What an experiment asks of fairseq's checkpoints.
+"""Find where training resumes, and read fairseq's checkpoints.
 
-    python -m fairseq_palbert.checkpoints.training_state resume FOLDER      prints the updates done, 0 for a start
+    python -m fairseq_palbert.checkpoints.training_state resume FOLDER      prints the updates done, 0 if none
     python -m fairseq_palbert.checkpoints.training_state best CHECKPOINT    prints the best validation score so far
     python -m fairseq_palbert.checkpoints.training_state config CHECKPOINT  prints the resolved configuration, YAML
 """
@@ -23,7 +23,7 @@ LAST = "checkpoint_last.pt"
 
 
 def read(path: Path) -> dict | None:
-    """The checkpoint, or None where the file does not load, as after a copy that was cut off."""
+    """The checkpoint, or None where the file does not load, as after an interrupted copy."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError):
@@ -31,6 +31,7 @@ def read(path: Path) -> dict | None:
 
 
 def read_or_refuse(path: Path) -> dict:
+    """The checkpoint. Raises UserError where it is missing or does not load."""
     if not path.exists():
         raise UserError(f"{path} does not exist: training has saved none, or its score was never a number")
     state = read(path)
@@ -44,10 +45,10 @@ def updates_of(state: dict) -> int:
 
 
 def resume(folder: Path) -> int:
-    """Makes ``checkpoint_last.pt`` one that loads, and returns its updates.
+    """Makes sure that ``checkpoint_last.pt`` loads, and returns its number of updates, 0 without a checkpoint.
 
-    fairseq writes it by a plain copy, and goes on from this name only. A broken one is put aside, as is any other
-    broken checkpoint; the newest that loads takes its place, aloud.
+    fairseq writes this file by a plain copy, and resumes from this file alone. Every checkpoint that does not load is
+    renamed to NAME.broken. The newest that loads replaces a missing ``checkpoint_last.pt``. stderr names both.
     """
     last = folder / LAST
     states = {}
@@ -69,7 +70,7 @@ def resume(folder: Path) -> int:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m fairseq_palbert.checkpoints.training_state",
-                                     description="What an experiment asks of fairseq's checkpoints.")
+                                     description="Find where training resumes, and read fairseq's checkpoints.")
     parser.add_argument("what", choices=("resume", "best", "config"))
     parser.add_argument("path", type=Path)
     args = parser.parse_args(arguments)

@@ -1,1 +1,1 @@
-"""The GLUE tasks: one table, their metrics, their files."""
+"""GLUE tasks, their metrics and submission files."""

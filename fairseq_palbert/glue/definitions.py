@@ -1,4 +1,4 @@
-"""One table of the GLUE tasks: columns, labels, metric, splits and official sizes.
+"""The GLUE tasks: columns, labels, metric, splits and official sizes.
 
 Source: GLUE (arXiv 1804.07461) and the released files. Split names are fairseq's (train, valid, valid1, test, test1).
 """
@@ -14,8 +14,8 @@ CALIBRATION = "calibration"  # the part of train that thresholds are chosen on; 
 class Split:
     """One file of a task.
 
-    ``rows`` is GLUE's own count. ``columns`` names the fields of a file that has no header line. ``ragged`` says that a
-    release of the file holds rows of other widths, which are no examples.
+    ``rows`` is GLUE's own count. ``columns`` names the fields of a file that has no header line. ``ragged`` marks a
+    file of which a release holds rows of other widths, which are not examples.
     """
 
     name: str
@@ -28,10 +28,10 @@ class Split:
 
 @dataclass(frozen=True)
 class GlueTask:
-    """What the rest of the code has to know of a task.
+    """A task: its columns, labels, metric and splits.
 
     ``sentences`` and ``label`` are column names. ``labels`` fixes the label ids, 0 first; it is empty for regression,
-    whose scores lie in ``score_range``. ``metric`` is a name in ``glue.metrics``: GLUE's official score of the task.
+    whose scores lie in ``score_range``. ``metric`` names GLUE's official metric of the task in ``glue.metrics``.
     """
 
     name: str
@@ -58,7 +58,7 @@ class GlueTask:
         raise UserError(f"{self.name} has no split {name!r}: choose from {', '.join(s.name for s in self.splits)}")
 
     def fault(self, answer: str) -> str | None:
-        """Why the text is no label, or no score, of the task, or None."""
+        """Why ``answer`` is not a label or score of the task; None where it is one."""
         if not self.regression:
             return None if answer in self.labels else f"{answer!r} is none of {', '.join(self.labels)}"
         low, high = self.score_range
@@ -70,7 +70,7 @@ class GlueTask:
 
     @property
     def valid_splits(self) -> tuple[str, ...]:
-        """The validation splits, the one that checkpoints are selected on first."""
+        """The validation splits; checkpoints are selected on the first."""
         return tuple(split.name for split in self.splits if split.name.startswith("valid"))
 
 
@@ -113,7 +113,7 @@ TASKS = {
         GlueTask("RTE", _PAIR, "label", "accuracy", _splits(2490, 277, 3000), labels=_ENTAILMENT),
         GlueTask("WNLI", _PAIR, "label", "accuracy", _splits(635, 71, 146)),
         GlueTask("AX", _PAIR, "label", "matthews", (Split("test", "AX.tsv", 1104, labelled=False),), labels=_NLI),
-        # Not of GLUE: the generated task of the quickstart (preprocess/cues.py).
+        # not part of GLUE: the generated task of the quickstart (preprocess/cues.py)
         GlueTask("Cues", ("sentence",), "label", "accuracy", _splits(48000, 1200, 600)),
     )
 }
@@ -127,6 +127,6 @@ def glue_task(name: str) -> GlueTask:
 
 
 def label_order(trained_with: dict) -> tuple[str, ...]:
-    """The labels by class id, of the task's part of a checkpoint's configuration."""
+    """The labels in the order of their class ids, from a checkpoint's task configuration ``trained_with``."""
     order = trained_with.get("label_order")
     return tuple(order.split(",")) if order else TASKS[trained_with["glue_task"]].labels

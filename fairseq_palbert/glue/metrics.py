@@ -1,6 +1,6 @@
 """GLUE's metrics from statistics that add up over batches and workers.
 
-Sizes: B sentences, K classes, S examples of the split, R ways to weight A answers.
+Sizes: B sentences, K classes, S examples of the split, R weightings of A answers.
 """
 
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ POSITIVE_LABEL = "1"
 class GlueMetrics:
     """A task's metrics, all in [−1, 1]; ``score`` is the official one, the mean where GLUE averages two.
 
-    For classification ``statistics`` is the confusion matrix [K, K], targets down, predictions across. For regression
-    it is [3, S]: how often each example was seen, its predictions and its targets, zero but at this batch's examples,
-    so that ranks can be taken over the whole split. A metric that is undefined (constant predictions) is 0, as
-    scikit-learn has it for Matthews' coefficient.
+    For classification ``statistics`` is the confusion matrix [K, K], targets in rows, predictions in columns. For
+    regression it is [3, S]: how often each example was seen, the sum of its predictions, and that of its targets. All
+    are zero for examples outside the batch, so that ranks can be taken over the whole split. A metric that is
+    undefined, as for constant predictions, is 0, as Matthews' coefficient is in scikit-learn.
     """
 
     def __init__(self, task: GlueTask, labels: Sequence[str] = ()):
@@ -38,8 +38,7 @@ class GlueMetrics:
         self.names = official if task.regression else tuple(dict.fromkeys(("accuracy", *official)))
 
     def statistics(self, predictions: Tensor, targets: Tensor, ids: Tensor, examples: int) -> Tensor:
-        """Class ids or scores [B], targets [B], example indices [B] within a split of S ``examples`` -> float64
-        sums."""
+        """Class ids or scores [B], targets [B], example ids [B] in a split of S ``examples`` -> float64 sums."""
         if self.task.regression:
             columns = torch.stack([torch.ones_like(targets, dtype=torch.float64), predictions.double(),
                                    targets.double()])
@@ -59,9 +58,9 @@ class GlueMetrics:
         return {**{name: float(values[name]) for name in self.names}, "score": float(self._official(values))}
 
     def weighted(self, predictions: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-        """The official score where the answers count as often as ``weights`` say, whole numbers or not, each row a way.
+        """The official score of weighted answers, one for each row of ``weights``.
 
-        The same as the score of every answer repeated so often. Shape: [A], [A], [R, A], float64 -> [R].
+        A whole-number weight equals that many copies of the answer. Shape: [A], [A], [R, A], float64 -> [R].
         """
         if self.task.regression:
             return self._official(_correlations(predictions, targets, weights))
@@ -74,9 +73,9 @@ class GlueMetrics:
         return sum(official) / len(official)
 
     def _classification(self, confusion: Tensor) -> dict[str, Tensor]:
-        """Shape: [..., K, K] -> [...] each."""
-        right, total = confusion.diagonal(dim1=-2, dim2=-1).sum(-1), confusion.sum((-2, -1))
-        values = {"accuracy": _ratio(right, total), "matthews": _matthews(confusion)}
+        """Accuracy, Matthews' correlation and F1. Shape: [..., K, K] -> [...] each."""
+        correct, total = confusion.diagonal(dim1=-2, dim2=-1).sum(-1), confusion.sum((-2, -1))
+        values = {"accuracy": _ratio(correct, total), "matthews": _matthews(confusion)}
         if POSITIVE_LABEL in self.labels:
             i = self.labels.index(POSITIVE_LABEL)
             values["f1"] = _ratio(2 * confusion[..., i, i], confusion[..., i, :].sum(-1) + confusion[..., :, i].sum(-1))
@@ -84,28 +83,27 @@ class GlueMetrics:
 
 
 def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """0 where the denominator is."""
+    """numerator / denominator, and 0 where the denominator is 0."""
     return torch.where(denominator == 0, 0, numerator / denominator)
 
 
 def _matthews(confusion: Tensor) -> Tensor:
-    """Matthews' correlation of K classes (Gorodkin 2004): the covariance of targets and predictions over their
-    spreads."""
-    right, total = confusion.diagonal(dim1=-2, dim2=-1).sum(-1), confusion.sum((-2, -1))
+    """Matthews' correlation of K classes (Gorodkin 2004): covariance of targets and predictions over their spreads."""
+    correct, total = confusion.diagonal(dim1=-2, dim2=-1).sum(-1), confusion.sum((-2, -1))
     targets, predictions = confusion.sum(-1), confusion.sum(-2)
-    covariance = right * total - (targets * predictions).sum(-1)
+    covariance = correct * total - (targets * predictions).sum(-1)
     spreads = (total**2 - (targets**2).sum(-1)) * (total**2 - (predictions**2).sum(-1))
     return _ratio(covariance, spreads.sqrt())
 
 
 def _correlations(x: Tensor, y: Tensor, weights: Tensor) -> dict[str, Tensor]:
-    """Shape: [A], [A], [R, A] -> [R] each."""
+    """Pearson's and Spearman's correlation. Shape: [A], [A], [R, A] -> [R] each."""
     pearson = _pearson(*(values.double().expand_as(weights) for values in (x, y)), weights)
     return {"pearson": pearson, "spearman": _pearson(_ranks(x, weights), _ranks(y, weights), weights)}
 
 
 def _pearson(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
-    """0 where all x or all y with a weight are equal. Shape: [R, A] each -> [R]."""
+    """Pearson's correlation; 0 where all x or all y with a positive weight are equal. Shape: [R, A] each -> [R]."""
     total, parts = weights.sum(-1), []
     for values in (x, y):
         counted = torch.where(weights > 0, values, values.new_tensor(float("nan")))
@@ -117,10 +115,10 @@ def _pearson(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
 
 
 def _ranks(values: Tensor, weights: Tensor) -> Tensor:
-    """The weight below each value plus half the weight at it: at whole weights the mean rank of ties, less a half.
+    """The weight below each value plus half the weight at it; for whole-number weights the mean rank minus 1/2.
 
     Shape: [A], [R, A] -> [R, A].
     """
-    place = torch.from_numpy(rankdata(values.numpy(), method="dense") - 1)
-    at = weights.new_zeros(len(weights), int(place.max()) + 1).index_add_(1, place, weights)
-    return (at.cumsum(-1) - at / 2)[:, place]
+    rank = torch.from_numpy(rankdata(values.numpy(), method="dense") - 1)
+    weight_at = weights.new_zeros(len(weights), int(rank.max()) + 1).index_add_(1, rank, weights)
+    return (weight_at.cumsum(-1) - weight_at / 2)[:, rank]

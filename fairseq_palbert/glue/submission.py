@@ -1,8 +1,8 @@
-"""GLUE's submission: a zip of eleven files, one a test split, each with a line ``index<TAB>prediction`` an example.
+"""Write and check GLUE's submission: a zip of eleven TSV files.
 
-Format: item 1 of gluebenchmark.com/faq. The index of an example is its row in the official test file, from 0. Labels
-are spelt as in GLUE's own files, which is how ``tasks`` has them; scores are on the task's own scale, with three
-decimals.
+Each file answers one test split, with a line ``index<TAB>prediction`` an example (item 1 of gluebenchmark.com/faq). The
+index is the example's row in the official test file, from 0. Labels are spelt as in GLUE's files and ``definitions``.
+Scores are on the task's own scale, with three decimals.
 """
 
 import math
@@ -19,7 +19,7 @@ from .definitions import TASKS, GlueTask, Split
 
 HEADER = "index\tprediction"
 MNLI_FILES = {"test": "MNLI-m.tsv", "test1": "MNLI-mm.tsv"}
-TIME = (1980, 1, 1, 0, 0, 0)  # a zip's earliest
+TIME = (1980, 1, 1, 0, 0, 0)  # the earliest time of a zip entry
 MODE = 0o644
 
 
@@ -33,20 +33,18 @@ class Sheet:
 
     @property
     def filler(self) -> str:
-        """A constant answer that holds the place of a task that was not run: its first label, the middle of its
-        scores."""
+        """The constant answer for a task that was not run: its first label, or the middle of its score range."""
         return f"{sum(self.task.score_range) / 2:.3f}" if self.task.regression else self.task.labels[0]
 
     def spelt(self, prediction: str) -> str:
-        """A label as it is; a score clipped to the task's range, unless it is infinite or nan, which ``faults``
-        refuses."""
+        """A label unchanged; a score clipped to the task's range. Infinity and nan stay, for ``faults`` to refuse."""
         if not self.task.regression or not math.isfinite(float(prediction)):
             return prediction
         low, high = self.task.score_range
         return f"{min(high, max(low, float(prediction))):.3f}"
 
     def fault(self, data: bytes) -> str | None:
-        """What is wrong with the file's content, with the line; None where it is sound."""
+        """What is wrong with the file's content, with the line; None where nothing is."""
         if not data:
             return "is empty"
         try:
@@ -77,18 +75,18 @@ SHEETS = {
     sheet.file: sheet
     for sheet in sorted((
         Sheet(MNLI_FILES[split.name] if task.name == "MNLI" else f"{task.name}.tsv", task, split)
-        for task in TASKS.values() if task.name != "Cues"  # not of GLUE
+        for task in TASKS.values() if task.name != "Cues"  # not part of GLUE
         for split in task.splits if split.name.startswith("test")
     ), key=lambda sheet: sheet.file)
 }
 
 
 def write_submission(path: Path, answers: Mapping[str, Sequence[str]]) -> None:
-    """``answers``: each file's predictions as ``Sheet.spelt`` has them, in the order of the official rows.
+    """Writes the predictions of each file, as ``Sheet.spelt`` returns them, in the order of the official rows.
 
-    The zip appears complete or not at all, and the same answers give the same bytes: sorted, with one fixed time, and
-    not compressed, since that depends on zlib's version. Raises UserError where ``faults`` finds one, or nothing can be
-    written.
+    The zip appears complete or not at all. The same answers give the same bytes: entries are sorted, have a fixed time,
+    and are not compressed, since compression depends on zlib's version. Raises UserError for what ``faults`` finds, and
+    where the zip cannot be written.
     """
     with replacing(path) as part:
         with zipfile.ZipFile(part, "w") as archive:
@@ -97,25 +95,25 @@ def write_submission(path: Path, answers: Mapping[str, Sequence[str]]) -> None:
                 entry.external_attr = MODE << 16
                 lines = (f"{index}\t{prediction}\n" for index, prediction in enumerate(predictions))
                 archive.writestr(entry, f"{HEADER}\n{''.join(lines)}")
-        if found := faults(part):
-            raise UserError(f"{path} is not written, since GLUE would not take it: {'; '.join(found)}")
+        if problems := faults(part):
+            raise UserError(f"{path} is not written, since GLUE would refuse it: {'; '.join(problems)}")
 
 
 def faults(path: Path) -> list[str]:
-    """What is wrong with a submission, at most a line a file, with the file's name; empty where it is sound."""
+    """What is wrong with a submission, at most one line a file, with the file's name; empty for a valid one."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = Counter(archive.namelist())
-            strange = [f"{name}: {_why_strange(name)}" for name in names if name not in SHEETS]
-            found = {file: _file_fault(archive, names[file], sheet) for file, sheet in SHEETS.items()}
+            unknown = [f"{name}: {_why_unknown(name)}" for name in names if name not in SHEETS]
+            fault_of = {file: _file_fault(archive, names[file], sheet) for file, sheet in SHEETS.items()}
     except OSError as error:
         return [f"cannot be read ({error.strerror})"]
     except (zipfile.BadZipFile, NotImplementedError) as error:
         return [f"is no zip, or a damaged one ({error})"]
-    return strange + [f"{file}: {fault}" for file, fault in found.items() if fault]
+    return unknown + [f"{file}: {fault}" for file, fault in fault_of.items() if fault]
 
 
-def _why_strange(name: str) -> str:
+def _why_unknown(name: str) -> str:
     return "a folder, or in one: the files belong at the top" if "/" in name else "is none of the eleven files"
 
 
@@ -124,6 +122,5 @@ def _file_fault(archive: zipfile.ZipFile, count: int, sheet: Sheet) -> str | Non
         return f"is in the zip {count} times" if count else "is missing"
     try:
         return sheet.fault(archive.read(sheet.file))
-    except (zipfile.BadZipFile, zlib.error, EOFError,
-            RuntimeError) as error:  # damaged, encrypted, packed in another way
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # damaged, encrypted, otherwise packed
         return f"does not unpack ({error})"

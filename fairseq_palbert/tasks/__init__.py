@@ -1,3 +1,3 @@
-"""What ``--task`` names."""
+"""fairseq tasks registered by this plugin."""
 
 from . import glue_task as glue  # noqa: F401

@@ -1,4 +1,7 @@
-"""Reads the folder that our preprocessing or fairseq's own GLUE script leaves, and checks it against the task."""
+"""Read binarized GLUE data and check it against the task.
+
+The data comes from ``palbert data`` or from fairseq's own GLUE script.
+"""
 
 import json
 import logging
@@ -17,19 +20,22 @@ from .dataset import TokenizedSplit
 
 logger = logging.getLogger(__name__)
 REMEDY = "make the data with palbert data"
-RECORD = ["name", "separators", "sha256"]
-ROBERTA_SEPARATORS = 2  # fairseq's own script writes no glue.json, and data for RoBERTa only
+RECORD_KEYS = ["name", "separators", "sha256"]
+ROBERTA_SEPARATORS = 2  # of fairseq's own script, which writes data for RoBERTa and no glue.json
 
 
 class BinarizedFolder:
-    """``DATA/{input0,input1,label}`` of one task, with or without the ``glue.json`` that our preprocessing adds.
+    """``DATA/{input0,input1,label}`` of one task, with or without the ``glue.json`` of ``palbert data``.
 
-    ``tokenizer`` is the record of the tokenizer that made it (``name``, ``separators``, ``sha256``), None without
-    ``glue.json``; ``dictionary`` has ``<mask>`` as its last entry.
+    ``tokenizer`` is the record of the tokenizer that made the data (``name``, ``separators``, ``sha256``), None without
+    ``glue.json``. The last entry of ``dictionary`` is ``<mask>``.
     """
 
     def __init__(self, folder: str | Path, task: GlueTask, labels: Sequence[str]):
-        """``labels`` is the order of the class ids. Raises UserError where the folder is not one of this task's."""
+        """``labels`` is the order of the class ids.
+
+        Raises UserError where the folder does not hold this task's data.
+        """
         self.folder = Path(folder)
         self.task = task
         self.labels = tuple(labels)
@@ -60,7 +66,7 @@ class BinarizedFolder:
         if made_for != self.task.name:
             raise UserError(f"{self.folder}: holds {made_for}, not {self.task.name}; change --glue-task or the data "
                             "folder")
-        if not isinstance(tokenizer, dict) or sorted(tokenizer) != RECORD:
+        if not isinstance(tokenizer, dict) or sorted(tokenizer) != RECORD_KEYS:
             raise UserError(f"{path}: its tokenizer is not recorded as this version does; {REMEDY} --overwrite")
         return tokenizer
 
@@ -74,8 +80,11 @@ class BinarizedFolder:
             raise UserError(f"{path}: not a fairseq dictionary ({error}); {REMEDY}") from None
 
     def load(self, split: str) -> TokenizedSplit:
-        """The sentences and targets of a split. Raises UserError for a missing split, missing labels of a training or
-        validation split, unknown labels, scores out of range, and files of different length."""
+        """The sentences and targets of a split.
+
+        Raises UserError for a missing split, unknown labels, scores out of range and files of different length. Only
+        test splits may lack labels.
+        """
         sentences = [self._load_indexed(folder / split) for folder in self.inputs]
         targets = self._scores(split) if self.task.regression else self._class_ids(split)
         if targets is None and not split.startswith("test"):
@@ -117,8 +126,7 @@ class BinarizedFolder:
         return torch.from_numpy(scores)
 
     def _score_scale(self) -> float:
-        """fairseq's own script divides scores by their maximum: 1 for our folders, 5 for STS-B folders of that
-        script."""
+        """The factor that restores the scores: 1, or 5 for STS-B data of fairseq's own script, which divides by 5."""
         if self.tokenizer or max(_read_scores(path).max() for path in self.folder.glob("label/*.label")) > 1:
             return 1.0
         scale = self.task.score_range[1]

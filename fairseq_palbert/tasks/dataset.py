@@ -1,4 +1,4 @@
-"""Examples of one split, assembled, truncated and batched without losing any."""
+"""Dataset of one split: assembles, truncates and batches every example."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from ..tokenization.special_tokens import PADDING
 
 @dataclass(frozen=True)
 class TokenizedSplit:
-    """One or two indexed datasets of sentences that end in ``</s>``, and float64 or int64 targets [S] where known.
+    """One or two indexed datasets of sentences that end in ``</s>``, and targets [S], float64 or int64, or None.
 
     ``separators`` is the number of ``</s>`` between the two sentences of a pair.
     """
@@ -30,13 +30,13 @@ class TokenizedSplit:
 class GlueDataset(FairseqDataset):
     """The examples ``ids`` of a split; an example's id is its row in the file.
 
-    A batch is ``id`` [B], ``net_input`` (``src_tokens`` [B, T] padded on the right, ``src_lengths`` [B]), ``target``
-    [B] where labels are known, ``nsentences``, ``ntokens``, and ``examples``, the number of examples of the whole
-    split.
+    A batch holds ``id`` [B], ``net_input`` (``src_tokens`` [B, T] padded on the right, ``src_lengths`` [B]), and
+    ``target`` [B] where labels are known. ``nsentences`` and ``ntokens`` are the batch's counts, ``examples`` is the
+    number of examples of the whole split.
     """
 
     def __init__(self, split: TokenizedSplit, ids: np.ndarray, max_positions: int, shuffle: bool, length_pool: int = 1):
-        """``length_pool``: how many batches of shuffled examples are sorted by length together; 1 sorts none."""
+        """``length_pool``: number of batches whose shuffled examples are sorted by length together; 1 sorts none."""
         self.split = split
         self.ids = ids
         self.shuffle = shuffle
@@ -75,15 +75,16 @@ class GlueDataset(FairseqDataset):
         return batch
 
     def ordered_indices(self) -> np.ndarray:
-        """A fresh order each epoch in training (fairseq seeds numpy by epoch), else by length, shortest first."""
+        """In training a new random order each epoch (fairseq seeds numpy by epoch), otherwise shortest first."""
         if self.shuffle:
             return np.random.permutation(len(self))
         return np.argsort(self.sizes, kind="stable")
 
     def batch_by_size(self, indices, max_tokens=None, max_sentences=None, required_batch_size_multiple=1):
-        """As fairseq's, after sorting shuffled examples by length within pools of ``length_pool`` batches (fairseq
-        shuffles the batches themselves afterwards): little of a batch is padding, and its examples are less of a
-        random sample."""
+        """Sorts shuffled examples by length within pools of ``length_pool`` batches, then batches them as fairseq does.
+
+        fairseq shuffles the batches afterwards. Sorting saves padding, but makes a batch less of a random sample.
+        """
         if self.shuffle and self.length_pool > 1:
             pool = self.length_pool * (max_sentences or max(1, max_tokens // max(1, int(self.sizes.mean()))))
             pools = np.arange(len(indices)) // pool

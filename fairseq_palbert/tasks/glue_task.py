@@ -23,29 +23,30 @@ from .same_tokenizer import check_same_tokenizer, tokenizer_state
 logger = logging.getLogger(__name__)
 HOLDOUT, GATE = "holdout", "gate"
 CALIBRATION_FRACTION = 0.25  # of the holdout
-SHUFFLE_SEED = 0  # not --seed, so that runs of several seeds train and are selected on the same examples
+SHUFFLE_SEED = 0  # not --seed: all seeds train, and select checkpoints, on the same examples
 
 
 @dataclass
 class GlueConfig(FairseqDataclass):
-    data: str = field(default=MISSING, metadata={"help": "folder of the binarized task, as preprocess.glue leaves it"})
+    data: str = field(default=MISSING, metadata={"help": "folder of the binarized task, made by palbert data"})
     glue_task: Optional[str] = field(
         default=None, metadata={"help": f"GLUE task, which fixes columns, labels and metric: {', '.join(TASKS)}"}
     )
     max_positions: int = field(
         default=512,
-        metadata={"help": "tokens of an example, special ones included; longer ones lose tokens of the longer sentence "
-                          "first"},
+        metadata={"help": "maximum number of tokens of an example, special tokens included; longer examples lose "
+                          "tokens of their longer sentence first"},
     )
     label_order: Optional[str] = field(
         default=None,
-        metadata={"help": "labels by class id, comma-separated, to match a checkpoint's (default: the task table's "
-                          "order)"},
+        metadata={"help": "labels in the order of their class ids, comma-separated, to match a checkpoint's (default: "
+                          "the task table's order)"},
     )
     holdout_fraction: float = field(
         default=0.0,
-        metadata={"help": "part of train that becomes the split 'holdout' instead, to select on (--valid-subset "
-                          "holdout); three quarters of it are the split 'gate', the last the split 'calibration'"},
+        metadata={"help": "fraction of train that is set aside as the split 'holdout', to select checkpoints on "
+                          "(--valid-subset holdout); its first three quarters are the split 'gate', its last quarter "
+                          "is the split 'calibration'"},
     )
     train_examples: Optional[int] = field(
         default=None,
@@ -54,8 +55,9 @@ class GlueConfig(FairseqDataclass):
     )
     length_pool: int = field(
         default=1,
-        metadata={"help": "batches of shuffled training examples that are sorted by length together: saves padding, "
-                          "and makes each batch less of a random sample, which may cost score; 1 sorts none"},
+        metadata={"help": "number of batches whose shuffled training examples are sorted by length together; saves "
+                          "padding, but makes each batch less of a random sample, which may lower the score; 1 sorts "
+                          "none"},
     )
     seed: int = II("common.seed")
     valid_subset: str = II("dataset.valid_subset")
@@ -95,8 +97,10 @@ class GlueSentenceTask(FairseqTask):
         return self.cfg.max_positions
 
     def load_dataset(self, split: str, **_) -> GlueDataset:
-        """Loads a split of the folder, or ``holdout``, the part of train that ``--holdout-fraction`` sets aside, or one
-        of its two parts: ``gate``, for a second phase of training, and ``calibration``, to choose thresholds on.
+        """Loads a split of the folder, or a part of train.
+
+        ``holdout`` is the part of train that ``--holdout-fraction`` sets aside. It has two parts: ``gate``, for a
+        second phase of training, and ``calibration``, to choose thresholds on.
 
         Raises UserError for a split that is missing, damaged or empty, and for more ``--train-examples`` than there
         are.
@@ -112,27 +116,32 @@ class GlueSentenceTask(FairseqTask):
         return dataset
 
     def _ids(self, split: str, rows: int) -> np.ndarray:
-        """The rows of a split's examples. Of one shuffle of train, the holdout is the beginning, and training goes
-        on there; the end of the holdout calibrates, and what is before that is the gate's."""
+        """The rows of a split's examples.
+
+        Rows of train are taken in one shuffled order: first ``gate``, then ``calibration``, which together are
+        ``holdout``, then ``train``.
+        """
         if split not in ("train", HOLDOUT, GATE, CALIBRATION):
             return np.arange(rows)
         order = np.random.RandomState(SHUFFLE_SEED).permutation(rows)
-        held_out, left = np.split(order, [round(self.cfg.holdout_fraction * rows)])
+        held_out, remaining = np.split(order, [round(self.cfg.holdout_fraction * rows)])
         gate, calibration = np.split(held_out, [len(held_out) - round(CALIBRATION_FRACTION * len(held_out))])
         if split != "train":
             part = {HOLDOUT: held_out, GATE: gate, CALIBRATION: calibration}[split]
             if not len(part):
                 raise UserError(f"the split {split!r} is empty: set --holdout-fraction, such as 0.1")
             return np.sort(part)
-        wanted = self.cfg.train_examples or len(left)
-        if wanted > len(left):
-            raise UserError(f"--train-examples {wanted}: {self.folder.folder} has {len(left)} rows to train on: lower "
-                            "it, or leave it out to train on all")
-        return np.sort(left[:wanted])
+        wanted = self.cfg.train_examples or len(remaining)
+        if wanted > len(remaining):
+            raise UserError(f"--train-examples {wanted}: {self.folder.folder} has {len(remaining)} rows to train on: "
+                            "lower it, or leave it out to train on all")
+        return np.sort(remaining[:wanted])
 
     def get_batch_iterator(self, dataset, max_tokens=None, required_batch_size_multiple=None, **options):
-        """As fairseq's, but any batch size will do: a multiple above 1 makes fairseq drop the last batch (trap of its
-        default, 8), and an example longer than ``--max-tokens`` is refused by name."""
+        """fairseq's iterator, with a batch size multiple of 1: above 1, as by default, fairseq drops the last batch.
+
+        Raises UserError for an example longer than ``--max-tokens``.
+        """
         if max_tokens is not None and dataset.sizes.max() > max_tokens:
             raise UserError(f"--max-tokens {max_tokens} is less than the longest example, {dataset.sizes.max()} "
                             "tokens: raise it, or lower --max-positions")
@@ -150,26 +159,24 @@ class GlueSentenceTask(FairseqTask):
         return model
 
     def state_dict(self) -> dict[str, Any]:
-        """What fairseq keeps in every checkpoint as ``task_state``: see ``tokenizer_state``."""
+        """The ``task_state`` that fairseq saves in every checkpoint: see ``tokenizer_state``."""
         return tokenizer_state(self.folder)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """fairseq's commands call this with a checkpoint's ``task_state``, which must fit the data; nothing is taken
-        over."""
+        """Checks that a checkpoint's ``task_state`` fits the data, when fairseq's commands load it."""
         self.check_checkpoint("the checkpoint", {"task_state": state_dict})
 
     def check_checkpoint(self, name: str, state: dict[str, Any]) -> None:
-        """Raises UserError where the checkpoint ``state`` was trained on another tokenizer or dictionary than the
-        data's."""
+        """Raises UserError where ``state`` was trained with another tokenizer or dictionary than the data's."""
         check_same_tokenizer(name, state, self.folder)
 
     def check_classifier(self, name: str, state: dict[str, Any]) -> None:
-        """Raises UserError where the checkpoint's outputs do not mean this task's labels."""
+        """Raises UserError where the checkpoint's class ids do not stand for this task's labels."""
         trained_with = (state.get("cfg") or {}).get("task") or {}
-        theirs = trained_with.get("glue_task")
-        if theirs != self.glue_task.name or label_order(trained_with) != tuple(self.labels):
-            raise UserError(f"{name} was trained for {theirs}: its classifier can be kept for {self.glue_task.name} "
-                            "where it is of that task, with the same --label-order")
+        trained_for = trained_with.get("glue_task")
+        if trained_for != self.glue_task.name or label_order(trained_with) != tuple(self.labels):
+            raise UserError(f"{name} was trained for {trained_for}: its classifier can be kept for "
+                            f"{self.glue_task.name} only if it was trained for that task, with the same --label-order")
 
     def begin_epoch(self, epoch, model):
         """fairseq calls this before the first batch of an epoch."""
@@ -177,23 +184,26 @@ class GlueSentenceTask(FairseqTask):
 
     @cached_property
     def target_variance(self) -> float:
-        """Of a regression, over all rows of train."""
+        """The variance of a regression's targets over all rows of train."""
         return float(self.folder.load("train").targets.double().var(unbiased=False))
 
     def check_held_out(self, name: str, state: dict[str, Any], train_subset: str) -> None:
-        """Raises UserError where a second phase would learn on rows that the checkpoint's layers were trained on."""
-        theirs = float(((state.get("cfg") or {}).get("task") or {}).get("holdout_fraction") or 0)
-        if not theirs:
+        """Raises UserError where a second phase would train on rows that the checkpoint's layers were trained on."""
+        trained_with = (state.get("cfg") or {}).get("task") or {}
+        holdout_fraction = float(trained_with.get("holdout_fraction") or 0)
+        if not holdout_fraction:
             raise UserError(f"{name} was trained without --holdout-fraction, and a lambda module learns nothing on "
                             "rows that the layers have seen: train it again with one, such as 0.1")
-        if theirs != self.cfg.holdout_fraction or train_subset != GATE:
+        if holdout_fraction != self.cfg.holdout_fraction or train_subset != GATE:
             raise UserError(f"--train-only lambda learns on rows that {name} has held out: add --train-subset {GATE} "
-                            f"--holdout-fraction {theirs:g}")
+                            f"--holdout-fraction {holdout_fraction:g}")
 
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
-        """As fairseq's. A worker without a batch of its own, at the end of an epoch, gets one that may be from a
-        validation split; its sums count nothing, but must have the shapes of the training split's to be added to
-        them."""
+        """fairseq's step, whose sums have the training split's shapes in a worker without a batch as well.
+
+        At the end of an epoch fairseq gives such a worker a batch that may be of a validation split. Its sums do not
+        count (``ignore_grad``), but are added to the others'.
+        """
         if ignore_grad:
             sample = {**sample, "id": torch.zeros_like(sample["id"]), "examples": len(self.datasets["train"].split)}
         criterion.updates = update_num
@@ -203,7 +213,7 @@ class GlueSentenceTask(FairseqTask):
         """Adds the task's GLUE metrics to what fairseq and the criterion log."""
         super().reduce_metrics(logging_outputs, criterion)
         statistics = sum(log["statistics"] for log in logging_outputs)
-        # fairseq adds up validation splits, and a regression's differ in length
+        # one key a shape: fairseq adds up validation splits, whose statistics differ in length for a regression
         key = f"_statistics_{statistics.shape[-1]}"
         metrics.log_scalar_sum(key, torch.as_tensor(statistics).cpu(), priority=0)
         for name in (*self.metrics.names, "score"):
@@ -225,7 +235,7 @@ def _check_config(cfg: GlueConfig, task) -> None:
     if cfg.train_examples is not None and cfg.train_examples < 1:
         raise UserError(f"--train-examples {cfg.train_examples}: at least 1, or leave it out to train on all")
     if cfg.max_positions < 8:
-        raise UserError(f"--max-positions {cfg.max_positions}: at least 8 tokens are needed for a pair and its marks")
+        raise UserError(f"--max-positions {cfg.max_positions}: at least 8, for a pair and its special tokens")
     if cfg.length_pool < 1:
         raise UserError(f"--length-pool {cfg.length_pool}: at least 1, which sorts nothing")
     missing = [split for split in task.valid_splits if split not in cfg.valid_subset.split(",")]

@@ -1,4 +1,4 @@
-"""Which tokenizer and dictionary a checkpoint was trained on, and the refusal of data that another one made."""
+"""Refuse data that was made with another tokenizer than the checkpoint's."""
 
 from typing import Any
 
@@ -11,13 +11,15 @@ REMEDY = "preprocess the data with the tokenizer of the checkpoint"
 
 
 def tokenizer_state(folder: BinarizedFolder) -> dict[str, Any]:
-    """What a checkpoint keeps of its data: the ``tokenizer`` record, None where unknown, and the ``dictionary``'s
-    SHA-256."""
+    """What a checkpoint keeps: the ``tokenizer``'s record, None where unknown, and the ``dictionary``'s SHA-256."""
     return {"tokenizer": folder.tokenizer, "dictionary": fingerprint(folder.dictionary)}
 
 
 def check_same_tokenizer(name: str, state: dict[str, Any], folder: BinarizedFolder) -> None:
-    """``state`` is a checkpoint, of which ``identity_in`` reads. Raises UserError as ``check_identity`` does."""
+    """Compares the checkpoint ``state``, which messages call ``name``, with the data in ``folder``.
+
+    Raises UserError as ``check_identity`` does.
+    """
     held = Identity(folder.tokenizer, fingerprint(folder.dictionary), len(folder.dictionary))
     check_identity(name, identity_in(state), folder.folder, folder.inputs[0] / "dict.txt", held, REMEDY)
 

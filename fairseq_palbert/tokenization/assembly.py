@@ -1,4 +1,6 @@
-"""From one or two tokenized sentences to the tokens of one example, alike in training and serving.
+"""Assemble one or two tokenized sentences into the tokens of one example.
+
+Training and serving share this code.
 
 Sizes: S examples, A and B tokens of an example's sentences without special ones.
 """
@@ -15,16 +17,16 @@ _BEGIN, _END = torch.tensor([BEGIN]), torch.tensor([END])
 
 
 def special_count(sentences: int, separators: int) -> int:
-    """How many an example has: ``<s>``, the last ``</s>``, and ``separators`` times ``</s>`` between two sentences."""
+    """The number of special tokens: ``<s>``, the last ``</s>``, and ``separators`` ``</s>`` between two sentences."""
     return 2 + separators * (sentences - 1)
 
 
 def kept_lengths(lengths: Sequence[np.ndarray], separators: int, max_positions: int) -> list[np.ndarray]:
-    """How many tokens of each sentence stay in an example of at most ``max_positions``, special tokens not counted.
+    """The number of tokens kept of each sentence in an example of ``max_positions``, without special tokens.
 
-    Those of the longer sentence go first, by the rule of Hugging Face's ``tokenizers`` (strategy ``longest_first``):
-    where both have more than half of the budget, each keeps half of it, and the odd one goes to the longer sentence, in
-    a tie to the second. So a budget of 7 keeps of lengths (9, 4), (9, 9) and (2, 9) (4, 3), (3, 4) and (2, 5).
+    Tokens of the longer sentence are dropped first, as by ``longest_first`` of Hugging Face's ``tokenizers``. Where
+    both sentences are longer than half of the budget, each keeps half. An odd token goes to the longer sentence, in a
+    tie to the second. A budget of 7 keeps (4, 3) of lengths (9, 4), (3, 4) of (9, 9) and (2, 5) of (2, 9).
     Shape: [S], or [S] and [S] -> the same.
     """
     budget = max_positions - special_count(len(lengths), separators)
@@ -40,7 +42,7 @@ def kept_lengths(lengths: Sequence[np.ndarray], separators: int, max_positions: 
 def example(sentences: Sequence[Tensor], kept: Sequence[int], separators: int) -> Tensor:
     """``<s> a </s>``; for a pair ``<s> a </s> b </s>`` by one of ``separators``, ``<s> a </s> </s> b </s>`` by two.
 
-    ``sentences`` may end in ``</s>`` themselves: the first ``kept`` tokens of each count, A, or A and B.
+    Only the first ``kept`` tokens of each sentence are used, A, or A and B: ``sentences`` may end in ``</s>``.
     Shape: [A + 2], or [A + B + 2 + separators], int64.
     """
     parts = [_BEGIN]

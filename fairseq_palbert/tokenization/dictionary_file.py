@@ -1,4 +1,4 @@
-"""fairseq's dict.txt, read without fairseq: a word and its count a line."""
+"""Read and write fairseq's dict.txt without fairseq: one "WORD COUNT" a line."""
 
 import re
 from pathlib import Path
@@ -23,5 +23,6 @@ def read_symbols(path: Path) -> tuple[list[str], str]:
     return list(symbols), text
 
 
-def written(symbols: list[str]) -> str:
+def formatted(symbols: list[str]) -> str:
+    """The lines of a dict.txt with these words, each with count 1."""
     return "".join(f"{symbol} 1\n" for symbol in symbols)

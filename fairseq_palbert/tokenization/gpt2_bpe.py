@@ -1,8 +1,7 @@
-"""RoBERTa's byte-level BPE, from fairseq's three files or from those of the Hub.
+"""RoBERTa's byte-level BPE, from fairseq's files or the Hub's.
 
-dict.txt names a piece by its GPT-2 number. A number counts the 256 bytes first, in the order of the characters that
-stand for them, then the merges in order, then <|endoftext|>; so the Hub's files, which lack the numbers, tell them all
-the same.
+dict.txt names each piece by its GPT-2 number. The numbers count the 256 bytes first, in the order of the characters
+that stand for them, then the merges in order, then <|endoftext|>. So they follow from the Hub's files, which lack them.
 """
 
 import json
@@ -24,10 +23,10 @@ END_OF_TEXT = "<|endoftext|>"
 
 
 def read_fairseq(folder: Path) -> Native:
-    """From ``encoder.json``, ``vocab.bpe`` and ``dict.txt``.
+    """Reads ``encoder.json``, ``vocab.bpe`` and ``dict.txt``.
 
-    A piece that dict.txt lacks gets an id behind the last entry, and becomes <unk>. Raises UserError for a file that is
-    not what its name says.
+    A piece that dict.txt lacks gets an id beyond the last entry, and becomes <unk>. Raises UserError for a file that is
+    damaged or of another kind.
     """
     symbols, text = read_symbols(folder / "dict.txt")
     encoder, merges = folder / "encoder.json", folder / "vocab.bpe"
@@ -39,10 +38,10 @@ def read_fairseq(folder: Path) -> Native:
         entries = {symbol: place for place, symbol in enumerate(with_special_tokens(symbols))}
         piece_of = {str(number): piece for piece, number in numbers.items()}
         if not piece_of.keys() & entries.keys():
-            raise UserError(f"{folder / 'dict.txt'} names no piece of encoder.json: give the one that goes along")
+            raise UserError(f"{folder / 'dict.txt'} names no piece of encoder.json: give the one that belongs to it")
         ids = {piece_of.get(symbol, symbol): entry for symbol, entry in entries.items()}
         ids |= {piece: len(entries) + number for piece, number in numbers.items() if piece not in ids}
-        # the first line names the version and nothing follows the last line's end, as fairseq reads it
+        # without the first line, which names the version, and without text after the last line end, as in fairseq
         pairs = [tuple(line.split()) for line in merges.read_text(encoding="utf-8").split("\n")[1:-1]]
         tokenizer = Tokenizer(BPE(vocab=ids, merges=pairs))
     except UserError:
@@ -54,7 +53,7 @@ def read_fairseq(folder: Path) -> Native:
 
 
 def read_hub(folder: Path) -> Native:
-    """From ``vocab.json`` and ``merges.txt``. Raises UserError for files that are no RoBERTa's."""
+    """Reads ``vocab.json`` and ``merges.txt``. Raises UserError for files that are not RoBERTa's."""
     vocab, merges = folder / "vocab.json", folder / "merges.txt"
     try:
         tokenizer = Tokenizer(BPE.from_file(str(vocab), str(merges)))
@@ -65,14 +64,14 @@ def read_hub(folder: Path) -> Native:
 
 
 def of_tokenizer(tokenizer: Tokenizer, where: str) -> Native:
-    """From a tokenizer whose ids are RoBERTa's of the Hub, which are the entries of fairseq's dictionary.
+    """Takes a tokenizer with the Hub's ids of RoBERTa, which equal the entries of fairseq's dictionary.
 
-    Raises UserError where <s>, <pad>, </s> and <unk> are not the first of them and <mask> the last.
+    Raises UserError where <s>, <pad>, </s> and <unk> are not the first pieces, or <mask> is not the last.
     """
     ids = tokenizer.get_vocab(with_added_tokens=True)
     pieces = sorted(ids, key=ids.get)
     if tuple(pieces[:len(FIRST)]) != FIRST or pieces[-1] != MASK or ids[MASK] != len(pieces) - 1:
-        raise UserError(f"{where} is no RoBERTa's: its pieces are to begin with {' '.join(FIRST)} and end with {MASK}")
+        raise UserError(f"{where} is not RoBERTa's: its pieces must begin with {' '.join(FIRST)} and end with {MASK}")
     numbers = _gpt2_numbers(tokenizer)
     symbols = [str(numbers.get(piece, piece)) for piece in pieces[len(FIRST):-1]]
     return Native(NAME, tokenizer, symbols, list(range(len(pieces))), SEPARATORS)

@@ -1,4 +1,4 @@
-"""Whether two tokenizers, with their dictionaries, are the same one, and how a refusal tells them apart."""
+"""Check that a model and its data share tokenizer and dictionary."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -12,8 +12,10 @@ from .vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Identity:
-    """The ``tokenizer``'s record, the SHA-256 of the ``dictionary``'s symbols, and the number of its ``entries``;
-    None where it is not known."""
+    """The ``tokenizer``'s record, the SHA-256 of the ``dictionary``'s symbols, and the number of its ``entries``.
+
+    Each is None where it is unknown.
+    """
 
     tokenizer: dict[str, Any] | None
     dictionary: str | None
@@ -21,14 +23,16 @@ class Identity:
 
 
 def identity_of(vocabulary: Vocabulary, size: int | None = None) -> Identity:
-    """``size`` is the number of entries wanted, as ``Vocabulary.save`` takes it."""
+    """The identity of a vocabulary saved with ``size`` entries, as by ``Vocabulary.save``."""
     entries = with_special_tokens([*vocabulary.symbols, *vocabulary.fillers(size)])
     return Identity(vocabulary.record, symbols_sha256(entries), len(entries))
 
 
 def identity_in(state: dict[str, Any]) -> Identity:
-    """What the checkpoint ``state`` was trained with: its ``model`` (tensors by name) and ``task_state`` count, each
-    where it is there."""
+    """The identity that the checkpoint ``state`` was trained with, from its ``model`` and ``task_state``, if present.
+
+    ``model`` holds tensors by name.
+    """
     kept = state.get("task_state") or {}
     embeddings = (tensor for name, tensor in state.get("model", {}).items() if name.endswith("embed_tokens.weight"))
     return Identity(kept.get("tokenizer"), kept.get("dictionary"), next(map(len, embeddings), None))
@@ -40,10 +44,10 @@ def symbols_sha256(symbols: list[str]) -> str:
 
 
 def check_identity(name: str, trained: Identity, folder: Path, dictionary: Path, held: Identity, remedy: str) -> None:
-    """``trained`` is that of the model ``name``, ``held`` that in ``folder``, with the file ``dictionary``.
+    """Compares ``trained``, of the model ``name``, with ``held``, in ``folder`` with the file ``dictionary``.
 
-    Raises UserError by the first that differs where both are known: the tokenizer, the number of entries, their
-    symbols.
+    Raises UserError, which ends in ``remedy``, at the first difference: tokenizer, number of entries, symbols. What
+    ``trained`` or ``held`` does not know is not compared.
     """
     theirs, ours = trained.tokenizer, held.tokenizer
     if theirs and ours and theirs != ours:
@@ -53,7 +57,7 @@ def check_identity(name: str, trained: Identity, folder: Path, dictionary: Path,
                         f"{trained.entries}: {remedy}")
     if trained.dictionary not in (None, held.dictionary):
         raise UserError(f"{dictionary}: has other symbols, or the same in another order, than the dictionary that "
-                        f"{name} was trained with, though as many: {remedy}")
+                        f"{name} was trained with: {remedy}")
 
 
 def in_words(record: dict[str, Any]) -> str:

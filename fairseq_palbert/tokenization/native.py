@@ -1,4 +1,4 @@
-"""A tokenizer in the ids of its own vocabulary, and the order in which a dictionary of fairseq takes them."""
+"""A tokenizer with the order of its ids in fairseq's dictionary."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ from .special_tokens import FIRST
 
 @dataclass(frozen=True)
 class Native:
-    """``name`` of the kind, the ``tokenizer``, and of each dictionary entry the native id, in ``native_ids``.
+    """A ``tokenizer`` of the kind ``name``, and in ``native_ids`` the native id of each dictionary entry.
 
     Native ids are those of ``transformers``. ``symbols`` are the words of dict.txt: all entries but the four special
-    ones and ``<mask>``. ``dictionary_text`` is that file's content where it was given. ``separators`` is the number of
-    </s> between the two sentences of a pair.
+    ones and ``<mask>``. ``dictionary_text`` is the content of dict.txt where one was read. ``separators`` is the number
+    of </s> between the two sentences of a pair.
     """
 
     name: str
@@ -25,16 +25,17 @@ class Native:
     dictionary_text: str | None = None
 
 
-def in_dictionary_order(name: str, tokenizer: Tokenizer, marks: tuple[str, ...], where: str,
+def in_dictionary_order(name: str, tokenizer: Tokenizer, special_tokens: tuple[str, ...], where: str,
                         separators: int = 1) -> Native:
-    """``marks`` are the pieces that become <s>, <pad>, </s>, <unk> and <mask>; the others follow by native id.
+    """Orders the pieces: ``special_tokens`` become <s>, <pad>, </s>, <unk> and <mask>, the others follow by native id.
 
-    Raises UserError for a mark that the vocabulary lacks.
+    Raises UserError, which names the source ``where``, for a special token that the vocabulary lacks.
     """
-    of_marks = [tokenizer.token_to_id(mark) for mark in marks]
-    if None in of_marks:
-        raise UserError(f"{where} has no piece {marks[of_marks.index(None)]}, which every {name} vocabulary here needs")
+    special_ids = [tokenizer.token_to_id(piece) for piece in special_tokens]
+    if None in special_ids:
+        missing = special_tokens[special_ids.index(None)]
+        raise UserError(f"{where} has no piece {missing}, which every {name} vocabulary here needs")
     size = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
-    others = [native_id for native_id in range(size) if native_id not in of_marks]
+    others = [native_id for native_id in range(size) if native_id not in special_ids]
     return Native(name, tokenizer, [str(native_id) for native_id in others],
-                  [*of_marks[:len(FIRST)], *others, of_marks[-1]], separators)
+                  [*special_ids[:len(FIRST)], *others, special_ids[-1]], separators)

@@ -1,4 +1,4 @@
-"""ALBERT's SentencePiece (arXiv 1909.11942), from spiece.model, in the pieces that ``transformers`` makes of a text."""
+"""ALBERT's SentencePiece (arXiv 1909.11942) from spiece.model, tokenizing as ``transformers`` does."""
 
 from pathlib import Path
 from typing import Any
@@ -10,19 +10,22 @@ from ..errors import UserError
 from .native import Native, in_dictionary_order
 
 NAME = "sentencepiece"
-MARKS = ("[CLS]", "<pad>", "[SEP]", "<unk>", "[MASK]")
+SPECIAL_TOKENS = ("[CLS]", "<pad>", "[SEP]", "<unk>", "[MASK]")
 
 
 def read(folder: Path, settings: dict[str, Any]) -> Native:
-    """``settings`` is the content of tokenizer_config.json: ``do_lower_case`` (by default true) and ``keep_accents``
-    (by default false), both done before SentencePiece's own normalisation, as are ALBERT's quotes: `` and '' become ".
+    """Reads ``spiece.model`` with the ``settings`` of tokenizer_config.json.
 
-    Like ``transformers``, which differs from SentencePiece here, the model's user-defined pieces (in ALBERT's ( ) " - .
-    – £ €) are cut out of the raw text, and what follows one begins a new word: concert-goers is ▁concert - ▁go ers. The
-    tokenizer.json that the Hub has of ALBERT does not, and is read as it stands. Raises UserError for a damaged file
-    and for another model than a unigram one.
+    These are ``do_lower_case`` (default true) and ``keep_accents`` (default false). Both, and ALBERT's quotes (`` and
+    '' become "), apply before SentencePiece's own normalisation.
+
+    The model's user-defined pieces (ALBERT's are ( ) " - . – £ €) are cut out of the raw text, and the text after one
+    begins a new word: concert-goers is ▁concert - ▁go ers. ``transformers`` does the same, SentencePiece itself does
+    not. Nor does ALBERT's tokenizer.json on the Hub, which is read unchanged.
+
+    Raises UserError for a damaged file and for a model that is not a unigram model.
     """
-    from google.protobuf.message import DecodeError  # what serves a model has its tokenizer.json, and needs neither
+    from google.protobuf.message import DecodeError  # imported here: serving needs neither
     from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
     path = folder / "spiece.model"
@@ -55,4 +58,4 @@ def _own_normalisation(characters: bytes) -> list[normalizers.Normalizer]:
 
 
 def of_tokenizer(tokenizer: Tokenizer, where: str) -> Native:
-    return in_dictionary_order(NAME, tokenizer, MARKS, where)
+    return in_dictionary_order(NAME, tokenizer, SPECIAL_TOKENS, where)

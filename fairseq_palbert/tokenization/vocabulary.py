@@ -1,4 +1,4 @@
-"""What turns sentences into the ids of fairseq's dictionary, whatever files it comes in."""
+"""Vocabulary: encodes sentences as ids of fairseq's dictionary."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from ..errors import UserError
 from . import gpt2_bpe, sentencepiece, wordpiece
-from .dictionary_file import read_symbols, written
+from .dictionary_file import formatted, read_symbols
 from .native import Native
 from .special_tokens import END, FIRST, UNKNOWN, with_special_tokens
 
@@ -23,21 +23,22 @@ DICTIONARY_FILE = "dict.txt"
 KINDS: dict[str, Callable[[Tokenizer, str], Native]] = {
     "BPE": gpt2_bpe.of_tokenizer, "WordPiece": wordpiece.of_tokenizer, "Unigram": sentencepiece.of_tokenizer,
 }
-FILLER = re.compile(r"madeupword\d{4,}")  # fairseq's word for a row of the embedding that no piece has
-# Whatever tokenizers treat differently: case, accents, quotes, digits, punctuation, white space, other scripts.
+FILLER = re.compile(r"madeupword\d{4,}")  # fairseq's symbol for a row of the embedding without a piece
+# Tokenizers differ in case, accents, quotes, digits, punctuation, white space and other scripts.
 PROBE = ("Hello WORLD, it's  naïve Ångström ``quoted'' \"text\" – don't!", "1,234.50 km² in ２０２６, ½ of 9,999 …",
          "東京 и Москва 😀\u200d", "[CLS] <s> [MASK] <mask> </s>", "unbelievably antidisestablishmentarian zxqj")
 
 
 class Vocabulary:
-    """The tokenizer in a folder, and the dictionary that goes with it.
+    """The tokenizer of a folder, and its dictionary.
 
-    ``name`` is the kind, ``separators`` the number of marks between the sentences of a pair, ``symbols`` the words of
-    dict.txt, ``pieces`` the pieces by dictionary id, ``native_ids`` the ids of ``transformers`` by dictionary id.
+    ``name`` is the kind of tokenizer, ``separators`` the number of ``</s>`` between the sentences of a pair, and
+    ``symbols`` are the words of dict.txt. ``pieces`` and ``native_ids``, the ids of ``transformers``, are indexed by
+    dictionary id.
 
-    The folder holds one of: tokenizer.json (of the Hub, or of ``save``); encoder.json, vocab.bpe and dict.txt, which
-    may be in its folder gpt2_bpe; vocab.json and merges.txt; vocab.txt; spiece.model. Raises UserError where it holds
-    none of these, or one that is damaged or of another kind.
+    The folder holds one of: tokenizer.json (from the Hub or ``save``); encoder.json, vocab.bpe and dict.txt, perhaps in
+    a subfolder gpt2_bpe; vocab.json and merges.txt; vocab.txt; spiece.model. Raises UserError where it holds none of
+    these, or one that is damaged or of another kind.
     """
 
     def __init__(self, folder: str | Path):
@@ -46,11 +47,11 @@ class Vocabulary:
         self.separators = native.separators
         self.symbols = native.symbols
         self.native_ids = np.array(native.native_ids)
-        self.dictionary_text = native.dictionary_text or written(native.symbols)
+        self.dictionary_text = native.dictionary_text or formatted(native.symbols)
         self._tokenizer = native.tokenizer
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._tokenizer.encode_special_tokens = True  # what looks like a mark in a text is text
+        self._tokenizer.encode_special_tokens = True  # a special token in a text is read as text
         piece_of = {native_id: piece for piece, native_id in self._tokenizer.get_vocab(with_added_tokens=True).items()}
         self.pieces = [piece_of.get(native_id, symbol)
                        for native_id, symbol in zip(native.native_ids, with_special_tokens(self.symbols))]
@@ -58,26 +59,26 @@ class Vocabulary:
         self._entry[self.native_ids] = np.arange(len(self))
 
     def __len__(self) -> int:
-        """The entries of the dictionary, ``<mask>`` included."""
+        """The number of dictionary entries, ``<mask>`` included."""
         return len(self.native_ids)
 
     def encode(self, sentences: Sequence[str]) -> list[np.ndarray]:
-        """Dictionary ids of each sentence, with ``</s>`` at the end and no ``<s>``. Outer white space is dropped."""
+        """Dictionary ids of each sentence, with ``</s>`` at the end and no ``<s>``. Strips each sentence."""
         encodings = self._tokenizer.encode_batch_fast([sentence.strip() for sentence in sentences],
                                                       add_special_tokens=False)
         pieces = [encoding.ids for encoding in encodings]
         ids = self._entry[np.fromiter(chain.from_iterable(pieces), dtype=np.int64)]
         ends = np.cumsum([len(sentence) for sentence in pieces], dtype=np.int64)
-        # each </s> goes behind its sentence's last piece: ids [a b c], ends [2 3] -> [a b </s> c </s>]
+        # each </s> follows its sentence's last piece: ids [a b c], ends [2 3] -> [a b </s> c </s>]
         with_end = np.insert(ids, ends, END)
         return np.split(with_end, ends + np.arange(1, len(pieces) + 1))[:-1]
 
     @property
     def record(self) -> dict[str, Any]:
-        """What data and checkpoints keep of their tokenizer.
+        """The record of the tokenizer, which data and checkpoints keep.
 
-        ``sha256`` is taken of the pieces in the dictionary's order and of what becomes of a probe, not of files, so
-        that one tokenizer has one record in whatever form it comes.
+        ``sha256`` covers the pieces in dictionary order and the ids of ``PROBE``, not files. So a tokenizer has the
+        same record in every file format.
         """
         pieces = [piece for piece in self.pieces[len(FIRST):-1] if not FILLER.fullmatch(piece)]
         behaviour = json.dumps([self.name, pieces, [ids.tolist() for ids in self.encode(PROBE)]])
@@ -85,7 +86,7 @@ class Vocabulary:
                 "sha256": hashlib.sha256(behaviour.encode()).hexdigest()}
 
     def fillers(self, size: int | None) -> list[str]:
-        """The words that follow ``symbols`` where an embedding has more rows, ``size``, than there are entries."""
+        """The words to add to ``symbols`` so that the dictionary has ``size`` entries; none for None."""
         known = sum(map(bool, map(FILLER.fullmatch, self.symbols)))
         missing = 0 if size is None else size - len(self)
         return [f"madeupword{number:04d}" for number in range(known, known + missing)]
@@ -93,20 +94,20 @@ class Vocabulary:
     def save(self, folder: Path, size: int | None = None) -> None:
         """Writes ``tokenizer.json`` and ``dict.txt`` into the existing folder; ``Vocabulary(folder)`` equals this one.
 
-        ``size`` is the number of dictionary entries wanted, where an embedding has more rows than there are pieces:
-        fillers take the last places before ``<mask>``. Raises UserError where it has fewer.
+        ``size`` is the number of entries to write, for an embedding with more rows than there are pieces: fillers take
+        the last places before ``<mask>``. Raises UserError where ``size`` is less than the number of entries.
         """
         if size is not None and size < len(self):
-            raise UserError(f"the embedding has {size} rows, but the {self.name} vocabulary {len(self)} entries: give "
-                            "the vocabulary that goes along")
+            raise UserError(f"the embedding has {size} rows, but the {self.name} vocabulary has {len(self)} entries: "
+                            "give the vocabulary of that embedding")
         if max(self._tokenizer.get_vocab(with_added_tokens=True).values()) > max(self.native_ids):
-            raise UserError("dict.txt lacks pieces of encoder.json, which tokenizer.json cannot say: give the dict.txt "
-                            "that goes along")
+            raise UserError("dict.txt lacks pieces of encoder.json, which tokenizer.json cannot express: give the "
+                            "dict.txt that belongs to it")
         fillers = self.fillers(size)
         (folder / TOKENIZER_FILE).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
         dictionary = self.dictionary_text
         if fillers:
-            dictionary = dictionary.removesuffix("\n") + "\n" + written(fillers)
+            dictionary = dictionary.removesuffix("\n") + "\n" + formatted(fillers)
         (folder / DICTIONARY_FILE).write_text(dictionary, encoding="utf-8")
 
 
@@ -126,7 +127,7 @@ def _read(folder: Path) -> Native:
         return wordpiece.read(folder, _settings(folder))
     if (folder / "spiece.model").is_file():
         return sentencepiece.read(folder, _settings(folder))
-    raise UserError(f"no vocabulary in {folder}: it is to hold tokenizer.json, vocab.txt, spiece.model, vocab.json and "
+    raise UserError(f"no vocabulary in {folder}: it must hold tokenizer.json, vocab.txt, spiece.model, vocab.json and "
                     f"merges.txt, or {', '.join(gpt2_bpe.FILES)} (these also in a folder {gpt2_bpe.NAME}/ of it); "
                     f"`python -m preprocess.download --vocab --out {folder}` fetches RoBERTa's")
 
@@ -145,7 +146,7 @@ def _settings(folder: Path) -> dict[str, Any]:
 
 
 def _read_json(folder: Path) -> Native:
-    """The Hub's form. A dict.txt beside it, as ``save`` leaves it, has the dictionary's words, fillers included."""
+    """Reads tokenizer.json; a dict.txt beside it, as ``save`` writes it, names the words, fillers included."""
     path = folder / TOKENIZER_FILE
     try:
         tokenizer = Tokenizer.from_file(str(path))
@@ -164,7 +165,7 @@ def _with_fillers(native: Native, path: Path) -> Native:
     symbols, text = read_symbols(path)
     known = len(native.symbols)
     if symbols[:known] != native.symbols or not all(map(FILLER.fullmatch, symbols[known:])):
-        raise UserError(f"{path} does not go along with {TOKENIZER_FILE} beside it: convert the checkpoint again")
+        raise UserError(f"{path} does not belong to {TOKENIZER_FILE} beside it: convert the checkpoint again")
     beyond = range(len(native.native_ids), len(native.native_ids) + len(symbols) - known)
     return replace(native, symbols=symbols, native_ids=[*native.native_ids[:-1], *beyond, native.native_ids[-1]],
                    dictionary_text=text)

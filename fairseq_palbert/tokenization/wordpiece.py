@@ -1,4 +1,4 @@
-"""BERT's WordPiece (arXiv 1810.04805), and MPNet's, which has RoBERTa's marks, from vocab.txt."""
+"""WordPiece of BERT (arXiv 1810.04805) and of MPNet, from vocab.txt."""
 
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,17 @@ from ..errors import UserError
 from .native import Native, in_dictionary_order
 
 NAME = "wordpiece"
-MARKS = ("[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]")
-MPNET_MARKS = ("<s>", "<pad>", "</s>", "[UNK]",
-               "<mask>")  # its vocabulary holds BERT's as well, that one's marks included
+SPECIAL_TOKENS = ("[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]")
+# MPNet's vocabulary holds BERT's, with BERT's special tokens, as well
+MPNET_SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "[UNK]", "<mask>")
 
 
 def read(folder: Path, settings: dict[str, Any]) -> Native:
-    """``settings`` is the content of tokenizer_config.json: ``do_lower_case`` (by default true), ``strip_accents`` (by
-    default as lower-casing) and ``tokenize_chinese_chars`` (by default true)."""
+    """Reads ``vocab.txt`` with the ``settings`` of tokenizer_config.json.
+
+    These are ``do_lower_case`` (default true), ``strip_accents`` (default: as ``do_lower_case``) and
+    ``tokenize_chinese_chars`` (default true). Raises UserError for a file that is not UTF-8.
+    """
     path = folder / "vocab.txt"
     try:
         pieces = path.read_text(encoding="utf-8").split("\n")
@@ -37,7 +40,10 @@ def read(folder: Path, settings: dict[str, Any]) -> Native:
 
 
 def of_tokenizer(tokenizer: Tokenizer, where: str) -> Native:
-    """MPNet's where <s>, <pad> and </s> have the ids 0, 1 and 2, with two of </s> between the sentences of a pair."""
-    if [tokenizer.token_to_id(mark) for mark in MPNET_MARKS[:3]] == [0, 1, 2]:
-        return in_dictionary_order(NAME, tokenizer, MPNET_MARKS, where, separators=2)
-    return in_dictionary_order(NAME, tokenizer, MARKS, where)
+    """Takes MPNet's where <s>, <pad> and </s> have the ids 0, 1 and 2, otherwise BERT's.
+
+    MPNet has two </s> between the sentences of a pair, BERT one.
+    """
+    if [tokenizer.token_to_id(piece) for piece in MPNET_SPECIAL_TOKENS[:3]] == [0, 1, 2]:
+        return in_dictionary_order(NAME, tokenizer, MPNET_SPECIAL_TOKENS, where, separators=2)
+    return in_dictionary_order(NAME, tokenizer, SPECIAL_TOKENS, where)

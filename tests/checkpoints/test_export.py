@@ -309,7 +309,7 @@ def test_positions_that_theirs_would_count_otherwise_are_refused(trained, vocabu
     state = torch.load(trained("bert")[0], weights_only=True)
     state["cfg"]["model"]["_name"] = "palbert_roberta"
     torch.save(state, tmp_path / "model.pt")
-    with pytest.raises(UserError, match="positions of roberta begin behind the padding id"):
+    with pytest.raises(UserError, match="positions of roberta begin after the padding id"):
         export_hugging_face(tmp_path / "model.pt", vocabularies["bert"], tmp_path / "out")
 
 

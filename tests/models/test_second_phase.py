@@ -63,8 +63,8 @@ def test_the_classifier_of_another_task_is_not_kept(build, save_own, tmp_path):
     state = torch.load(path, weights_only=False)
     state["cfg"]["task"]["glue_task"] = "MRPC"
     torch.save(state, path)
-    with pytest.raises(UserError, match="was trained for MRPC: its classifier can be kept for RTE where it is of that "
-                                        "task"):
+    with pytest.raises(UserError, match="was trained for MRPC: its classifier can be kept for RTE only if it was "
+                                        "trained for that task"):
         build("--finetune-from-model", path, "--save-dir", tmp_path / "new", "--keep-classifier")
 
 

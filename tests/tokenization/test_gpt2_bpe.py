@@ -108,7 +108,7 @@ def test_the_hubs_files_make_fairseqs_dictionary_and_ids(whole_vocabulary, tmp_p
 @pytest.mark.parametrize("piece", ["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
 def test_the_hubs_files_of_another_model_are_refused(whole_vocabulary, tmp_path, piece):
     hub_files(whole_vocabulary, tmp_path / "hub", drop=piece)
-    with pytest.raises(UserError, match="vocab.json is no RoBERTa's: its pieces are to begin with <s>"):
+    with pytest.raises(UserError, match="vocab.json is not RoBERTa's: its pieces must begin with <s>"):
         Vocabulary(tmp_path / "hub")
 
 

@@ -167,7 +167,7 @@ def test_saving_for_a_longer_embedding_fills_the_dictionary_before_mask(family, 
         vocabulary = padded
     assert padded.symbols[-3:] == ["madeupword0000", "madeupword0001", "madeupword0002"]
     with pytest.raises(UserError, match=f"the embedding has {size} rows, but the {NAMES.get(family, family)} "
-                                        f"vocabulary {size + 3}"):
+                                        f"vocabulary has {size + 3} entries"):
         padded.save(tmp_path / "once", size)
 
 
@@ -242,13 +242,13 @@ def saved(model) -> str:
 @pytest.mark.parametrize("name, content, words", [
     ("tokenizer.json", saved(WordLevel({"a": 0}, "a")), "is a WordLevel tokenizer: choose from BPE, WordPiece, "
                                                         "Unigram"),
-    ("tokenizer.json", saved(BPE({"a": 0}, [])), "is no RoBERTa's"),
+    ("tokenizer.json", saved(BPE({"a": 0}, [])), "is not RoBERTa's"),
     ("tokenizer.json", "{", "is no tokenizer of the Hugging Face Hub"),
     ("spiece.model", "no model", "spiece.model is no SentencePiece model"),
     ("spiece.model", "", "spiece.model is no unigram model of SentencePiece"),
     ("vocab.txt", b"\xff", "vocab.txt is no WordPiece vocabulary: it is not UTF-8"),
     ("vocab.txt", "", r"vocab.txt has no piece \[CLS\]"),
-    ("README.md", "", "no vocabulary in .* it is to hold tokenizer.json, vocab.txt, spiece.model"),
+    ("README.md", "", "no vocabulary in .* it must hold tokenizer.json, vocab.txt, spiece.model"),
 ])
 def test_files_that_are_no_vocabulary_are_one_clear_line(tmp_path, name, content, words):
     (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -276,7 +276,7 @@ def test_another_dictionary_beside_a_tokenizer_is_refused(write, tmp_path, chang
     Vocabulary(write("wordpiece")).save(tmp_path)
     lines = (tmp_path / "dict.txt").read_text().splitlines()
     (tmp_path / "dict.txt").write_text("\n".join(change(lines)) + "\n")
-    with pytest.raises(UserError, match="dict.txt does not go along with tokenizer.json beside it"):
+    with pytest.raises(UserError, match="dict.txt does not belong to tokenizer.json beside it"):
         Vocabulary(tmp_path)
 
 

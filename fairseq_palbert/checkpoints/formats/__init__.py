@@ -1,1 +1,1 @@
-"""The file formats that models come in, one module each."""
+"""File formats of models, one module each."""

@@ -1,4 +1,4 @@
-"""A pretrained encoder as it was read, before its tokens are put in the order of our dictionary."""
+"""A pretrained encoder as it was read from its files."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,12 +22,13 @@ SEGMENTS = ENCODER + "embed_segments.weight"
 
 @dataclass(frozen=True)
 class EncoderSource:
-    """``weights`` are the tensors of the encoder, and of the pooler where there is one, under the names of this plugin.
+    """The ``weights`` of an encoder, and of its pooler if it has one, under the names of this plugin.
 
-    ``name``: for messages. ``files``: what was read. ``settings``: every field of ``models.palbert.ENCODER_FIELDS``.
-    ``used``, ``dropped``: all tensors of the files, by their names there. ``native_rows``: whether the rows of the
-    token embedding go by native ids of the vocabulary, or by the dictionary of fairseq, in ``dictionary`` where it is
-    at hand. ``pooling``: of ``modules.pondering.POOLINGS``, None where the source does not say what its authors pooled.
+    ``name`` is for messages, and ``files`` are those that were read. ``settings`` has every setting of
+    ``names.ENCODER_FIELDS``. ``used`` and ``dropped`` name all tensors of the files, as the files do.
+    ``native_rows``: the token embedding is indexed by native ids of the vocabulary, otherwise by fairseq's dictionary,
+    whose file is ``dictionary`` if there is one. ``pooling`` is one of ``modules.pondering.POOLINGS``, or None where
+    the source does not name it.
     """
 
     name: str
@@ -43,19 +44,19 @@ class EncoderSource:
 
     @property
     def initialised(self) -> list[str]:
-        """Tensors that training can take over and this source does not have: the pooler's, if any."""
+        """Tensors that this source lacks and training initialises: the pooler's, if any."""
         return [POOLER + leaf for leaf in ("weight", "bias") if POOLER + leaf not in self.weights]
 
 
 def shape_of(family: Family, settings: Mapping[str, Any], vocabulary: int) -> EncoderShape:
-    """The shape of the encoder of these settings, over so many dictionary entries."""
-    known = {ours: settings[setting] for ours, setting in ENCODER_FIELDS.items() if settings[setting] is not None}
+    """The shape of the encoder with these settings and ``vocabulary`` dictionary entries."""
+    given = {ours: settings[setting] for ours, setting in ENCODER_FIELDS.items() if settings[setting] is not None}
     return EncoderShape(vocabulary=vocabulary, padding_id=PADDING, separator_id=END,
-                        first_position=family.first_position, **known)
+                        first_position=family.first_position, **given)
 
 
 def expected_tensors(shape: EncoderShape) -> dict[str, Size]:
-    """The size of every tensor of that encoder and its pooler, by name; no memory is taken for them."""
+    """The size of every tensor of the encoder and its pooler, by name, from a network on the meta device."""
     with torch.device("meta"):
         network = PonderingClassifier(Encoder(shape), HeadsShape(outputs=1, lambda_module="none"))
     tensors = {NETWORK + name: tensor.shape for name, tensor in network.state_dict().items()}
@@ -63,12 +64,12 @@ def expected_tensors(shape: EncoderShape) -> dict[str, Size]:
 
 
 def check_tensor(name: str, tensor: Tensor, expected: Iterable[int], reason: str) -> None:
-    """Raises UserError where ``tensor`` is not of the expected size, or not of floating-point numbers."""
+    """Raises UserError where ``tensor`` has another size than expected, or is not of a floating-point type."""
     if tuple(tensor.shape) != tuple(expected) or not tensor.is_floating_point():
         raise UserError(f"{name} is {described(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}, but "
                         f"{reason} asks for {described(expected)} of floating-point numbers")
 
 
 def described(size: Iterable[int]) -> str:
-    """768 x 3072"""
+    """A size for a message: 768 x 3072"""
     return " x ".join(map(str, size))

@@ -1,6 +1,7 @@
-"""The Hugging Face layout of all families: its ``config.json``, its weight files, and its names for what we have.
+"""Read encoders of all families in the Hugging Face layout.
 
-``settings`` are fields of ``models.palbert.PalbertConfig``; ``theirs`` is the name of a tensor or setting there.
+``settings`` are fields of ``models.palbert.PalbertConfig``. ``theirs`` is the Hugging Face name of a tensor or setting,
+``ours`` the name in this plugin.
 """
 
 import json
@@ -23,7 +24,7 @@ from .names import ENCODER
 
 CONFIG_FILE = "config.json"
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
-INDEX = ".index.json"  # of weights in several files: which tensor stands in which
+INDEX = ".index.json"  # names the file of each tensor, for weights in several files
 SIZES = {
     "encoder_layers": "num_hidden_layers",
     "encoder_embed_dim": "hidden_size",
@@ -48,28 +49,28 @@ ACTIVATIONS = {
     "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "gelu_fast": "gelu_tanh", "gelu_accurate": "gelu_tanh",
     "relu": "relu", "silu": "silu", "swish": "silu", "tanh": "tanh",
 }
-# what transformers takes where an older config.json leaves a setting out; sizes are never left out
+# defaults of transformers for settings that an older config.json leaves out; sizes are never left out
 DEFAULTS = {
     "type_vocab_size": 2, "max_position_embeddings": 512, "layer_norm_eps": 1e-12, "num_hidden_groups": 1,
     "inner_group_num": 1, "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1,
 }
-# settings that change what the encoder computes, and the one value of each that ours computes
+# settings that change what the encoder computes, and the only value that this plugin supports
 FIXED = {"is_decoder": False, "add_cross_attention": False, "position_embedding_type": "absolute", "pruned_heads": {},
          "quantization_config": None}
 POOLING_FILE = "1_Pooling/config.json"  # of sentence-transformers
 POOLING_MODE = "pooling_mode_"
 POOLING_MODES = {"cls_token": "first", "mean_tokens": "mean"}  # ours by theirs
-BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # numbers from 0, and zeros: no weights
+BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # constants: 0, 1, 2, ... and zeros
 PARTS = ("embeddings.", "encoder.", "pooler.")
 OLD_LEAVES = {"gamma": "weight", "beta": "bias"}  # of LayerNorm in early checkpoints
 
 
 def read_hugging_face(folder: Path, name: str, pooling: str | None = None) -> EncoderSource:
-    """The encoder in ``folder``, which messages call ``name``; whatever head stands on it is dropped.
+    """Reads the encoder in ``folder``, which messages call ``name``, and drops the tensors of any head.
 
-    ``pooling`` overrules the folder's own, which sentence-transformers writes. Raises UserError, by the first that is
-    wrong: a file that is missing or damaged, a setting that this plugin cannot represent exactly, a tensor that is
-    missing, one too many, or of another shape than config.json says.
+    ``pooling`` overrides the folder's own, which sentence-transformers writes. Raises UserError at the first fault: a
+    missing or damaged file, a setting that this plugin cannot represent exactly, or a tensor that does not fit
+    config.json.
     """
     config = _read_json(folder / CONFIG_FILE)
     family = _family(folder / CONFIG_FILE, config)
@@ -88,12 +89,14 @@ def read_hugging_face(folder: Path, name: str, pooling: str | None = None) -> En
 
 
 def _pooling(path: Path) -> str | None:
-    """None where the folder is not of sentence-transformers. Raises UserError for a pooling that this plugin does
-    not have."""
+    """The pooling that ``path`` names; None where there is no such file, as outside of sentence-transformers.
+
+    Raises UserError for a pooling that this plugin does not have.
+    """
     if not path.is_file():
         return None
-    modes = [mode.removeprefix(POOLING_MODE) for mode,
-             on in _read_json(path).items() if mode.startswith(POOLING_MODE) and on]
+    modes = [mode.removeprefix(POOLING_MODE) for mode, on in _read_json(path).items()
+             if mode.startswith(POOLING_MODE) and on]
     if len(modes) != 1 or modes[0] not in POOLING_MODES:
         raise UserError(f"{path}: pools by {' and '.join(modes) or 'nothing known'}, and this plugin by "
                         f"{' or '.join(POOLING_MODES)}: choose with --pooling")
@@ -102,17 +105,17 @@ def _pooling(path: Path) -> str | None:
 
 def _family(path: Path, config: Mapping[str, Any]) -> Family:
     known = {family.model_type: family for family in FAMILIES.values()}
-    found = config.get("model_type")
-    if found not in known:
-        said = "it names no model_type" if found is None else f"model_type {found!r}"
-        raise UserError(f"{path}: {said}, and this plugin has {', '.join(known)}")
-    return known[found]
+    model_type = config.get("model_type")
+    if model_type not in known:
+        fault = "it names no model_type" if model_type is None else f"model_type {model_type!r}"
+        raise UserError(f"{path}: {fault}, and this plugin has {', '.join(known)}")
+    return known[model_type]
 
 
 def settings_of(path: Path, config: Mapping[str, Any], family: Family) -> tuple[dict[str, Any], int]:
-    """The settings of the encoder that ``config`` describes, and the rows of its token embedding.
+    """The settings of the encoder that ``config`` describes, and the number of rows of its token embedding.
 
-    Raises UserError, which names the file ``path``, by the first setting that is missing, malformed, or that this
+    Raises UserError, which names the file ``path``, at the first setting that is missing, malformed, or that this
     plugin cannot represent exactly.
     """
     config = {**DEFAULTS, **family.defaults, **config}
@@ -135,11 +138,11 @@ def settings_of(path: Path, config: Mapping[str, Any], family: Family) -> tuple[
 
 
 def _check_sizes(path: Path, family: Family, settings: Mapping[str, Any]) -> None:
-    """Raises UserError for sizes of which no encoder of the family can be built here."""
+    """Raises UserError for sizes with which this plugin cannot build an encoder of the family."""
     layers, hidden, heads = (settings[f"encoder_{name}"] for name in ("layers", "embed_dim", "attention_heads"))
     if settings["encoder_segments"] > 1 and not family.tells_segments:
         raise UserError(f"{path}: type_vocab_size is {settings['encoder_segments']}, and a {family.name} of this "
-                        "plugin has 1 at most: its tokenizer tells no second segment")
+                        "plugin has 1 at most: its tokenizer marks no second segment")
     if settings["encoder_max_positions"] < 1:
         raise UserError(f"{path}: max_position_embeddings is "
                         f"{settings['encoder_max_positions'] + family.first_position}, of which a {family.name} never "
@@ -160,9 +163,9 @@ def _number(path: Path, config: Mapping[str, Any], theirs: str, kind: type | tup
 
 
 def their_modules(family: Family, shape: EncoderShape, module: str) -> tuple[str, ...]:
-    """Their names, without a prefix, of our ``module`` of the encoder, or the pooler: three of query, key and value.
+    """The Hugging Face names, without a prefix, of our ``module`` of the encoder or pooler.
 
-    layers.0.fc1 -> encoder.layer.0.intermediate.dense
+    layers.0.fc1 -> encoder.layer.0.intermediate.dense; qkv_proj has three: query, key and value.
     """
     if not module.startswith("layers."):
         names, places = family.tensors[module], {}
@@ -175,7 +178,7 @@ def their_modules(family: Family, shape: EncoderShape, module: str) -> tuple[str
 
 
 def _encoder_tensors(tensors: Mapping[str, Tensor], family: Family) -> tuple[dict[str, Tensor], list[str]]:
-    """The tensors of encoder and pooler by today's names without a prefix, and the original names of all others."""
+    """The tensors of encoder and pooler by current names without a prefix, and the original names of all others."""
     prefix = family.model_type + "."
     if not any(original.startswith(prefix) for original in tensors):
         prefix = ""
@@ -192,8 +195,11 @@ def _encoder_tensors(tensors: Mapping[str, Tensor], family: Family) -> tuple[dic
 
 
 def _to_ours(where: str, theirs: Mapping[str, Tensor], family: Family, shape: EncoderShape) -> dict[str, Tensor]:
-    """Our tensors, joined of theirs, each held against its expected size."""
-    weights, left = {}, dict(theirs)
+    """Our tensors, concatenated from theirs.
+
+    Raises UserError for a tensor that is missing, unexpected, or of another size than expected.
+    """
+    weights, unread = {}, dict(theirs)
     pools = any(name.startswith("pooler.") for name in theirs)
     for ours, (rows, *columns) in expected_tensors(shape).items():
         if ours.startswith(POOLER) and not pools:
@@ -201,24 +207,23 @@ def _to_ours(where: str, theirs: Mapping[str, Tensor], family: Family, shape: En
         module, _, leaf = ours.replace(POOLER, "pooler.").removeprefix(ENCODER).rpartition(".")
         names = [f"{their_module}.{leaf}" for their_module in their_modules(family, shape, module)]
         for name in names:
-            if name not in left:
+            if name not in unread:
                 raise UserError(f"{where}: has no tensor {name}, which its {CONFIG_FILE} asks for")
-            check_tensor(f"{where}: {name}", left[name], (rows // len(names), *columns), f"its {CONFIG_FILE}")
-        weights[ours] = torch.cat([left.pop(name) for name in names])
-    for name in left:
+            check_tensor(f"{where}: {name}", unread[name], (rows // len(names), *columns), f"its {CONFIG_FILE}")
+        weights[ours] = torch.cat([unread.pop(name) for name in names])
+    for name in unread:
         raise UserError(f"{where}: has a tensor {name}, which its {CONFIG_FILE} does not ask for")
     return weights
 
 
 def _adds_nothing(weights: Mapping[str, Tensor], family: Family) -> bool:
-    """Whether these are weights of a family without segments, whose table of one row is zero, as fairseq's RoBERTa
-    on the Hub has it."""
+    """Whether the only segment embedding is zero in a family without segments, as in fairseq's RoBERTa on the Hub."""
     segments = weights.get(SEGMENTS)
     return not family.tells_segments and segments is not None and len(segments) == 1 and not segments.any()
 
 
 def read_weights(folder: Path) -> tuple[dict[str, Tensor], tuple[Path, ...]]:
-    """All tensors of the folder, from one file or those that an index names, and the files.
+    """All tensors of the folder, from one file or the files that an index names, and these files.
 
     Raises UserError for a file that is missing or damaged.
     """
@@ -248,7 +253,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(f"{path}: cannot be read as weights: {reason[0].split('. ')[0]}") from error
     if not isinstance(tensors, Mapping) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
-        raise UserError(f"{path}: holds something else than tensors by name")
+        raise UserError(f"{path}: does not hold tensors by name")
     return dict(tensors)
 
 

@@ -1,5 +1,4 @@
-"""Our encoder as a folder of Hugging Face: ``config.json``, tensors in their order of the vocabulary, tokenizer
-files."""
+"""Write an encoder and its tokenizer in the Hugging Face layout."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -31,33 +30,33 @@ from .names import ENCODER
 
 
 def check_expressible(name: str, family: Family, shape: EncoderShape, vocabulary: Vocabulary) -> None:
-    """Raises UserError where ``transformers`` has no model of the family that computes what this encoder does."""
+    """Raises UserError where no model of the family in ``transformers`` computes what this encoder does."""
     padding = vocabulary.native_ids[1]
     if family.first_position not in (0, padding + 1):
-        raise UserError(f"{name}: positions of {family.name} begin behind the padding id in transformers, at "
+        raise UserError(f"{name}: positions of {family.name} begin after the padding id in transformers, at "
                         f"{padding + 1} with this vocabulary, and at {family.first_position} here: it cannot be "
-                        "written so")
+                        "exported")
     grouped = any("{group}" in str(theirs) for theirs in family.tensors.values())
     if not grouped and (shape.groups not in (None, shape.layers) or shape.inner_layers != 1):
         raise UserError(f"{name}: layers of {family.name} share no weights in transformers, and this model has "
-                        f"--encoder-groups or --encoder-inner-layers: it cannot be written so")
+                        f"--encoder-groups or --encoder-inner-layers: it cannot be exported")
     if family.factorised != (shape.embedding is not None):
         raise UserError(f"{name}: embeddings of {family.name} are {'' if family.factorised else 'not '}projected in "
-                        f"transformers, unlike those of this model (--encoder-embedding-dim): it cannot be written so")
+                        f"transformers, unlike those of this model (--encoder-embedding-dim): it cannot be exported")
     buckets = family.fixed.get(RELATIVE["encoder_relative_buckets"], 0)
     if shape.relative_buckets != buckets:
         raise UserError(f"{name}: {family.name} has {buckets} buckets of relative position in transformers, and this "
-                        f"model {shape.relative_buckets} (--encoder-relative-buckets): it cannot be written so")
+                        f"model {shape.relative_buckets} (--encoder-relative-buckets): it cannot be exported")
     if shape.segments and not family.has_segments:
         raise UserError(f"{name}: {family.name} has no segments in transformers, and this model {shape.segments} "
-                        f"(--encoder-segments): it cannot be written so")
+                        f"(--encoder-segments): it cannot be exported")
 
 
 def write_encoder(folder: Path, family: Family, shape: EncoderShape, weights: Mapping[str, Tensor],
                   vocabulary: Vocabulary) -> dict[str, Tensor]:
-    """Writes ``config.json`` and ``model.safetensors``; returns their tensors by name.
+    """Writes ``config.json`` and ``model.safetensors``; returns the tensors by their Hugging Face names.
 
-    ``weights``: ours, of the encoder and of one pooler or none.
+    ``weights`` are those of the encoder and of at most one pooler, by our names.
     """
     native_ids = torch.from_numpy(vocabulary.native_ids)
     theirs = _tensors(family, shape, weights, native_ids)
@@ -68,8 +67,10 @@ def write_encoder(folder: Path, family: Family, shape: EncoderShape, weights: Ma
 
 
 def write_tokenizer(folder: Path, vocabulary: Vocabulary, shape: EncoderShape) -> None:
-    """Makes the ``tokenizer.json`` that ``vocabulary`` has saved there mark sentences as the model was trained on
-    them, and adds the ``tokenizer_config.json`` by which ``AutoTokenizer`` finds it."""
+    """Adds to ``tokenizer.json``, as ``vocabulary`` saved it, the special tokens that the model was trained with.
+
+    Also writes ``tokenizer_config.json``, which ``AutoTokenizer`` needs.
+    """
     path = str(folder / "tokenizer.json")
     tokenizer = Tokenizer.from_file(path)
     begin, pad, end, unknown, mask = (*vocabulary.pieces[:4], vocabulary.pieces[-1])
@@ -83,7 +84,7 @@ def write_tokenizer(folder: Path, vocabulary: Vocabulary, shape: EncoderShape) -
     )
     tokenizer.save(path)
     config = {
-        "tokenizer_class": "PreTrainedTokenizerFast",  # tokenizer.json as it stands, whatever the family
+        "tokenizer_class": "PreTrainedTokenizerFast",  # reads tokenizer.json, for any family
         "model_max_length": shape.max_positions,
         "model_input_names": ["input_ids", *(["token_type_ids"] if second else []), "attention_mask"],
         "clean_up_tokenization_spaces": False,
@@ -105,7 +106,7 @@ encoder, tokenizer = AutoModel.from_pretrained("."), AutoTokenizer.from_pretrain
 
 
 def write_model_card(folder: Path, remarks: Iterable[str], pooling: str | None, hidden: int) -> None:
-    """Writes ``README.md``, and what sentence-transformers and this plugin read the pooling from, where it is known."""
+    """Writes ``README.md``, and, if the pooling is known, the file that sentence-transformers reads it from."""
     text = MODEL_CARD.format(remarks="".join(f"- {remark}.\n" for remark in remarks))
     (folder / "README.md").write_text(text.rstrip() + "\n")
     if pooling is not None:
@@ -116,8 +117,10 @@ def write_model_card(folder: Path, remarks: Iterable[str], pooling: str | None, 
 
 def _tensors(family: Family, shape: EncoderShape, weights: Mapping[str, Tensor],
              native_ids: Tensor) -> dict[str, Tensor]:
-    """Row i of our token embedding is their row ``native_ids[i]``. A model without segments gets a segment table of
-    one row of zeros, where every model of theirs has one."""
+    """Their tensors by name: row i of our token embedding is their row ``native_ids[i]``.
+
+    A model without segments gets one segment embedding of zeros where every model of the family has segments.
+    """
     theirs = {}
     for name, tensor in weights.items():
         module, _, leaf = name.replace(POOLER, "pooler.").removeprefix(ENCODER).rpartition(".")

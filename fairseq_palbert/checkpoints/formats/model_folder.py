@@ -1,5 +1,7 @@
-"""A trained model as a folder of data alone: ``model.safetensors`` and ``config.json``, read with torch and
-safetensors."""
+"""Read and write an exported model: ``model.safetensors`` and ``config.json``.
+
+Reading needs torch and safetensors, but no fairseq.
+"""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +21,7 @@ from ...modules.pondering import POOLINGS, HeadsShape, PonderingClassifier
 
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 FORMAT, FORMAT_VERSION = "fairseq_palbert", 3
-# by earlier version that is still read: the fields that it lacked, and what a model of then has there
+# earlier version that is still read: the fields it lacks, with their values in a model of that version
 ABSENT_BEFORE = {2: {"encoder": {"relative_buckets": 0},
                      "heads": {"pooling": "first", "lambda_width": None, "lambda_reads": "pooled"}}}
 REMEDY = "export the checkpoint again with palbert export"
@@ -28,13 +30,13 @@ Fields = TypeVar("Fields")
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a network's answers mean, and what it was trained on. Plain values, as they stand in ``config.json``.
+    """What a network's outputs mean, and what it was trained on: plain values, as ``config.json`` has them.
 
-    ``family``: of the encoder, a name in ``families``. ``glue_task``: GLUE's name. ``labels``: by class id, none for
-    regression. ``max_positions``: tokens of an example, special ones included. ``tokenizer``: the record of the
-    vocabulary. ``dictionary``: SHA-256 of the dictionary's symbols, None where training kept none. ``prior``: of the
-    exit layer 1..N, [N], None where training had none. ``updates``: of the training. ``holdout_fraction`` and
-    ``train_examples``: which rows of train it saw, as the task's flags of these names say it.
+    ``family``: family of the encoder, a name in ``families``. ``glue_task``: GLUE's name. ``labels``: in the order of
+    class ids, empty for regression. ``max_positions``: maximum tokens of an example, special tokens included.
+    ``tokenizer``: the record of the vocabulary. ``dictionary``: SHA-256 of the dictionary's symbols, None where
+    unknown. ``prior``: over exit layers 1..N, [N], None where training had none. ``updates``: number of training
+    updates. ``holdout_fraction`` and ``train_examples``: values of the task's flags of these names.
     """
 
     family: str
@@ -50,7 +52,7 @@ class ModelCard:
 
 
 def write_model(folder: Path, network: PonderingClassifier, card: ModelCard) -> None:
-    """Writes the two files into ``folder``, which is there. The tensors keep every bit."""
+    """Writes the two files into the existing ``folder``; tensors are stored exactly."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
     config = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(card),
@@ -59,10 +61,10 @@ def write_model(folder: Path, network: PonderingClassifier, card: ModelCard) -> 
 
 
 def read_model(folder: Path) -> tuple[PonderingClassifier, ModelCard]:
-    """The network, on the CPU and in evaluation mode, with the tensors' own precision.
+    """The network, on the CPU and in evaluation mode, in the precision of the stored tensors, and its card.
 
-    Raises UserError, by the first that is wrong: a file that is missing or damaged, another format or version of it, a
-    setting or tensor that is missing, one too many, or of another type or shape.
+    Raises UserError at the first fault: a missing or damaged file, another format or version, or a setting or tensor
+    that is missing, unexpected, or of another type or shape.
     """
     path = folder / CONFIG_FILE
     config = _read_config(path)
@@ -78,7 +80,7 @@ def read_model(folder: Path) -> tuple[PonderingClassifier, ModelCard]:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    """What stands in config.json, apart from the format, which is checked."""
+    """The content of config.json without its format and version, which are checked."""
     try:
         config = json.loads(path.read_text())
     except OSError as error:
@@ -99,7 +101,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _parsed(path: Path, kind: type[Fields], values: Any, prefix: str = "") -> Fields:
-    """The dataclass ``kind`` of plain ``values``, which must name every field, and nothing else."""
+    """The dataclass ``kind`` made of ``values``, which must have its fields, and no others."""
     values = values if isinstance(values, Mapping) else {}
     for item in fields(kind):
         name = prefix + item.name
@@ -114,7 +116,7 @@ def _parsed(path: Path, kind: type[Fields], values: Any, prefix: str = "") -> Fi
 
 
 def _check_agreement(path: Path, card: ModelCard, encoder: EncoderShape, heads: HeadsShape) -> None:
-    """What the parts of config.json say of each other."""
+    """Raises UserError where parts of config.json contradict each other."""
     if card.max_positions > encoder.max_positions:
         raise UserError(f"{path}: max_positions {card.max_positions} is more than the encoder has, "
                         f"{encoder.max_positions}")
@@ -127,7 +129,7 @@ def _check_agreement(path: Path, card: ModelCard, encoder: EncoderShape, heads: 
 
 
 def _empty_network(path: Path, encoder: EncoderShape, heads: HeadsShape) -> PonderingClassifier:
-    """The network without memory for its tensors, which are those of the file: nothing is initialised for nothing."""
+    """The network on the meta device, since its tensors are read from the file."""
     try:
         with torch.device("meta"):
             return PonderingClassifier(Encoder(encoder), heads)
@@ -137,7 +139,7 @@ def _empty_network(path: Path, encoder: EncoderShape, heads: HeadsShape) -> Pond
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
-        # copied: in the file tensors lie at odd addresses, where a matrix product may round in another way
+        # copied: tensors of the file lie at unaligned addresses, where matrix products may round differently
         return {name: tensor.clone() for name, tensor in load_file(path).items()}
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}; {REMEDY}") from error
@@ -158,5 +160,5 @@ def _check_tensors(path: Path, offered: Mapping[str, Tensor], expected: Mapping[
 
 
 def _described(tensor: Tensor) -> str:
-    """float32 3 x 8"""
+    """A tensor for a message: float32 3 x 8"""
     return f"{str(tensor.dtype).removeprefix('torch.')} {' x '.join(map(str, tensor.shape))}".rstrip()

@@ -1,9 +1,9 @@
-"""What the settings and tensors of a checkpoint of this plugin are called."""
+"""Names of settings and tensors in checkpoints of this plugin."""
 
 NETWORK = "network."
 ENCODER = NETWORK + "encoder."
 
-# the shape's name of each setting that fixes the encoder
+# field of EncoderShape: the setting with its value
 ENCODER_FIELDS = {
     "layers": "encoder_layers",
     "hidden": "encoder_embed_dim",

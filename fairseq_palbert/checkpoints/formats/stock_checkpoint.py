@@ -1,8 +1,8 @@
-"""Stock fairseq RoBERTa checkpoints: reading the file, and its tensors under this plugin's names.
+"""Read stock fairseq RoBERTa checkpoints, and rename their tensors.
 
-Two forms are known: today's, and that of RoBERTa's public archives, which is written by torch's legacy serialization
-and calls the encoder ``decoder``, its first LayerNorm ``emb_layer_norm``, and query, key and value, joined,
-``in_proj``.
+Two forms are read: the current one, and that of RoBERTa's public archives. The archives use torch's legacy
+serialization. They call the encoder ``decoder``, its first LayerNorm ``emb_layer_norm``, and query, key and value,
+concatenated, ``in_proj``.
 """
 
 import pickle
@@ -27,9 +27,9 @@ _RENAMED = {
 
 
 def read_checkpoint(path: str) -> dict[str, Any]:
-    """The whole checkpoint, its tensors left on the disk where the format allows that.
+    """The whole checkpoint, with tensors mapped into memory where the format allows that.
 
-    Raises ValueError, in a phrase, for a file that is no fairseq checkpoint.
+    Raises ValueError, whose message is a phrase, for a file that is not a fairseq checkpoint.
     """
     local = PathManager.get_local_path(path)
     try:
@@ -56,15 +56,15 @@ def is_stock(weights: dict[str, Tensor]) -> bool:
 def encoder_from_stock(weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
     """The encoder's tensors under the names of ``modules.encoder.Encoder``, and the names of all other weights.
 
-    Query, key and value become one tensor, in this order. A tensor of the encoder that has no counterpart keeps its
-    name, so that it is found to be one too many.
+    Query, key and value are concatenated, in this order. A tensor of the encoder without a counterpart here keeps its
+    name, so that the check of the names refuses it.
     """
     encoder, others = {}, []
     for name, tensor in weights.items():
         match = _ENCODER.fullmatch(name)
         if match is None:
             others.append(name)
-        elif match["name"] != "version":  # a format number, no weight
+        elif match["name"] != "version":  # a format number, not a weight
             encoder[_renamed(match["name"])] = tensor
     for query in [name for name in encoder if ".self_attn.q_proj." in name]:
         parts = [query.replace(".q_proj.", f".{part}_proj.") for part in "qkv"]

@@ -1,4 +1,4 @@
-"""fairseq's own RoBERTa: an archive as fairseq publishes it, packed or unpacked, or a checkpoint alone."""
+"""Read fairseq's own RoBERTa from its archive or from a checkpoint."""
 
 import tarfile
 import tempfile
@@ -23,15 +23,15 @@ SAME_NAME = ("encoder_layers", "encoder_embed_dim", "encoder_ffn_embed_dim", "en
              "dropout", "attention_dropout", "activation_dropout")
 ACTIVATIONS = {"gelu_accurate": "gelu_tanh", "gelu_fast": "gelu_tanh", "swish": "silu"}  # the others have the same name
 KNOWN_ACTIVATIONS = ("gelu", "relu", "tanh", *ACTIVATIONS)
-NORM_EPS = 1e-5  # torch's default, which fairseq leaves
+NORM_EPS = 1e-5  # torch's default, which fairseq uses
 POSITIONS = ENCODER + "embed_positions.weight"
 
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[Path]:
-    """The checkpoint and the dictionary of an archive, in a folder that is there for the time of the block.
+    """Unpacks the checkpoint and the dictionary of an archive to a temporary folder, which is removed after the block.
 
-    Raises UserError for a file that is no such archive.
+    Raises UserError for a file that is not such an archive.
     """
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -49,10 +49,10 @@ def unpacked(path: Path) -> Iterator[Path]:
 
 
 def read_stock(checkpoint: Path, name: str, files: tuple[Path, ...]) -> EncoderSource:
-    """The encoder of a checkpoint, old or new, that messages call ``name``; ``files`` are what the user gave.
+    """Reads the encoder of a checkpoint, old or new, that messages call ``name``; ``files`` are those the user named.
 
-    Raises UserError, by the first that is wrong: a file that is damaged or no RoBERTa of fairseq, a setting that this
-    plugin cannot represent exactly, a tensor that is missing, one too many, or of another shape than the settings say.
+    Raises UserError at the first fault: a damaged file, another model, a setting that this plugin cannot represent
+    exactly, or a tensor that does not fit the settings.
     """
     try:
         state = read_checkpoint(str(checkpoint))
@@ -61,8 +61,7 @@ def read_stock(checkpoint: Path, name: str, files: tuple[Path, ...]) -> EncoderS
     if not is_stock(state["model"]):
         made_here = str(model_settings(state).get("_name")).startswith("palbert_")
         raise UserError(f"{name} is a checkpoint of this plugin already: training starts from it as it is" if made_here
-                        else
-                        f"{name} holds no RoBERTa of fairseq: its first tensor is "
+                        else f"{name} holds no RoBERTa of fairseq: its first tensor is "
                         f"{next(iter(state['model']), 'missing')}")
     encoder, others = encoder_from_stock(state["model"])
     weights = {ENCODER + tensor: value for tensor, value in encoder.items()}
@@ -76,22 +75,22 @@ def read_stock(checkpoint: Path, name: str, files: tuple[Path, ...]) -> EncoderS
                          dictionary=dictionary if dictionary.is_file() else None)
 
 
-def _settings(name: str, theirs: Mapping[str, Any], weights: Mapping[str, Tensor],
+def _settings(name: str, given: Mapping[str, Any], weights: Mapping[str, Tensor],
               first_position: int) -> dict[str, Any]:
     for setting in SAME_NAME:
-        if theirs.get(setting) is None:
+        if given.get(setting) is None:
             raise UserError(f"{name} does not say its {setting}")
-    if not theirs.get("no_scale_embedding", True):
+    if not given.get("no_scale_embedding", True):
         raise UserError(f"{name} scales its embeddings (no_scale_embedding is False), and this plugin does not")
-    if theirs["activation_fn"] not in KNOWN_ACTIVATIONS:
-        raise UserError(f"{name}: activation_fn is {theirs['activation_fn']!r}, and this plugin has "
+    if given["activation_fn"] not in KNOWN_ACTIVATIONS:
+        raise UserError(f"{name}: activation_fn is {given['activation_fn']!r}, and this plugin has "
                         f"{', '.join(KNOWN_ACTIVATIONS)}")
-    settings = {setting: theirs[setting] for setting in SAME_NAME}
+    settings = {setting: given[setting] for setting in SAME_NAME}
     settings["activation_fn"] = ACTIVATIONS.get(settings["activation_fn"], settings["activation_fn"])
     return settings | {
-        # a checkpoint's max_positions may be another than that of the batches it was trained with
+        # counted in the embedding, since the setting max_positions may differ
         "encoder_max_positions": len(weights[POSITIONS]) - first_position if POSITIONS in weights
-        else theirs["max_positions"],
+        else given["max_positions"],
         "encoder_embedding_dim": None, "encoder_groups": None, "encoder_inner_layers": None, "encoder_segments": 0,
         "encoder_norm_eps": NORM_EPS, "encoder_relative_buckets": None,
     }
@@ -107,4 +106,4 @@ def _check(name: str, weights: Mapping[str, Tensor], expected: Mapping[str, Any]
     for tensor in weights:
         if tensor not in encoder:
             raise UserError(f"{name} has a tensor {tensor.removeprefix(ENCODER)} in its encoder, which this plugin's "
-                            "has not")
+                            "lacks")

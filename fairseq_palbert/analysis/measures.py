@@ -92,8 +92,8 @@ def exit_calibration(recorded: RecordedSplit) -> list[dict[str, float | None]] |
     if recorded.metrics.task.regression:
         return None
     right = 1 - errors(recorded, predictions(recorded.recording.logits))
-    return [{"ece": calibration_error(sure, of_layer), "auroc": failure_auroc(sure, of_layer)}
-            for sure, of_layer in zip(confidence(recorded.recording.logits), right)]
+    return [{"ece": calibration_error(confidences, of_layer), "auroc": failure_auroc(confidences, of_layer)}
+            for confidences, of_layer in zip(confidence(recorded.recording.logits), right)]
 
 
 def posterior_entropy(recorded: RecordedSplit) -> float | None:

@@ -87,8 +87,8 @@ def analyse(recorded: RecordedSplit, rows: list[dict]) -> dict:
     curves = {name: _curve([row for row in rows if row["rule"] == name])
               for name in dict.fromkeys(row["rule"] for row in rows)}
     return {
-        "layers": [{"score": score, "mean_flops": cost, **sure}
-                   for score, cost, sure in zip(static_scores, static_costs, calibration)],
+        "layers": [{"score": score, "mean_flops": cost, **calibrated}
+                   for score, cost, calibrated in zip(static_scores, static_costs, calibration)],
         "oracle": vars(oracle(recorded)),
         **overthinking(recorded),
         "posterior_entropy": posterior_entropy(recorded),

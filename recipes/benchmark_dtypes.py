@@ -1,4 +1,4 @@
-"""A trained model in every precision on a whole split: see benchmark_dtypes.sh."""
+"""Compare the precisions of a trained model on a split: see benchmark_dtypes.sh."""
 
 import argparse
 import copy
@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-import fairseq_palbert.plugin  # noqa: F401  quietly, before fairseq
+import fairseq_palbert.plugin  # noqa: F401  first, since it keeps the import of fairseq quiet
 from fairseq_palbert.analysis.records import predictions
 from fairseq_palbert.checkpoints.loading import load_model
 from fairseq_palbert.command import run
@@ -27,10 +27,9 @@ from fairseq_palbert.modules.pondering import PonderingClassifier
 from fairseq_palbert.tables import markdown
 
 COMPILED = "float32 by torch.compile"
-EQUAL_VALUES = 0.1  # apart at most, of a regression
+EQUAL_VALUES = 0.1  # regression values that differ by at most this are equal
 COLUMNS = ("dtype", "sentences/s", "times float32", "predictions equal, %", "exit layers equal, %", "within one, %",
-           "score",
-           "difference")
+           "score", "difference")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,13 +37,13 @@ def parser() -> argparse.ArgumentParser:
     add = options.add_argument
     add("checkpoint", type=Path, help="a checkpoint, or the folder it was exported to")
     add("--data", required=True, type=Path, help="folder of the binarized task")
-    add("--split", default="valid", help="(default: valid)")
+    add("--split", default="valid", help="split to run (default: valid)")
     add("--exit", action="append", default=[], metavar="RULE", dest="rules", help="exit rule, any number of times")
     add("--dtype", action="append", choices=DTYPES, dest="dtypes",
-        help="any number of times (default: all); float32 always runs")
-    add("--compile", action="store_true", help="float32 by torch.compile, too")
-    add("--rounds", type=int, default=5, help="timed runs of each, in turn (default: 5)")
-    add("--device", default="cpu", help="as torch names it (default: cpu)")
+        help="precision, any number of times (default: all); float32 always runs")
+    add("--compile", action="store_true", help="also run float32 by torch.compile")
+    add("--rounds", type=int, default=5, help="timed runs of each precision, in turn (default: 5)")
+    add("--device", default="cpu", help="device, as torch names it (default: cpu)")
     return options
 
 
@@ -74,14 +73,14 @@ def main(argv: list[str] | None = None) -> None:
 
 def in_every_dtype(network: PonderingClassifier, dtypes: list[str],
                    device: torch.device) -> dict[str, PonderingClassifier]:
-    """float32 first, int8 on a CPU only."""
+    """The network in float32 and in each dtype; int8 on a CPU only."""
     wanted = [dtype for dtype in dict.fromkeys(["float32", *dtypes]) if dtype != INT8 or device.type == "cpu"]
     return {dtype: for_inference(copy.deepcopy(network), dtype, device) for dtype in wanted}
 
 
 def compiled(network: PonderingClassifier) -> PonderingClassifier:
-    """Every layer by torch.compile, its weights laid out as constants."""
-    # A packing differs from the last, and compiles anew up to 8 times.
+    """Compile every layer by torch.compile, with its weights as constants."""
+    # Silences recompilations: packings differ in shape, and a layer is compiled up to 8 times.
     logging.getLogger("torch._dynamo").setLevel(logging.ERROR)
     for layer in network.eval().requires_grad_(False).encoder.layers:
         layer.compile(dynamic=True, options={"freezing": True})
@@ -90,7 +89,7 @@ def compiled(network: PonderingClassifier) -> PonderingClassifier:
 
 def in_turn(networks: dict[str, PonderingClassifier], rule: Rule, workload: Workload,
             rounds: int) -> dict[str, tuple[Decisions, float]]:
-    """What each decides, and the median of its seconds after a warm-up."""
+    """The decisions of each network, and the median of its seconds after a warm-up."""
     decided = {name: decide(network, rule, workload) for name, network in networks.items()}
     seconds = {name: [] for name in networks}
     for _ in range(rounds):
@@ -102,7 +101,7 @@ def in_turn(networks: dict[str, PonderingClassifier], rule: Rule, workload: Work
 
 
 def table(runs: dict[str, tuple[Decisions, float]], metrics: GlueMetrics, targets: Tensor) -> str:
-    """Markdown, a row a network, beside the first. Shape: targets [E]."""
+    """A Markdown table, one row a network, each compared with the first. Shape: targets [E]."""
     once = torch.ones(1, len(targets), dtype=torch.float64)
 
     def points(decided: Decisions) -> float:
@@ -118,9 +117,9 @@ def table(runs: dict[str, tuple[Decisions, float]], metrics: GlueMetrics, target
 
 
 def agreement(reference: Decisions, decided: Decisions) -> list[str]:
-    """Predictions equal (of a regression: 0.1 apart at most), exit layers equal and within one, in percent."""
-    said, expected = predictions(decided.outputs), predictions(reference.outputs)
-    equal = (said - expected).abs() <= EQUAL_VALUES if said.is_floating_point() else said == expected
+    """Equal predictions (for regression, at most 0.1 apart), exit layers equal and within one, in per cent."""
+    values, expected = predictions(decided.outputs), predictions(reference.outputs)
+    equal = (values - expected).abs() <= EQUAL_VALUES if values.is_floating_point() else values == expected
     apart = (decided.exit_layers - reference.exit_layers).abs()
     return [f"{100 * share.double().mean():.1f}" for share in (equal, apart == 0, apart <= 1)]
 

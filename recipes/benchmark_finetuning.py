@@ -1,4 +1,4 @@
-"""Times fine-tuning against transformers in a plain training loop: see benchmark_finetuning.sh."""
+"""Time fine-tuning against transformers in a plain training loop: see benchmark_finetuning.sh."""
 
 import argparse
 import json
@@ -33,14 +33,16 @@ METHODS = {
 
 
 class Ours:
-    """fairseq's Trainer, its scheduler, clipping and metrics included, on the converted weights, as
-    ``fairseq-train``."""
+    """fairseq's Trainer, with scheduler, clipping and metrics, on the converted weights.
+
+    This is what ``fairseq-train`` runs.
+    """
 
     def __init__(self, data: Path, updates: int, flags: list[str]):
         cfg = configuration(data, [
             "--task", "glue", "--glue-task", "MRPC", "--max-positions", "128", "--batch-size", str(BATCH), *flags,
-            "--optimizer", "ponder_adam", "--lr", str(LR), "--weight-decay", str(WEIGHT_DECAY), "--clip-norm",
-            str(CLIP),
+            "--optimizer", "ponder_adam", "--lr", str(LR), "--weight-decay", str(WEIGHT_DECAY),
+            "--clip-norm", str(CLIP),
             "--lr-scheduler", "polynomial_decay", "--total-num-update", str(updates), "--max-update", str(updates),
         ])
         task = tasks.setup_task(cfg.task)
@@ -56,7 +58,10 @@ class Ours:
 
 
 class Theirs:
-    """``BertForSequenceClassification``, AdamW, linear decay and clipping, on the same sentences in its own ids."""
+    """``BertForSequenceClassification``, AdamW, linear decay and clipping.
+
+    The sentences are the same, in the model's own ids.
+    """
 
     def __init__(self, folder: Path, updates: int, dataset: GlueDataset, native_ids: Tensor):
         self.model = transformers.AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2).train()
@@ -94,7 +99,7 @@ def shuffled_batches(dataset: GlueDataset, seed: int) -> list[list[int]]:
 
 
 def timed(side: Ours | Theirs, batches: list[list[int]]) -> tuple[float, float]:
-    """Seconds by the clock, and of the processor, which other load moves less."""
+    """Wall-clock seconds and processor seconds; other load changes the latter less."""
     start = time.perf_counter(), time.process_time()
     for batch in batches:
         side.update(batch)
@@ -102,7 +107,7 @@ def timed(side: Ours | Theirs, batches: list[list[int]]) -> tuple[float, float]:
 
 
 def run_in_turn(sides: dict[str, Ours | Theirs], chunks: list[list[list[int]]]) -> dict[str, list[tuple[float, float]]]:
-    """Every side does the same chunk, each first in its turn, before any goes on to the next."""
+    """All sides train on a chunk before the next one starts; the first side rotates."""
     taken = {name: [] for name in sides}
     for number, chunk in enumerate(chunks):
         names = list(sides)
@@ -119,14 +124,14 @@ def main() -> None:
                         help="model.pt of its conversion, the vocabulary beside it")
     parser.add_argument("--data", type=Path, required=True, help="binarized MRPC")
     parser.add_argument("--batches", type=int, help="timed batches (default: an epoch)")
-    parser.add_argument("--chunk", type=int, default=5, help="batches in turn (default: 5)")
-    parser.add_argument("--warm-up", type=int, default=2, help="batches before, untimed (default: 2)")
+    parser.add_argument("--chunk", type=int, default=5, help="batches that a side trains on in its turn (default: 5)")
+    parser.add_argument("--warm-up", type=int, default=2, help="untimed batches before (default: 2)")
     parser.add_argument("--seed", type=int, default=1)
     flags, encoder_flags = parser.parse_known_args()
     torch.manual_seed(flags.seed)
     warnings.simplefilter("ignore")
     start = ["--finetune-from-model", str(flags.checkpoint), *encoder_flags]
-    updates = 1000  # of the schedule, more than are done
+    updates = 1000  # of the schedule; fewer are run
     sides = {name: Ours(flags.data, updates, [*start, *method]) for name, method in METHODS.items()}
     dataset = sides["vanilla"].dataset
     native_ids = torch.from_numpy(Vocabulary(flags.checkpoint.parent).native_ids)

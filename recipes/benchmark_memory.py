@@ -1,4 +1,4 @@
-"""Starts, trains, scores and exports one model on RTE, on the CPU, and tells what it took: see benchmark_memory.sh."""
+"""Measure time and memory of training, scoring and export: see benchmark_memory.sh."""
 
 import argparse
 import json
@@ -26,7 +26,7 @@ def commands(arch: str, work: Path) -> list[list[str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("arch")
-    parser.add_argument("--work", type=Path, required=True, help="run directory, left behind")
+    parser.add_argument("--work", type=Path, required=True, help="run directory, which is kept")
     flags = parser.parse_args()
     environment = {**os.environ, "ARCH": flags.arch, "RUN_DIR": str(flags.work), "PRETRAINED": "none", "NUM_GPUS": "0"}
     start = time.perf_counter()
@@ -37,7 +37,7 @@ def main() -> None:
         "arch": flags.arch,
         "updates": int(os.environ["MAX_UPDATE"]),
         "seconds": round(time.perf_counter() - start, 1),
-        # of the largest of all processes that have ended here
+        # of the largest child process
         "peak_gib": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / KIB_PER_GIB, 2),
     }), flush=True)
 

@@ -1,4 +1,4 @@
-"""Streams generated sentences through palbert predict and watches its memory: see benchmark_predict.sh."""
+"""Measure speed and memory of palbert predict: see benchmark_predict.sh."""
 
 import argparse
 import json
@@ -32,18 +32,17 @@ INTERVAL = 0.02  # seconds between two readings of the memory
 MIB = 2**20
 
 
-def sentence(drawn: random.Random) -> str:
-    return " ".join(drawn.choices(WORDS, k=min(LONGEST, 1 + int(drawn.expovariate(1 / MEAN)))))
+def sentence(generator: random.Random) -> str:
+    return " ".join(generator.choices(WORDS, k=min(LONGEST, 1 + int(generator.expovariate(1 / MEAN)))))
 
 
 def write_tiny_model(folder: Path, vocabulary_folder: Path) -> None:
-    drawn = random.Random(0)
-    train_bpe([sentence(drawn) for _ in range(2000)], vocabulary_folder, 512)
+    generator = random.Random(0)
+    train_bpe([sentence(generator) for _ in range(2000)], vocabulary_folder, 512)
     vocabulary = Vocabulary(vocabulary_folder)
     torch.manual_seed(1)
     encoder = Encoder(EncoderShape(len(vocabulary), padding_id=1, separator_id=2, max_positions=128, layers=4,
-                                   hidden=32,
-                                   ffn_hidden=64, heads=2, first_position=2))
+                                   hidden=32, ffn_hidden=64, heads=2, first_position=2))
     identity = identity_of(vocabulary)
     vocabulary.save(folder)
     write_model(folder, PonderingClassifier(encoder, HeadsShape(outputs=2)), ModelCard(
@@ -51,17 +50,19 @@ def write_tiny_model(folder: Path, vocabulary_folder: Path) -> None:
 
 
 def feed(pipe: BinaryIO, count: int) -> None:
-    """The sentences are new ones all along."""
-    drawn = random.Random(1)
+    """Write the header and ``count`` generated sentences to the pipe, and close it."""
+    generator = random.Random(1)
     with pipe:
         pipe.write(b"sentence\n")
         for _ in range(count):
-            pipe.write(sentence(drawn).encode() + b"\n")
+            pipe.write(sentence(generator).encode() + b"\n")
 
 
 class Memory(threading.Thread):
-    """The resident memory of a process, read until it ends: the latest value, and the peak since it was last taken,
-    in MiB."""
+    """Reads the resident memory of a process until it ends, in MiB.
+
+    ``latest``: the newest value. ``peak``: the largest since the peak was last taken.
+    """
 
     def __init__(self, pid: int):
         super().__init__(daemon=True)
@@ -83,7 +84,7 @@ class Memory(threading.Thread):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="an empty folder")
-    parser.add_argument("--sentences", type=int, required=True, help="at least 10")
+    parser.add_argument("--sentences", type=int, required=True, help="number of sentences, at least 10")
     flags = parser.parse_args()
     folders = flags.work / "model", flags.work / "vocabulary"
     for folder in folders:
@@ -92,10 +93,10 @@ def main() -> None:
     process = subprocess.Popen([*PREDICT, str(folders[0])], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     threading.Thread(target=feed, args=(process.stdin, flags.sentences), daemon=True).start()
     memory = Memory(process.pid)
-    process.stdout.readline()  # names the columns
+    process.stdout.readline()  # the header
     tenth, by_tenth, peaks, start = flags.sentences // 10, [], [], time.perf_counter()
     for answered, line in enumerate(process.stdout, 1):
-        assert line.startswith(b"%d\t" % (answered - 1)), "answers are to come in the order of the input"
+        assert line.startswith(b"%d\t" % (answered - 1)), "answers must come in the order of the input"
         if answered % tenth == 0:
             by_tenth.append(round(memory.latest, 1))
             peaks.append(memory.take_peak())

@@ -1,4 +1,4 @@
-"""Times a training step of palbert_roberta_base against stock roberta_base: see benchmark_training.sh."""
+"""Time a training step against stock roberta_base: see benchmark_training.sh."""
 
 import argparse
 import json
@@ -28,7 +28,7 @@ OURS = ("--arch", "palbert_roberta_base", "--task", "glue", "--glue-task", "SST-
 
 
 def configuration(data: Path, flags: Sequence[str]) -> DictConfig:
-    """What ``fairseq-train`` makes of the flags, for training on the CPU."""
+    """The configuration that ``fairseq-train`` makes of the flags, for training on the CPU."""
     words = [str(data), *flags, "--cpu", "--save-dir", str(data / "never-written")]
     return convert_namespace_to_omegaconf(options.parse_args_and_arch(options.get_training_parser(), words))
 
@@ -44,8 +44,10 @@ class Training:
         self.optimizer = optim.build_optimizer(cfg.optimizer, list(self.model.parameters()))
 
     def step(self, sample: dict) -> tuple[float, float]:
-        """Forward, loss, backward and update: seconds by the clock, and of the processor, which other load moves
-        less."""
+        """Forward, loss, backward and update.
+
+        Returns wall-clock seconds and processor seconds; other load changes the latter less.
+        """
         start = time.perf_counter(), time.process_time()
         self.task.train_step(sample, self.model, self.criterion, self.optimizer, update_num=0)
         self.optimizer.step()
@@ -57,7 +59,7 @@ class Training:
 
 
 def write_dictionaries(folder: Path) -> None:
-    """A data folder without data: both tasks read their vocabulary and labels from it."""
+    """Write a data folder without data: both tasks read their vocabulary and labels from it."""
     words, labels = Dictionary(), Dictionary()
     for i in range(VOCABULARY - words.nspecial - 1):
         words.add_symbol(str(i))
@@ -86,13 +88,13 @@ def compared(what: str, taken: dict[str, list[float]], baseline: str) -> dict:
     return {
         what: {name: [round(value, 3) for value in values] for name, values in taken.items()},
         f"median_{what}": {name: round(value, 3) for name, value in medians.items()},
-        f"ratio_of_{what}": {name: round(value / medians[baseline], 4) for name,
-                             value in medians.items() if name != baseline},
+        f"ratio_of_{what}": {name: round(value / medians[baseline], 4)
+                             for name, value in medians.items() if name != baseline},
     }
 
 
 def setting() -> dict:
-    """What the figures depend on besides the flags."""
+    """The conditions of the measurements besides the flags."""
     return {"threads": torch.get_num_threads(), "dtype": "float32", "torch": torch.__version__,
             "machine": platform.processor() or platform.machine()}
 
@@ -100,7 +102,7 @@ def setting() -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=10, help="timed steps of each model")
-    parser.add_argument("--warm-up", type=int, default=2, help="steps of each before")
+    parser.add_argument("--warm-up", type=int, default=2, help="untimed steps of each before")
     parser.add_argument("--batch", type=int, default=32, help="sentences a step")
     parser.add_argument("--tokens", type=int, default=64, help="tokens a sentence")
     parser.add_argument("--layers", type=int, default=12, help="layers of both encoders")

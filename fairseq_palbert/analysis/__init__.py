@@ -1,1 +1,1 @@
-"""Recorded splits: measures, sweeps over exit rules, and the choice of thresholds."""
+"""Recorded splits: measures, sweeps of exit rules, and the choice of thresholds."""

@@ -1,13 +1,16 @@
-"""``palbert thresholds``: each exit rule's threshold by contract, from one record.
+"""``palbert thresholds``: choose each exit rule's threshold by a contract.
 
-The threshold is picked on a calibration part of the examples, and what it does is reported on the others alone. Writes
-to ``--out``: thresholds.jsonl, one object a rule, with ``exit`` as ``--exit`` takes it and, as scores.jsonl has them
-but for what a clock measures, with the ``drop`` below layer N's official score, the numbers ``promised`` by the
-calibration examples and those ``reported`` on the others. ``risk`` is the mean of the contract's losses, ``risk_limit``
-what it is to be at most, ``guaranteed`` that in words, and ``fallback`` says that no threshold of the rule was found to
-keep the contract.
+Thresholds are chosen on the calibration part of a recorded split, and reported on the other examples alone.
 
-Without ``--confidence`` the contract holds for the calibration examples in the mean, and nothing more is said.
+Writes thresholds.jsonl to ``--out``, one object a rule:
+
+- ``exit``: the rule as ``--exit`` takes it. ``fallback``: whether no threshold of the rule keeps the contract.
+- ``contract``: the flag's value, ``confidence``, ``risk_limit``, the limit on the mean loss, and ``guaranteed``, the
+  guarantee in words.
+- ``promised`` and ``reported``: the results on the calibration examples and on the others. They have the fields of
+  scores.jsonl without the timings, ``drop``, how far the score is below layer N's, and ``risk``, the mean loss.
+
+Without ``--confidence`` the contract is kept on the calibration examples alone, and nothing is guaranteed.
 """
 
 import argparse
@@ -28,26 +31,26 @@ from .sweep import decisions
 def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(
         prog="palbert thresholds",
-        description="Picks exit rules' thresholds by contract, and reports on other examples.",
+        description="Chooses exit rules' thresholds by a contract, and reports them on other examples.",
         epilog="Example: palbert thresholds scores/record.safetensors --max-drop 0.01 --confidence 0.95 --out "
                "thresholds")
     add = options.add_argument
     add("record", type=Path, help="record.safetensors of palbert evaluate --record, of a split with labels")
     contract = options.add_mutually_exclusive_group(required=True)
-    contract.add_argument("--budget", type=float, metavar="B", help="mean exit layer at most B, best score")
+    contract.add_argument("--budget", type=float, metavar="B", help="best score with a mean exit layer of at most B")
     contract.add_argument("--max-drop", type=float, metavar="D",
-                          help="official score at most D below the last layer's, least mean exit layer; 0.01 is one "
-                               "point")
+                          help="lowest mean exit layer with an official score at most D below the last layer's; "
+                               "0.01 is one point")
     add("--confidence", type=float, metavar="C",
-        help="guarantee, with at least this probability, the expected exit layer, or the drop in accuracy (of a "
-             "regression the rise of the absolute error), such as 0.95")
+        help="guarantee with at least this probability, such as 0.95, a limit on the expected exit layer (--budget), "
+             "or on the expected drop in accuracy, for regression the rise of the mean absolute error (--max-drop)")
     calibrate = options.add_mutually_exclusive_group()
     calibrate.add_argument("--calibration-fraction", type=float, default=0.5, metavar="F",
-                           help="part of the examples to pick on (default: 0.5)")
+                           help="part of the examples to choose thresholds on (default: 0.5)")
     calibrate.add_argument("--calibrate-on", type=Path, metavar="RECORD",
-                           help="pick on this record of another split, which the model was not trained on, and report "
-                                "on all of the first")
-    add("--seed", type=int, default=0, help="of the shuffle that splits the examples (default: 0)")
+                           help="choose thresholds on this record of another split, which the model was not trained "
+                                "on, and report on all of the first record")
+    add("--seed", type=int, default=0, help="seed of the shuffle that splits the examples (default: 0)")
     add("--rule", action="append", dest="rules", choices=RULES, metavar="NAME",
         help=f"exit rule, any number of times (default: all that fit the model): {', '.join(RULES)}")
     add("--out", required=True, type=Path, help="folder for thresholds.jsonl")
@@ -65,9 +68,9 @@ def main(argv: list[str] | None = None) -> None:
     calibration, reported = _parts(options)
     chosen = choose(contract, options.rules or list(RULES), calibration, options.confidence, options.seed)
     promise = None if options.confidence is None else contract.promise(calibration)
-    said = {contract.name: contract.limit, "risk_limit": contract.risk_limit(calibration.depth),
+    described = {contract.name: contract.limit, "risk_limit": contract.risk_limit(calibration.depth),
             "confidence": options.confidence, "guaranteed": promise}
-    rows = [{"rule": name, "exit": rule.spec, "fallback": rule.name != name, "contract": said,
+    rows = [{"rule": name, "exit": rule.spec, "fallback": rule.name != name, "contract": described,
              "promised": _measured(contract, calibration, rule), "reported": _measured(contract, reported, rule)}
             for name, rule in chosen.items()]
     with staged(options.out) as folder:
@@ -78,7 +81,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _parts(options: argparse.Namespace) -> tuple[RecordedSplit, RecordedSplit]:
-    """The examples to pick on, and those to report on."""
+    """The examples to choose thresholds on, and those to report on."""
     reported = _read_labelled(options.record)
     if options.calibrate_on is None:
         picked, others = two_parts(len(reported.ids), options.calibration_fraction, options.seed)
@@ -115,7 +118,7 @@ def _remark(contract: Contract, confidence: float | None, promise: str | None) -
 
 
 def threshold_table(rows: list[dict]) -> str:
-    """One line a rule: score, drop and mean exit as promised by the calibration examples, and on the others."""
+    """One line a rule: score, drop and mean exit on the calibration examples, and on the others."""
     table = [["exit rule", "score promised", "reported", "drop promised", "reported", "mean exit promised", "reported"]]
     for row in rows:
         sides = row["promised"], row["reported"]

@@ -1,13 +1,17 @@
-"""What an exit rule's threshold has to keep, and the choice of the threshold that keeps it best.
+"""Choose the exit rules' thresholds that keep a contract on score or depth.
 
 Sizes: N layers, E examples.
 
-A contract is kept on the calibration examples as they are, or, with a confidence, for examples to come: with at least
-that probability over the draw of the calibration examples, the expectation of a loss of 0..1 is at most a limit. That
-takes examples that are independent of each other and of the model: none that it was trained or its checkpoint selected
-on. Each rule has the promise for itself: to pick one of R rules afterwards, and keep the promise, takes a confidence of
-1 − (1 − confidence) / R. The loss of ``MaxDrop`` is that of the literature on early exit: Confident Adaptive Language
-Modeling (arXiv 2207.07061), Fast yet Safe (arXiv 2405.20915).
+Without a confidence, a contract is kept on the calibration examples as they are. With a confidence it is kept for
+examples to come: with at least that probability over the draw of the calibration examples, the expectation of a loss of
+0..1 is at most a limit. This holds for examples that are independent of each other and of the model. So the model must
+not have been trained on them, nor its checkpoint selected on them.
+
+The guarantee is for each rule by itself. To choose one of R rules afterwards and keep the guarantee, ask for the
+confidence 1 − (1 − confidence) / R.
+
+The loss of ``MaxDrop`` is that of the literature on early exit: Confident Adaptive Language Modeling (arXiv
+2207.07061), Fast yet Safe (arXiv 2405.20915).
 """
 
 from abc import ABC, abstractmethod
@@ -28,13 +32,13 @@ from .records import predictions, score
 from .sweep import decisions, fitting_rules
 from .temperature import fit_temperatures
 
-POINTS = 100  # thresholds tried a rule, about
+POINTS = 100  # thresholds tried a rule, approximately
 ROUNDING = 1e-9  # 0.90 − 0.89 > 0.01 in float64
 
 
 @dataclass(frozen=True)
 class Tried:
-    """A rule on the calibration examples: its official score, its mean exit layer, and what it decides."""
+    """A rule on the calibration examples: its official score, mean exit layer, and decisions."""
 
     rule: Rule
     score: float
@@ -44,7 +48,7 @@ class Tried:
 
 @dataclass(frozen=True)
 class Contract(ABC):
-    """``limit`` is what the user types, ``name`` the flag's with an underscore."""
+    """What a threshold has to keep. ``limit`` is the user's value, ``name`` the flag with underscores."""
 
     limit: float
     name: ClassVar[str]
@@ -54,32 +58,35 @@ class Contract(ABC):
 
     @abstractmethod
     def keeps(self, tried: Tried, full_score: float) -> bool:
-        """On the calibration examples as they are; ``full_score`` is that of layer N."""
+        """Whether the contract is kept on the calibration examples; ``full_score`` is layer N's score."""
 
     @abstractmethod
     def preference(self, tried: Tried) -> tuple[float, float]:
-        """The least is the best of those that keep it."""
+        """A sort key: of the settings that keep the contract, the one with the smallest key is chosen."""
 
     @abstractmethod
     def fallback(self, depth: int) -> Fixed:
-        """The exit that keeps it whatever the examples."""
+        """The fixed exit that keeps the contract on any examples."""
 
     @abstractmethod
     def losses(self, recorded: RecordedSplit, decided: Decisions) -> Tensor:
-        """Of each example, of 0..1, in float64. Shape: [E]."""
+        """The loss of each example, 0..1, in float64. Shape: [E]."""
 
     @abstractmethod
     def risk_limit(self, depth: int) -> float:
-        """What the expectation of the losses is to be at most."""
+        """The limit on the expected loss."""
 
     @abstractmethod
     def promise(self, recorded: RecordedSplit) -> str:
-        """What is guaranteed with a confidence, in words."""
+        """What a confidence guarantees, in words."""
 
 
 @dataclass(frozen=True)
 class Budget(Contract):
-    """Mean exit layer at most B, the best score; of equal scores the least depth. Loss: (n − 1) / (N − 1)."""
+    """The best score with a mean exit layer of at most B; of equal scores the lowest depth.
+
+    Loss: (n − 1) / (N − 1), with exit layer n.
+    """
 
     name = "budget"
 
@@ -108,13 +115,13 @@ class Budget(Contract):
 
 @dataclass(frozen=True)
 class MaxDrop(Contract):
-    """Official score at most D below layer N's, the least mean exit layer; of equal depths the best score.
+    """The lowest mean exit layer with an official score at most D below layer N's; of equal depths the best score.
 
-    Loss, which is what a confidence is about whatever the official metric: for classes 1 where layer N is right and the
-    answer wrong, else 0, whose expectation is no less than the drop in accuracy. For regression max(0, |ŷ − y| −
-    |ŷ_N − y|) / R with the answers clipped to the task's scale of width R, as a submission has them: no less in
-    expectation than the rise of the mean absolute error over R. Nothing is guaranteed of F1, Matthews, Pearson and
-    Spearman, which are no means over examples.
+    A confidence bounds the expected loss, whatever the official metric is. For classes the loss is 1 where layer N is
+    right and the answer wrong, else 0. Its expectation is at least the drop in accuracy. For regression it is max(0, |ŷ
+    − y| − |ŷ_N − y|) / R, with answers clipped to the task's scale of width R, as in a submission. Its expectation is
+    at least the rise of the mean absolute error over R. Nothing is guaranteed of F1, Matthews, Pearson and Spearman,
+    which are not means over examples.
     """
 
     name = "max_drop"
@@ -162,9 +169,9 @@ def part_of(recorded: RecordedSplit, places: Tensor) -> RecordedSplit:
 
 
 def two_parts(examples: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """The places of ``fraction`` of the examples, drawn without looking at them, and of the others, both ascending.
+    """The places of a random ``fraction`` of the examples, and of the others; both ascending.
 
-    Raises UserError where one would be empty.
+    Raises UserError where a part would be empty.
     """
     first = round(fraction * examples) if 0 < fraction < 1 else 0
     if not 0 < first < examples:
@@ -180,13 +187,14 @@ def full_score(recorded: RecordedSplit) -> float:
 
 def choose(contract: Contract, names: list[str], calibration: RecordedSplit, confidence: float | None = None,
            seed: int = 0) -> dict[str, Rule]:
-    """For each of the rules of these names that fit the model, the setting that the contract prefers among those that
-    keep it on the calibration examples, or its fallback where none does.
+    """Each fitting rule's preferred setting that keeps the contract, or the contract's fallback where none does.
 
-    With a confidence only those settings count that also pass the test of ``guarantee``. The examples are then split in
-    two halves: thresholds, temperatures and the order of testing (by mean loss, the least first) are of the one, the
-    tests of the other. With the stated probability every setting that passes is within the limit, so that the choice
-    among them may look at all examples again.
+    ``names``: the rules to choose from; those that do not fit the model are left out.
+
+    With a confidence, a setting also has to pass the test of ``guarantee``. The examples are then split into two
+    halves. Thresholds, temperatures and the order of testing (lowest mean loss first) come from the first half, the
+    tests use the second. With the stated probability every setting that passes is within the limit. So the choice among
+    them may use all examples again.
 
     Raises UserError where no rule fits, and where there are too few examples for any setting to pass.
     """
@@ -198,29 +206,31 @@ def choose(contract: Contract, names: list[str], calibration: RecordedSplit, con
                         "even without a loss: calibrate on more, or ask for less")
     chosen = {}
     for name, rules in _settings(part_of(calibration, shaping), names).items():
-        tried = [_try(rule, calibration) for rule in rules]
+        tried = [_evaluate(rule, calibration) for rule in rules]
         if confidence is not None:
-            losses = {one.rule: contract.losses(calibration, one.decided) for one in tried}
-            tried.sort(key=lambda one: float(losses[one.rule][shaping].mean()))
-            tried = tried[:safe_settings((losses[one.rule][testing].numpy() for one in tried), limit, 1 - confidence)]
+            losses = {setting.rule: contract.losses(calibration, setting.decided) for setting in tried}
+            tried.sort(key=lambda setting: float(losses[setting.rule][shaping].mean()))
+            tested = (losses[setting.rule][testing].numpy() for setting in tried)
+            tried = tried[:safe_settings(tested, limit, 1 - confidence)]
         chosen[name] = preferred(contract, tried, calibration)
     return chosen
 
 
 def try_all(names: list[str], calibration: RecordedSplit) -> dict[str, list[Tried]]:
-    """Every setting of the rules of these names that fit the model, to choose from by several contracts."""
-    return {name: [_try(rule, calibration) for rule in rules] for name, rules in _settings(calibration, names).items()}
+    """Every setting of the named rules that fit the model, for a choice by several contracts."""
+    return {name: [_evaluate(rule, calibration) for rule in rules]
+            for name, rules in _settings(calibration, names).items()}
 
 
 def preferred(contract: Contract, tried: list[Tried], calibration: RecordedSplit) -> Rule:
-    """Of those that keep the contract the one that it prefers, or its fallback where none does."""
+    """The contract's preferred setting of those that keep it, or its fallback where none does."""
     full = full_score(calibration)
-    kept = [one for one in tried if contract.keeps(one, full)]
+    kept = [setting for setting in tried if contract.keeps(setting, full)]
     return min(kept, key=contract.preference).rule if kept else contract.fallback(calibration.depth)
 
 
 def _settings(recorded: RecordedSplit, names: list[str]) -> dict[str, list[Rule]]:
-    """Each fitting rule over its whole range, confidence at fitted temperatures."""
+    """Each fitting rule over its whole range; confidence has fitted temperatures."""
     by_name = {}
     for rule in fitting_rules(recorded, names, POINTS):
         by_name.setdefault(rule.name, []).append(rule)
@@ -230,7 +240,7 @@ def _settings(recorded: RecordedSplit, names: list[str]) -> dict[str, list[Rule]
     return by_name
 
 
-def _try(rule: Rule, recorded: RecordedSplit) -> Tried:
+def _evaluate(rule: Rule, recorded: RecordedSplit) -> Tried:
     decided = decisions(recorded, rule)
     return Tried(rule, score(recorded, predictions(decided.outputs))["score"],
                  float(decided.exit_layers.double().mean()), decided)

@@ -1,4 +1,4 @@
-"""How well and how deep an exit rule's decisions are."""
+"""The scores and depths of an exit rule's decisions."""
 
 import numpy as np
 
@@ -11,10 +11,10 @@ from .records import expected_score, predictions, score
 
 
 def describe(recorded: RecordedSplit, rule: Rule, decisions: Decisions) -> dict:
-    """How well and how deep: what is known without a clock.
+    """The fields of scores.jsonl that need no clock.
 
-    Depths are in layers: the percentile is the first layer by which 95 % have left, the deviation that of the split
-    itself (not of a sample). ``mean_flops`` is that of ``modules.flops`` over sentences.
+    Depths are in layers. The percentile is the first layer by which 95 % of the examples have exited. The standard
+    deviation is the split's own, not a sample's. ``mean_flops`` is the mean of ``modules.flops`` over sentences.
     """
     layers = decisions.exit_layers.numpy()
     flops = exit_flops(recorded.encoder, recorded.heads, recorded.lengths, decisions.exit_layers, rule.reads_halting,

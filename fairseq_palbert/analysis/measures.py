@@ -1,5 +1,4 @@
-"""What a recorded split says of depth: how far an exit rule could get, where deeper is worse, and whether exits know
-when they are wrong.
+"""Measures of a recorded split: oracle, overthinking, calibration, trade-off areas.
 
 Sizes: N layers, E examples, K classes, M points of a trade-off curve.
 """
@@ -21,24 +20,24 @@ CALIBRATION_BINS = 15
 
 @dataclass(frozen=True)
 class Oracle:
-    """The exits of one who knows the labels: the ``score``, in the task's official metric, and the ``mean_exit``."""
+    """The exits of an oracle that knows the labels: its official ``score`` and its ``mean_exit`` layer."""
 
     score: float
     mean_exit: float
 
 
 def errors(recorded: RecordedSplit, answers: Tensor) -> Tensor:
-    """How wrong each answer is: 0 or 1 for classes, |ŷ − y| for regression, in float64. Shape: [..., E] -> [..., E]."""
+    """The error of each answer, in float64: 0 or 1 for classes, |ŷ − y| for regression. Shape: [..., E] -> [..., E]."""
     if recorded.metrics.task.regression:
         return (answers.double() - recorded.targets.double()).abs()
     return answers.ne(recorded.targets).double()
 
 
 def oracle(recorded: RecordedSplit) -> Oracle:
-    """Each example leaves at the first of the layers that err least on it, so at layer 1 where all err alike.
+    """Each example exits at the first of the layers that err least on it; layer 1 where all err alike.
 
     No exit rule errs less on any example, or as little at less depth. Source: the shallow-deep network's oracle (arXiv
-    1810.07052, section 4), which sends what every layer gets wrong to layer N instead.
+    1810.07052, section 4), which instead sends an example that every layer gets wrong to layer N.
     """
     answers = predictions(recorded.recording.logits)
     exit_layers = errors(recorded, answers).argmin(0)  # the first of equals
@@ -47,29 +46,31 @@ def oracle(recorded: RecordedSplit) -> Oracle:
 
 
 def overthinking(recorded: RecordedSplit) -> dict[str, float]:
-    """Parts of all examples. ``overthinking``: some layer before N errs less than N; ``underthinking``: N errs less
-    than layer 1.
+    """Two shares of all examples.
 
-    Source: overthinking after the shallow-deep network (arXiv 1810.07052), for classes: right earlier and wrong at N.
+    ``overthinking``: some layer before N errs less than N. ``underthinking``: N errs less than layer 1. Source:
+    overthinking in the shallow-deep network (arXiv 1810.07052), for classes: right at an earlier layer and wrong at N.
     """
     wrong = errors(recorded, predictions(recorded.recording.logits))
-    return {"overthinking": _part(wrong.amin(0) < wrong[-1]), "underthinking": _part(wrong[-1] < wrong[0])}
+    return {"overthinking": _share(wrong.amin(0) < wrong[-1]), "underthinking": _share(wrong[-1] < wrong[0])}
 
 
 def against_the_last_layer(recorded: RecordedSplit, answers: Tensor) -> dict[str, float]:
-    """Parts of all examples: ``gained`` where the answer [E] errs less than layer N's, ``lost`` where it errs more;
-    empty where the split has no labels."""
+    """Two shares of all examples; empty where the split has no labels.
+
+    ``gained``: the answer [E] errs less than layer N's. ``lost``: it errs more.
+    """
     if recorded.targets is None:
         return {}
     wrong, at_last = errors(recorded, answers), errors(recorded, predictions(recorded.recording.logits[-1]))
-    return {"gained": _part(wrong < at_last), "lost": _part(wrong > at_last)}
+    return {"gained": _share(wrong < at_last), "lost": _share(wrong > at_last)}
 
 
 def calibration_error(confidences: Tensor, right: Tensor, bins: int = CALIBRATION_BINS) -> float:
-    """ECE = Σ_b |B_b| / E · |mean right − mean confidence| over ``bins`` equal intervals (b/bins, (b + 1)/bins] of
-    0..1.
+    """The expected calibration error, ECE = Σ_b |B_b| / E · |mean right − mean confidence|.
 
-    Source: On Calibration of Modern Neural Networks (arXiv 1706.04599). Shape: [E] and [E] of 0 or 1.
+    B_b are the examples whose confidence is in (b/bins, (b + 1)/bins]. Source: On Calibration of Modern Neural Networks
+    (arXiv 1706.04599). Shape: [E] and [E] of 0 or 1.
     """
     place = (confidences.double() * bins).ceil().long().clamp(1, bins) - 1
     gaps = torch.zeros(bins, dtype=torch.float64).index_add_(0, place, right.double() - confidences.double())
@@ -77,10 +78,9 @@ def calibration_error(confidences: Tensor, right: Tensor, bins: int = CALIBRATIO
 
 
 def failure_auroc(confidences: Tensor, right: Tensor) -> float | None:
-    """The chance that a right answer has more confidence than a wrong one, ties half; None where all are right or
-    wrong.
+    """The probability that a right answer has more confidence than a wrong one; a tie counts half.
 
-    Shape: [E] and [E] of 0 or 1.
+    None where all answers are right, or all wrong. Shape: [E] and [E] of 0 or 1.
     """
     if right.min() == right.max():
         return None
@@ -88,12 +88,12 @@ def failure_auroc(confidences: Tensor, right: Tensor) -> float | None:
 
 
 def exit_calibration(recorded: RecordedSplit) -> list[dict[str, float | None]] | None:
-    """``ece`` and ``auroc`` of every layer's largest probability; None for regression, which has none."""
+    """``ece`` and ``auroc`` of every layer's largest probability; None for regression, which has no probabilities."""
     if recorded.metrics.task.regression:
         return None
     right = 1 - errors(recorded, predictions(recorded.recording.logits))
-    return [{"ece": calibration_error(sure, of_layer), "auroc": failure_auroc(sure, of_layer)}
-            for sure, of_layer in zip(confidence(recorded.recording.logits), right)]
+    return [{"ece": calibration_error(confidences, of_layer), "auroc": failure_auroc(confidences, of_layer)}
+            for confidences, of_layer in zip(confidence(recorded.recording.logits), right)]
 
 
 def posterior_entropy(recorded: RecordedSplit) -> float | None:
@@ -104,12 +104,12 @@ def posterior_entropy(recorded: RecordedSplit) -> float | None:
 
 
 def curve_area(costs: ArrayLike, scores: ArrayLike, low: float, high: float) -> np.ndarray:
-    """The mean score between the costs ``low`` and ``high`` on the straight lines between points:
+    """The mean score between the costs ``low`` and ``high``, with straight lines between points:
 
         1 / (high − low) ∫ s(c) dc,  s(c_i) = score i,  constant before the first point and after the last.
 
-    Between two thresholds s is what a coin between them scores, and no point is chosen for its score. Shape: [..., M]
-    and [..., M], in any order -> [...].
+    A random choice between two neighbouring thresholds reaches every point of the line between them. No point is chosen
+    for its score. Shape: [..., M] and [..., M], in any order -> [...].
     """
     order = np.argsort(costs, axis=-1, kind="stable")
     costs, scores = (np.take_along_axis(np.asarray(values, dtype=float), order, -1) for values in (costs, scores))
@@ -123,14 +123,13 @@ def curve_area(costs: ArrayLike, scores: ArrayLike, low: float, high: float) -> 
 
 def static_advantage(costs: list[float], scores: list[float], static_costs: list[float],
                      static_scores: list[float]) -> float:
-    """The mean over points of the score minus that of the static exits at the same cost, on the straight lines between
-    them.
+    """The mean over points of the score minus the static exits' score at the same cost.
 
-    Source: ELUE's score (arXiv 2110.07038, section 3.3), with this model's own static exits for its ElasticBERT. Shape:
-    M and M, N and N by ascending cost.
+    Straight lines connect the static exits. Source: ELUE's score (arXiv 2110.07038, section 3.3), with this model's own
+    static exits in place of ElasticBERT. Shape: M and M, N and N by ascending cost.
     """
     return float(np.mean(np.array(scores) - np.interp(costs, static_costs, static_scores)))
 
 
-def _part(of_examples: Tensor) -> float:
+def _share(of_examples: Tensor) -> float:
     return float(of_examples.double().mean())

@@ -1,4 +1,4 @@
-"""Reads ``predictions.tsv``, in which scoring leaves what every exit rule answered."""
+"""Read ``predictions.tsv``, the answers of every scored exit rule."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,16 +8,16 @@ from ..tsv import read_header, read_rows
 
 PREDICTIONS_FILE = "predictions.tsv"
 INDEX, LABEL = "index", "label"
-PREDICTION, EXIT_LAYER = ".prediction", ".exit_layer"  # behind the rule's name
+PREDICTION, EXIT_LAYER = ".prediction", ".exit_layer"  # after the rule's name
 REMEDY = "score the split again"
 
 
 @dataclass(frozen=True)
 class RuleAnswers:
-    """What a rule answered for E examples in the order of their ``ids`` [E], their rows in the split's file.
+    """A rule's answers to E examples, in the order of their ``ids`` [E], which are rows of the split's file.
 
-    ``labels`` [E] (empty where unknown) and ``predictions`` [E] are classes by their names, or numbers, as they are
-    spelt in the file; ``exit_layers`` [E].
+    ``labels`` [E] (empty where unknown) and ``predictions`` [E] are class names, or numbers as the file spells them;
+    ``exit_layers`` [E].
     """
 
     ids: list[int]
@@ -27,15 +27,17 @@ class RuleAnswers:
 
 
 def scored_rules(path: Path) -> list[str]:
-    """The rules that the file answers by. Raises UserError where it is missing or empty."""
+    """The rules that the file has answers of. Raises UserError where it is missing or empty."""
     return [name.removesuffix(PREDICTION) for name in read_header(path, REMEDY) if name.endswith(PREDICTION)]
 
 
 def read_predictions(path: Path, rule: str, rows: int | None = None) -> RuleAnswers:
-    """The answers of one rule; ``rows``: of the split's file, each of which is to be answered, where that is known.
+    """The answers of one rule.
 
-    Raises UserError, by the first that is wrong: a file that is missing, lacks the rule or is no strict TSV, an index
-    or a layer that is no number, an index that comes twice, no rows, or others than ``rows``.
+    ``rows``: the number of rows in the split's file, where known; each of them must then have an answer.
+
+    Raises UserError for the first mistake found: a missing file, a missing rule, invalid TSV, an index or a layer that
+    is not a number, an index that comes twice, no rows, or not exactly one row for each of ``rows``.
     """
     rules = scored_rules(path)
     if rule not in rules:

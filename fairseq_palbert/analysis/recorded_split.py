@@ -1,6 +1,7 @@
-"""One pass over a split, kept in one file: every layer's answers, from which any exit rule can be replayed and scored.
+"""The record of one pass over a split: every layer's answers.
 
-Sizes: N layers, E examples, K outputs (classes, or 1 for regression).
+Any exit rule can be replayed and scored from this one file. Sizes: N layers, E examples, K outputs (classes, or 1 for
+regression).
 """
 
 import json
@@ -26,12 +27,12 @@ REMEDY = "make the record again with palbert evaluate --record"
 
 @dataclass(frozen=True)
 class RecordedSplit:
-    """What a model says of a split at every depth, and what it takes to score that: neither model nor data.
+    """A model's answers at every depth of a split, and what scoring them needs; neither model nor data.
 
-    ``labels``: by class id, none for regression. ``rows``: of the split's file, more than E where it is a part of it.
-    ``ids``: each example's row [E]. ``lengths``: tokens, special ones included [E]. ``targets``: [E], None where labels
-    are unknown. ``prior``: of the training, on layers 1..N, None where it had none. ``origin``: the ``provenance`` of
-    the pass, with the checkpoint's SHA-256.
+    ``labels``: class names by id, empty for regression. ``rows``: rows of the split's file, more than E where the split
+    is a part of it. ``ids``: each example's row [E]. ``lengths``: tokens, special ones included [E]. ``targets``: [E],
+    None where labels are unknown. ``prior``: the training's prior on layers 1..N, None where it had none. ``origin``:
+    the ``provenance`` of the pass, with the checkpoint's SHA-256.
     """
 
     split: str
@@ -74,7 +75,7 @@ _PLAIN = ("split", "glue_task", "labels", "rows", "prior", "origin")
 
 
 def write_record(path: Path, recorded: RecordedSplit) -> None:
-    """Writes one safetensors file: the tensors, and everything else as JSON in its metadata."""
+    """Write one safetensors file: the tensors, and all other fields as JSON in its metadata."""
     tensors = {name: getattr(recorded, name) for name in _TENSORS}
     tensors |= {name: getattr(recorded.recording, name) for name in _RECORDED}
     about = {name: getattr(recorded, name) for name in _PLAIN}
@@ -84,7 +85,7 @@ def write_record(path: Path, recorded: RecordedSplit) -> None:
 
 
 def read_record(path: Path) -> RecordedSplit:
-    """Raises UserError for a file that is missing, damaged, or no record."""
+    """Read a record. Raises UserError for a file that is missing, damaged, or not a record."""
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}

@@ -1,4 +1,4 @@
-"""What one pass over all depths of a split tells: posterior, each layer's own score, sampling's score in expectation.
+"""Predictions, scores and posteriors of a recorded split.
 
 Sizes: N layers, E examples, B ways to weight them, K outputs (classes, or 1 for regression).
 """
@@ -14,9 +14,11 @@ from .recorded_split import RecordedSplit
 
 @dataclass(frozen=True)
 class LayerReport:
-    """Per layer 1..``depth``: mean ``posterior`` over examples (None where the model has no halting logits), ``prior``
-    (None where the training had none), and the official ``scores`` if every example left there (None without
-    labels)."""
+    """One number for each layer 1..``depth``.
+
+    ``posterior``: the mean over examples, None where the model has no halting logits. ``prior``: None where the
+    training had none. ``scores``: the official score if every example exited there, None without labels.
+    """
 
     depth: int
     posterior: list[float] | None
@@ -24,13 +26,13 @@ class LayerReport:
     scores: list[float] | None
 
     def score_at(self, mean_depth: float) -> float:
-        """The fixed exit's score at a depth between two layers, on the straight line between them."""
+        """The fixed exits' score at a fractional depth, interpolated linearly between two layers."""
         below = min(int(mean_depth), len(self.scores) - 1)
         return self.scores[below - 1] + (mean_depth - below) * (self.scores[below] - self.scores[below - 1])
 
 
 def predictions(outputs: Tensor) -> Tensor:
-    """Class ids, or the values of a regression (K = 1). Shape: [..., K] -> [...]."""
+    """Class ids, or values for regression (K = 1). Shape: [..., K] -> [...]."""
     return outputs.squeeze(-1) if outputs.shape[-1] == 1 else outputs.argmax(-1)
 
 
@@ -42,7 +44,7 @@ def score(recorded: RecordedSplit, predicted: Tensor) -> dict[str, float]:
 
 
 def posterior(recorded: RecordedSplit) -> Tensor:
-    """p_n of every example, in float64, where there are halting logits. Shape: [N, E]."""
+    """p_n of every example, in float64; needs halting logits. Shape: [N, E]."""
     return log_posterior(recorded.recording.halting_logits.double()).exp()
 
 
@@ -59,16 +61,16 @@ def layer_report(recorded: RecordedSplit) -> LayerReport:
 
 
 def expected_score(recorded: RecordedSplit) -> float:
-    """The official score of sampling in expectation over its random numbers; see ``expected_scores``."""
+    """The expectation of sampling's official score over its random numbers; see ``expected_scores``."""
     return float(expected_scores(recorded, torch.ones(1, len(recorded.ids), dtype=torch.float64)))
 
 
 def expected_scores(recorded: RecordedSplit, weights: Tensor) -> Tensor:
-    """The same of examples that count as often as ``weights`` say: each layer's answer has weight p_n times that.
+    """The same for weighted examples: each layer's answer counts p_n times the example's weight.
 
-    Exact for accuracy, Σ_n p_n [ŷ_n right]. F1 and Matthews are taken of the expected confusion counts, Pearson of
-    the expected sums, Spearman likewise of the answers' ranks: the limit of the score over many samples pooled.
-    Shape: [B, E] -> [B].
+    Exact for accuracy, Σ_n p_n [ŷ_n right]. F1 and Matthews are computed from the expected confusion counts, Pearson
+    from the expected sums, Spearman likewise from the answers' ranks. That is the limit of the score over many pooled
+    samples. Shape: [B, E] -> [B].
     """
     answers = predictions(recorded.recording.logits)
     by_layer = weights.unsqueeze(1) * posterior(recorded)  # [B, N, E]

@@ -1,9 +1,9 @@
-"""``palbert sweep``: every exit rule over its whole range, replayed from one record.
+"""``palbert sweep``: replay exit rules over their whole range from a record.
 
-Writes to ``--out``: sweep.jsonl, one object a rule and threshold, as scores.jsonl has them but for what a clock
-measures; and, of a split with labels, analysis.json: each layer's score, operations and calibration, the oracle,
-overthinking, the posterior's entropy, and of every rule's curve, over operations, its area and its advantage over the
-static exits.
+Writes sweep.jsonl to ``--out``, one object a rule and threshold, with the fields of scores.jsonl that need no clock.
+For a split with labels it also writes analysis.json: score, operations and calibration of each layer, the oracle,
+overthinking, and the posterior's entropy. For each rule's curve over operations it has the area, and the advantage over
+the static exits.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     add("record", type=Path, help="record.safetensors of palbert evaluate --record")
     add("--rule", action="append", dest="rules", choices=RULES, metavar="NAME",
         help=f"exit rule, any number of times (default: all that fit the model): {', '.join(RULES)}")
-    add("--points", type=int, default=100, help="thresholds a rule, about (default: 100)")
+    add("--points", type=int, default=100, help="approximate number of thresholds a rule (default: 100)")
     add("--out", required=True, type=Path, help="folder for sweep.jsonl")
     add("--tensorboard-logdir", type=Path, help="write the curves there for TensorBoard, under sweep_SPLIT")
     return options
@@ -63,9 +63,9 @@ def decisions(recorded: RecordedSplit, rule: Rule) -> Decisions:
 
 
 def fitting_rules(recorded: RecordedSplit, names: list[str], points: int) -> list[Rule]:
-    """Every rule of these names at about ``points`` thresholds; one that does not fit the model is named on stderr.
+    """The rules of these names that fit the model, each at about ``points`` thresholds.
 
-    Raises UserError where none fits.
+    A rule that does not fit is named on stderr. Raises UserError where none fits.
     """
     fitting = []
     for name in names:
@@ -79,7 +79,7 @@ def fitting_rules(recorded: RecordedSplit, names: list[str], points: int) -> lis
 
 
 def analyse(recorded: RecordedSplit, rows: list[dict]) -> dict:
-    """What analysis.json has of a split with labels; ``rows`` are those of sweep.jsonl."""
+    """The contents of analysis.json, for a split with labels; ``rows`` are those of sweep.jsonl."""
     static = [describe(recorded, rule, decisions(recorded, rule))
               for rule in (Fixed(n + 1) for n in range(recorded.depth))]
     static_costs, static_scores = _curve(static)
@@ -87,8 +87,8 @@ def analyse(recorded: RecordedSplit, rows: list[dict]) -> dict:
     curves = {name: _curve([row for row in rows if row["rule"] == name])
               for name in dict.fromkeys(row["rule"] for row in rows)}
     return {
-        "layers": [{"score": score, "mean_flops": cost, **sure}
-                   for score, cost, sure in zip(static_scores, static_costs, calibration)],
+        "layers": [{"score": score, "mean_flops": cost, **calibrated}
+                   for score, cost, calibrated in zip(static_scores, static_costs, calibration)],
         "oracle": vars(oracle(recorded)),
         **overthinking(recorded),
         "posterior_entropy": posterior_entropy(recorded),
@@ -99,12 +99,12 @@ def analyse(recorded: RecordedSplit, rows: list[dict]) -> dict:
 
 
 def _curve(rows: list[dict]) -> tuple[list[float], list[float]]:
-    """(mean_flops, official score) of each."""
+    """mean_flops and official score of each row."""
     return [row["mean_flops"] for row in rows], [row["metrics"]["score"] for row in rows]
 
 
 def curve_table(rows: list[dict]) -> str:
-    """One line a rule: its points, the depths they span, and the best score with the depth it takes."""
+    """One line a rule: its points, their range of depths, and the best score with its depth."""
     table = [["exit rule", "points", "mean exit from", "to", "best score", "at mean exit"]]
     for name in dict.fromkeys(row["rule"] for row in rows):
         curve = [row for row in rows if row["rule"] == name]

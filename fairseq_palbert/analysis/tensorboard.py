@@ -8,10 +8,10 @@ from ..errors import UserError
 
 
 def write_curves(folder: Path, rows: list[dict]) -> None:
-    """Each rule's trade-off curve as the scalar ``curve/RULE``: the official score of its thresholds, at the step that
-    is their mean exit layer in hundredths. ``rows`` are those of sweep.jsonl.
+    """Write each rule's trade-off curve as the scalar ``curve/RULE``.
 
-    Raises UserError where the folder cannot be written.
+    A value is the official score of a threshold, its step the mean exit layer in hundredths. ``rows`` are those of
+    sweep.jsonl. Raises UserError where the folder cannot be written.
     """
     with open_writer(folder) as writer:
         for row in sorted(rows, key=lambda row: row["mean_exit"]):

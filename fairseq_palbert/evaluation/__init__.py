@@ -1,3 +1,3 @@
 """``palbert evaluate``: score a checkpoint under exit rules. See ``cli``."""
 
-from .. import plugin  # noqa: F401  before fairseq, whose import would be loud
+from .. import plugin  # noqa: F401  first, since it keeps the import of fairseq quiet

@@ -1,4 +1,4 @@
-"""The process around ``cli.main``."""
+"""Run ``cli.main`` as ``python -m fairseq_palbert.evaluation``."""
 
 from ..command import run
 from .cli import main

@@ -1,7 +1,7 @@
-"""``palbert evaluate``: scores a checkpoint under any number of exit rules.
+"""``palbert evaluate``: score a checkpoint under any number of exit rules.
 
-Writes to ``--out``: scores.jsonl (one object a rule), predictions.tsv, evaluation.json (provenance, and prior,
-posterior and score by layer), exit_histogram.png and posterior.png.
+Writes to ``--out``: scores.jsonl (one object a rule), predictions.tsv, evaluation.json (provenance, and the prior,
+posterior and score of each layer), exit_histogram.png and posterior.png.
 """
 
 import argparse
@@ -36,17 +36,16 @@ def parser() -> argparse.ArgumentParser:
         epilog="Example: palbert evaluate runs/RTE/seed1/checkpoints/checkpoint_best.pt --data data/RTE --exit "
                "q_exit:0.5 --exit fixed:12 --out scores")
     add = options.add_argument
-    add("checkpoint", type=Path, help="a checkpoint of fairseq-train with --task glue, or the folder it was exported "
-                                      "to")
+    add("checkpoint", type=Path, help="a checkpoint of fairseq-train with --task glue, or an exported model's folder")
     add("--data", required=True, help="folder of the binarized task")
     add("--split", default="valid", help="split to score (default: valid)")
     add("--exit", action="append", default=[], metavar="RULE", dest="rules",
         help="exit rule, any number of times: " + "; ".join(rule.form for rule in RULES.values()))
     add("--out", required=True, type=Path, help="folder for scores, predictions and plots")
-    add("--glue-task", help="GLUE task of the data, where it is not the checkpoint's own (AX with MNLI's model)")
+    add("--glue-task", help="GLUE task of the data, if it is not the checkpoint's own (AX with MNLI's model)")
     add_engine_flags(options)
-    add("--record", action="store_true", help="write record.safetensors too: every layer's answers, for palbert sweep")
-    add("--tensorboard-logdir", type=Path, help="write the scores there for TensorBoard, under score_SPLIT")
+    add("--record", action="store_true", help="also write record.safetensors, every layer's answers, for palbert sweep")
+    add("--tensorboard-logdir", type=Path, help="folder to write scores for TensorBoard to, under score_SPLIT")
     return options
 
 
@@ -68,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
         layers = layer_report(recorded)
         if options.record:
             write_record(folder / "record.safetensors", recorded)
-        write_json_lines(folder / "scores.jsonl", [one.row for one in scored])
+        write_json_lines(folder / "scores.jsonl", [result.row for result in scored])
         write_tsv(folder / PREDICTIONS_FILE, prediction_columns(scored, split, model.task.metrics))
         write_json(folder / "evaluation.json", {**origin, "split": split.name, "examples": len(split.sentences),
                                                 "layers": vars(layers)})
@@ -77,8 +76,7 @@ def main(argv: list[str] | None = None) -> None:
         plot_posterior(plots[1], title, layers)
         if options.tensorboard_logdir:
             write_summary(options.tensorboard_logdir / f"score_{split.name}", model.updates, model.settings, layers,
-                          scored,
-                          plots)
+                          scored, plots)
     remarks = [] if layers.scores else ["This split has no labels: predictions only, no metrics."]
     if not model.network.halts:
         remarks.append("This model has no halting logits (--lambda-module none): no posterior, and no exit rule that "

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from ..analysis.records import LayerReport
 from .scoring import Scored
 
-# Okabe and Ito's palette, which colour-blind readers tell apart.
+# Okabe and Ito's palette, which colour-blind readers can tell apart.
 BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#595959"
 STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
          "axes.grid": True, "axes.grid.axis": "y", "grid.color": "#DDDDDD", "grid.linewidth": 0.6}
@@ -18,15 +18,15 @@ PANEL_COLUMNS = 2
 
 
 def plot_exit_histogram(path: Path, title: str, scored: list[Scored]) -> None:
-    """The share of examples that leave at each layer, one panel a rule, the mean exit as a dashed line."""
+    """The share of examples that exit at each layer, one panel a rule; the dashed line is the mean exit."""
     columns = min(PANEL_COLUMNS, len(scored))
     lines = -(-len(scored) // columns)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(3.6 * columns, 0.5 + 2.0 * lines), layout="constrained")
         panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
         figure.suptitle(title)
-        for panel, one in zip(panels.flat, scored):
-            _exit_panel(panel, one.rule.spec, one.row)
+        for panel, result in zip(panels.flat, scored):
+            _exit_panel(panel, result.rule.spec, result.row)
         for panel in panels.flat[len(scored):]:
             panel.set_visible(False)
         figure.supxlabel("exit layer (dashed: mean)", fontsize="medium")
@@ -35,8 +35,10 @@ def plot_exit_histogram(path: Path, title: str, scored: list[Scored]) -> None:
 
 
 def plot_posterior(path: Path, title: str, layers: LayerReport) -> None:
-    """The mean posterior of the exit layer as bars, the prior of training as a line; a word where there is no
-    posterior."""
+    """The exit layer's mean posterior as bars, and the training's prior as a line.
+
+    Without a posterior the plot says so.
+    """
     numbers = np.arange(1, layers.depth + 1)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.4, 3.4), layout="constrained")
@@ -47,7 +49,7 @@ def plot_posterior(path: Path, title: str, layers: LayerReport) -> None:
             axes.bar(numbers, layers.posterior, width=0.7, color=BLUE, label="posterior, mean over examples")
         if layers.prior is not None:
             axes.plot(numbers, layers.prior, color=VERMILLION, marker="o", markersize=5, label="prior")
-        axes.set(title=title, xlabel="layer", ylabel="probability of leaving", xlim=(0.4, len(numbers) + 0.6))
+        axes.set(title=title, xlabel="layer", ylabel="exit probability", xlim=(0.4, len(numbers) + 0.6))
         axes.set_ylim(bottom=0)
         axes.set_xticks(_ticks(len(numbers)))
         if axes.get_legend_handles_labels()[0]:
@@ -67,6 +69,6 @@ def _exit_panel(panel, name: str, row: dict) -> None:
 
 
 def _ticks(depth: int) -> list[int]:
-    """Every layer, or every second, so that no more than 12 are labelled."""
+    """Every k-th layer, with the smallest k that labels at most 12."""
     step = -(-depth // 12)
     return list(range(step, depth + 1, step))

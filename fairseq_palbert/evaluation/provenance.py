@@ -1,4 +1,4 @@
-"""Where scores come from: enough to run them again."""
+"""The provenance of scores: what it takes to reproduce them."""
 
 import platform
 from pathlib import Path
@@ -11,9 +11,9 @@ from ..run_info import git_state, now, versions
 
 
 def provenance(argv: list[str], checkpoint: Path, device: torch.device) -> dict:
-    """Command, checkpoint with its SHA-256, code (None outside a git repository), versions and device.
+    """Command, time, checkpoint with its SHA-256, code (None outside a git repository), versions and device.
 
-    Of an exported model the checkpoint is its weights' file.
+    For an exported model the checkpoint is its weights file.
     """
     checkpoint = checkpoint / WEIGHTS_FILE if checkpoint.is_dir() else checkpoint
     return {

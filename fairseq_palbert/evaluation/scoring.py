@@ -1,4 +1,4 @@
-"""One exit rule on one split: what it decides, how well, how deep, how fast."""
+"""Score and time one exit rule on one split."""
 
 import time
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ WARM_UP_SENTENCES = 64
 
 @dataclass(frozen=True)
 class Scored:
-    """A rule, what it decided for every example, and its line of ``scores.jsonl``."""
+    """A rule, its decisions for every example, and its line of ``scores.jsonl``."""
 
     rule: Rule
     decisions: Decisions
@@ -25,7 +25,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Scorer:
-    """What all rules of a run share. ``dtype`` names the precision."""
+    """What all rules of a run share. ``dtype`` is the name of the precision."""
 
     network: PonderingNetwork
     workload: Workload
@@ -33,9 +33,9 @@ class Scorer:
     dtype: str
 
     def __call__(self, rule: Rule) -> Scored:
-        """Runs the engine and scores what it decides.
+        """Run the engine and score its decisions.
 
-        ``seconds`` is one run over the split, sorting and packing included, after a warm-up.
+        ``seconds`` is the time of one run over the split after a warm-up, with sorting and packing.
         """
         decisions, seconds = self._timed(rule)
         return Scored(rule, decisions, {

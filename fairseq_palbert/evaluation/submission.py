@@ -1,10 +1,11 @@
-"""``palbert submission``: GLUE's submission from run directories, or the check of one that is there.
+"""``palbert submission``: write GLUE's submission from run directories, or check one.
 
-A run is told its task by its folder data/TASK. The predictions are those of RUN/seedS/checkpoints/checkpoint_best.pt on
-the test split, MNLI's on both; AX's are those of MNLI's checkpoint. Predictions of that very checkpoint (by its
-SHA-256) under the rule are taken from RUN/seedS/scores/SPLIT or RUN/seedS/submission/SPLIT; where there are none the
-evaluator makes them, in the latter. A test split is binarized whole and in the order of its file, so that its rows are
-GLUE's indices.
+A run's task is the name of its folder data/TASK. Predictions come from RUN/seedS/checkpoints/checkpoint_best.pt on the
+test split; MNLI has two of them. AX is predicted by MNLI's checkpoint.
+
+Existing predictions are reused: those in RUN/seedS/scores/SPLIT or RUN/seedS/submission/SPLIT that this checkpoint (by
+its SHA-256) has made under the rule. If there are none, the split is scored into the latter folder. A test split is
+binarized whole and in the order of its file, so that its rows are GLUE's indices.
 """
 
 import argparse
@@ -28,7 +29,7 @@ BEST = Path("checkpoints", "checkpoint_best.pt")
 
 @dataclass(frozen=True)
 class Source:
-    """Where the predictions of a task come from: a model, its task's data, and the folder RUN/seedS of its scores."""
+    """The source of a task's predictions: a model, the task's data, and the folder RUN/seedS of its scores."""
 
     checkpoint: Path
     data: Path
@@ -36,8 +37,10 @@ class Source:
 
 
 def find_sources(runs: list[Path], seed: int) -> dict[str, Source]:
-    """The source of every task that has a run, by its name. Raises UserError for a folder that is no run, two runs of a
-    task, and a model that is missing."""
+    """The source of every task that has a run, by the task's name.
+
+    Raises UserError for a folder that is not a run, two runs of a task, and a model that is missing.
+    """
     run_of = {}
     for run in runs:
         task = _task_of(run)
@@ -51,9 +54,9 @@ def find_sources(runs: list[Path], seed: int) -> dict[str, Source]:
 def _task_of(run: Path) -> str:
     tasks = [task for task in {sheet.task.name for sheet in SHEETS.values()} if (run / "data" / task).is_dir()]
     if len(tasks) != 1:
-        raise UserError(f"{run} has {' and '.join(sorted(tasks)) or 'no task of GLUE'} in its folder data: give "
-                        "RUN_DIR of "
-                "recipes/glue_task.sh, which has one (where that was given DATA, make RUN_DIR/data/TASK a link to it)")
+        raise UserError(f"{run} has {' and '.join(sorted(tasks)) or 'no task of GLUE'} in its folder data: "
+                        "give the RUN_DIR of recipes/glue_task.sh, which has one (if that run was given DATA, make "
+                        "RUN_DIR/data/TASK a link to it)")
     return tasks[0]
 
 
@@ -72,7 +75,7 @@ def _checkpoint(run_of: dict[str, Path], task: str, seed: int) -> Path:
 
 
 def predictions(sheet: Sheet, source: Source, rule: str) -> list[str]:
-    """In the order of the official rows; scored now unless they are there."""
+    """The predictions in the order of GLUE's rows; the split is scored first where they are missing."""
     digest = file_sha256(source.checkpoint)
     places = [source.folder / kind / sheet.split.name for kind in ("scores", "submission")]
     fitting = [place for place in places if _fits(place, digest, rule)]
@@ -92,14 +95,14 @@ def _fits(folder: Path, digest: str, rule: str) -> bool:
 
 
 def evaluate(sheet: Sheet, source: Source, rule: str, out: Path) -> None:
-    """Scores the split, on a GPU where there is one."""
+    """Score the split, on a GPU where there is one."""
     cli.main([str(source.checkpoint), "--data", str(source.data), "--glue-task", sheet.task.name, "--split",
-              sheet.split.name,
-              "--exit", rule, "--out", str(out), "--device", "cuda" if torch.cuda.is_available() else "cpu"])
+              sheet.split.name, "--exit", rule, "--out", str(out),
+              "--device", "cuda" if torch.cuda.is_available() else "cpu"])
 
 
 def submit(runs: list[Path], rule: str, seed: int, fill_missing: bool, out: Path) -> None:
-    """Writes the zip, and says on stdout where each of its files comes from."""
+    """Write the zip, and print where each of its files comes from."""
     sources = find_sources(runs, seed)
     missing = list(dict.fromkeys(sheet.task.name for sheet in SHEETS.values() if sheet.task.name not in sources))
     if missing and not fill_missing:
@@ -119,28 +122,28 @@ def submit(runs: list[Path], rule: str, seed: int, fill_missing: bool, out: Path
 
 
 def check(path: Path) -> None:
-    """Ends the process with a line for each file that is not as GLUE wants it."""
-    if found := faults(path):
-        sys.exit("\n".join(UserError(f"{path}: {fault}").line for fault in found))
+    """End the process with a line for each file that GLUE would not accept."""
+    if wrong := faults(path):
+        sys.exit("\n".join(UserError(f"{path}: {fault}").line for fault in wrong))
     print(f"{path} is sound: {len(SHEETS)} files, {sum(sheet.split.rows for sheet in SHEETS.values())} rows")
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="palbert submission",
-        description="Writes GLUE's submission, a zip of all eleven files, from trained runs under an exit rule, "
-                    "complete and checked or not at all; or checks such a zip. Test splits that are not scored yet are "
-                    "scored first, on a GPU where there is one.",
+        description="Writes GLUE's submission, a zip of all eleven files, from trained runs under an exit rule; or "
+                    "checks such a zip. An incomplete or invalid zip is never written. Test splits that are not scored "
+                    "yet are scored first, on a GPU where there is one.",
         epilog="Example: palbert submission runs/palbert_albert_base/{CoLA,SST-2,MRPC,STS-B,QQP,MNLI,QNLI,RTE,WNLI,AX} "
                "--exit q_exit:0.5 --out glue.zip")
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN",
                         help="run directory of recipes/glue_task.sh, one a task")
-    parser.add_argument("--exit", metavar="RULE", help="exit rule, as of palbert evaluate")
-    parser.add_argument("--seed", type=int, default=1, help="which of the runs' models (default: %(default)s)")
-    parser.add_argument("--fill-missing", action="store_true", help="answer tasks without a run by a constant")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--out", type=Path, metavar="ZIP", help="the zip to write, from RUN... and --exit")
-    what.add_argument("--check", type=Path, metavar="ZIP", help="the zip to check")
+    parser.add_argument("--exit", metavar="RULE", help="exit rule, as palbert evaluate takes it")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the models to use (default: %(default)s)")
+    parser.add_argument("--fill-missing", action="store_true", help="fill tasks without a run with a constant answer")
+    action = parser.add_mutually_exclusive_group(required=True)
+    action.add_argument("--out", type=Path, metavar="ZIP", help="the zip to write, from RUN... and --exit")
+    action.add_argument("--check", type=Path, metavar="ZIP", help="the zip to check")
     options = parser.parse_args(arguments)
     if options.check:
         return check(options.check)

@@ -1,4 +1,4 @@
-"""``python -m fairseq_palbert.experiment``."""
+"""Run ``cli.main`` as ``python -m fairseq_palbert.experiment``."""
 
 from ..command import run
 from .cli import main

@@ -1,11 +1,11 @@
-"""An experiment's command line, by Hydra: NAME=VALUE sets a setting.
+"""The command line of experiments, by Hydra: NAME=VALUE changes a setting.
 
     python -m fairseq_palbert.experiment task=RTE method=pabee pretrained=DIR seeds=[1,2,3]
-    python -m fairseq_palbert.experiment task=RTE --cfg job    every setting; those that are null depend on others
+    python -m fairseq_palbert.experiment task=RTE --cfg job    show every setting; null ones depend on others
     python -m fairseq_palbert.experiment task=RTE --multirun lr=1e-5,2e-5    one run directory a value
     python -m fairseq_palbert.experiment task=RTE --multirun lr=1e-5,2e-5 hydra/launcher=submitit_slurm
 
-Run again, it goes on where it ended. --hydra-help lists Hydra's own flags.
+The same command, run again, continues where it stopped. --hydra-help lists Hydra's own flags.
 """
 
 import os
@@ -31,14 +31,14 @@ IN_THE_USUAL_RUN_DIR = ("task", "method", "arch")
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Raises UserError for a user's mistake, in a single experiment SystemExit with that line."""
+    """Raises UserError for a user's mistake; a single experiment exits with its line instead (SystemExit)."""
     argv = sorted(sys.argv[1:] if argv is None else argv, key=is_override)  # Hydra takes no flag between overrides
     if {"-h", "--help"} & set(argv):
         print(help_text())
         return
     ConfigStore.instance().store("settings", Settings)
     OmegaConf.register_new_resolver("words_of", lambda variable: os.environ[variable].split(), replace=True)
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us as they are
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach this function as they are
     try:
         sys.argv[1:] = [*argv, *run_name(argv)]
         hydra_main(str(Path(__file__).with_name("conf")), "train", version_base="1.3")(job)()
@@ -47,7 +47,10 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def job(config: DictConfig) -> None:
-    """One experiment; of the tasks that Slurm starts for it, the first one runs it and starts the others' part."""
+    """Run one experiment.
+
+    Where Slurm starts several tasks for it, the first runs the experiment and starts the part of the others.
+    """
     if int(os.environ.get("SLURM_PROCID", 0)):
         return
     try:
@@ -55,15 +58,15 @@ def job(config: DictConfig) -> None:
     except UserError as error:
         if HydraConfig.get().mode == RunMode.RUN:
             raise SystemExit(error.line) from error  # Hydra would add its own line
-        print(error.line, file=sys.stderr)  # now: the other jobs go on, and the first mistake is told again after them
+        print(error.line, file=sys.stderr)  # now, since other jobs go on; the first mistake is raised after them
         raise
 
 
 def settings_of(config: DictConfig) -> Settings:
-    """Raises UserError where a value has another type than its setting."""
+    """Convert Hydra's configuration. Raises UserError where a value has another type than its setting."""
     try:
         resolved = OmegaConf.to_container(config, resolve=True)
-        # again, since the items of a list that a resolver gives are not converted
+        # a second merge, since OmegaConf does not convert the items of a resolver's list
         literal = {name: _literal(value) for name, value in resolved.items()}
         values = OmegaConf.to_object(OmegaConf.merge(Settings, literal))
     except OmegaConfBaseException as error:
@@ -75,9 +78,9 @@ def settings_of(config: DictConfig) -> Settings:
 
 
 def _literal(value: Any) -> Any:
-    """A value in which OmegaConf finds nothing more to resolve."""
+    """The value, escaped so that OmegaConf resolves nothing in it."""
     if isinstance(value, list):
-        return [_literal(one) for one in value]
+        return [_literal(item) for item in value]
     return value.replace("${", r"\${") if isinstance(value, str) else value
 
 
@@ -86,7 +89,10 @@ def is_override(word: str) -> bool:
 
 
 def run_name(argv: list[str]) -> list[str]:
-    """With --multirun, the setting that gives each of its runs a folder named for what they vary, as lr=1e-05."""
+    """With --multirun, an override that gives each run a folder named for the values that vary, as lr=1e-05.
+
+    Empty where nothing varies or the user has named the folder.
+    """
     overrides = OverridesParser.create().parse_overrides(list(filter(is_override, argv)))
     names = {override.key_or_group for override in overrides}
     if not {"-m", "--multirun"} & set(argv) or "run_name" in names:
@@ -103,7 +109,7 @@ def help_text() -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Hydra's message, and what caused it, without the lines that name objects."""
+    """The message of Hydra and of its cause, without the lines that name objects."""
     causes = [error] + ([error.__cause__] if error.__cause__ else [])
     lines = [line.strip() for cause in causes for line in str(cause).splitlines()]
     return " ".join(line for line in lines if not line.startswith("object_type="))

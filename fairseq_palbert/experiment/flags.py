@@ -10,14 +10,14 @@ from .settings import Settings
 
 
 def model_flags(settings: Settings, start: Start, seed: int, workers: int) -> list[str]:
-    """Of settings that are complete. Raises UserError where a batch does not divide among the workers."""
+    """The flags for complete settings. Raises UserError where a batch does not divide among the workers."""
     method, task = method_of(settings.method), glue_task(settings.task)
     valid = list(task.valid_splits)
     if settings.select_on == "holdout":
         valid = ["holdout", *valid]
     if method.staged:
         valid = ["calibration"]
-    # of all exits: the last one's score stays what it was
+    # the loss of all exits, since the second phase does not change the last one's score
     best = ["loss"] if method.first_phase else ["score", "--maximize-best-checkpoint-metric"]
     return [
         "--task", "glue", "--glue-task", task.name,
@@ -37,7 +37,7 @@ def model_flags(settings: Settings, start: Start, seed: int, workers: int) -> li
 
 
 def batch_size(settings: Settings, workers: int) -> int:
-    """The sentences of an update, divided among the workers and the steps of an update."""
+    """Sentences in a batch: those of an update, divided among the workers and the batches of an update."""
     size, left = divmod(settings.batch, workers * settings.update_freq)
     if left:
         raise UserError(f"batch={settings.batch} sentences do not divide into {workers} workers x "
@@ -49,7 +49,8 @@ def method_flags(method: Method, settings: Settings) -> list[str]:
     if method.staged:
         every = word((settings.gate_updates + 9) // 10)
         return [
-            # validated and saved by updates, and without a process that loads data: an epoch takes less than its start
+            # An epoch takes less time than the start of a data-loading process, so there is none, and updates instead
+            # of epochs decide when to validate and save.
             "--train-subset", "gate", "--num-workers", "0", "--validate-interval", "1000000",
             "--save-interval", "1000000", "--save-interval-updates", every,
             "--train-only", "lambda", "--lambda-reads", "both", "--lambda-width", "128", "--lambda-depth", "1",
@@ -71,13 +72,13 @@ def _start_flags(method: Method, settings: Settings, start: Start, seed: int) ->
 
 
 def words(*names: str, of: Settings) -> list[str]:
-    """The flags of the settings of these names; none of one that is None."""
+    """The flags of the settings with these names; a setting that is None has no flag."""
     values = {"--" + name.replace("_", "-"): getattr(of, name) for name in names}
     return [text for flag, value in values.items() if value is not None for text in (flag, word(value))]
 
 
 def word(value: float | str) -> str:
-    """A number that reads back as it is: 2e-5 for 2e-05."""
+    """The text of a number without leading zeros in the exponent: 2e-5 for 2e-05."""
     return str(value).replace("e-0", "e-") if isinstance(value, float) else str(value)
 
 

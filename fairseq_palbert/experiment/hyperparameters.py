@@ -1,4 +1,4 @@
-"""The hyperparameters of an encoder and a task: hyperparameters.yaml."""
+"""Read the hyperparameters of an encoder and a task from hyperparameters.yaml."""
 
 from functools import cache
 from pathlib import Path

@@ -1,11 +1,11 @@
-"""The record of an experiment's start: when, with which settings, on what code and versions."""
+"""The record of an experiment's start: time, settings, code and versions."""
 
 from .. import run_info
 from .settings import Settings, given
 
 
 def invocation(settings: Settings) -> dict:
-    """``variables`` are the settings that were given, under the names of recipes/glue_task.sh."""
+    """The record as JSON values; ``variables`` are the given settings, named as in recipes/glue_task.sh."""
     variables = {name.upper(): " ".join(map(str, value)) if isinstance(value, list) else str(value)
                  for name, value in given(settings).items()}
     versions, machine = run_info.versions(), run_info.machine()

@@ -1,4 +1,4 @@
-"""Child processes: they end with this one, and all of them when one fails."""
+"""Child processes that end with this process, and together when one fails."""
 
 import ctypes
 import os
@@ -21,13 +21,13 @@ PACKAGE = Path(__file__).parents[1]
 STDERR = 2
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _libc = ctypes.CDLL(None)
-# What fairseq sends to other workers instead is refused by torch 2.6 and later.
+# Without it fairseq broadcasts the checkpoint in a form that torch 2.6 and later refuses to load.
 LOAD_EVERYWHERE = "--load-checkpoint-on-all-dp-ranks"
 
 
 @dataclass(frozen=True)
 class Devices:
-    """``gpus``: the ids that CUDA_VISIBLE_DEVICES is set to; ``processes`` of training on each of ``nodes``."""
+    """``gpus``: ids for CUDA_VISIBLE_DEVICES. ``processes``: training processes on each of ``nodes``."""
 
     gpus: tuple[str, ...] = ()
     processes: int = 1
@@ -52,7 +52,10 @@ class Devices:
 
 
 def choose_devices(settings: Settings) -> Devices:
-    """Raises UserError where the machine has fewer GPUs than asked for, or workers on the CPU are asked for too."""
+    """The devices to train on.
+
+    Raises UserError where the machine has fewer GPUs than asked for, or both GPUs and CPU workers are asked for.
+    """
     gpus = _visible_gpus()
     wanted = settings.num_gpus
     if wanted is None:
@@ -75,12 +78,18 @@ def _visible_gpus() -> list[str]:
 
 
 def python(module: str, *arguments: str | Path) -> list[str]:
-    """The command that runs a module; -P: no module of the folder that it runs in takes another's place."""
+    """The command that runs a module.
+
+    With -P, no file of the working directory takes the place of another module.
+    """
     return [sys.executable, "-P", "-m", module, *map(str, arguments)]
 
 
 def run(command: list[str], environment: Mapping[str, str] = {}, stdout: int | IO | None = None) -> None:
-    """Runs a command that says in its last line on stderr why it fails: that is then raised as a UserError."""
+    """Run a command, and pass on its stderr.
+
+    If it fails, its last line on stderr says why, and is raised as a UserError.
+    """
     process = _start(command, environment, stdout=stdout, stderr=subprocess.PIPE)
     with _ended([process]):
         last = _pass_on(process.stderr, sys.stderr)
@@ -94,7 +103,7 @@ def run(command: list[str], environment: Mapping[str, str] = {}, stdout: int | I
 
 
 def output_of(command: list[str]) -> str:
-    """What such a command prints."""
+    """The stdout of a command, which runs as by ``run``."""
     with TemporaryFile("w+") as file:
         run(command, stdout=file)
         file.seek(0)
@@ -102,10 +111,10 @@ def output_of(command: list[str]) -> str:
 
 
 def train(flags: list[str], log: Path, devices: Devices) -> None:
-    """fairseq-train in one process, on GPUs as many as it sees, in processes over gloo, or on the nodes of a Slurm job.
+    """Run fairseq-train in one process on all its GPUs, in several over gloo, or on the nodes of a Slurm job.
 
-    Output is appended to ``log``, that of processes after the first to LOG.1, LOG.2 and so on. Raises UserError,
-    once all processes have ended, where one fails.
+    Output is appended to ``log``; processes after the first have LOG.1, LOG.2 and so on. Raises UserError where a
+    process fails, once all of them have ended.
     """
     command = [str(Path(sys.executable).with_name("fairseq-train")), *flags, LOAD_EVERYWHERE]
     commands = [command]
@@ -132,7 +141,7 @@ def train(flags: list[str], log: Path, devices: Devices) -> None:
 
 
 def _on_nodes(command: list[str], devices: Devices) -> list[str]:
-    """A step of this Slurm job, with a process a worker; fairseq reads ranks from Slurm's variables."""
+    """A step of this Slurm job, with one process for each worker; fairseq reads ranks from Slurm's variables."""
     step = ["srun", "--overlap", "--overcommit", "--kill-on-bad-exit=1", "--nodes", str(devices.nodes),
             "--ntasks", str(devices.workers), "--ntasks-per-node", str(devices.workers // devices.nodes)]
     port = 10000 + int(os.environ["SLURM_JOB_ID"]) % 50000
@@ -146,12 +155,12 @@ def _free_port() -> int:
 
 
 def _start(command: list[str], environment: Mapping[str, str], **streams) -> subprocess.Popen:
-    """A child that is killed as soon as this process has ended, however it ends."""
+    """Start a child that is killed as soon as this process ends, for whatever reason."""
     parent = os.getpid()
 
     def end_with_parent() -> None:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before prctl
+        if os.getppid() != parent:  # the parent ended before prctl
             os._exit(1)
 
     path = os.pathsep.join(filter(None, (str(PACKAGE.parent), os.environ.get("PYTHONPATH"))))
@@ -180,7 +189,7 @@ class _ended:
 
 
 def _pass_on(stream: IO[bytes], to: IO[str]) -> str:
-    """Copies lines as they come, but for the last, which is returned."""
+    """Copy lines as they come, except the last, which is returned."""
     last = ""
     for line in stream:
         print(last, end="", file=to, flush=True)
@@ -190,7 +199,7 @@ def _pass_on(stream: IO[bytes], to: IO[str]) -> str:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").split("\n")
-    return next((line for line in reversed(lines) if line.strip()), "without a word")
+    return next((line for line in reversed(lines) if line.strip()), "it printed nothing")
 
 
 def _module(command: list[str]) -> str:

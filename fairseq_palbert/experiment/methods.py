@@ -1,4 +1,4 @@
-"""The methods: fairseq's flags, exit rules to score, and first phases."""
+"""The training methods: flags, exit rules to score, and first phases."""
 
 import re
 from dataclasses import dataclass, field
@@ -14,10 +14,13 @@ STAGED = "_staged"
 
 @dataclass(frozen=True)
 class Method:
-    """``flags`` of fairseq-train that the settings do not change; ``exits``: the rules to score, fixed:N for the last
-    layer; ``first_phase``: the method whose finished model training goes on from; ``settings``: where they differ from
-    the encoder's; ``staged``: it trains a lambda module alone, on rows that its first phase held out; ``layers``: how
-    many it keeps of the encoder's, None for all."""
+    """A training method.
+
+    ``flags``: those of fairseq-train that the settings do not change. ``exits``: the rules to score; fixed:N is the
+    last layer. ``first_phase``: the method whose trained model this one continues from. ``settings``: values that
+    replace the encoder's. ``staged``: it trains a lambda module alone, on rows that its first phase held out.
+    ``layers``: how many layers of the encoder it keeps, None for all.
+    """
 
     flags: tuple[str, ...] = ()
     exits: tuple[str, ...] = ("fixed:N",)
@@ -28,7 +31,7 @@ class Method:
     layers: int | None = None
 
     def exits_of(self, task: GlueTask) -> list[str]:
-        """Answers of a regression agree within a tolerance, and have no entropy."""
+        """The rules to score on a task. For regression, patience needs a tolerance and there is no entropy."""
         if not task.regression:
             return list(self.exits)
         rules = [rule for rule in self.exits if not rule.startswith("entropy")]
@@ -52,7 +55,7 @@ METHODS = {
 
 
 def method_of(name: str) -> Method:
-    """Raises UserError, naming the choices, where there is no such method."""
+    """The method of this name. Raises UserError, naming the choices, where there is none."""
     if name in METHODS:
         return METHODS[name]
     if static := re.fullmatch(r"static([1-9][0-9]*)", name):
@@ -62,4 +65,4 @@ def method_of(name: str) -> Method:
     if name.endswith(STAGED) and first_phase in METHODS and first_phase != "vanilla":
         return Method(exits=Q_EXIT, first_phase=first_phase, staged=True)
     raise UserError(f"method={name}: choose from {', '.join(METHODS)}, static1, static2, ..., "
-                    f"and all but vanilla and static with {STAGED}")
+                    f"or any of them but vanilla and static with {STAGED} appended")

@@ -1,9 +1,9 @@
-"""What training starts from: found, converted once, and described.
+"""Find, convert once and describe the checkpoint that training starts from.
 
     python -m fairseq_palbert.experiment.pretrained [SOURCE] [--arch ARCH] [--pretrained-dir DIR] [--vocab-dir DIR]
 
-prints, one a line, the architecture, the file for --finetune-from-model, the folder of its vocabulary (both empty for a
-start from scratch) and the flags that build its encoder.
+prints one a line: the architecture, the file for --finetune-from-model, the folder of its vocabulary (both empty for a
+start from scratch), and the flags that build its encoder.
 """
 
 import argparse
@@ -37,13 +37,16 @@ USUAL_CHECKPOINTS = {
     **{f"palbert_albert_{size}{version}": f"albert/albert-{size}-{version.strip('_') or 'v2'}"
        for size in ("base", "large", "xlarge", "xxlarge") for version in ("", "_v1")},
 }
-VOCABULARY_FOLDERS = {"roberta": "gpt2_bpe"}  # in vocab_dir; of other families it has their name
+VOCABULARY_FOLDERS = {"roberta": "gpt2_bpe"}  # in vocab_dir; those of other families are named as the family
 HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)?(?<!\.pt)(?<!\.bin)(?<!\.gz)(?<!\.safetensors)")
 
 
 @dataclass(frozen=True)
 class Start:
-    """``checkpoint`` and ``vocabulary`` are None for a start from scratch, the latter too where it cannot be told."""
+    """What training starts from.
+
+    ``checkpoint`` and ``vocabulary`` are None for a start from scratch; ``vocabulary`` also where it is unknown.
+    """
 
     arch: str
     checkpoint: Path | None = None
@@ -74,7 +77,7 @@ def _preset(arch: str) -> dict | None:
 
 
 def usual_checkpoint(arch: str) -> str:
-    """What it starts from where nothing is named: an address, a Hub id, or none."""
+    """The checkpoint of an architecture where the user names none: an address, a Hub id, or none."""
     if arch.endswith("_tiny"):
         return "none"
     return USUAL_CHECKPOINTS[arch if arch in USUAL_CHECKPOINTS else arch + "_base"]
@@ -82,7 +85,11 @@ def usual_checkpoint(arch: str) -> str:
 
 def find_start(source: str | None, arch: str | None, pretrained_dir: Path, vocab_dir: str | None,
                may_convert: bool = True) -> Start:
-    """Raises UserError where the source has another encoder than ``arch``, or is to be converted and may not be."""
+    """The start from a source, converted where necessary, or from the usual checkpoint of ``arch``.
+
+    Raises UserError where the source's encoder is of another family than ``arch``, or has to be converted and may not
+    be.
+    """
     check_source(source)
     if arch:
         check_arch(arch)
@@ -108,7 +115,11 @@ def find_start(source: str | None, arch: str | None, pretrained_dir: Path, vocab
 
 
 def converted_folder(source: str, pretrained_dir: Path) -> Path:
-    """Where its conversion stands, under a name that no other source, and no later content, has."""
+    """The folder of a source's conversion.
+
+    Its name has a hash of the source's path and of its files' names, sizes and times. So it is unique to the source and
+    its content.
+    """
     identity, path = source, Path(source)
     if path.exists():
         files = [path] if path.is_file() else filter(Path.is_file, path.iterdir())
@@ -120,12 +131,15 @@ def converted_folder(source: str, pretrained_dir: Path) -> Path:
 
 
 def _seconds(nanoseconds: int) -> str:
-    """As ``find -printf %T@`` writes a time."""
+    """A time as ``find -printf %T@`` writes it."""
     return f"{nanoseconds // 10 ** 9}.{nanoseconds % 10 ** 9:09d}0"
 
 
 def convert(source: str, folder: Path, vocab_dir: str | None) -> None:
-    """One at a time; fetches an address first, and RoBERTa's vocabulary for fairseq's archives, which bring none."""
+    """Convert a source; a lock admits one process at a time.
+
+    An address is downloaded first. RoBERTa's vocabulary is downloaded for fairseq's archives, which have none.
+    """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -147,7 +161,7 @@ def convert(source: str, folder: Path, vocab_dir: str | None) -> None:
 
 
 def describe(source: Path) -> Start | None:
-    """None where ``source`` is neither a converted checkpoint nor one of this plugin."""
+    """The start from a converted checkpoint or one of this plugin; None for another source."""
     source = source.resolve()
     if (source / CONVERSION).is_file():
         conversion = json.loads((source / CONVERSION).read_text())
@@ -159,22 +173,22 @@ def describe(source: Path) -> Start | None:
 
 
 def encoder_flags(settings: dict) -> tuple[str, ...]:
-    """The flags that build the encoder of a checkpoint's model settings; how it is trained is left open."""
+    """The flags that build the encoder of a checkpoint's model settings, without those of its training."""
     named = {name: value for name, value in settings.items()
              if (name.startswith("encoder_") or name == "activation_fn") and value is not None}
     return tuple(word for name, value in named.items() for word in ("--" + name.replace("_", "-"), str(value)))
 
 
 def _configuration(path: Path) -> dict | None:
-    """The configuration that the plugin's checkpoint holds, or None for another file."""
-    from ..checkpoints.training_state import read  # torch takes its second, and a converted folder needs none
+    """The configuration in a checkpoint of this plugin; None for another file."""
+    from ..checkpoints.training_state import read  # imports torch, which is slow
 
     configuration = (read(path) or {}).get("cfg") or {}
     return configuration if str(configuration.get("model", {}).get("_name")).startswith("palbert_") else None
 
 
 def _vocabulary(path: Path) -> Path | None:
-    """Where the vocabulary of a checkpoint stands: beside it, or beside the one that its training started from."""
+    """The folder of a checkpoint's vocabulary: its own, or that of the checkpoint its training started from."""
     if (path.parent / TOKENIZER).is_file():
         return path.parent
     configuration = _configuration(path) if path.is_file() else None
@@ -183,9 +197,10 @@ def _vocabulary(path: Path) -> Path | None:
 
 
 def find_vocabulary(start: Start, vocab_dir: str | None, download: Callable[[], Path]) -> Path:
-    """That of the start, else the family's in ``vocab_dir``, else RoBERTa's by ``download``.
+    """The start's vocabulary, else the family's in ``vocab_dir``, else RoBERTa's by ``download``.
 
-    Raises UserError where there is none."""
+    Raises UserError where there is none.
+    """
     if start.vocabulary:
         return start.vocabulary
     family = family_of(start.arch).name
@@ -200,7 +215,7 @@ def find_vocabulary(start: Start, vocab_dir: str | None, download: Callable[[], 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m fairseq_palbert.experiment.pretrained",
-                                     description="Finds, converts once and describes what training starts from.")
+                                     description="Finds, converts once and describes a pretrained checkpoint.")
     parser.add_argument("source", nargs="?", help="default: the usual public checkpoint of --arch")
     parser.add_argument("--arch")
     parser.add_argument("--pretrained-dir", type=Path, default=Path("runs/pretrained"))

@@ -1,11 +1,13 @@
-"""Mean and standard deviation over seeds of what experiments have scored.
+"""Mean and standard deviation of experiments' scores over seeds.
 
     python -m fairseq_palbert.experiment.results RUN_DIR... [--metric f1] [--out results.tsv] [--markdown]
 
-Reads RUN_DIR/seed*/scores/SPLIT/scores.jsonl; a row is one run folder, split and exit rule. The standard deviation is
-the sample's (n - 1); one seed has none. The score is GLUE's official one, or the --metric that is named. --markdown
-prints a table for a page instead: RUN_DIR is METHOD/TASK, a row is a method and an exit rule, a column a task (and
-split, where that is not valid), and a cell has the score in per cent, the mean exit layer, and its part of all layers.
+Reads RUN_DIR/seed*/scores/SPLIT/scores.jsonl; a row is one run folder, split and exit rule. The score is GLUE's
+official one, or the metric that --metric names. The standard deviation is the sample's (n - 1); one seed has none.
+
+With --markdown it prints a table for a page instead, and RUN_DIR is METHOD/TASK. A row is a method and an exit rule, a
+column a task (and split, if that is not valid). A cell has the score in per cent, the mean exit layer, and its share of
+all layers.
 """
 
 import argparse
@@ -25,34 +27,35 @@ PERCENT = 100
 def collect(runs: list[Path], metric: str = "score") -> dict[tuple[Path, str, str], list[dict]]:
     """The scores of every seed, by (run folder, split, rule), in the order found.
 
-    Raises UserError where labelled examples were scored, but not by this metric."""
-    found = defaultdict(list)
+    Raises UserError where labelled examples were scored, but not by this metric.
+    """
+    scores = defaultdict(list)
     for run in runs:
         for path in sorted(run.glob("seed*/scores/*/scores.jsonl")):
             for line in path.read_text().splitlines():
                 record = json.loads(line)
                 if record["metrics"] and metric not in record["metrics"]:
                     raise UserError(f"{path} has no {metric}: choose from {', '.join(sorted(record['metrics']))}")
-                found[run.resolve(), path.parent.name, record["exit"]].append({
+                scores[run.resolve(), path.parent.name, record["exit"]].append({
                     "score": record["metrics"].get(metric),
                     "mean_exit": record["mean_exit"],
                     "layer_speedup": record["layer_speedup"],
                     "layers_used": record["mean_exit"] / len(record["exit_histogram"]),
                 })
-    return found
+    return scores
 
 
 def mean_and_sd(values: list[float]) -> tuple[float, float | None]:
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
 
 
-def summarise(found: dict[tuple[Path, str, str], list[dict]]) -> list[dict]:
-    """One row a key: seeds, and mean and sd of each column; None where a seed has no score, as without labels.
+def summarise(scores: dict[tuple[Path, str, str], list[dict]]) -> list[dict]:
+    """One row for each (run folder, split, rule): the number of seeds, and mean and sd of each column.
 
-    ``method`` is the name of the folder above the run's.
+    A column is None where a seed has no score, as without labels. ``method`` is the name of the folder above the run's.
     """
     rows = []
-    for (run, split, rule), seeds in found.items():
+    for (run, split, rule), seeds in scores.items():
         row = {"method": run.parent.name, "run": run.name, "split": split, "rule": rule, "seeds": len(seeds)}
         for column in COLUMNS:
             values = [seed[column] for seed in seeds]
@@ -67,7 +70,7 @@ def as_tsv(rows: list[dict]) -> str:
 
 
 def as_table(rows: list[dict]) -> str:
-    """The rows for people: scores in per cent, each value as mean ± sd."""
+    """A table for the terminal: scores in per cent, each value as mean ± sd."""
     header = ["run", "split", "rule", "seeds", "score", "mean exit", "layer speed-up"]
     cells = [header]
     for row in rows:

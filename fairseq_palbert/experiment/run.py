@@ -1,4 +1,4 @@
-"""An experiment, stage by stage: find the encoder, preprocess, search, train, score, tabulate."""
+"""Run an experiment's stages: find the encoder, preprocess, search, train, score, tabulate."""
 
 import json
 import math
@@ -26,7 +26,7 @@ from .stages import Stages, claimed
 
 
 def run(settings: Settings) -> None:
-    """Raises UserError for a user's mistake, and where a stage fails. Run again, it goes on where it ended."""
+    """Run an experiment, or continue it where it stopped. Raises UserError for a mistake, and where a stage fails."""
     check(settings)
     check_source(settings.pretrained)
     if settings.arch:
@@ -58,13 +58,16 @@ def run(settings: Settings) -> None:
 
 
 def check_exits(rules: list[str]) -> None:
-    from ..exits.registry import parse_rules  # torch takes its second
+    from ..exits.registry import parse_rules  # imports torch, which is slow
 
     parse_rules([rule.replace("fixed:N", "fixed:1") for rule in rules])
 
 
 def complete(settings: Settings, start: Start) -> Settings:
-    """The settings with folders and hyperparameters in place of None; None is left where a flag is to be left out."""
+    """The settings with folders and hyperparameters in place of None.
+
+    A setting that is still None has no flag.
+    """
     method, task = method_of(settings.method), glue_task(settings.task)
     runs = Path(settings.runs_dir).absolute() / start.arch
 
@@ -94,7 +97,7 @@ def complete(settings: Settings, start: Start) -> Settings:
 
 
 def first_phase(settings: Settings, whole: Settings) -> Settings:
-    """The experiment that trains what a staged method goes on from, as far as it has to."""
+    """The experiment that trains the first phase of a staged method; it stops after training."""
     method = method_of(settings.method).first_phase
     log(f"method={method}, the first phase of {settings.method}, in {whole.first_run}")
     return replace(settings, method=method, run_dir=whole.first_run, run_name="", first_run=None, select_on="holdout",
@@ -103,7 +106,7 @@ def first_phase(settings: Settings, whole: Settings) -> Settings:
 
 
 def check_first_runs(settings: Settings, method: Method, trains: bool) -> None:
-    """Raises UserError where a run that this one goes on from has not been trained."""
+    """Raises UserError where a run that this one depends on has not been trained."""
     for seed in settings.seeds:
         trained = f"stages/train-seed{seed}.done"
         if not trains and not Path(settings.mnli_run, trained).exists():
@@ -116,7 +119,7 @@ def check_first_runs(settings: Settings, method: Method, trains: bool) -> None:
 
 @dataclass
 class Experiment:
-    """One run directory; ``settings`` are complete."""
+    """An experiment in one run directory; ``settings`` are complete."""
 
     settings: Settings
     method: Method
@@ -160,7 +163,7 @@ class Experiment:
         self.settings.data = str(run_dir / "data" / self.task.name)
 
     def count_updates(self) -> None:
-        """Sets the updates of training where its length is known in epochs alone."""
+        """Set max_update where the length of training is given in epochs."""
         settings, about = self.settings, Path(self.settings.data, "glue.json")
         if settings.max_update:
             return
@@ -171,7 +174,7 @@ class Experiment:
         settings.max_update = settings.max_epoch * math.ceil(rows / settings.batch)
 
     def search(self) -> None:
-        """Trains every combination with the first seed, and goes on with the best one's settings."""
+        """Train every combination with the first seed, and continue with the settings of the best one."""
         names = ("lr", "lambda_lr", "beta")
         lists = [getattr(self.settings, f"search_{name}") for name in names]
         if not any(lists):
@@ -199,13 +202,13 @@ class Experiment:
         self.stages.run(number, stage, flags, lambda: self.train_model(folder, flags))
 
     def train_model(self, folder: Path, flags: list[str]) -> None:
-        """Goes on from the newest checkpoint that loads."""
+        """Train from the newest checkpoint that loads, or from the start."""
         checkpoints, train_log = folder / "checkpoints", folder / "train.log"
         folder.mkdir(parents=True, exist_ok=True)
         command = [
             self.settings.data, "--user-dir", str(launch.PACKAGE), "--save-dir", str(checkpoints),
             "--tensorboard-logdir", str(folder / "tensorboard"), "--log-format", "simple", "--log-interval", "50",
-            "--save-interval-updates", "2000", "--keep-interval-updates", "1",  # validates and saves within long epochs
+            "--save-interval-updates", "2000", "--keep-interval-updates", "1",  # validates and saves during long epochs
             *self.devices.flags, *flags,
         ]
         with replacing(folder / "command") as part:
@@ -218,7 +221,7 @@ class Experiment:
             part.write_text(self.training_state("config", checkpoints / "checkpoint_best.pt"))
 
     def score(self, seed: int) -> None:
-        """Scores the seed's checkpoint on every split; again where the rules or the model have changed since."""
+        """Score the seed's checkpoint on every split; again where the rules or the model have changed."""
         source, splits = self.stages.run_dir, list(self.task.valid_splits)
         if not splits:
             source, splits = Path(self.settings.mnli_run), ["test"]
@@ -231,7 +234,7 @@ class Experiment:
             self.stages.run(5, name, self.settings.exits, work)
 
     def score_split(self, trained: Path, split: str, seed: int) -> None:
-        """Scores go to SEED/scores/SPLIT, and beside the curves of training."""
+        """Write scores to SEED/scores/SPLIT, and to the TensorBoard folder of training."""
         folder = self.stages.run_dir / f"seed{seed}"
         layers = yaml.safe_load((trained / "config.yaml").read_text())["model"]["encoder_layers"]
         command = launch.python(
@@ -242,5 +245,5 @@ class Experiment:
         launch.run(command, self.devices.environment)
 
     def training_state(self, what: str, path: Path) -> str:
-        """A process of its own, so that this one does without torch while it waits for training."""
+        """Read a training state in a separate process, so that this one needs no torch."""
         return launch.output_of(launch.python("fairseq_palbert.checkpoints.training_state", what, path))

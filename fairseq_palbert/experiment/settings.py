@@ -22,7 +22,7 @@ POSITIVE = Range("choose a number above 0", lambda value: value > 0)
 NOT_NEGATIVE = Range("choose a number from 0 on", lambda value: value >= 0)
 PART = Range("choose a number from 0 to 1", lambda value: 0 <= value <= 1)
 FRACTION = Range("choose a number from 0 up to, not including, 1", lambda value: 0 <= value < 1)
-BY_TASK = "default: by encoder and task, hyperparameters.yaml"
+BY_TASK = "default: that of encoder and task in hyperparameters.yaml"
 
 
 def one_of(*choices: str) -> Range:
@@ -30,7 +30,7 @@ def one_of(*choices: str) -> Range:
 
 
 def setting(default: Any, help: str, allowed: Range | None = None) -> Any:
-    """A field; ``allowed`` holds for its value, or for each value of a list, where it is not None."""
+    """A field; ``allowed`` is the range of its value, or of each value of a list. None is always allowed."""
     metadata = {"help": help, "allowed": allowed}
     if isinstance(default, list):
         return field(default_factory=default.copy, metadata=metadata)
@@ -39,65 +39,64 @@ def setting(default: Any, help: str, allowed: Range | None = None) -> Any:
 
 @dataclass
 class Settings:
-    task: str = setting(MISSING, "GLUE task, AX (answered by MNLI's model), or Cues, the quickstart's")
+    task: str = setting(MISSING, "GLUE task, AX (scored with MNLI's model), or Cues, the quickstart's task")
     method: str = setting(
         "palbert",
-        "palbert, pondernet, pabee, uniform, deebert, fastbert, berxit, each with _staged or without, vanilla, or "
-        "staticK for the first K layers")
+        "palbert, pondernet, pabee, uniform, deebert, fastbert or berxit, each also with _staged; vanilla; or staticK, "
+        "the first K layers")
     pretrained: str | None = setting(
         None,
-        "what to start from: a folder in the Hugging Face layout, a Hub id, a RoBERTa archive of fairseq's, a "
-        "converted folder, a checkpoint that was trained here, or none (default: the usual public checkpoint of "
-        "arch)")
+        "what to start from: a folder in the Hugging Face layout, a Hub id, an archive of fairseq's RoBERTa, a "
+        "converted folder, a checkpoint of this plugin, or none (default: the usual public checkpoint of arch)")
     arch: str | None = setting(None, "palbert_FAMILY_PRESET (default: that of pretrained, else palbert_roberta_tiny)")
     glue_dir: str | None = setting(
-        "${oc.env:GLUE_DIR,null}", "raw GLUE, a folder a task (default: $GLUE_DIR, else downloaded)")
+        "${oc.env:GLUE_DIR,null}", "raw GLUE, one folder a task (default: $GLUE_DIR, else downloaded)")
     vocab_dir: str | None = setting(
-        "${oc.env:VOCAB_DIR,null}", "vocabulary of what comes without one (default: $VOCAB_DIR)")
+        "${oc.env:VOCAB_DIR,null}", "vocabularies of encoders that have none (default: $VOCAB_DIR)")
     data: str | None = setting(None, "folder of a binarized task, used instead of preprocessing")
     runs_dir: str = setting("runs", "where run directories go by default")
     run_dir: str | None = setting(None, "run directory (default: RUNS_DIR/ARCH[/METHOD]/TASK)")
-    run_name: str = setting("", "folder inside the run directory; --multirun names it for what it varies")
+    run_name: str = setting("", "folder inside the run directory; --multirun names it after the values that vary")
     first_run: str | None = setting(None, "run directory of the method's first phase (default: the usual one)")
     mnli_run: str | None = setting(None, "AX: MNLI's run directory (default: beside the run directory)")
-    pretrained_dir: str = setting("${runs_dir}/pretrained", "where pretrained encoders are converted to, once")
+    pretrained_dir: str = setting("${runs_dir}/pretrained", "folder of converted encoders; each is converted once")
 
-    seeds: list[int] = setting([1], "one model is trained and scored a seed", NOT_NEGATIVE)
+    seeds: list[int] = setting([1], "one model is trained and scored for each seed", NOT_NEGATIVE)
     select_on: str | None = setting(
-        None, "split that selects checkpoints (default: valid; of a staged method holdout)", one_of("valid", "holdout"))
+        None, "split that selects checkpoints (default: valid; for staged methods holdout)", one_of("valid", "holdout"))
     holdout_fraction: float | None = setting(
-        None, f"part of train that select_on=holdout sets aside ({BY_TASK})", FRACTION)
-    train_examples: int | None = setting(None, "train on so many rows of a seeded shuffle (default: all)", POSITIVE)
+        None, f"fraction of train that select_on=holdout sets aside ({BY_TASK})", FRACTION)
+    train_examples: int | None = setting(None, "train on this many rows of a seeded shuffle (default: all)", POSITIVE)
     detokenize: bool = setting(False, "undo the spaces around punctuation of MRPC and CoLA")
-    fresh_heads: bool = setting(False, "take nothing but the encoder over from pretrained")
+    fresh_heads: bool = setting(False, "take only the encoder from pretrained")
     exits: list[str] | None = setting(None, "exit rules to score, fixed:N for the last layer (default: the method's)")
 
     max_update: int | None = setting(None, f"updates of training ({BY_TASK})", POSITIVE)
-    max_epoch: int | None = setting(None, f"epochs of training, where max_update is not given ({BY_TASK})", POSITIVE)
+    max_epoch: int | None = setting(None, f"epochs of training, if max_update is not given ({BY_TASK})", POSITIVE)
     lr: float | None = setting(None, f"peak learning rate of encoder and classifier ({BY_TASK})", POSITIVE)
     lambda_lr: float | None = setting(None, f"peak learning rate of the lambda module ({BY_TASK})", POSITIVE)
     beta: float | None = setting(None, f"weight of the KL term ({BY_TASK})", NOT_NEGATIVE)
     prior_lambda: float | None = setting(
         None, "parameter of the prior (default: hyperparameters.yaml, else the criterion's)", POSITIVE)
-    batch: int | None = setting(None, f"sentences of an update, over all workers ({BY_TASK})", POSITIVE)
-    update_freq: int = setting(1, "batches that make up an update", POSITIVE)
-    length_pool: int | None = setting(None, f"--length-pool ({BY_TASK})", POSITIVE)
-    max_positions: int | None = setting(None, f"tokens of an example ({BY_TASK})", POSITIVE)
-    warmup: float | None = setting(None, f"part of training that the learning rate rises in ({BY_TASK})", PART)
+    batch: int | None = setting(None, f"sentences in an update, over all workers ({BY_TASK})", POSITIVE)
+    update_freq: int = setting(1, "batches in an update", POSITIVE)
+    length_pool: int | None = setting(None, f"--length-pool of fairseq-train ({BY_TASK})", POSITIVE)
+    max_positions: int | None = setting(None, f"most tokens of an example ({BY_TASK})", POSITIVE)
+    warmup: float | None = setting(None, f"fraction of training with a rising learning rate ({BY_TASK})", PART)
     patience: int | None = setting(
         None,
-        "end after so many validations without a better score (default: hyperparameters.yaml, else never)", POSITIVE)
+        "stop after this many validations without a better score (default: hyperparameters.yaml, else never)", POSITIVE)
     weight_decay: float | None = setting(None, f"AdamW's weight decay ({BY_TASK})", NOT_NEGATIVE)
     adam_betas: str | None = setting(None, f"Adam's betas ({BY_TASK})")
     adam_eps: float | None = setting(None, f"Adam's epsilon ({BY_TASK})", POSITIVE)
     dropout: float | None = setting(None, f"dropout of the encoder ({BY_TASK})", FRACTION)
-    clip_norm: float | None = setting(None, f"largest norm of the gradient, 0 for any ({BY_TASK})", NOT_NEGATIVE)
-    extra_train_flags: list[str] = setting([], "more flags of fairseq-train; they win over the others")
+    clip_norm: float | None = setting(None, f"largest norm of the gradient, 0 for no limit ({BY_TASK})", NOT_NEGATIVE)
+    extra_train_flags: list[str] = setting([], "more flags of fairseq-train; they override the others")
 
     search_lr: list[float] = setting(
-        [], "learning rates: every combination is trained with the first seed, the best wins", POSITIVE)
-    search_lambda_lr: list[float] = setting([], "the same of lambda_lr", POSITIVE)
-    search_beta: list[float] = setting([], "the same of beta", NOT_NEGATIVE)
+        [], "learning rates to try: every combination is trained with the first seed, and the best is used", POSITIVE)
+    search_lambda_lr: list[float] = setting([], "the same for lambda_lr", POSITIVE)
+    search_beta: list[float] = setting([], "the same for beta", NOT_NEGATIVE)
 
     gate_lr: float | None = setting(None, f"METHOD_staged: learning rate of the second phase ({BY_TASK})", POSITIVE)
     gate_batch: int | None = setting(None, f"METHOD_staged: batch of the second phase ({BY_TASK})", POSITIVE)
@@ -105,23 +104,23 @@ class Settings:
     gate_beta: float | None = setting(None, f"METHOD_staged: beta of the second phase ({BY_TASK})", NOT_NEGATIVE)
     gate_target: str = setting("error", "METHOD_staged: --halting-target of the second phase", one_of("loss", "error"))
     layer_cost: list[float] | None = setting(
-        None, f"METHOD_staged: --layer-cost; of a list, a gate a cost, in RUN_DIR/costC ({BY_TASK})", NOT_NEGATIVE)
+        None, f"METHOD_staged: --layer-cost; a list trains a gate a cost, in RUN_DIR/costC ({BY_TASK})", NOT_NEGATIVE)
     first_train_flags: list[str] = setting([], "METHOD_staged: extra_train_flags of the first phase")
 
     num_gpus: int | None = setting(
-        None, "GPUs to train on, of each node (default: 1 where there is one, else 0)", NOT_NEGATIVE)
-    cpu_workers: int = setting(0, "processes over gloo to train on instead", NOT_NEGATIVE)
+        None, "GPUs to train on, for each node (default: 1 if there is one, else 0)", NOT_NEGATIVE)
+    cpu_workers: int = setting(0, "processes over gloo to train with on the CPU instead", NOT_NEGATIVE)
     stage: int = setting(
         1, "first stage to run: 1 pretrained encoder, 2 preprocess, 3 search, 4 train, 5 score, 6 table", POSITIVE)
     stop_stage: int = setting(6, "last stage to run", POSITIVE)
 
 
 def check(settings: Settings) -> None:
-    """Raises UserError for the first setting that is out of range, or contradicts another. Imports no torch."""
+    """Raises UserError for the first setting that is out of range or contradicts another. Imports no torch."""
     for item in fields(settings):
         value = getattr(settings, item.name)
-        for one in value if isinstance(value, list) else [value]:
-            _check_value(item.name, one, item.metadata["allowed"])
+        for element in value if isinstance(value, list) else [value]:
+            _check_value(item.name, element, item.metadata["allowed"])
     glue_task(settings.task)
     method = method_of(settings.method)
     pondering = method_of(method.first_phase) if method.staged else method
@@ -139,7 +138,8 @@ def check(settings: Settings) -> None:
         raise UserError(f"method={settings.method} learns on rows that its first phase held out: select_on=holdout")
     for name in ("beta", "prior_lambda", "lambda_lr", "search_beta", "search_lambda_lr"):
         if getattr(settings, name) not in (None, []) and not pondering.ponders:
-            raise UserError(f"{name} is of pondering, and method={settings.method} has none: leave it out")
+            raise UserError(f"{name} is a setting of pondering, and method={settings.method} does not ponder: leave "
+                            "it out")
 
 
 def _check_value(name: str, value: Any, allowed: Range | None) -> None:

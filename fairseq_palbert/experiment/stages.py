@@ -1,4 +1,4 @@
-"""Run directories that resume: one process at a time, and a record of every stage that was done."""
+"""Run directories that resume, with a record of each finished stage."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +16,8 @@ from .log import log
 class Stages:
     """The stages of a run directory.
 
-    ``stages/NAME.settings`` says what a stage was begun with, ``stages/NAME.done`` appears once it has succeeded.
+    ``stages/NAME.settings`` has the settings that a stage began with. ``stages/NAME.done`` appears once it has
+    succeeded.
     """
 
     run_dir: Path
@@ -27,7 +28,7 @@ class Stages:
         return self.first <= number <= self.last
 
     def run(self, number: int, name: str, settings: list[str], work: Callable[[], None]) -> None:
-        """Does ``work`` unless it is not wanted, or done. Raises UserError where it was begun with other settings."""
+        """Do ``work`` if it is wanted and not done. Raises UserError where it was begun with other settings."""
         if not self.wanted(number):
             return
         begun, done = self._record(name)
@@ -45,7 +46,7 @@ class Stages:
         done.touch()
 
     def forget_if_changed(self, name: str, settings: list[str], source: Path) -> None:
-        """The stage is to be done again where it was begun with other settings, or the file ``source`` is newer."""
+        """Have the stage done again if it was begun with other settings, or the file ``source`` is newer."""
         begun, done = self._record(name)
         if not begun.exists():
             return
@@ -60,9 +61,10 @@ class Stages:
 
 @contextmanager
 def claimed(run_dir: Path, first: int, last: int) -> Iterator[Stages]:
-    """The run directory, made where it is missing, for this process alone.
+    """The run directory, created where missing and locked for this process.
 
-    Raises UserError while another one has it."""
+    Raises UserError while another process has it.
+    """
     try:
         (run_dir / "stages").mkdir(parents=True, exist_ok=True)
         lock = FileLock(run_dir / ".lock", blocking=False)
@@ -78,7 +80,7 @@ def claimed(run_dir: Path, first: int, last: int) -> Iterator[Stages]:
 
 
 def same_settings(before: list[str], now: list[str]) -> bool:
-    """Word by word; numbers are the same however they are written, as 1e-5 and 1e-05."""
+    """Compare word by word; numbers are equal however they are written, as 1e-5 and 1e-05."""
     return len(before) == len(now) and all(map(_same, before, now))
 
 
@@ -90,7 +92,7 @@ def _same(before: str, now: str) -> bool:
 
 
 def _difference(before: list[str], now: list[str]) -> str:
-    """``--lr 0.1, now --lr 0.5``: the first word that differs, after the one before it."""
+    """The first word that differs, after the word before it: ``--lr 0.1, now --lr 0.5``."""
     differing = (i for i, pair in enumerate(zip(before, now, strict=False)) if not _same(*pair))
     place = next(differing, min(len(before), len(now)))
     start = max(place - 1, 0)

@@ -1,1 +1,1 @@
-"""Many runs side by side, from their recorded splits alone: what palbert report writes. See ``page``."""
+"""Compare many runs from their recorded splits alone; see ``page``."""

@@ -1,7 +1,6 @@
-"""What a report claims of a method, each with the paired bootstrap interval of its difference, by task and over all
-tasks.
+"""The report's claims about a method, with paired bootstrap intervals.
 
-Sizes: E examples, B ways to weight them, M settings of a rule, N layers, R draws.
+Sizes: E examples, B ways to weight them, M settings of a rule, N layers, R resamples.
 """
 
 from collections.abc import Callable
@@ -28,14 +27,17 @@ from .task import Task
 from .thresholds import BUDGETS, Setting
 
 BOOTSTRAP_SEED = 0
-LOW, HIGH = min(BUDGETS.values()), max(BUDGETS.values())  # of N, the depths of an area
+LOW, HIGH = min(BUDGETS.values()), max(BUDGETS.values())  # the depths of an area, as fractions of N
 Q_EXIT = QExit(0.5)  # the median of the posterior
 
 
 @dataclass(frozen=True)
 class Claim:
-    """``a`` minus ``b`` in the reported split of a task or, with ``tasks`` > 1, in the mean of so many. ``drawn``:
-    [1 + R], as ``bootstrap.resampled`` gives it."""
+    """The score ``a`` of ``method`` minus the score ``b`` of ``other``, on a task's reported split.
+
+    ``tasks`` > 1: the means over that many tasks. ``drawn``: the differences that ``bootstrap.resampled`` gives, [1 +
+    R].
+    """
 
     method: str
     other: str
@@ -50,7 +52,7 @@ class Claim:
 
 
 class Bootstrap:
-    """The statistics of one task on the same draws, which are another task's by no means."""
+    """Statistics of one task, all on the same resamples; every task has resamples of its own."""
 
     def __init__(self, task: Task, resamples: int):
         self._arguments = len(task.recorded.ids), resamples, (BOOTSTRAP_SEED, *task.name.encode())
@@ -63,16 +65,22 @@ class Bootstrap:
 
 
 def pooled(claims: list[Claim]) -> Claim:
-    """The mean over tasks, each of which is resampled by itself."""
+    """The mean over tasks; each task is resampled by itself."""
     first = claims[0]
-    return Claim(first.method, first.other, *(float(np.mean([getattr(one, name) for one in claims])) for name in "ab"),
-                 np.mean([one.drawn for one in claims], axis=0), len(claims))
+    return Claim(first.method, first.other,
+                 *(float(np.mean([getattr(claim, side) for claim in claims])) for side in "ab"),
+                 np.mean([claim.drawn for claim in claims], axis=0), len(claims))
 
 
 def against_fixed_models(task: Task, chosen: Setting, bootstrap: Bootstrap) -> list[Claim]:
-    """The score at the chosen thresholds minus: the fixed exits of the same model at the same mean depth, on the
-    straight line between two layers; the static model of N/2 layers; the vanilla model of N. What the task lacks is
-    left out."""
+    """The score at the chosen thresholds minus the scores of three models of fixed depth.
+
+    - The fixed exits of the same model at the same mean depth, interpolated linearly between two layers.
+    - The static model of N/2 layers.
+    - The vanilla model of N layers.
+
+    A model that the task lacks is left out.
+    """
     ours, run = bootstrap(_mean(chosen.run, chosen.rules)), chosen.run
     claims = [bootstrap.claim(run.method, "fixed exit, same depth", ours, bootstrap(_fixed_at_depth(chosen)))]
     for name in (f"static{run.recorded.depth // 2}", "vanilla"):
@@ -87,17 +95,19 @@ def against_other_rules(task: Task, run: Run, bootstrap: Bootstrap) -> list[Clai
     """The area of the run's Q-exit curve minus that of every other rule on the same models."""
     curves = {**task.curves[run.method], Fixed.name: task.static[run.method]}
     if run.recorded.outputs == 2:
-        del curves[Confidence.name]  # orders the answers of two classes as entropy does
+        del curves[Confidence.name]  # ranks the answers of two classes as entropy does
     areas = {name: bootstrap(_area(curve)) for name, curve in curves.items()}
-    return [bootstrap.claim(run.method, name, areas[QExit.name], area) for name,
-            area in areas.items() if name != QExit.name]
+    return [bootstrap.claim(run.method, name, areas[QExit.name], area)
+            for name, area in areas.items() if name != QExit.name]
 
 
 def ordering(task: Task, run: Run, bootstrap: Bootstrap) -> list[Claim]:
-    """PALBERT's ordering of one trained model (arXiv 2204.03276), sampling < Q-exit <= expectation: Q-exit 0.5 minus
-    sampling, in its exact expectation, and expectation minus Q-exit."""
-    sampling = bootstrap(_over_seeds([lambda weights,
-                                      one=seed.recorded: expected_scores(one, weights) for seed in run.seeds]))
+    """PALBERT's ordering on one trained model (arXiv 2204.03276): sampling < Q-exit <= expectation.
+
+    The claims are Q-exit 0.5 minus sampling, by its exact expectation, and expectation minus Q-exit 0.5.
+    """
+    sampling = bootstrap(_over_seeds([lambda weights, recorded=seed.recorded: expected_scores(recorded, weights)
+                                      for seed in run.seeds]))
     q_exit, expectation = (bootstrap(_mean(run, [rule] * len(run.seeds))) for rule in (Q_EXIT, Expectation()))
     return [bootstrap.claim(run.method, "Q-exit − sampling", q_exit, sampling),
             bootstrap.claim(run.method, "expectation − Q-exit", expectation, q_exit)]
@@ -108,13 +118,13 @@ def _over_seeds(statistics: list[Statistic]) -> Statistic:
 
 
 def _mean(run: Run, rules: list[Rule]) -> Statistic:
-    """The score, a mean over seeds."""
+    """The official score, averaged over seeds."""
     replayed = [_Replayed.of(seed.recorded, [rule]) for seed, rule in zip(run.seeds, rules, strict=True)]
-    return _over_seeds([lambda weights, one=one: one.scores(weights)[0] for one in replayed])
+    return _over_seeds([lambda weights, of_seed=of_seed: of_seed.scores(weights)[0] for of_seed in replayed])
 
 
 def _fixed_at_depth(chosen: Setting) -> Statistic:
-    """The fixed exits' score at the depth that the chosen rule has on the same draw, a mean over seeds."""
+    """The fixed exits' score at the chosen rule's mean depth on the same resample, averaged over seeds."""
     def of(recorded: RecordedSplit, rule: Rule) -> Statistic:
         adaptive = _Replayed.of(recorded, [rule])
         fixed = _Replayed.of(recorded, [Fixed(n + 1) for n in range(recorded.depth)])
@@ -132,7 +142,10 @@ def _fixed_at_depth(chosen: Setting) -> Statistic:
 
 
 def _area(curve: Curve) -> Statistic:
-    """``measures.curve_area`` over the mean exit layers of N/3 to 2N/3, both of the same draw, a mean over seeds."""
+    """``measures.curve_area`` between the mean exit layers N/3 and 2N/3, averaged over seeds.
+
+    Scores and depths come from the same resample.
+    """
     def of(recorded: RecordedSplit, rules: list[Rule]) -> Statistic:
         low, high = LOW * recorded.depth, HIGH * recorded.depth
         replayed = _Replayed.of(recorded, rules)
@@ -140,7 +153,7 @@ def _area(curve: Curve) -> Statistic:
 
         def statistic(weights: Tensor) -> Tensor:
             depths = rising.depths(weights)
-            first = max(int((depths <= low).sum(0).min()) - 1, 0)  # no draw has more than one point below this
+            first = max(int((depths <= low).sum(0).min()) - 1, 0)  # no resample has more than one point below this
             last = min(len(depths) - int((depths >= high).sum(0).min()) + 1, len(depths))
             scores = rising.at(torch.arange(first, last)).scores(weights)
             return torch.from_numpy(curve_area(depths[first:last].T.numpy(), scores.T.numpy(), low, high))
@@ -153,7 +166,7 @@ def _area(curve: Curve) -> Statistic:
 
 @dataclass(frozen=True)
 class _Replayed:
-    """M rules on one record: ``answers`` [M, E] and ``exit_layers`` [M, E], float64."""
+    """The decisions of M rules on one record: ``answers`` [M, E] and ``exit_layers`` [M, E], float64."""
 
     recorded: RecordedSplit
     answers: Tensor
@@ -162,8 +175,8 @@ class _Replayed:
     @classmethod
     def of(cls, recorded: RecordedSplit, rules: list[Rule]) -> Self:
         decided = [decisions(recorded, rule) for rule in rules]
-        return cls(recorded, torch.stack([predictions(one.outputs) for one in decided]),
-                   torch.stack([one.exit_layers for one in decided]).double())
+        return cls(recorded, torch.stack([predictions(of_rule.outputs) for of_rule in decided]),
+                   torch.stack([of_rule.exit_layers for of_rule in decided]).double())
 
     def scores(self, weights: Tensor) -> Tensor:
         """Shape: [B, E] -> [M, B]."""
@@ -179,21 +192,23 @@ class _Replayed:
         return replace(self, answers=self.answers[places], exit_layers=self.exit_layers[places])
 
 
-Make = Callable[[Task, Run, Bootstrap], list[Claim]]
+MakeClaims = Callable[[Task, Run, Bootstrap], list[Claim]]
 
 
-def by_task_and_pooled(tasks: list[Task], make: Make, resamples: int) -> list[tuple[str, list[Claim]]]:
-    """(task, claims of a method) of every run that ``claims_depth``, and after them the mean over tasks of each
-    method's, where it has more than one: a claim of those tasks that have it."""
-    found = [(task.name, make(task, run, Bootstrap(task, resamples))) for task in tasks for run in task.runs
+def by_task_and_pooled(tasks: list[Task], make: MakeClaims, resamples: int) -> list[tuple[str, list[Claim]]]:
+    """(task, claims of one method) for every run that ``claims_depth``, then for the mean of tasks.
+
+    A mean is over the tasks that have the claim, where there is more than one.
+    """
+    by_task = [(task.name, make(task, run, Bootstrap(task, resamples))) for task in tasks for run in task.runs
              if run.claims_depth]
-    found = [(name, claims) for name, claims in found if claims]
+    by_task = [(name, claims) for name, claims in by_task if claims]
     by_pair: dict[tuple[str, str], list[Claim]] = {}
-    for _, claims in found:
+    for _, claims in by_task:
         for claim in claims:
             by_pair.setdefault((claim.method, claim.other), []).append(claim)
     means: dict[str, list[Claim]] = {}
     for (method, _), claims in by_pair.items():
         if len(claims) > 1:
             means.setdefault(method, []).append(pooled(claims))
-    return found + [("mean of tasks", claims) for claims in means.values()]
+    return by_task + [("mean of tasks", claims) for claims in means.values()]

@@ -1,8 +1,10 @@
-"""``palbert report``: tables and plots of recorded runs, as an HTML page and as a Markdown one.
+"""``palbert report``: compare recorded runs in tables and plots, as HTML and Markdown.
 
-Writes to ``--out``: report.html, README.md and its plots, and front.md and front.svg, the report's first table and plot
-alone. Thresholds are chosen on the record of the split "calibration" of the same checkpoint; a run without one stands
-at the settings it was scored with. Claims are made of methods named palbert* and *_staged.
+Writes to ``--out``: report.html, README.md and its plots, and front.md and front.svg, the report's first table and
+plot.
+
+Thresholds are chosen on the record of the split "calibration" of the same checkpoint. A run without that record is
+shown at the settings it was scored with. Claims are made of methods named palbert* and *_staged.
 """
 
 import argparse
@@ -19,18 +21,18 @@ from .runs import Run, read_runs
 
 
 def texts(tasks: dict[str, list[Run]], raw: Path) -> dict[str, list[tuple[str, ...]]]:
-    """The sentences of every row of each task's split. Raises UserError where the raw file is another one."""
-    from preprocess.raw import Example, read_examples  # loads fairseq, which a report without texts does not need
+    """The sentences of every row of each task's split. Raises UserError where the raw file has other rows."""
+    from preprocess.raw import Example, read_examples  # loads fairseq, which only texts need
 
-    found = {}
+    by_task = {}
     for name, (run, *_) in tasks.items():
         task, recorded = glue_task(name), run.recorded
         rows = read_examples(task, task.split(recorded.split), raw)
-        found[name] = [row.sentences for row in rows if isinstance(row, Example)]
-        if len(found[name]) != recorded.rows:
-            raise UserError(f"--glue-dir {raw}: {name} has {len(found[name])} rows of {recorded.split}, the record "
+        by_task[name] = [row.sentences for row in rows if isinstance(row, Example)]
+        if len(by_task[name]) != recorded.rows:
+            raise UserError(f"--glue-dir {raw}: {name} has {len(by_task[name])} rows of {recorded.split}, the record "
                             f"{recorded.rows}: give the data that was scored")
-    return found
+    return by_task
 
 
 def read_remarks(path: Path) -> str:
@@ -41,10 +43,9 @@ def read_remarks(path: Path) -> str:
 
 
 def command(options: argparse.Namespace) -> str:
-    """As it is typed in the repository; what lies outside of it without its path there."""
-    words = ["palbert", "report", *map(portable, options.runs), "--out", portable(options.out), "--split",
-             options.split,
-             "--resamples", str(options.resamples)]
+    """The command as it is typed in the repository; paths outside of it are shortened."""
+    words = ["palbert", "report", *map(portable, options.runs), "--out", portable(options.out),
+             "--split", options.split, "--resamples", str(options.resamples)]
     words += ["--remarks", portable(options.remarks)] if options.remarks else []
     return " ".join([*map(shlex.quote, words), *(["--glue-dir", "$GLUE_DIR"] if options.glue_dir else [])])
 
@@ -57,18 +58,18 @@ def portable(path: Path) -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="palbert report",
-        description="Puts early-exit methods side by side, as OUT/report.html, which needs nothing beside it, and "
-                    "OUT/README.md.",
+        description="Compares early-exit methods. Writes OUT/report.html, a single file, and OUT/README.md with its "
+                    "plots.",
         epilog="Example: palbert report runs/palbert/MRPC runs/pabee/MRPC runs/vanilla/MRPC --out report")
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN",
                         help="a file of palbert keep, or METHOD/TASK with "
                              "seed*/scores/SPLIT/{scores.jsonl,record.safetensors}")
     parser.add_argument("--out", type=Path, required=True, help="folder of the report")
-    parser.add_argument("--glue-dir", type=Path, metavar="RAW", help="raw GLUE: show the text of sentences")
+    parser.add_argument("--glue-dir", type=Path, metavar="RAW", help="raw GLUE, to show the text of sentences")
     parser.add_argument("--remarks", type=Path, metavar="FILE",
-                        help="Markdown to put before the tasks: what to make of them")
+                        help="Markdown file with remarks on the results, placed before the tasks")
     parser.add_argument("--split", default="valid", help="split that was scored (default: %(default)s)")
-    parser.add_argument("--resamples", type=int, default=1000, help="of the bootstrap (default: %(default)s)")
+    parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples (default: %(default)s)")
     options = parser.parse_args(arguments)
     if options.resamples < 1:
         raise UserError(f"--resamples {options.resamples}: at least 1")

@@ -1,8 +1,8 @@
 """``palbert compare``: paired bootstrap confidence intervals for score differences between two runs.
 
-A run's score is the mean over its seeds of the task's official score. A resample draws as many examples as the split
-has, with replacement, and scores both runs and all their seeds on them; the interval lies between the 2.5th and 97.5th
-percentile of the differences. Over several tasks the differences are averaged, each task's split being resampled by
+A run's score is the official score, averaged over seeds. A resample draws as many examples as the split has, with
+replacement. Both runs, with all their seeds, are scored on it. The interval lies between the 2.5th and 97.5th
+percentile of the differences. Over several tasks the differences are averaged; each task's split is resampled by
 itself.
 """
 
@@ -31,7 +31,7 @@ POINTS = 100
 
 @dataclass(frozen=True)
 class Answers:
-    """What a run says of E examples: ``ids`` [E], ``targets`` [E], and ``predictions`` [S, E] of its S seeds."""
+    """A run's answers to E examples: ``ids`` [E], ``targets`` [E], and ``predictions`` [S, E] of its S seeds."""
 
     ids: list[int]
     targets: Tensor
@@ -40,7 +40,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Scores and ``differences`` (a − b, one a resample) in points."""
+    """Scores and ``differences`` (a − b, one a resample), in points."""
 
     name: str
     examples: int
@@ -55,7 +55,7 @@ class Comparison:
 
 
 def read_answers(run: Path, split: str, rule: str, metrics: GlueMetrics) -> Answers:
-    """Raises UserError for files that are missing, lack the rule, or do not agree with each other."""
+    """Read a run. Raises UserError for files that are missing, lack the rule, or do not agree with each other."""
     if run.is_file():
         return _replayed(run, split, rule, metrics)
     paths = sorted(run.glob(f"seed*/scores/{split}/{PREDICTIONS_FILE}"))
@@ -70,7 +70,7 @@ def read_answers(run: Path, split: str, rule: str, metrics: GlueMetrics) -> Answ
 
 
 def _replayed(path: Path, split: str, rule: str, metrics: GlueMetrics) -> Answers:
-    """The rule, scored or not, on what `palbert keep` has kept of the task."""
+    """The rule replayed on the records in a file of ``palbert keep``; it need not have been scored."""
     seeds = [seed.splits[split].recorded for seed in read_kept(path).get(metrics.task.name, {}).values()
              if split in seed.splits]
     if not seeds:
@@ -82,7 +82,7 @@ def _replayed(path: Path, split: str, rule: str, metrics: GlueMetrics) -> Answer
 
 
 def _read(path: Path, rule: str, metrics: GlueMetrics) -> tuple[list[int], list, list]:
-    """(ids, targets, predictions) in the order of the ids."""
+    """ids, targets and predictions, in the order of the ids."""
     answers = read_predictions(path, rule)
     value_of = float if metrics.task.regression else {name: i for i, name in enumerate(metrics.labels)}.__getitem__
     try:
@@ -93,8 +93,7 @@ def _read(path: Path, rule: str, metrics: GlueMetrics) -> tuple[list[int], list,
 
 
 def mean_score(answers: Answers, weights: Tensor, metrics: GlueMetrics) -> Tensor:
-    """The mean over seeds of the official score, in points, of examples that count as often as ``weights`` [B, E]
-    say: [B]."""
+    """The official score of weighted examples in points, averaged over seeds. Shape: [B, E] -> [B]."""
     scores = [metrics.weighted(of_seed, answers.targets, weights) for of_seed in answers.predictions]
     return POINTS * sum(scores) / len(scores)
 
@@ -108,38 +107,39 @@ def compare(name: str, a: Answers, b: Answers, metrics: GlueMetrics, resamples: 
 
 
 def averaged(comparisons: list[Comparison]) -> Comparison:
-    """The mean over tasks, every task with the same weight."""
+    """The mean over tasks, all with equal weight."""
     return Comparison(
         name="mean of tasks",
-        examples=sum(one.examples for one in comparisons),
+        examples=sum(task.examples for task in comparisons),
         seeds="",
-        a=float(np.mean([one.a for one in comparisons])),
-        b=float(np.mean([one.b for one in comparisons])),
-        differences=np.mean([one.differences for one in comparisons], axis=0),
+        a=float(np.mean([task.a for task in comparisons])),
+        b=float(np.mean([task.b for task in comparisons])),
+        differences=np.mean([task.differences for task in comparisons], axis=0),
     )
 
 
 def table(comparisons: list[Comparison], rule_a: str, rule_b: str) -> str:
     lines = [["task", "examples", "seeds", f"A {rule_a}", f"B {rule_b}", "A - B", "95 % interval"]]
-    for one in comparisons:
-        low, high = one.interval
-        lines.append([one.name, str(one.examples), one.seeds, f"{one.a:.2f}", f"{one.b:.2f}",
-                      f"{one.a - one.b:+.2f}", f"{low:+.2f} to {high:+.2f}"])
+    for comparison in comparisons:
+        low, high = comparison.interval
+        lines.append([comparison.name, str(comparison.examples), comparison.seeds,
+                      f"{comparison.a:.2f}", f"{comparison.b:.2f}", f"{comparison.a - comparison.b:+.2f}",
+                      f"{low:+.2f} to {high:+.2f}"])
     return aligned(lines)
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="palbert compare",
-        description="Prints the scores of two runs under an exit rule each, their difference in points and its paired "
-                    "bootstrap 95 % interval, task by task and in the mean of tasks. RUN is a run directory, with "
+        description="Prints the scores of two runs, each under an exit rule, and their difference in points with its "
+                    "paired bootstrap 95 % interval, for each task and their mean. RUN is a run directory, with "
                     "seed*/scores/SPLIT/predictions.tsv, or a file of palbert keep, on which any rule is replayed.",
         epilog="Example: palbert compare q_exit:0.5 fixed:6 --runs MRPC runs/palbert/MRPC runs/vanilla/MRPC")
     parser.add_argument("rule_a", help="exit rule of the first runs, as it was scored, such as q_exit:0.5")
     parser.add_argument("rule_b", help="exit rule of the second runs, such as fixed:6")
     parser.add_argument("--runs", nargs=3, action="append", required=True, metavar=("TASK", "RUN_A", "RUN_B"))
     parser.add_argument("--split", default="valid", help="split that was scored (default: %(default)s)")
-    parser.add_argument("--resamples", type=int, default=10_000, help="default: %(default)s")
+    parser.add_argument("--resamples", type=int, default=10_000, help="number of resamples (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the resampling (default: %(default)s)")
     options = parser.parse_args(arguments)
     if options.resamples < 1:

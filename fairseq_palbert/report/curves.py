@@ -1,4 +1,4 @@
-"""A rule over its whole range on every seed of a run.
+"""Trade-off curves: a rule over its whole range, for every seed of a run.
 
 Sizes: S seeds, X points of a grid.
 """
@@ -21,7 +21,7 @@ GRID = 60
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """``seeds``: of each seed, the points of the rule named ``rule``, the cheapest first."""
+    """``seeds``: for each seed the points of the rule named ``rule``, the cheapest first."""
 
     run: Run
     rule: str
@@ -29,17 +29,20 @@ class Curve:
 
 
 def curve(run: Run, rule: str) -> Curve:
-    """The rule over its whole range."""
+    """The rule over its whole range, for every seed."""
     seeds = []
     for seed in run.seeds:
-        points = [Point(one, describe(seed.recorded, one, decisions(seed.recorded, one)))
-                  for one in _range(run, seed.recorded, rule)]
+        points = [Point(setting, describe(seed.recorded, setting, decisions(seed.recorded, setting)))
+                  for setting in _range(run, seed.recorded, rule)]
         seeds.append(sorted(points, key=lambda point: point.row["mean_flops"]))
     return Curve(run, rule, seeds)
 
 
 def _range(run: Run, recorded: RecordedSplit, name: str) -> list[Rule]:
-    """Of patience for regression, which has two parameters, the tolerances of one P: the scored one, else 1."""
+    """The settings of a rule over its whole range.
+
+    Patience for regression has two parameters: the tolerance varies, and P is the scored one, else 1.
+    """
     if name != Patience.name or recorded.outputs > 1 or recorded.depth == 1:
         return fitting_rules(recorded, [name], POINTS)
     scored = next((rule.parameter for rule in run.rules if isinstance(rule, Patience)), 1)
@@ -49,7 +52,7 @@ def _range(run: Run, recorded: RecordedSplit, name: str) -> list[Rule]:
 
 def on_grid(seeds: list[list[Point]], x: Callable[[Point], float],
             y: Callable[[Point], float]) -> tuple[np.ndarray, np.ndarray]:
-    """``y`` of each seed's points on straight lines over ``x``, where all of them have points. Shape: [X], [S, X]."""
+    """``y`` of each seed, interpolated linearly over the range of ``x`` that all seeds have. Shape: [X], [S, X]."""
     xs = [np.array([x(point) for point in points]) for points in seeds]
     grid = np.linspace(max(of_seed.min() for of_seed in xs), min(of_seed.max() for of_seed in xs), GRID)
     orders = [np.argsort(of_seed, kind="stable") for of_seed in xs]

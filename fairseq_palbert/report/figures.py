@@ -12,11 +12,11 @@ from .task import Task, examples
 
 COLUMNS = 3
 LENGTH_BINS = 5
-FEWEST = 10  # examples that a mean is taken of
+FEWEST = 10  # examples that a mean needs
 
 
 def exit_histograms(path: Path, task: Task, colours: dict[str, str]) -> None:
-    """The share of examples that leave at each layer under each method's main setting, mean over seeds and their sd."""
+    """The share of examples that exit at each layer at each method's main setting: mean and sd over seeds."""
     for panel, run in _panel_a_run(path, task.adaptive, "exit layer", "examples, %"):
         rows = task.main[run.method].rows
         shares = np.array([np.array(row["exit_histogram"]) / row["examples"] for row in rows]) * 100
@@ -31,8 +31,8 @@ def exit_histograms(path: Path, task: Task, colours: dict[str, str]) -> None:
 
 
 def posteriors(path: Path, task: Task, colours: dict[str, str]) -> None:
-    """The posterior of the exit layer, mean over examples and seeds, and the prior of the training."""
-    for panel, run in _panel_a_run(path, task.halting, "layer", "probability of leaving"):
+    """The exit layer's posterior, averaged over examples and seeds, and the training's prior."""
+    for panel, run in _panel_a_run(path, task.halting, "layer", "exit probability"):
         reports = [layer_report(seed.recorded) for seed in run.seeds]
         layers = np.arange(1, run.recorded.depth + 1)
         mean = np.mean([report.posterior for report in reports], axis=0)
@@ -56,18 +56,18 @@ def _panel_a_run(path: Path, runs: list[Run], across: str, up: str):
 
 
 def depth_against_examples(path: Path, task: Task, colours: dict[str, str]) -> None:
-    """How well those answer who leave at a layer, and how late sentences of a length leave; seeds pooled."""
+    """Accuracy (or mean error) by exit layer, and mean exit layer by length; seeds pooled."""
     regression = task.recorded.metrics.task.regression
     with panels(path, 2) as (figure, (by_exit, by_length)):
         for run in task.adaptive:
-            found, colour = examples(task.main[run.method]), colours[run.method]
-            exits, errors = found.exit_layers.flatten().numpy(), found.errors.flatten().numpy()
+            decided, colour = examples(task.main[run.method]), colours[run.method]
+            exits, errors = decided.exit_layers.flatten().numpy(), decided.errors.flatten().numpy()
             layers = [n for n in range(1, run.recorded.depth + 1) if (exits == n).sum() >= FEWEST]
             values = [errors[exits == n].mean() if regression else 100 * (1 - errors[exits == n].mean())
                       for n in layers]
             by_exit.plot(layers, values, color=colour, marker="o", markersize=4,
                          label=f"{run.method}, {run.main_rule.name}")
-            lengths, means = _by_length(run.recorded.lengths.numpy(), found.exit_layers.double().mean(0).numpy())
+            lengths, means = _by_length(run.recorded.lengths.numpy(), decided.exit_layers.double().mean(0).numpy())
             by_length.plot(lengths, means, color=colour, marker="o", markersize=4)
         layers_axis(by_exit, task.recorded.depth)
         by_exit.set(xlabel="exit layer", ylabel="mean |error|" if regression else "right, %")
@@ -77,6 +77,6 @@ def depth_against_examples(path: Path, task: Task, colours: dict[str, str]) -> N
 
 
 def _by_length(lengths: np.ndarray, exits: np.ndarray) -> tuple[list[float], list[float]]:
-    """(mean length, mean exit layer) of each fifth of the examples by length."""
+    """Mean length and mean exit layer of each fifth of the examples by length."""
     parts = [part for part in np.array_split(np.argsort(lengths, kind="stable"), LENGTH_BINS) if len(part)]
     return [lengths[part].mean() for part in parts], [exits[part].mean() for part in parts]

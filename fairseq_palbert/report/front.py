@@ -1,4 +1,4 @@
-"""Every method's score against its mean exit layer, a panel a task.
+"""Plot every method's score against its mean exit layer, one panel a task.
 
 Sizes: S seeds, X points of a grid.
 """
@@ -16,12 +16,15 @@ from .style import layers_axis, legend, panels
 from .task import Task
 
 COLUMNS = 3
-LOWEST = 25  # points below the top; what scores less is cut off
+LOWEST = 25  # points below the top; lower scores are cut off
 
 
 def front(path: Path, tasks: list[Task], colours: dict[str, str]) -> None:
-    """The score against mean layers, a panel a task: every method's main rule over its range, the fixed exits of
-    those whose depth is claimed, the models of fixed depth, and the thresholds that were chosen for the budgets."""
+    """One panel a task, with four kinds of marks.
+
+    Lines show every method's main rule over its range. Dotted lines show the fixed exits of methods whose depth is
+    claimed. Squares show the models of fixed depth. Dots show the thresholds chosen for the budgets.
+    """
     with panels(path, min(len(tasks), COLUMNS), -(-len(tasks) // COLUMNS)) as (figure, grid):
         for panel, task in zip(grid, tasks):
             for run in task.adaptive:
@@ -30,12 +33,12 @@ def front(path: Path, tasks: list[Task], colours: dict[str, str]) -> None:
                 if run.claims_depth:
                     _band(panel, *on_grid(task.static[run.method].seeds, _depth, _points), colours[run.method], ":",
                           banded=False)
-                for (name, _), one in task.chosen.get(run.method, {}).items():
+                for (name, _), chosen in task.chosen.get(run.method, {}).items():
                     if name == run.main_rule.name:
-                        panel.plot(np.mean([row["mean_exit"] for row in one.rows]),
-                                   100 * np.mean([row["metrics"]["score"] for row in one.rows]),
-                                   color=colours[run.method],
-                                   marker="o", markersize=5, markeredgecolor="white", markeredgewidth=0.6)
+                        panel.plot(np.mean([row["mean_exit"] for row in chosen.rows]),
+                                   100 * np.mean([row["metrics"]["score"] for row in chosen.rows]),
+                                   color=colours[run.method], marker="o", markersize=5,
+                                   markeredgecolor="white", markeredgewidth=0.6)
             _models_of_fixed_depth(panel, task)
             layers_axis(panel, task.depth)
             panel.set(title=task.name, xlabel="mean exit layer")
@@ -55,20 +58,19 @@ def front(path: Path, tasks: list[Task], colours: dict[str, str]) -> None:
 
 
 def _models_of_fixed_depth(panel: Axes, task: Task) -> None:
-    """Their last layers, the sd over seeds as a bar."""
+    """The last layers of models of fixed depth, with the sd over seeds as error bars."""
     models = sorted((run.recorded.depth, [100 * row["metrics"]["score"] for row in task.main[run.method].rows])
                     for run in task.runs if not run.main_rule)
     if models:
         depths, scores = zip(*models)
         deviations = [np.std(of_model, ddof=1) if len(of_model) > 1 else 0 for of_model in scores]
         panel.errorbar(depths, [np.mean(of_model) for of_model in scores], deviations, color="black", linestyle="--",
-                       marker="s",
-                       markersize=4, linewidth=1, elinewidth=0.8)
+                       marker="s", markersize=4, linewidth=1, elinewidth=0.8)
 
 
 def _band(panel: Axes, grid: np.ndarray, values: np.ndarray, colour: str, style: str = "-",
           banded: bool = True) -> None:
-    """The mean over seeds, and one standard deviation about it. Shape: [X], [S, X]."""
+    """The mean over seeds, with a band of one standard deviation. Shape: [X], [S, X]."""
     mean = values.mean(0)
     panel.plot(grid, mean, color=colour, linestyle=style, linewidth=1.4)
     if banded and len(values) > 1:

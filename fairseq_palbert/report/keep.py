@@ -1,10 +1,13 @@
-"""``palbert keep``: copies a run's records to one file a method, without a path of the machine.
+"""``palbert keep``: copy a run's records into one file a method.
 
-Of every seed its training command and, of every split, the record and the measured times go to
-OUT/NAME/METHOD.safetensors, METHOD being the recipe's: one file for all tasks, in which this task is replaced. Answers
-are rounded to half precision; how many examples that moves, of all rules that were scored, is printed, and more than a
-part of 0.01 is refused. In commands paths are given by the recipe's variables: $RUN_DIR, $DATA, $PRETRAINED (the
-converted checkpoint's folder), $FIRST_RUN; those in the repository are relative to it.
+For every seed of the run, its training command and the records and measured times of all splits go to
+OUT/NAME/METHOD.safetensors. METHOD is the recipe's. The file holds all tasks of the method; the run replaces its own.
+
+Answers are rounded to half precision. The largest share of a scored rule's examples that rounding changes is printed;
+more than 0.01 is refused.
+
+No path of the machine is kept. Commands have the recipe's variables instead: $RUN_DIR, $DATA, $PRETRAINED (the
+converted checkpoint's folder), $FIRST_RUN. Paths in the repository are relative to it.
 """
 
 import argparse
@@ -25,14 +28,15 @@ from .kept import KeptSeed, KeptSplit, read_kept, rounded, write_kept
 
 ROOT = Path(__file__).resolve().parents[2]
 USUAL_METHOD = "palbert"
-MOVED = 0.01  # of the examples
+MOVED = 0.01  # largest share of the examples that rounding may change
 
 
 def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
-    """The file, and in words what was kept; a seed that is not scored yet, or has a split without a record, is named on
-    stderr.
+    """The file, and a summary of what was kept.
 
-    Raises UserError where none is, and writes nothing then."""
+    A seed without records is named on stderr and left out. Raises UserError where no seed has one, and then writes
+    nothing.
+    """
     records = {seed: sorted(seed.glob("scores/*/record.safetensors")) for seed in sorted(run.glob("seed*/"))}
     if not any(records.values()):
         raise UserError(f"{run} has no seed*/scores/*/record.safetensors: give the RUN_DIR of a run that "
@@ -54,8 +58,8 @@ def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
             splits[recorded.split] = KeptSplit(recorded, rows)
         seeds[seed.name] = KeptSeed(command, splits)
     if moved > MOVED:
-        raise UserError(f"{run}: rounded to half precision, {moved:.1%} of the examples of a rule leave elsewhere or "
-                        "answer otherwise")
+        raise UserError(f"{run}: rounded to half precision, {moved:.1%} of a rule's examples exit at another layer or "
+                        "get another answer")
     path = out / name / f"{_method(run)}.safetensors"
     kept = read_kept(path) if path.exists() else {}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,9 +70,8 @@ def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
 
 
 def _moved(recorded: RecordedSplit, rule: Rule) -> float:
-    """The part of the examples that leave at another layer, or are answered with another class, once the record is
-    rounded."""
-    before, after = (decisions(one, rule) for one in (recorded, rounded(recorded)))
+    """The share of the examples whose exit layer or class changes when the record is rounded."""
+    before, after = (decisions(record, rule) for record in (recorded, rounded(recorded)))
     other = before.exit_layers != after.exit_layers
     if recorded.outputs > 1:
         other |= predictions(before.outputs) != predictions(after.outputs)
@@ -76,7 +79,10 @@ def _moved(recorded: RecordedSplit, rule: Rule) -> float:
 
 
 def _method(run: Path) -> str:
-    """That of the recipe's last call, which refuses a RUN_DIR of another one. Raises UserError where none is known."""
+    """METHOD of the recipe's last call; the recipe refuses a RUN_DIR of another method.
+
+    Raises UserError where it is unknown.
+    """
     try:
         *_, last = (run / "invocations.jsonl").read_text().splitlines()
     except (OSError, ValueError) as error:
@@ -95,8 +101,7 @@ def _portable_record(path: Path, run: Path) -> RecordedSplit:
 
 
 def portable(words: list[str], run: Path, data: str) -> list[str]:
-    """The command with variables for the folders of the machine. Raises UserError where another absolute path is
-    left."""
+    """The command with variables for folders of the machine. Raises UserError where another absolute path is left."""
     places = {str(run): "$RUN_DIR"}
     if "--freeze-backbone" in words or "--train-only" in words:  # FIRST_RUN/seedS/checkpoints/checkpoint_best.pt
         places[str(Path(_value(words, "--finetune-from-model")).parents[2])] = "$FIRST_RUN"
@@ -121,12 +126,13 @@ def _value(words: list[str], flag: str) -> str:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="palbert keep",
-        description="Copies what a finished run has recorded to OUT/NAME/METHOD.safetensors, which palbert report and "
-                    "palbert compare read: all seeds and splits of its task, and no path of this machine.",
+        description="Copies the records of a finished run, all seeds and splits of its task, to "
+                    "OUT/NAME/METHOD.safetensors. palbert report and palbert compare read that file. It has no path of "
+                    "this machine.",
         epilog="Example: palbert keep runs/palbert_bert_minilm_l6/MRPC minilm_l6")
-    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="of recipes/glue_task.sh")
-    parser.add_argument("name", metavar="NAME", help="of what training started from, such as minilm_l6")
+    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="run directory of recipes/glue_task.sh")
+    parser.add_argument("name", metavar="NAME", help="name of the pretrained model, such as minilm_l6")
     parser.add_argument("--out", type=Path, default=Path("recipes/results"), help="default: %(default)s")
     args = parser.parse_args(arguments)
-    path, what = keep(args.run.resolve(), args.name, args.out)
-    print(f"{path}: {what}")
+    path, summary = keep(args.run.resolve(), args.name, args.out)
+    print(f"{path}: {summary}")

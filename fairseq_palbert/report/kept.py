@@ -1,10 +1,10 @@
-"""Everything that is kept of a method's runs, all tasks, seeds and splits, in one small file.
+"""One small file of a method's runs: all tasks, seeds and splits.
 
 Sizes: N layers, E examples, K outputs (classes, or 1 for regression).
 
-Answers are rounded to half precision, of classes as differences to the first, which say the same: argmax, softmax and
-so every rule see logits up to a constant. ``rounded`` is what reading gives back; whatever is kept of a run is computed
-from that.
+Answers are rounded to half precision. The logits of classes are stored as differences to the first class's. This
+changes no rule: argmax and softmax are the same for logits up to a constant. ``rounded`` gives a record as it is read
+back; all results of a kept run are computed from that.
 """
 
 import json
@@ -25,14 +25,15 @@ from ..modules.encoder import EncoderShape
 from ..modules.pondering import HeadsShape
 
 FORMAT = "fairseq_palbert results 1"
-SHARED = {"ids": torch.int32, "lengths": torch.int16, "targets": None}  # of all seeds; targets as small as they go
+# Stored once for all seeds, in these dtypes; that of targets depends on the task.
+SHARED = {"ids": torch.int32, "lengths": torch.int16, "targets": None}
 CLOCK = ("exit", "seconds", "batch_size", "device", "dtype")
 _PLAIN = ("rows", "labels", "prior", "origin")
 
 
 @dataclass(frozen=True)
 class KeptSplit:
-    """A recorded split, and of each rule it was scored under what the record does not say: ``CLOCK``."""
+    """A recorded split, and the fields ``CLOCK`` of each scored rule, which the record does not have."""
 
     recorded: RecordedSplit
     clocks: list[dict]
@@ -40,7 +41,7 @@ class KeptSplit:
 
 @dataclass(frozen=True)
 class KeptSeed:
-    """One model: its training command as one types it, and its splits by name."""
+    """One model: its training command as typed, and its splits by name."""
 
     command: str
     splits: dict[str, KeptSplit]
@@ -55,25 +56,29 @@ def rounded(recorded: RecordedSplit) -> RecordedSplit:
 
 
 def write_kept(path: Path, kept: Kept) -> None:
-    """Raises UserError where the seeds of a task have other examples or labels of a split, which are kept once."""
+    """Write all runs of a method.
+
+    Raises UserError where the seeds of a task have different examples or labels of a split, which are stored once.
+    """
     tensors, about = {}, {}
     for task, seeds in kept.items():
         about[task] = {}
         for name, seed in seeds.items():
             about[task][name] = {"command": seed.command, "splits": {}}
-            for split, one in seed.splits.items():
-                recorded = one.recorded
+            for split, kept_split in seed.splits.items():
+                recorded = kept_split.recorded
                 for shared in SHARED:
                     values, place = getattr(recorded, shared), f"{task}/{split}/{shared}"
                     small = None if values is None else _small(shared, values)
                     if small is not None and not tensors.setdefault(place, small).equal(small):
                         raise UserError(f"{task}, {name}, {split}: other {shared} than an earlier seed: score the same "
                                         "data")
-                tensors |= {f"{task}/{split}/{name}/{what}": values for what,
-                            values in _packed(recorded.recording).items()}
+                tensors |= {f"{task}/{split}/{name}/{packed}": values
+                            for packed, values in _packed(recorded.recording).items()}
                 about[task][name]["splits"][split] = {
                     **{plain: getattr(recorded, plain) for plain in _PLAIN}, "encoder": asdict(recorded.encoder),
-                    "heads": asdict(recorded.heads), "clocks": [{key: row[key] for key in CLOCK} for row in one.clocks]}
+                    "heads": asdict(recorded.heads),
+                    "clocks": [{key: row[key] for key in CLOCK} for row in kept_split.clocks]}
     text = zlib.compress(json.dumps(about).encode(), 9)
     tensors["about"] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
     with replacing(path) as part:
@@ -81,7 +86,7 @@ def write_kept(path: Path, kept: Kept) -> None:
 
 
 def read_kept(path: Path) -> Kept:
-    """Raises UserError for a file that is missing, damaged, or none of ``write_kept``."""
+    """Read the file. Raises UserError where it is missing, damaged, or not written by ``write_kept``."""
     try:
         with safe_open(path, "pt") as file:
             known = (file.metadata() or {}).get("format") == FORMAT
@@ -91,23 +96,23 @@ def read_kept(path: Path) -> Kept:
     if not known:
         raise UserError(f"{path}: not of the format {FORMAT!r}: name a file of palbert keep")
     about = json.loads(zlib.decompress(tensors["about"].numpy().tobytes()))
-    return {task: {name: KeptSeed(seed["command"], {split: _split(tensors, task, name, split, said)
-                                                    for split, said in seed["splits"].items()})
+    return {task: {name: KeptSeed(seed["command"], {split: _split(tensors, task, name, split, fields)
+                                                    for split, fields in seed["splits"].items()})
                    for name, seed in seeds.items()} for task, seeds in about.items()}
 
 
-def _split(tensors: dict[str, Tensor], task: str, seed: str, split: str, said: dict) -> KeptSplit:
+def _split(tensors: dict[str, Tensor], task: str, seed: str, split: str, fields: dict) -> KeptSplit:
     shared = {name: tensors.get(f"{task}/{split}/{name}") for name in SHARED}
     targets = shared["targets"]
     if targets is not None:
-        targets = targets.double() if said["heads"]["outputs"] == 1 else targets.long()
+        targets = targets.double() if fields["heads"]["outputs"] == 1 else targets.long()
     packed = {name: tensors.get(f"{task}/{split}/{seed}/{name}")
               for name in ("halting_logits", "logits", "error_logits")}
     recorded = RecordedSplit(
-        split=split, glue_task=task, **{name: said[name] for name in _PLAIN}, encoder=EncoderShape(**said["encoder"]),
-        heads=HeadsShape(**said["heads"]), ids=shared["ids"].long(), lengths=shared["lengths"].long(), targets=targets,
-        recording=_unpacked(packed))
-    return KeptSplit(recorded, said["clocks"])
+        split=split, glue_task=task, **{name: fields[name] for name in _PLAIN},
+        encoder=EncoderShape(**fields["encoder"]), heads=HeadsShape(**fields["heads"]), ids=shared["ids"].long(),
+        lengths=shared["lengths"].long(), targets=targets, recording=_unpacked(packed))
+    return KeptSplit(recorded, fields["clocks"])
 
 
 def _small(name: str, values: Tensor) -> Tensor:
@@ -117,14 +122,14 @@ def _small(name: str, values: Tensor) -> Tensor:
 
 
 def _packed(recording: Recording) -> dict[str, Tensor]:
-    """Shape of the logits: [N, E, K] -> [N, E, K − 1], of a regression [N, E, 1]."""
+    """The tensors as stored. Shape of the logits: [N, E, K] -> [N, E, K − 1], for regression [N, E, 1]."""
     logits = recording.logits
     logits = logits[..., 1:] - logits[..., :1] if logits.shape[-1] > 1 else logits
-    found = {"halting_logits": recording.halting_logits, "logits": logits, "error_logits": recording.error_logits}
+    tensors = {"halting_logits": recording.halting_logits, "logits": logits, "error_logits": recording.error_logits}
     # a regression's ranks depend on small differences
     exact = logits.shape[-1] == 1 and recording.logits.shape[-1] == 1
     return {name: values.to(torch.float32 if exact and name == "logits" else torch.float16).contiguous()
-            for name, values in found.items() if values is not None}
+            for name, values in tensors.items() if values is not None}
 
 
 def _unpacked(packed: dict[str, Tensor | None]) -> Recording:

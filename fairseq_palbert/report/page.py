@@ -1,4 +1,4 @@
-"""The report: a Markdown page with its plots beside it, the same as one HTML page, and the first table alone."""
+"""Write the report: Markdown with plots, one HTML page, and the first table."""
 
 import base64
 import re
@@ -21,17 +21,19 @@ Texts = Mapping[str, Sequence[tuple[str, ...]]]
 
 def write_report(folder: Path, tasks: dict[str, list[Run]], command: str, texts: Texts, resamples: int,
                  remarks: str = "") -> None:
-    """Writes README.md, its plots, report.html, and front.md, the first table alone. ``command`` is the one that
-    makes them; ``texts``: of a task, the sentences of every row of its split; a task may lack them. ``remarks``:
-    Markdown that goes before the tasks."""
+    """Write README.md, its plots, report.html, and front.md, the first table alone.
+
+    ``command``: the command that makes the report. ``texts``: the sentences of every row of a task's split; a task may
+    lack them. ``remarks``: Markdown that goes before the tasks.
+    """
     tasks = [Task(name, runs) for name, runs in tasks.items()]
-    look = colours(list(dict.fromkeys(run.method for task in tasks for run in task.runs)))
+    colour_of = colours(list(dict.fromkeys(run.method for task in tasks for run in task.runs)))
     first = tables.front(tasks)
-    front(folder / FRONT_PLOT, tasks, look)
+    front(folder / FRONT_PLOT, tasks, colour_of)
     (folder / FRONT).write_text(first + "\n")
     sections = [_introduction(tasks, command), first, f"![Score against layers]({FRONT_PLOT})"]
     sections += filter(None, [_claims(tasks, resamples), remarks.strip()])
-    sections += [_section(folder, task, look, texts.get(task.name)) for task in tasks]
+    sections += [_section(folder, task, colour_of, texts.get(task.name)) for task in tasks]
     page = "\n\n".join(sections) + "\n"
     (folder / MARKDOWN).write_text(page)
     (folder / HTML).write_text(_as_html(page, folder))
@@ -48,62 +50,63 @@ def _introduction(tasks: list[Task], command: str) -> str:
 
 {provenance.selection(tasks)}
 
-**At the thresholds for half of the layers.** Score in points, mean ± sample sd over seeds; *sd of exits* is that of the
-exit layer over the examples of a seed; *layer speed-up* is the deepest model's layers over the mean exit. In the plot a
-line is a method's main rule over all its thresholds, a mean over seeds, and where depth is claimed with a band of one
-sd over seeds."""
+**At the thresholds for half of the layers.** Score in points, mean ± sample sd over seeds; *sd of exits* is the sd of
+the exit layer over a seed's examples; *layer speed-up* is the number of layers of the deepest model over the mean exit.
+In the plot a line shows a method's main rule over all its thresholds, averaged over seeds. Where depth is claimed, a
+band shows one sd over seeds."""
 
 
 def _claims(tasks: list[Task], resamples: int) -> str:
-    """Those of methods that ``claims_depth``; empty where there are none."""
+    """The claims of methods that ``claims_depth``; empty where there are none."""
     about = {
         "Is depth earned?": (tables.depth_is_earned,
                              """At the thresholds chosen for N/2 layers: the sd of the exit layers of
-each seed, and the score minus that of the same model's fixed exits at the same mean depth (on the straight line between
-two layers), of the static model of N/2 layers, and of the vanilla model of N layers."""),
+each seed, and the score minus three others. These are the score of the same model's fixed exits at the same mean depth
+(on the straight line between two layers), of the static model of N/2 layers, and of the vanilla model of N layers."""),
         "Q-exit against other rules on the same models": (tables.areas,
                                                           """The area is the mean score over mean exit layers
-from N/3 to 2N/3, on straight lines between all thresholds of the rule: no threshold is chosen for it. Confidence orders
-the answers of two classes as entropy does. Patience for regression moves its tolerance, at the scored P or at 1."""),
+from N/3 to 2N/3, on straight lines between all thresholds of the rule; no threshold is chosen. Confidence is left out
+for two classes, where it ranks answers as entropy does. Patience for regression varies its tolerance, at the scored P
+or at 1."""),
         "Sampling < Q-exit ≤ expectation": (tables.orderings, """Three readings of one posterior: sampling in its exact
 expectation, Q-exit at its median (q = 0.5), and the mean over all layers."""),
     }
-    found = {title: (table(tasks, resamples), text) for title, (table, text) in about.items()}
-    sections = [f"### {title}\n\n{text}\n\n{table}" for title, (table, text) in found.items() if table]
+    filled = {title: (table(tasks, resamples), text) for title, (table, text) in about.items()}
+    sections = [f"### {title}\n\n{text}\n\n{table}" for title, (table, text) in filled.items() if table]
     if not sections:
         return ""
     return "\n\n".join([f"""## Claims
 
-Differences in points, with paired bootstrap 95 % intervals: {resamples:,} resamples of examples, all seeds of an
-example together, depths taken on the same draw. They say nothing of other seeds. In the mean of tasks each task is
-resampled by itself.""", *sections])
+Differences in points, with paired bootstrap 95 % intervals from {resamples:,} resamples of examples. A resample is
+the same for all seeds, and gives both scores and depths. The intervals do not reflect the variation between seeds. For
+the mean of tasks each task is resampled by itself.""", *sections])
 
 
-def _section(folder: Path, task: Task, look: dict[str, str], texts: Sequence | None) -> str:
+def _section(folder: Path, task: Task, colour_of: dict[str, str], texts: Sequence | None) -> str:
     parts = [f"## {task.name}", provenance.caption(task), provenance.origins(task)]
     if task.chosen:
         parts += ["### At chosen thresholds", tables.chosen_thresholds(task)]
     parts += ["### As scored", AS_SCORED, tables.usual_settings(task)]
     if task.adaptive:
-        parts += ["### Plots", *_plots(folder, task, look)]
-        remark = [] if texts else ["Rows of the split by number; with `--glue-dir` their text is shown."]
+        parts += ["### Plots", *_plots(folder, task, colour_of)]
+        remark = [] if texts else ["Examples are named by their row in the split; `--glue-dir` adds their text."]
         parts += ["### Hardest and easiest", *remark, hardest_and_easiest(task, texts)]
     return "\n\n".join([*parts, "### Commands", f"```\n{provenance.commands(task)}\n```"])
 
 
-AS_SCORED = """*FLOPs* are those of a sentence's matrix products, heads and lambda modules included; *speed-up* is the
-measured time of the method's own last layer over the rule's, where both were timed; *gained* and *lost* are the
-examples answered better and worse than by the last layer; *ECE* and *AUROC* (of failure prediction) are of the answers'
+AS_SCORED = """*FLOPs* count a sentence's matrix products, with heads and lambda modules. *Speed-up* is the measured
+time of the method's own last layer over the rule's, where both were timed. *Gained* and *lost* are the examples
+answered better and worse than by the last layer. *ECE* and *AUROC* (of failure prediction) are those of the answers'
 largest probability."""
 
 
-def _plots(folder: Path, task: Task, look: dict[str, str]) -> list[str]:
-    """Draws what the task has, and says where."""
-    wanted = {"exits": "Where examples leave", "examples": "Depth against correctness and length"}
+def _plots(folder: Path, task: Task, colour_of: dict[str, str]) -> list[str]:
+    """Draw the plots that the task has; return their Markdown."""
+    wanted = {"exits": "Where examples exit", "examples": "Depth against correctness and length"}
     if task.halting:
         wanted["posterior"] = "Posterior and prior of the exit layer"
     for name in wanted:
-        DRAW[name](_plot(folder, task, name), task, look)
+        DRAW[name](_plot(folder, task, name), task, colour_of)
     return [f"![{task.name}: {title}]({_plot(folder, task, name).name})" for name, title in wanted.items()]
 
 

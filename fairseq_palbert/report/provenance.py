@@ -1,5 +1,7 @@
-"""Where a report's numbers come from, in words: split, seeds, selection, hardware, code, commands; no path of a
-machine."""
+"""The provenance of a report's numbers, in words.
+
+It states split, seeds, selection, hardware, code and commands, and no path of a machine.
+"""
 
 import os
 import shlex
@@ -13,11 +15,11 @@ from .task import Task
 
 
 def caption(task: Task) -> str:
-    """What the tables of the task are of."""
+    """Split, size and score of the task's tables, and the unit of their FLOPs."""
     recorded = task.recorded
     return (f"Split `{recorded.split}`, {len(recorded.ids):,} examples. Score: {official(recorded)}, in points; mean ± "
-            f"sample sd over seeds. FLOPs are parts of {task.full_flops / 1e9:.3g} GFLOPs, those of the deepest "
-            "model's last layer.")
+            f"sample sd over seeds. FLOPs are given as a part of {task.full_flops / 1e9:.3g} GFLOPs, the cost of the "
+            "deepest model without early exits.")
 
 
 def selection(tasks: list[Task]) -> str:
@@ -25,28 +27,29 @@ def selection(tasks: list[Task]) -> str:
     runs = [(task, run) for task in tasks for run in task.runs]
     checkpoints = "; ".join(f"{how} ({_some([run.method for _, run in runs], methods)})"
                             for how, methods in _grouped((_checkpoints(run), run.method) for _, run in runs).items())
-    said = [f"**Selection.** Of each run the checkpoint was kept that was best {checkpoints}."]
+    sentences = [f"**Selection.** Each run keeps the checkpoint that is best {checkpoints}."]
     chosen = {task.name: len(run.seeds[0].calibration.ids) for task, run in runs if run.method in task.chosen}
     without = _grouped((task.name, run.method) for task, run in runs if run.main_rule and not run.calibrated)
     if chosen:
         sizes = ", ".join(f"{name} {examples:,}" for name, examples in chosen.items())
-        said.append(f"Thresholds were chosen for each seed on the split `{CALIBRATION}`, a part of train that no layer "
-                    f"was trained on ({sizes} examples): of those whose mean exit layer there is at most the budget of "
-                    "N/3, N/2 or 2N/3, the one of the best score there. The reported split "
-                    f"`{tasks[0].recorded.split}` chose none of them.")
+        sentences.append(
+            f"Thresholds were chosen for each seed on the split `{CALIBRATION}`, a part of train that no layer was "
+            f"trained on ({sizes} examples). The chosen threshold has the best score there with a mean exit layer of "
+            f"at most the budget, N/3, N/2 or 2N/3. The reported split `{tasks[0].recorded.split}` was not used to "
+            "choose any.")
     if without:
         names = "; ".join(f"{', '.join(methods)} on {name}" for name, methods in without.items())
-        said.append(f"No record of `{CALIBRATION}`, so that rules stand at the settings they were scored with: "
-                    f"{names}.")
-    return " ".join(said)
+        sentences.append(f"No record of `{CALIBRATION}`, so that rules stand at the settings they were scored with: "
+                         f"{names}.")
+    return " ".join(sentences)
 
 
 def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """By the first of each pair, its different seconds."""
-    found: dict[str, dict[str, None]] = {}
+    """The distinct second items of the pairs, by their first."""
+    groups: dict[str, dict[str, None]] = {}
     for key, value in pairs:
-        found.setdefault(key, {})[value] = None
-    return {key: list(values) for key, values in found.items()}
+        groups.setdefault(key, {})[value] = None
+    return {key: list(values) for key, values in groups.items()}
 
 
 def _some(everything: list[str], methods: list[str]) -> str:
@@ -54,7 +57,7 @@ def _some(everything: list[str], methods: list[str]) -> str:
 
 
 def origins(task: Task) -> str:
-    """Methods with the same seeds, selection of checkpoints, hardware and code a line."""
+    """One line for all methods with the same seeds, selection of checkpoints, hardware and code."""
     methods = defaultdict(list)
     for run in task.runs:
         methods[f"{_seeds(run)}; {_selection(run)}; {_hardware(run)}; {_code(run)}."].append(run.method)
@@ -62,7 +65,7 @@ def origins(task: Task) -> str:
 
 
 def commands(task: Task) -> str:
-    """Of each method, those that trained and scored its first seed."""
+    """For each method, the commands that trained and scored its first seed."""
     lines = []
     for run in task.runs:
         seed = run.seeds[0]
@@ -86,22 +89,22 @@ def _selection(run: Run) -> str:
 
 
 def _checkpoints(run: Run) -> str:
-    """As the training command has it: "by score on `holdout`"."""
+    """The selection of checkpoints that the training command has: "by score on `holdout`"."""
     command = run.seeds[0].command
     if not command:
-        return "by what is not known"
+        return "by an unknown score"
     split = (_value(command, "--valid-subset") or "valid").split(",")[0]
     return f"by {_value(command, '--best-checkpoint-metric') or 'loss'} on `{split}`"
 
 
 def _value(command: list[str], flag: str) -> str | None:
-    """The last one, which is the one that counts."""
+    """The flag's last value, which is the one that counts."""
     return next((value for name, value in zip(command[-2::-1], command[:0:-1]) if name == flag), None)
 
 
 def _hardware(run: Run) -> str:
-    found = dict.fromkeys(_device(seed.recorded.origin["device"], seed.scored[0].row) for seed in run.seeds)
-    return f"scored on {' and '.join(found)}"
+    devices = dict.fromkeys(_device(seed.recorded.origin["device"], seed.scored[0].row) for seed in run.seeds)
+    return f"scored on {' and '.join(devices)}"
 
 
 def _device(device: dict, row: dict) -> str:
@@ -121,6 +124,6 @@ def _commit(git: dict | None) -> str:
 
 
 def _shown(command: list[str]) -> str:
-    """As one types it; an absolute path, which says nothing elsewhere, by its last part."""
+    """The command as typed; an absolute path, which means nothing elsewhere, by its last part."""
     words = [f".../{PurePath(word).name}" if os.path.isabs(word) else word for word in command]
     return " ".join(word if word.startswith("$") else shlex.quote(word) for word in words)

@@ -1,4 +1,4 @@
-"""The runs of a report: folders of recipes/glue_task.sh, or files of palbert keep."""
+"""Read a report's runs: folders of recipes/glue_task.sh, or files of palbert keep."""
 
 import json
 import shlex
@@ -21,12 +21,12 @@ from ..glue.definitions import CALIBRATION
 from ..glue.metrics import OFFICIAL
 from .kept import CLOCK, KeptSeed, read_kept
 
-ROUNDING = 1e-4  # of a score of 0..1
+ROUNDING = 1e-4  # tolerance for a score of 0..1
 
 
 @dataclass(frozen=True)
 class Point:
-    """A rule on one seed, and what ``scoring.describe`` says of it, with what a clock measured where one did."""
+    """A rule on one seed, and its fields of ``describe``, with timings where there are any."""
 
     rule: Rule
     row: dict
@@ -34,8 +34,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Seed:
-    """One trained model: its ``name``, its recorded split, the rules it was scored under, its training command, []
-    where that is not known, and the record of the split that its thresholds are chosen on, None where there is none."""
+    """One trained model: its ``name``, its recorded split, and the rules it was ``scored`` under.
+
+    ``command``: the training command, [] where unknown. ``calibration``: the record of the split that thresholds are
+    chosen on, None where there is none.
+    """
 
     name: str
     recorded: RecordedSplit
@@ -53,18 +56,18 @@ class Run:
 
     @property
     def recorded(self) -> RecordedSplit:
-        """The first seed's, for what all have in common."""
+        """The first seed's record, for what all seeds have in common."""
         return self.seeds[0].recorded
 
     @cached_property
     def rules(self) -> list[Rule]:
-        """Those that every seed was scored under."""
+        """The rules that every seed was scored under."""
         return [point.rule for point in self.seeds[0].scored
                 if all(point.rule in [other.rule for other in seed.scored] for seed in self.seeds)]
 
     @property
     def main_rule(self) -> Rule | None:
-        """The first scored rule that adapts the depth by a threshold: the one that this method is drawn with."""
+        """The first scored rule whose threshold adapts the depth; plots and tables show the method with it."""
         return next((rule for rule in self.rules if adapts(type(rule))), None)
 
     @property
@@ -73,8 +76,7 @@ class Run:
 
     @property
     def claims_depth(self) -> bool:
-        """Whether its depth is a claim of this project's: it halts, and is PALBERT or has a gate that was trained
-        afterwards."""
+        """Whether this project claims its depth: it halts, and is PALBERT or has a gate trained afterwards."""
         return self.recorded.halts and (self.method.startswith("palbert") or self.method.endswith("_staged"))
 
     @property
@@ -82,7 +84,7 @@ class Run:
         return Fixed(self.recorded.depth)
 
     def points(self, rule: Rule) -> list[Point]:
-        """The rule on every seed, at its scored setting."""
+        """The points of a scored rule, one a seed."""
         return [point for seed in self.seeds for point in seed.scored if point.rule == rule]
 
 
@@ -119,7 +121,7 @@ def read_runs(folders: list[Path], split: str) -> dict[str, list[Run]]:
 
 
 def _read(path: Path, split: str) -> list[Run]:
-    """Of a file of palbert keep every task that has the split, of a run's folder its one."""
+    """The runs in a file of palbert keep, of all tasks that have the split; or the one run of a folder."""
     if not path.is_file():
         return [_read_run(path, split)]
     by_task = {task: [_kept_seed(name, seed, split) for name, seed in seeds.items() if split in seed.splits]
@@ -184,14 +186,16 @@ def _read_calibration(path: Path, recorded: RecordedSplit) -> RecordedSplit | No
 
 
 def _point(recorded: RecordedSplit, rule: Rule, clock: dict) -> Point:
-    """Everything from the record but the time, which is of the engine's run."""
+    """The rule's results, computed from the record, and its timings, measured in the engine's run."""
     timed = {name: clock[name] for name in CLOCK if name != "exit"}
     return Point(rule, {**describe(recorded, rule, decisions(recorded, rule)), **timed})
 
 
 def _agree(row: dict, scored: dict) -> bool:
-    """Whether the record says what the engine has said, up to rounding: of answers that are nearly equal it moves
-    the ranks."""
+    """Whether the record and the engine's run agree, up to rounding.
+
+    Rounding changes the ranks of answers that are nearly equal.
+    """
     return (row["exit_histogram"] == scored["exit_histogram"]
             and isclose(row["metrics"]["score"], scored["metrics"]["score"], abs_tol=ROUNDING))
 
@@ -203,4 +207,4 @@ def _check_same_examples(folder: Path, run: Run, first: Run) -> None:
                             "data")
         if seed.recorded.depth != run.recorded.depth:
             raise UserError(f"{folder}/{seed.name} has {seed.recorded.depth} layers, {run.seeds[0].name} "
-                            f"{run.recorded.depth}: a run's seeds are models of one kind")
+                            f"{run.recorded.depth}: give a run whose seeds have the same number of layers")

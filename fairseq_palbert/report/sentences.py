@@ -1,6 +1,6 @@
-"""The hardest and the easiest examples of a task, over all methods that adapt their depth and all their seeds.
+"""The hardest and the easiest examples of a task.
 
-Sizes: N layers, E examples.
+All methods that adapt their depth count, with all their seeds. Sizes: N layers, E examples.
 """
 
 import re
@@ -19,9 +19,11 @@ SHOWN = 5
 
 
 def hardest_and_easiest(task: Task, texts: Sequence[tuple[str, ...]] | None) -> str:
-    """Two tables. The hardest are those whose answers err most, over all layers, and of equals those that leave
-    latest; the easiest those that err least, and of equals leave first. ``texts``: the sentences of each row of the
-    split, if known."""
+    """Two tables.
+
+    The hardest examples have the largest mean error over all layers; ties go to the latest exit. The easiest have the
+    smallest; ties go to the earliest exit. ``texts``: the sentences of each row of the split, if known.
+    """
     wrong = torch.stack([_mean_error(run) for run in task.adaptive]).mean(0)
     exits = {run.method: examples(task.main[run.method]).exit_layers.double().mean(0) for run in task.adaptive}
     latest = torch.stack(list(exits.values())).mean(0)
@@ -32,9 +34,9 @@ def hardest_and_easiest(task: Task, texts: Sequence[tuple[str, ...]] | None) -> 
 
 
 def _mean_error(run: Run) -> Tensor:
-    """Over layers and seeds. Shape: [E]."""
+    """The mean error over layers and seeds. Shape: [E]."""
     records = [seed.recorded for seed in run.seeds]
-    return torch.stack([errors(one, predictions(one.recording.logits)).mean(0) for one in records]).mean(0)
+    return torch.stack([errors(record, predictions(record.recording.logits)).mean(0) for record in records]).mean(0)
 
 
 def _table(task: Task, places: list[int], wrong: Tensor, exits: dict[str, Tensor], texts: Sequence | None) -> str:
@@ -48,11 +50,11 @@ def _table(task: Task, places: list[int], wrong: Tensor, exits: dict[str, Tensor
             f"{float(target):.2f}" if recorded.metrics.task.regression else labels[int(target)],
             f"{wrong[place]:.2f}", *(f"{layers[place]:.1f}" for layers in exits.values()),
         ])
-    measure = "mean error" if recorded.metrics.task.regression else "part wrong"
+    measure = "mean error" if recorded.metrics.task.regression else "share wrong"
     header = ["row", *(["text"] if texts else []), "label", measure, *(f"exit, {method}" for method in exits)]
     return markdown([header, *lines], words=2 if texts else 1)
 
 
 def plain(text: str) -> str:
-    """Text that Markdown leaves as it is: whatever might mean something there as a character reference."""
+    """Text that Markdown shows as it is: special characters become character references."""
     return re.sub(r"[^\w\s.,;:'\"!?()-]|_", lambda match: f"&#{ord(match[0])};", text)

@@ -1,4 +1,4 @@
-"""How a report's plots look: one colour a method, everywhere."""
+"""The style of a report's plots: one colour a method, in all of them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ def colours(methods: list[str]) -> dict[str, str]:
 
 @contextmanager
 def panels(path: Path, columns: int, lines: int = 1, **shared) -> Iterator[tuple[Figure, list[Axes]]]:
-    """A figure and its panels, line by line, to draw on; saved as SVG when the block ends well."""
+    """A figure and its panels, line by line, to draw on; saved as SVG unless the block raises."""
     with matplotlib.rc_context(STYLE | SVG):
         figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * lines), layout="constrained")
         grid = figure.subplots(lines, columns, squeeze=False, **shared)
@@ -36,7 +36,7 @@ def panels(path: Path, columns: int, lines: int = 1, **shared) -> Iterator[tuple
 
 
 def legend(figure: Figure, handles: list[Artist]) -> None:
-    """Below the panels, in as many columns as there is room for; the figure grows by its lines."""
+    """Draw a legend below the panels in as many columns as fit; the figure grows by its lines."""
     longest = max(len(handle.get_label()) for handle in handles)
     columns = max(1, int(figure.get_figwidth() / (LEGEND_HANDLE + LETTER * longest)))
     figure.set_figheight(figure.get_figheight() + LEGEND_LINE * -(-len(handles) // columns))
@@ -44,6 +44,6 @@ def legend(figure: Figure, handles: list[Artist]) -> None:
 
 
 def layers_axis(panel: Axes, depth: int) -> None:
-    """Layers 1..N, whole ones marked."""
+    """An axis of layers 1..N, with ticks at whole layers."""
     panel.set_xlim(0.5, depth + 0.5)
     panel.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))

@@ -1,4 +1,7 @@
-"""The tables of a report, in Markdown. Scores and parts are in points: per cent, or a hundred times a correlation."""
+"""The tables of a report, in Markdown.
+
+Scores and shares are in points: per cent, or a hundred times a correlation.
+"""
 
 import numpy as np
 
@@ -16,7 +19,10 @@ MEAN = "mean of tasks"
 
 
 def spread(values: list[float | None], digits: int = 2) -> str:
-    """Mean ± the sample's standard deviation over seeds; one seed has none, nor has what some seed lacks."""
+    """Mean ± the sample's standard deviation over seeds; one seed has no deviation.
+
+    A dash where there is no value, or a seed lacks it.
+    """
     if not values or None in values:
         return NONE
     deviation = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
@@ -27,34 +33,37 @@ CHOSEN = ["exit rule", "threshold, by seed", "score", "mean exit", "sd of exits"
 
 
 def front(tasks: list[Task]) -> str:
-    """Every method at the threshold chosen for N/2 layers: the means over tasks of those that every task has, then
-    task by task."""
+    """Every method at the threshold chosen for N/2 layers.
+
+    The first lines are means over tasks, of methods that every task has. Then comes each task.
+    """
     lines = []
     for method in dict.fromkeys(run.method for task in tasks for run in task.runs):
         settings = [task.main[method] for task in tasks if method in task.main]
         if 1 < len(tasks) == len(settings):
-            means = np.mean([[np.mean([value(row) for row in one.rows]) for value in (_score, _exit, _sd)]
-                             for one in settings], 0)
-            speed_up = np.mean([task.depth / np.mean([row["mean_exit"] for row in one.rows]) for task,
-                                one in zip(tasks, settings)])
-            rules = dict.fromkeys(f"`{one.name}`" for one in settings)
+            means = np.mean([[np.mean([value(row) for row in chosen.rows]) for value in (_score, _exit, _sd)]
+                             for chosen in settings], 0)
+            speed_up = np.mean([task.depth / np.mean([row["mean_exit"] for row in chosen.rows])
+                                for task, chosen in zip(tasks, settings)])
+            rules = dict.fromkeys(f"`{chosen.name}`" for chosen in settings)
             lines.append([MEAN, method, " ".join(rules), "", *(f"{value:.2f}" for value in (*means, speed_up))])
-    lines += [[task.name, method, *_cells(task, one)] for task in tasks for method, one in task.main.items()]
+    lines += [[task.name, method, *_cells(task, chosen)] for task in tasks for method, chosen in task.main.items()]
     return markdown([["task", "method", *CHOSEN], *lines], words=3)
 
 
 def chosen_thresholds(task: Task) -> str:
-    """Every method with a calibration record, its rules at the thresholds chosen for each budget."""
-    lines = [[method, budget, *_cells(task, one)] for method, settings in task.chosen.items()
-             for (_, budget), one in settings.items()]
+    """The rules of every method with a calibration record, at the thresholds chosen for each budget."""
+    lines = [[method, budget, *_cells(task, chosen)] for method, settings in task.chosen.items()
+             for (_, budget), chosen in settings.items()]
     return markdown([["method", "budget", *CHOSEN], *lines], words=3)
 
 
-def _cells(task: Task, one: Setting) -> list[str]:
-    thresholds = one.thresholds if one.chosen else f"{one.thresholds} (as scored)" if one.run.main_rule else NONE
-    rule = f"`{one.name}`" if one.run.main_rule else f"`{one.rules[0].spec}`"
-    return [rule, thresholds, spread([_score(row) for row in one.rows]), spread([_exit(row) for row in one.rows]),
-            spread([_sd(row) for row in one.rows]), spread([task.depth / row["mean_exit"] for row in one.rows])]
+def _cells(task: Task, shown: Setting) -> list[str]:
+    as_scored = f"{shown.thresholds} (as scored)" if shown.run.main_rule else NONE
+    thresholds = shown.thresholds if shown.chosen else as_scored
+    rule = f"`{shown.name}`" if shown.run.main_rule else f"`{shown.rules[0].spec}`"
+    return [rule, thresholds, spread([_score(row) for row in shown.rows]), spread([_exit(row) for row in shown.rows]),
+            spread([_sd(row) for row in shown.rows]), spread([task.depth / row["mean_exit"] for row in shown.rows])]
 
 
 def _score(row: dict) -> float:
@@ -70,25 +79,27 @@ def _sd(row: dict) -> float:
 
 
 def depth_is_earned(tasks: list[Task], resamples: int) -> str | None:
-    """Claim (a): at the thresholds chosen for N/2 layers, exits vary, and the score against what fixed depths give.
-    None where no thresholds can be chosen."""
+    """Claim (a): the spread of exits at the thresholds chosen for N/2 layers, and the score minus that of fixed depths.
+
+    None where no thresholds can be chosen.
+    """
     def chosen(task: Task, run: Run) -> Setting | None:
         return task.chosen[run.method][run.main_rule.name, HALF] if run.method in task.chosen else None
 
     def make(task: Task, run: Run, bootstrap) -> list[Claim]:
-        one = chosen(task, run)
-        return against_fixed_models(task, one, bootstrap) if one else []
+        at_half = chosen(task, run)
+        return against_fixed_models(task, at_half, bootstrap) if at_half else []
 
-    found = by_task_and_pooled(tasks, make, resamples)
-    if not found:
+    claims_by_task = by_task_and_pooled(tasks, make, resamples)
+    if not claims_by_task:
         return None
     settings = {(task.name, run.method): chosen(task, run) for task in tasks for run in task.runs if run.claims_depth}
-    others = list(dict.fromkeys(claim.other for _, claims in found for claim in claims))
+    others = list(dict.fromkeys(claim.other for _, claims in claims_by_task for claim in claims))
     lines = []
-    for task, claims in found:
-        one, by_other = settings.get((task, claims[0].method)), {claim.other: claim for claim in claims}
-        exits = [NONE, NONE] if one is None else [spread([_exit(row) for row in one.rows]),
-                                                  _by_seed(map(_sd, one.rows))]
+    for task, claims in claims_by_task:
+        at_half, by_other = settings.get((task, claims[0].method)), {claim.other: claim for claim in claims}
+        exits = [NONE, NONE] if at_half is None else [spread([_exit(row) for row in at_half.rows]),
+                                                      _by_seed(map(_sd, at_half.rows))]
         lines.append([task, claims[0].method, *exits, f"{POINTS * claims[0].a:.2f}",
                       *(_difference(by_other.get(other), claims) for other in others)])
     return markdown([["task", "method", "mean exit", "sd of exits, by seed", "score",
@@ -96,36 +107,35 @@ def depth_is_earned(tasks: list[Task], resamples: int) -> str | None:
 
 
 def areas(tasks: list[Task], resamples: int) -> str | None:
-    """Claim (b): the mean score of Q-exit over mean exits of N/3 to 2N/3, minus that of the other rules on the same
-    models."""
+    """Claim (b): Q-exit's mean score over mean exits of N/3 to 2N/3, minus that of other rules on the same models."""
     def make(task: Task, run: Run, bootstrap) -> list[Claim]:
         return against_other_rules(task, run, bootstrap)
 
-    found = by_task_and_pooled(tasks, make, resamples)
-    others = list(dict.fromkeys(claim.other for _, claims in found for claim in claims))
+    claims_by_task = by_task_and_pooled(tasks, make, resamples)
+    others = list(dict.fromkeys(claim.other for _, claims in claims_by_task for claim in claims))
     lines = [[task, claims[0].method, f"{POINTS * claims[0].a:.2f}",
               *(_difference({claim.other: claim for claim in claims}.get(other), claims) for other in others)]
-             for task, claims in found]
+             for task, claims in claims_by_task]
     return markdown([["task", "method", "area of `q_exit`", *(f"− `{other}`" for other in others)],
-                     *lines]) if found else None
+                     *lines]) if claims_by_task else None
 
 
 def orderings(tasks: list[Task], resamples: int) -> str | None:
     """Claim (c): sampling < Q-exit <= expectation, at q = 0.5."""
-    found = by_task_and_pooled(tasks, ordering, resamples)
+    claims_by_task = by_task_and_pooled(tasks, ordering, resamples)
     lines = [[task, first.method, *(f"{POINTS * score:.2f}" for score in (first.b, first.a, second.a)),
               *(claim.difference.points for claim in (first, second)), "yes" if first.b < first.a <= second.a else "no"]
-             for task, (first, second) in found]
+             for task, (first, second) in claims_by_task]
     header = ["task", "method", "sampling", "Q-exit 0.5", "expectation", "Q-exit − sampling", "expectation − Q-exit",
               "in order"]
-    return markdown([header, *lines]) if found else None
+    return markdown([header, *lines]) if claims_by_task else None
 
 
 def _difference(claim: Claim | None, beside: list[Claim]) -> str:
-    """With the number of tasks, where it is a mean of fewer than others in the line."""
+    """The difference in points, with its number of tasks where others in the line are means of more."""
     if claim is None:
         return NONE
-    fewer = claim.tasks < max(one.tasks for one in beside)
+    fewer = claim.tasks < max(other.tasks for other in beside)
     return claim.difference.points + (f", {claim.tasks} tasks" if fewer else "")
 
 
@@ -155,14 +165,14 @@ def _row(task: Task, run: Run, rule: Rule) -> list[str]:
 
 
 def _speed_ups(full: list[Point], points: list[Point]) -> list[float]:
-    """Seconds of the method's own last layer over the rule's, of each seed; none where that was not timed."""
+    """Seconds of the method's own last layer over the rule's, for each seed; empty where the former was not timed."""
     return [before.row["seconds"] / point.row["seconds"] for before, point in zip(full, points)]
 
 
 def _calibration(run: Run, rule: Rule) -> list[str]:
-    found = examples(setting(run, rule.name, [rule] * len(run.seeds), chosen=False))
-    if found.confidences is None:
+    decided = examples(setting(run, rule.name, [rule] * len(run.seeds), chosen=False))
+    if decided.confidences is None:
         return []
-    pairs = list(zip(found.confidences, 1 - found.errors))
+    pairs = list(zip(decided.confidences, 1 - decided.errors))
     return [spread([100 * calibration_error(*pair) for pair in pairs], 1),
             spread([failure_auroc(*pair) for pair in pairs], 3)]

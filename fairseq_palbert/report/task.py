@@ -1,4 +1,4 @@
-"""Everything of one task that its tables and plots share."""
+"""The runs of one task, and the results that its tables and plots share."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,8 +20,10 @@ from .thresholds import HALF, Setting, chosen_settings, full_depth, setting
 
 @dataclass(frozen=True)
 class Examples:
-    """Every example under a rule, a row a seed [S, E]: where it left, how wrong the answer is (``measures.errors``),
-    and the answer's probability, None for regression."""
+    """Every example under a rule, one row a seed [S, E].
+
+    ``errors``: see ``measures.errors``. ``confidences``: the answer's probability, None for regression.
+    """
 
     exit_layers: Tensor
     errors: Tensor
@@ -37,12 +39,12 @@ class Task:
 
     @property
     def recorded(self) -> RecordedSplit:
-        """The first run's, for what all have in common."""
+        """The first run's record, for what all runs have in common."""
         return self.runs[0].recorded
 
     @cached_property
     def depth(self) -> int:
-        """Layers of the deepest model: N of the budgets."""
+        """The number of layers of the deepest model: N of the budgets."""
         return max(run.recorded.depth for run in self.runs)
 
     @property
@@ -55,13 +57,16 @@ class Task:
 
     @cached_property
     def chosen(self) -> dict[str, dict[tuple[str, str], Setting]]:
-        """Of each method with a calibration record, its rules at chosen thresholds: see ``chosen_settings``."""
+        """For each method with a calibration record, its rules at chosen thresholds; see ``chosen_settings``."""
         return {run.method: chosen_settings(run) for run in self.adaptive if run.calibrated}
 
     @cached_property
     def main(self) -> dict[str, Setting]:
-        """Of each method its main rule at the threshold chosen for N/2 layers, or where that cannot be chosen as it
-        was scored; of a model without such a rule its last layer."""
+        """The main setting of each method.
+
+        It is the main rule at the threshold chosen for N/2 layers, or as scored where none can be chosen. A model
+        without such a rule has its last layer.
+        """
         return {run.method: self._main(run) for run in self.runs}
 
     def _main(self, run: Run) -> Setting:
@@ -78,27 +83,27 @@ class Task:
 
     @cached_property
     def curves(self) -> dict[str, dict[str, Curve]]:
-        """Of each method that adapts the depth, every rule that does and fits its model."""
+        """For each method that adapts the depth, the curves of all adaptive rules that fit its model."""
         return {run.method: {name: curve(run, name) for name in adaptive_rules(run.recorded)} for run in self.adaptive}
 
     def main_curve(self, run: Run) -> Curve:
-        """That of the run's main rule, or its fixed exits."""
+        """The curve of the run's main rule, or of its fixed exits where it has none."""
         return self.curves[run.method][run.main_rule.name] if run.main_rule else self.static[run.method]
 
     @cached_property
     def full_flops(self) -> float:
-        """Operations of a sentence in the deepest model without early exits, a mean over sentences and seeds."""
+        """FLOPs of a sentence in the deepest model without early exits, averaged over sentences and seeds."""
         return max(float(np.mean([points[-1].row["mean_flops"] for points in static.seeds]))
                    for static in self.static.values())
 
 
 def examples(chosen: Setting) -> Examples:
-    exit_layers, wrong, sure = [], [], []
+    exit_layers, wrong, confidences = [], [], []
     for seed, rule in zip(chosen.run.seeds, chosen.rules):
         decided = decisions(seed.recorded, rule)
         exit_layers.append(decided.exit_layers)
         wrong.append(errors(seed.recorded, predictions(decided.outputs)))
-        mixed = isinstance(rule, AllDepthsRule)  # whose outputs are probabilities, not logits
-        sure.append(decided.outputs.amax(-1) if mixed else confidence(decided.outputs))
+        mixed = isinstance(rule, AllDepthsRule)  # its outputs are probabilities, not logits
+        confidences.append(decided.outputs.amax(-1) if mixed else confidence(decided.outputs))
     regression = chosen.run.recorded.metrics.task.regression
-    return Examples(stack(exit_layers), stack(wrong), None if regression else stack(sure))
+    return Examples(stack(exit_layers), stack(wrong), None if regression else stack(confidences))

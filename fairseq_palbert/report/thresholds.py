@@ -1,4 +1,4 @@
-"""Thresholds chosen on the calibration split, by a budget of mean layers, and what they do on the reported one."""
+"""Choose thresholds on the calibration split by a budget of mean layers."""
 
 from dataclasses import dataclass
 
@@ -18,8 +18,11 @@ HALF = "N/2"
 
 @dataclass(frozen=True)
 class Setting:
-    """A rule of a run: its ``name``, its setting for each seed, and what ``scoring.describe`` says of each on the
-    reported split. ``chosen``: on the calibration split, else as the run was scored."""
+    """A rule of a run: its ``name``, and its setting for each seed.
+
+    ``rows``: each seed's fields of ``describe`` on the reported split. ``chosen``: whether the settings were chosen on
+    the calibration split, or are those that the run was scored with.
+    """
 
     run: Run
     name: str
@@ -29,28 +32,29 @@ class Setting:
 
     @property
     def thresholds(self) -> str:
-        """Of every seed, one number where all are the same."""
+        """The thresholds of all seeds; one number where they are equal."""
         return ", ".join(dict.fromkeys(map(_threshold, self.rules)))
 
 
 def setting(run: Run, name: str, rules: list[Rule], chosen: bool) -> Setting:
-    rows = [describe(seed.recorded, rule, decisions(seed.recorded, rule)) for seed,
-            rule in zip(run.seeds, rules, strict=True)]
+    rows = [describe(seed.recorded, rule, decisions(seed.recorded, rule))
+            for seed, rule in zip(run.seeds, rules, strict=True)]
     return Setting(run, name, rules, rows, chosen)
 
 
 def compared_rules(run: Run) -> list[str]:
-    """The run's main rule, and beside it the entropy of the answers, of a regression patience: what any model with
-    exits has."""
+    """The run's main rule, and one that any model with exits has: entropy, for regression patience."""
     if not run.main_rule:
         return []
-    yardstick = Patience if run.recorded.outputs == 1 else Entropy
-    return list(dict.fromkeys([run.main_rule.name, yardstick.name]))
+    baseline = Patience if run.recorded.outputs == 1 else Entropy
+    return list(dict.fromkeys([run.main_rule.name, baseline.name]))
 
 
 def chosen_settings(run: Run) -> dict[tuple[str, str], Setting]:
-    """By rule and budget, of a run whose seeds all have a calibration record: of each seed the best score at a mean
-    exit layer of at most that part of N."""
+    """The settings by rule and budget, for a run whose seeds all have a calibration record.
+
+    Each seed has the best score with a mean exit layer of at most that fraction of N.
+    """
     by_seed = [try_all(compared_rules(run), seed.calibration) for seed in run.seeds]
     return {
         (name, budget): setting(run, name, [preferred(Budget(part * run.recorded.depth), tried[name], seed.calibration)
@@ -60,12 +64,12 @@ def chosen_settings(run: Run) -> dict[tuple[str, str], Setting]:
 
 
 def full_depth(run: Run) -> Setting:
-    """The model's own last layer."""
+    """The model's last layer."""
     return setting(run, Fixed.name, [run.full_model] * len(run.seeds), chosen=False)
 
 
 def _threshold(rule: Rule) -> str:
-    """In three digits; of confidence without its temperatures."""
+    """The threshold in three digits; without the temperatures of confidence."""
     _, _, numbers = rule.spec.partition(":")
     numbers = numbers.split(":")[:1] if isinstance(rule, Confidence) else numbers.split(":")
     text = ":".join(f"{float(number):.3g}" for number in numbers)

@@ -1,4 +1,4 @@
-"""``recipes/benchmark.sh``: the same weights and sentences through every program, in turn."""
+"""``recipes/benchmark.sh``: time the same weights and sentences in every program, in turn."""
 
 import argparse
 import platform
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-import fairseq_palbert.plugin  # noqa: F401  quietly, before fairseq
+import fairseq_palbert.plugin  # noqa: F401  first, since it keeps the import of fairseq quiet
 from fairseq_palbert import command
 from fairseq_palbert.checkpoints.loading import load_model
 from fairseq_palbert.errors import UserError
@@ -24,7 +24,7 @@ from fairseq_palbert.inference.for_inference import FLOATS
 from fairseq_palbert.modules.pondering import POOLINGS, PonderingClassifier
 from fairseq_palbert.tasks.glue_task import GlueConfig, GlueSentenceTask
 
-from .drawn import Drawn, Found
+from .drawn import Drawn, Replayed
 from .hub import HubModel, onnx_session
 from .measures import heads_part, operations, peak_flops, seconds_of, seconds_to_read_heads
 from .ours import random_network, ready, with_pooling
@@ -34,27 +34,27 @@ from .targets import targets
 from .variants import Sentences, Variant, by_pooling, exiting, full_depth, ours, packed_name
 
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.02, "int8": 0.2}
-PAYS_WITH = {"bfloat16": "avx512_bf16", "int8": "avx512_vnni"}  # instructions of a CPU
+PAYS_WITH = {"bfloat16": "avx512_bf16", "int8": "avx512_vnni"}  # CPU instructions that make the dtype fast
 
 
 def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog="benchmark.sh", description=__doc__)
     add = options.add_argument
-    add("--data", required=True, type=Path, help="folder of the binarized task whose sentences are taken")
-    add("--split", default="valid", help="(default: valid)")
-    add("--sentences", type=int, default=128, help="how many, the first of the split (default: 128)")
-    add("--checkpoint", type=Path, help="a trained model: a checkpoint of fairseq-train, or the folder that one was "
-                                        "exported "
-        "to; without it, a RoBERTa of random weights")
-    add("--layers", type=int, help="of random weights (default: 12)")
-    add("--hidden", type=int, help="of random weights, a multiple of 64 (default: 768)")
+    add("--data", required=True, type=Path, help="folder of the binarized task to take sentences from")
+    add("--split", default="valid", help="split to take sentences from (default: valid)")
+    add("--sentences", type=int, default=128, help="how many sentences, from the start of the split (default: 128)")
+    add("--checkpoint", type=Path,
+        help="a trained model: a checkpoint of fairseq-train, or an exported model's folder (default: a RoBERTa of "
+             "random weights)")
+    add("--layers", type=int, help="layers of the model of random weights (default: 12)")
+    add("--hidden", type=int, help="hidden size of the model of random weights, a multiple of 64 (default: 768)")
     exits = options.add_mutually_exclusive_group()
-    exits.add_argument("--exit", help="exit rule (default of a checkpoint: q_exit:0.5)")
+    exits.add_argument("--exit", help="exit rule (default for a checkpoint: q_exit:0.5)")
     exits.add_argument("--drawn", type=float, metavar="MEAN",
-                       help="mean exit: exits are drawn from a geometric distribution, "
-                       "whatever the model says (default of random weights: about half of its layers)")
+                       help="draw exits from a geometric distribution with this mean, not by the model (default for "
+                            "random weights: a mean of about half of the layers)")
     add("--rounds", type=int, default=5, help="timed runs of each variant (default: 5)")
-    add("--device", default="cpu", help="as torch names it (default: %(default)s)")
+    add("--device", default="cpu", help="device, as torch names it (default: %(default)s)")
     add("--dtype", default="float32", choices=FLOATS)
     add("--out", required=True, type=Path, help="folder for benchmark.json, benchmark.md and benchmark.png")
     return options
@@ -71,18 +71,18 @@ def main(argv: list[str] | None = None) -> None:
     rule = rule_of(options, network)
     sentences = Sentences(load_split(task, options.split).sentences[:options.sentences], device)
     with staged(options.out) as folder, tempfile.TemporaryDirectory() as scratch:
-        found = run(options, network, family, rule, sentences, Path(scratch))
-        write_json(folder / "benchmark.json", found)
-        (folder / "benchmark.md").write_text(tables(found))
-        plot(folder / "benchmark.png", found)
-    print(tables(found))
+        measured = run(options, network, family, rule, sentences, Path(scratch))
+        write_json(folder / "benchmark.json", measured)
+        (folder / "benchmark.md").write_text(tables(measured))
+        plot(folder / "benchmark.png", measured)
+    print(tables(measured))
 
 
 def check(options: argparse.Namespace) -> None:
     for name, least, default in (("sentences", 1, None), ("rounds", 1, None), ("layers", 2, 12), ("hidden", 64, 768)):
         given = getattr(options, name)
         if default and given and options.checkpoint:
-            raise UserError(f"--{name} {given}: of random weights, and --checkpoint has its own")
+            raise UserError(f"--{name} {given}: only for random weights; leave it out with --checkpoint")
         if given is None:
             setattr(options, name, default)
         elif given < least:
@@ -110,17 +110,17 @@ def rule_of(options: argparse.Namespace, network: PonderingClassifier) -> ExitRu
     else:
         rule = Drawn(round(1.68 / network.depth, 4), network.depth)
     if not isinstance(rule, ExitRule):
-        raise rule.refuse("it leaves nowhere early, and early exits are what is timed: choose another")
+        raise rule.refuse("it never exits early, and this benchmark times early exits: choose another")
     rule.check(network)
     return rule
 
 
 def run(options: argparse.Namespace, network: PonderingClassifier, family: str, rule: ExitRule, sentences: Sentences,
         scratch: Path) -> dict:
-    """Everything that is measured."""
+    """All measurements, as benchmark.json has them."""
     dtype, device = FLOATS[options.dtype], sentences.device
-    hub_model, why_not = HubModel(network, family, scratch).eval(), misfit(network, family)
-    stock_model = None if why_not else stock_roberta(network)
+    hub_model, reason = HubModel(network, family, scratch).eval(), misfit(network, family)
+    stock_model = None if reason else stock_roberta(network)
     on_cpu = device.type == "cpu" and options.dtype == "float32"
     session = onnx_session(hub_model, scratch, torch.get_num_threads()) if on_cpu else None
     by_pooling_engines = {pooling: ready(with_pooling(network, pooling), options.dtype, device) for pooling in POOLINGS}
@@ -135,9 +135,9 @@ def run(options: argparse.Namespace, network: PonderingClassifier, family: str, 
     lower = lower_precisions(network, sentences, last) if on_cpu else {}
     for precision, variant in lower.items():
         check_same({precision: variant}, precision, decided[0])
-    poolings = by_pooling(by_pooling_engines, sentences, Found(rule, decided[1].exit_layers))
+    poolings = by_pooling(by_pooling_engines, sentences, Replayed(rule, decided[1].exit_layers))
     for variant in poolings.values():
-        variant()  # warms it up; the other pooling has other answers
+        variant()  # warms it up; not compared, since the other pooling has other answers
     variants = full | early | {packed_name(precision): variant for precision, variant in lower.items()} | poolings
     peaks, taken = [], {name: [] for name in variants}
     for number in range(options.rounds):
@@ -149,12 +149,12 @@ def run(options: argparse.Namespace, network: PonderingClassifier, family: str, 
     full_operations, _ = operations(network, sentences, last, decided[0])
     early_operations, heads_operations = operations(network, sentences, rule, decided[1])
     exit_layers = decided[1].exit_layers.double()
-    found = {
+    measured = {
         "split": f"{options.data.name} {options.split}",
         "sentences": len(sentences.tokens), "tokens": sum(map(len, sentences.tokens)),
         "padding_ratio": {"file order": sentences.padding_ratio(False), "by length": sentences.padding_ratio(True)},
         "family": family, "checkpoint": None if options.checkpoint is None else options.checkpoint.name,
-        "pooling": network.heads_shape.pooling, "left_out": [f"(a) is left out: {why_not}."] if why_not else [],
+        "pooling": network.heads_shape.pooling, "left_out": [f"(a) is left out: {reason}."] if reason else [],
         "depth": network.depth, "hidden": network.encoder.shape.hidden, "rule": rule.spec,
         "mean_exit": float(exit_layers.mean()), "sd_exit": float(exit_layers.std(correction=0)),
         "operations": {"full": full_operations, "exiting": early_operations},
@@ -167,10 +167,10 @@ def run(options: argparse.Namespace, network: PonderingClassifier, family: str, 
     if device.type == "cpu":
         packed, _ = heads_part(engine, sentences, rule, None)
         _, alone = heads_part(engine, sentences, rule, 1)
-        found["heads"] = {"part_of_operations": heads_operations, "part_of_seconds_packed": packed,
-                          "seconds_a_layer_at_batch_1": alone,
-                          "seconds_to_read_their_weights": seconds_to_read_heads(network)}
-    return found | {"targets": targets(found)}
+        measured["heads"] = {"part_of_operations": heads_operations, "part_of_seconds_packed": packed,
+                             "seconds_a_layer_at_batch_1": alone,
+                             "seconds_to_read_their_weights": seconds_to_read_heads(network)}
+    return measured | {"targets": targets(measured)}
 
 
 def lower_precisions(network: PonderingClassifier, sentences: Sentences, rule: ExitRule) -> dict[str, Variant]:
@@ -181,9 +181,11 @@ def lower_precisions(network: PonderingClassifier, sentences: Sentences, rule: E
 
 
 def check_same(variants: dict[str, Variant], dtype: str, reference: Decisions | None = None) -> Decisions:
-    """Runs every variant once, which warms it up. Raises UserError where one does not answer as the reference, by
-    default the first: exit layers are to be equal, and outputs within the tolerance, or that times the largest
-    output above 1."""
+    """Run every variant once, which warms it up; return the decisions of the reference.
+
+    Raises UserError where a variant disagrees with the reference, by default the first variant. Exit layers have to be
+    equal. Outputs may differ by the tolerance, or by the tolerance times the largest output if that is above 1.
+    """
     for name, variant in variants.items():
         decided = variant()
         reference = reference or decided

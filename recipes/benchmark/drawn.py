@@ -1,4 +1,4 @@
-"""Exits that are set beforehand: drawn for weights that have learnt none, or those that another run has found."""
+"""Exit rules with layers set beforehand: drawn at random, or replayed."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -16,8 +16,11 @@ BISECTIONS = 50
 
 @dataclass(frozen=True)
 class Drawn(ExitRule):
-    """Each example leaves at the layer that is drawn for it from the geometric distribution of this parameter on
-    1..N, the remainder on N; of 12 layers, 0.14 has the mean 5.97. The lambda module runs as if it decided."""
+    """Each example exits at a layer drawn from the geometric distribution of this parameter on 1..N.
+
+    Layer N has the remaining probability. For 12 layers, 0.14 has the mean 5.97. The lambda module runs as if it
+    decided.
+    """
 
     parameter: float
     depth: int = 12
@@ -27,11 +30,11 @@ class Drawn(ExitRule):
 
     @classmethod
     def of_mean(cls, mean: float, depth: int) -> Self:
-        """Raises UserError for a mean that no such distribution has."""
+        """The rule with this mean exit layer. Raises UserError for a mean that no such distribution has."""
         if not 1 < mean < depth:
             raise UserError(f"--drawn {mean:g}: the model has {depth} layers: choose a mean exit between 1 and {depth}")
         low, high = 0.0, 1.0
-        for _ in range(BISECTIONS):  # of a larger parameter the mean, (1 − (1 − λ)^N) / λ, is less
+        for _ in range(BISECTIONS):  # the mean, (1 − (1 − λ)^N) / λ, falls as λ rises
             middle = (low + high) / 2
             low, high = (middle, high) if (1 - (1 - middle)**depth) / middle > mean else (low, middle)
         return cls(round(low, 4), depth)
@@ -45,7 +48,7 @@ class Drawn(ExitRule):
         return []
 
     def start(self, example_ids: Tensor) -> Tensor:
-        """The layer that is drawn: int64 [B]."""
+        """The drawn layer of each example: int64 [B]."""
         cdf = log_prior("geometric", self.depth, self.parameter, "last").exp().cumsum(0)[:-1].to(example_ids.device)
         return torch.searchsorted(cdf, uniform(0, example_ids), right=True) + 1
 
@@ -53,10 +56,10 @@ class Drawn(ExitRule):
         return state <= seen.n, state
 
 
-class Found(ExitRule):
-    """Example i leaves at ``exit_layers[i]``; whatever ``rule`` reads is computed, as if it decided."""
+class Replayed(ExitRule):
+    """Example i exits at ``exit_layers[i]``; the heads that ``rule`` reads are computed, as if it decided."""
 
-    name, form = "found", "found"
+    name, form = "replayed", "replayed"
 
     def __init__(self, rule: Rule, exit_layers: Tensor):
         self.exit_layers = exit_layers

@@ -1,4 +1,4 @@
-"""transformers' encoder with our weights, and what ONNX Runtime makes of it."""
+"""transformers' encoder with our weights, and its export to ONNX Runtime."""
 
 import copy
 import json
@@ -47,7 +47,7 @@ class HubModel(nn.Module):
         return self.classifier(torch.tanh(self.pooler(self.summarize(hidden, attended))))
 
     def summarize(self, hidden: Tensor, attended: Tensor) -> Tensor:
-        """As the network's own. Shape: [B, T, C], [B, T] -> [B, C]."""
+        """The heads' input, pooled as by the network. Shape: [B, T, C], [B, T] -> [B, C]."""
         if not self.mean:
             return hidden[:, 0]
         real = attended[:, :, None].to(hidden.dtype)
@@ -68,11 +68,11 @@ class HubModel(nn.Module):
         layer = layers.layer[n - 1] if self.shape.embedding is None else layers.albert_layer_groups[self.shape.group(n)]
         if not self.sdpa:
             mask = torch.zeros_like(mask, dtype=hidden.dtype).masked_fill(~mask, torch.finfo(hidden.dtype).min)
-        found = layer(hidden, mask) if bias is None else layer(hidden, mask, bias[:len(hidden)])
-        return found if isinstance(found, Tensor) else found[0]
+        output = layer(hidden, mask) if bias is None else layer(hidden, mask, bias[:len(hidden)])
+        return output if isinstance(output, Tensor) else output[0]
 
     def _segments(self, tokens: Tensor) -> dict[str, Tensor]:
-        """The separators before each token, as our encoder counts them. Shape: [B, T] -> [B, T]."""
+        """The number of separators before each token, as our encoder counts them. Shape: [B, T] -> [B, T]."""
         if self.shape.segments < 2:
             return {}
         separators = tokens.eq(self.shape.separator_id).long()
@@ -80,7 +80,7 @@ class HubModel(nn.Module):
 
 
 def onnx_session(model: HubModel, folder: Path, threads: int) -> onnxruntime.InferenceSession:
-    """The full-depth model exported by torch and optimised by ONNX Runtime's own optimiser for transformers."""
+    """The full-depth model, exported by torch and optimised by ONNX Runtime's optimiser for transformers."""
     exported, optimised = folder / "exported.onnx", folder / "optimised.onnx"
     tokens = torch.full((2, 7), 2)
     axes = {0: "sentences", 1: "tokens"}

@@ -1,4 +1,4 @@
-"""What the times are compared with: the machine's peak, operations, the heads' part of the work."""
+"""References for the times: peak FLOP/s, operations, and the share of heads."""
 
 import statistics
 import time
@@ -34,8 +34,10 @@ def _synchronise(device: torch.device) -> None:
 
 @torch.inference_mode()
 def peak_flops(networks: list[PonderingClassifier], device: torch.device, dtype: torch.dtype) -> float:
-    """The most operations a second that the four products of a layer reach at 1024 rows, over these networks' ways
-    to do them and torch's own; the median of five runs of each."""
+    """The largest number of operations a second of a layer's four matrix products at 1024 rows.
+
+    It is the maximum over these networks, which compute them in different ways, of the median of five runs.
+    """
     shape = networks[0].encoder.shape
     wide, narrow = (torch.randn(PEAK_ROWS, width, device=device, dtype=dtype)
                     for width in (shape.ffn_hidden, shape.hidden))
@@ -57,7 +59,10 @@ def peak_flops(networks: list[PonderingClassifier], device: torch.device, dtype:
 
 def operations(network: PonderingClassifier, sentences: Sentences, rule: ExitRule,
                decisions: Decisions) -> tuple[float, float]:
-    """Of all sentences, and the part of it that pooler, classifier and lambda module have; see ``modules.flops``."""
+    """The operations of all sentences, and the share of pooler, classifier and lambda module in them.
+
+    See ``modules.flops``.
+    """
     shape, lengths = network.encoder.shape, torch.tensor([len(sentence) for sentence in sentences.tokens])
     layers = decisions.exit_layers
     heads = network.heads_shape
@@ -69,19 +74,22 @@ def operations(network: PonderingClassifier, sentences: Sentences, rule: ExitRul
 
 
 class TimedHeads:
-    """The network, with the seconds that its heads take, and the layers, each time that they run, that they read."""
+    """A network that measures the seconds that its heads take.
+
+    ``layers`` counts the sentences' layers that the heads read.
+    """
 
     def __init__(self, network: PonderingClassifier):
         self.network, self.seconds, self.layers = network, 0.0, 0
 
     def __getattr__(self, name):
-        found = getattr(self.network, name)
+        attribute = getattr(self.network, name)
         if name not in ("pool", "classify", "halt", "expect_error"):
-            return found
+            return attribute
 
         def timed(*arguments):
             start = time.perf_counter()
-            result = found(*arguments)
+            result = attribute(*arguments)
             self.seconds += time.perf_counter() - start
             self.layers += len(arguments[1]) if name == "pool" else 0
             return result
@@ -91,7 +99,10 @@ class TimedHeads:
 
 def heads_part(network: PonderingClassifier, sentences: Sentences, rule: ExitRule,
                at_once: int | None) -> tuple[float, float]:
-    """The heads' part of a run's seconds, and their seconds a layer that they read. On a CPU, where calls wait."""
+    """The heads' share of a run's seconds, and their seconds for each layer that they read.
+
+    For a CPU, where a call returns when it is done.
+    """
     timed = TimedHeads(network)
     total = seconds_of(lambda: ours(timed, sentences, rule, at_once), sentences.device)
     return timed.seconds / total, timed.seconds / timed.layers
@@ -99,7 +110,7 @@ def heads_part(network: PonderingClassifier, sentences: Sentences, rule: ExitRul
 
 @torch.inference_mode()
 def seconds_to_read_heads(network: PonderingClassifier) -> float:
-    """The time to read the weights of one layer's heads once from memory, at the speed of a sum over 256 MiB."""
+    """The time to read the weights of one layer's heads from memory, at the speed of a sum over 256 MiB."""
     buffer = torch.ones(READ_BYTES // 4)
     buffer.sum()
     second_per_byte = statistics.median(seconds_of(buffer.sum, torch.device("cpu"))

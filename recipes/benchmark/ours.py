@@ -1,4 +1,4 @@
-"""Our network with random weights, and as it is served."""
+"""Our network: with random weights, with another pooling, and ready for inference."""
 
 import copy
 from dataclasses import replace
@@ -19,7 +19,7 @@ def random_network(vocabulary: int, layers: int, hidden: int, outputs: int) -> P
 
 
 def with_pooling(network: PonderingClassifier, pooling: str) -> PonderingClassifier:
-    """The same weights, whose heads read what ``pooling`` says."""
+    """A copy of the network whose heads read another pooling."""
     other = copy.deepcopy(network)
     other.heads_shape = replace(network.heads_shape, pooling=pooling)
     return other

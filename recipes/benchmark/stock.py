@@ -16,7 +16,7 @@ TO_STOCK = {
 
 
 def misfit(network: PonderingClassifier, family: str) -> str | None:
-    """Why fairseq has no such model, or None."""
+    """The reason why fairseq has no such model; None if it has one."""
     if family != "roberta":
         return f"fairseq's own model is a RoBERTa, and this one is of {family}"
     if network.encoder.shape.segments:

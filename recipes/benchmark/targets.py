@@ -1,4 +1,4 @@
-"""Ratios of medians, each beside what it is meant to be."""
+"""Ratios of median times, each beside its target."""
 
 from dataclasses import asdict, dataclass
 
@@ -7,7 +7,10 @@ from .variants import packed_name, pooling_name
 
 @dataclass(frozen=True)
 class Target:
-    """``value`` is to be at least ``bound``, or at most where ``most``; a ``goal`` is aimed at, not promised."""
+    """``value`` has to be at least ``bound``, or at most where ``most``.
+
+    A ``goal`` is aimed at, not promised.
+    """
 
     name: str
     value: float
@@ -20,17 +23,17 @@ class Target:
         return self.value <= self.bound if self.most else self.value >= self.bound
 
 
-def targets(found: dict) -> list[dict]:
-    """Of what ``run`` has measured; a variant that was not run has none."""
-    seconds, ratio = found["median_seconds"], found["padding_ratio"]
+def targets(measured: dict) -> list[dict]:
+    """The targets for the measurements of ``run``; a variant that was not run has none."""
+    seconds, ratio = measured["median_seconds"], measured["padding_ratio"]
     full, early = seconds["g: full depth, packed"], seconds["g: exiting, packed"]
     alone = seconds["g: full depth, batch 1"]
-    fewer = found["operations"]["full"] / found["operations"]["exiting"]
+    fewer = measured["operations"]["full"] / measured["operations"]["exiting"]
     r, r_sorted = ratio["file order"], ratio["by length"]
     listed = [
         Target("full depth over (b) by length, r_s times", seconds["b: transformers, by length"] / full / r_sorted,
                0.98),
-        Target("full depth, part of the peak", found["operations"]["full"] / full / found["peak_flops"], 0.85),
+        Target("full depth, part of the peak", measured["operations"]["full"] / full / measured["peak_flops"], 0.85),
         Target("exiting packed, speed-up by the clock over that in operations", full / early / fewer, 0.97),
         Target("exiting at batch 1, the same", alone / seconds["g: exiting, batch 1"] / fewer, 0.95),
         Target("exiting packed over (c)", seconds["c: one at a time"] / early, 1.35),
@@ -45,14 +48,13 @@ def targets(found: dict) -> list[dict]:
         if pooling_name(how, "mean") in seconds:
             by_mean, by_first = (seconds[pooling_name(how, pooling)] for pooling in ("mean", "first"))
             listed.append(Target(f"mean pooling, time over first-token pooling's, {how}, packed", by_mean / by_first,
-                                 1.02,
-                                 most=True))
+                                 1.02, most=True))
     for dtype, bound in (("bfloat16", 2.2), ("int8", 1.3)):
         if packed_name(dtype) in seconds:
             listed.append(Target(f"{dtype} over float32, packed", full / seconds[packed_name(dtype)], bound,
                                  goal=dtype == "int8"))
-    if "heads" in found:
-        heads = found["heads"]
+    if "heads" in measured:
+        heads = measured["heads"]
         listed += [
             Target("heads packed, part of the time over part of the operations",
                    heads["part_of_seconds_packed"] / heads["part_of_operations"], 1.15, most=True),

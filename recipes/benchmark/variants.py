@@ -1,4 +1,4 @@
-"""Every program that is timed: the same sentences to the same decisions, in the order given.
+"""The programs that are timed, each on the same sentences with the same decisions.
 
 (a) stock fairseq, (b) transformers, (c) early exit one sentence at a time, (d) a padded batch that waits for its
 slowest row, (e) a padded batch whose exited rows are dropped, (f) ONNX Runtime, (g) this engine.
@@ -28,7 +28,7 @@ AT_ONCE = (1, 8, 32, 128, None)
 
 @dataclass(frozen=True)
 class Sentences:
-    """Token ids [T_i] each, and where they are computed."""
+    """The token ids [T_i] of each sentence, and the device to compute on."""
 
     tokens: list[Tensor]
     device: torch.device
@@ -43,7 +43,7 @@ class Sentences:
             yield torch.tensor(places), tokens, tokens.ne(PADDING).long()
 
     def padding_ratio(self, by_length: bool) -> float:
-        """Padded tokens over real ones, at batches of 32."""
+        """Padded tokens over real tokens, at batches of 32."""
         return sum(tokens.numel() for _, tokens, _ in self.padded(by_length)) / sum(map(len, self.tokens))
 
 
@@ -72,27 +72,29 @@ def onnx(session, sentences: Sentences, depth: int) -> Decisions:
 
 
 def one_at_a_time(network: PonderingClassifier, sentences: Sentences, rule: ExitRule) -> Decisions:
-    """As published early-exit code goes: every head at every layer, batch 1."""
-    decided = [decide_alone(network, rule, sentence.to(sentences.device), i) for i,
-               sentence in enumerate(sentences.tokens)]
-    return Decisions(torch.cat([one.outputs for one in decided]).cpu(),
-                     torch.cat([one.exit_layers for one in decided]).cpu())
+    """Batches of one sentence with every head at every layer, as published early-exit code runs."""
+    decided = [decide_alone(network, rule, sentence.to(sentences.device), i)
+               for i, sentence in enumerate(sentences.tokens)]
+    return Decisions(torch.cat([of_sentence.outputs for of_sentence in decided]).cpu(),
+                     torch.cat([of_sentence.exit_layers for of_sentence in decided]).cpu())
 
 
 def padded_exits(network: PonderingClassifier, model: nn.Module, sentences: Sentences, rule: ExitRule, by_length: bool,
                  drops: bool) -> Decisions:
-    """Layers of ``transformers`` over padded batches, our heads; rows that have left wait for the slowest, or are
-    dropped."""
-    found = []
+    """Layers of ``transformers`` over padded batches, with our heads.
+
+    Rows that have exited wait for the slowest row, or are dropped.
+    """
+    exited = []
     for places, tokens, attended in sentences.padded(by_length):
-        found += _padded_batch(network, model, rule, places.to(sentences.device), tokens, attended, drops)
-    return _in_order(found)
+        exited += _padded_batch(network, model, rule, places.to(sentences.device), tokens, attended, drops)
+    return _in_order(exited)
 
 
 @torch.inference_mode()
 def _padded_batch(network, model, rule, places, tokens, attended, drops) -> list[tuple[Tensor, Tensor, Tensor]]:
     hidden, bias = model.start(tokens)
-    inside, state, memory, found = torch.ones_like(places, dtype=torch.bool), rule.start(places), None, []
+    inside, state, memory, exited = torch.ones_like(places, dtype=torch.bool), rule.start(places), None, []
     for n in range(1, network.depth + 1):
         hidden = model.step(n, hidden, attended, bias)
         pooled = network.pool(n, model.summarize(hidden, attended)[None])
@@ -105,7 +107,7 @@ def _padded_batch(network, model, rule, places, tokens, attended, drops) -> list
             leaves, state = rule.leaves(seen, state)
         leaves = leaves & inside
         answers = network.classify(n, pooled[:, leaves]) if logits is None else logits[:, leaves]
-        found.append((places[leaves], answers[0], torch.full_like(places[leaves], n)))
+        exited.append((places[leaves], answers[0], torch.full_like(places[leaves], n)))
         inside = inside & ~leaves
         if not inside.any():
             break
@@ -113,7 +115,7 @@ def _padded_batch(network, model, rule, places, tokens, attended, drops) -> list
             places, hidden, attended, state = (x[inside] for x in (places, hidden, attended, state))
             memory = None if memory is None else memory[inside]
             inside = inside[inside]
-    return found
+    return exited
 
 
 @torch.inference_mode()
@@ -123,23 +125,23 @@ def _at_full_depth(sentences: Sentences, by_length: bool, depth: int,
                       for places, tokens, attended in sentences.padded(by_length)])
 
 
-def _in_order(found: list[tuple[Tensor, Tensor, Tensor]]) -> Decisions:
-    places, outputs, exit_layers = (torch.cat(parts).cpu() for parts in zip(*found))
+def _in_order(exited: list[tuple[Tensor, Tensor, Tensor]]) -> Decisions:
+    places, outputs, exit_layers = (torch.cat(parts).cpu() for parts in zip(*exited))
     order = places.argsort()
     return Decisions(outputs[order].float(), exit_layers[order])
 
 
 def full_depth(network, hub_model, stock_model, session, engine, sentences: Sentences) -> dict[str, Variant]:
-    """Every variant without early exit, by name; without ``stock_model`` or ``session``, all but theirs."""
+    """Every variant without early exit, by name. Those without a model or session are left out."""
     depth = network.depth
-    found = {}
+    variants = {}
     if stock_model is not None:
-        found["a: fairseq, file order"] = lambda: stock(stock_model, sentences, depth)
-    found["b: transformers, file order"] = lambda: hub(hub_model, sentences, depth, by_length=False)
-    found["b: transformers, by length"] = lambda: hub(hub_model, sentences, depth, by_length=True)
+        variants["a: fairseq, file order"] = lambda: stock(stock_model, sentences, depth)
+    variants["b: transformers, file order"] = lambda: hub(hub_model, sentences, depth, by_length=False)
+    variants["b: transformers, by length"] = lambda: hub(hub_model, sentences, depth, by_length=True)
     if session is not None:
-        found["f: ONNX Runtime, by length"] = lambda: onnx(session, sentences, depth)
-    return found | _by_window("g: full depth", engine, sentences, Fixed(depth))
+        variants["f: ONNX Runtime, by length"] = lambda: onnx(session, sentences, depth)
+    return variants | _by_window("g: full depth", engine, sentences, Fixed(depth))
 
 
 def exiting(network, hub_model, engine, sentences: Sentences, rule: ExitRule) -> dict[str, Variant]:
@@ -152,8 +154,10 @@ def exiting(network, hub_model, engine, sentences: Sentences, rule: ExitRule) ->
 
 
 def by_pooling(engines: dict[str, PonderingClassifier], sentences: Sentences, rule: ExitRule) -> dict[str, Variant]:
-    """This engine packed, by what its heads read: at full depth, and with the exits of ``rule``, which are to be the
-    same whatever is read."""
+    """This engine, packed, with each pooling: at full depth, and with the exits of ``rule``.
+
+    ``rule`` has to give the same exits for every pooling.
+    """
     rules = {"full depth": Fixed(next(iter(engines.values())).depth), "exiting": rule}
     return {pooling_name(how, pooling): lambda engine=engine, rule=rule: ours(engine, sentences, rule, None)
             for how, rule in rules.items() for pooling, engine in engines.items()}
@@ -164,7 +168,7 @@ def pooling_name(how: str, pooling: str) -> str:
 
 
 def packed_name(dtype: str) -> str:
-    """Of a full-depth run of this engine in another precision than the others."""
+    """The name of a full-depth run of this engine in another precision."""
     return f"g: full depth, packed, {dtype}"
 
 

@@ -86,10 +86,10 @@ def test_the_parameter_of_a_mean():
 @pytest.mark.parametrize("flags, said", [
     (["--exit", "learned:0.5"], "exit rule learned:0.5: it reads learned-exit scores"),
     (["--exit", "fixed:9"], "the model has 4 layers, choose fixed:1 to fixed:4"),
-    (["--exit", "expectation"], "exit rule expectation: it leaves nowhere early"),
+    (["--exit", "expectation"], "exit rule expectation: it never exits early"),
     (["--exit", "sometimes"], "unknown exit rule 'sometimes'"),
     (["--drawn", "4"], "--drawn 4: the model has 4 layers: choose a mean exit between 1 and 4"),
-    (["--layers", "3"], "--layers 3: of random weights, and --checkpoint has its own"),
+    (["--layers", "3"], "--layers 3: only for random weights; leave it out with --checkpoint"),
     (["--split", "none"], "none"),
 ])
 def test_mistakes_are_told_in_a_line(toy, benchmark, tmp_path, flags, said):

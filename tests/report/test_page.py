@@ -63,8 +63,8 @@ def test_the_caption_says_where_numbers_come_from(files):
             "`c0ffeec0ffee`, torch 2.13.0."
             ) in page
     assert "fairseq-train $RUN_DIR/data" in page and "--user-dir .../fairseq_palbert" in page
-    assert ("Of each run the checkpoint was kept that was best by score on `holdout` (all). Thresholds were chosen for "
-            "each seed on the split `calibration`, a part of train that no layer was trained on (SST-2 60, STS-B 60 "
+    assert ("Each run keeps the checkpoint that is best by score on `holdout` (all). Thresholds were chosen for each "
+            "seed on the split `calibration`, a part of train that no layer was trained on (SST-2 60, STS-B 60 "
             "examples)") in page
     assert "No record of `calibration`" not in page
 

@@ -51,7 +51,7 @@ class Environment:
     def check_folder(self) -> None:
         """Only what was made here is ever cleared. Raises UserError for a folder of other things."""
         ours = (self.folder / "pyvenv.cfg").exists() or self.unfinished.exists()
-        if self.folder.exists() and not ours and any(self.folder.iterdir()):
+        if not ours and (self.folder.is_file() or self.folder.is_dir() and any(self.folder.iterdir())):
             raise UserError(f"VENV={self.folder} holds other things: name a new folder")
 
     def make(self) -> None:
@@ -61,9 +61,9 @@ class Environment:
             log(f"the last set-up of {self.folder} was cut off: starting again from nothing")
             call([*command, "--clear", self.folder])
         elif not os.access(self.python, os.X_OK):
-            log(f"making {self.folder} with {sys.executable}")
             self.folder.mkdir(parents=True, exist_ok=True)
             self.unfinished.touch()
+            log(f"making {self.folder} with {sys.executable}")
             call([*command, self.folder])
         self.unfinished.touch()
         for stamp in self.folder.glob(".setup-stamp-*"):
@@ -129,13 +129,12 @@ def check_machine(compiler: str) -> None:
         raise UserError(f"no Python.h in {include}: install the headers of Python 3.11 (python3.11-dev)")
 
 
-def main() -> None:
-    folder, *flags = sys.argv[1:]
-    files = [REQUIREMENTS, *([BENCHMARK] if "--benchmark" in flags else [])]
+def set_up(folder: Path, files: list[Path]) -> None:
+    """Does nothing where the environment is up to date, and waits while another set-up runs."""
     with open(REQUIREMENTS) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         os.set_inheritable(lock.fileno(), True)
-        environment = Environment(Path(folder), files, os.environ.get("TORCH_SPEC"))
+        environment = Environment(folder, files, os.environ.get("TORCH_SPEC"))
         if environment.is_up_to_date():
             return
         os.environ["CXX"] = os.environ.get("CXX") or "g++"
@@ -146,6 +145,14 @@ def main() -> None:
         environment.install()
         environment.check_imports()
         environment.finish()
+
+
+def main() -> None:
+    folder, *flags = sys.argv[1:]
+    try:
+        set_up(Path(folder), [REQUIREMENTS, *([BENCHMARK] if "--benchmark" in flags else [])])
+    except OSError as error:
+        raise UserError(f"{error.filename}: {error.strerror}: name another folder in VENV") from error
 
 
 if __name__ == "__main__":

@@ -128,6 +128,8 @@ REFUSED = {
     "no Python": ([], {"PYTHON": "no-such-python"}, "no-such-python is no Python that runs"),
     "no compiler": ([], {"CXX": "no-such-compiler"}, "'no-such-compiler' does not take C++17"),
     "a folder of other things": ([], {"VENV": str(ROOT / "tests")}, "holds other things: name a new folder"),
+    "a file": ([], {"VENV": str(ROOT / "README.md")}, "holds other things: name a new folder"),
+    "a folder that cannot be made": ([], {"VENV": "/proc/none"}, "/proc/none: No such file or directory: name another"),
     "unknown flag": (["--gpu"], {}, "unknown argument --gpu"),
 }
 

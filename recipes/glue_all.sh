@@ -11,7 +11,7 @@
 # Leaves RUN_DIR/TASK/, RUN_DIR/results.tsv. Duration: the sum of the tasks'.
 
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
 
 parse_stages "$@"
 TASKS=("${ARGUMENTS[@]}")

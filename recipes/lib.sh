@@ -1,8 +1,9 @@
 # Sourced by every recipe, after `set -euo pipefail`: where things are, how to log, how to stop, which stages to run.
 #
-# Sets ROOT (the repository) and VENV (the environment: run "$VENV/bin/python"), and exports PYTHONPATH.
+# Sets ROOT (the repository) and VENV (the environment: run "$VENV/bin/python" -P), and exports PYTHONPATH.
 
-ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+unset CDPATH
+ROOT="$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")"
 VENV="${VENV:-$ROOT/.venv}"
 [[ "$VENV" = /* ]] || VENV="$PWD/$VENV"
 export PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}"
@@ -29,6 +30,21 @@ usage() {
 # require_environment: stops where recipes/setup.sh has not made the environment.
 require_environment() {
     [[ -x "$VENV/bin/python" ]] || die "no Python environment in $VENV: run recipes/setup.sh first"
+}
+
+# require_benchmark_packages: stops where recipes/setup.sh --benchmark has not installed them.
+require_benchmark_packages() {
+    require_environment
+    "$VENV/bin/python" -P -c 'import transformers, onnxruntime' 2>/dev/null ||
+        die "transformers or onnxruntime is not installed: run recipes/setup.sh --benchmark"
+}
+
+# run_module MODULE ARGUMENTS...: becomes that Python module, on every core where OMP_NUM_THREADS is not set. With -P,
+# no file of the current folder takes the place of a module.
+run_module() {
+    require_environment
+    export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$(nproc)}"
+    exec "$VENV/bin/python" -P -m "$@"
 }
 
 # parse_stages ARGUMENTS: takes --stage N, --stop-stage N and --help out of the arguments, and leaves the others in

@@ -5,12 +5,12 @@
 #   recipes/test.sh tests/ponder -k geometric
 #   recipes/test.sh -m slow
 #
-# Variables: GLUE_DIR (raw GLUE, one folder a task) and VOCAB_DIR (gpt2_bpe/, ...): tests on real data skip without them;
-# WORKERS (default: the number of cores, 4 at most).
+# Variables: GLUE_DIR (raw GLUE, one folder a task) and VOCAB_DIR (gpt2_bpe/, ...): tests on real data skip without
+# them; WORKERS (default: the number of cores, 4 at most).
 # Duration: under 10 minutes on 2 cores.
 
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
 
 "$ROOT/recipes/setup.sh"
 

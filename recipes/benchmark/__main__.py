@@ -1,4 +1,25 @@
-"""``recipes/benchmark.sh``: time the same weights and sentences in every program, in turn."""
+"""How fast a model runs, with and without early exit.
+
+The same weights and sentences go through (a) stock fairseq, (b) transformers, (c) early exit one sentence at a time,
+(d) a padded batch that waits for its slowest row, (e) a padded batch whose exited rows are dropped, (f) ONNX Runtime at
+full depth, (g) this engine at batch 1, 8, 32, 128 and packed, and packed in bfloat16 and int8 where the CPU has
+instructions for them. Packed, it also runs with heads that read the first token and the mean over tokens, with the same
+weights and exits.
+
+    recipes/benchmark.sh --data DATA/SST-2 --out OUT [--sentences 128] [--rounds 5]
+    recipes/benchmark.sh --checkpoint CHECKPOINT --data DATA/SST-2 --out OUT [--exit q_exit:0.5 | --drawn MEAN]
+
+Inputs:    a binarized task (recipes/glue_task.sh leaves one, palbert data makes one). CHECKPOINT is a trained model of
+           any family, a checkpoint of fairseq-train or the folder that one was exported to, and exits by its own rule;
+           (a) is left out, with a line that says so, where fairseq cannot compute it. Without CHECKPOINT a RoBERTa of
+           random weights, 12 x 768, on data of RoBERTa's tokenizer, exits by a geometric distribution of mean N / 2.
+           Needs recipes/setup.sh --benchmark.
+Variables: OMP_NUM_THREADS (default: the number of cores).
+Outputs:   OUT/benchmark.json (every time taken), OUT/benchmark.md, OUT/benchmark.png. The answers and exits of all
+           variants are compared first; where they differ, no time is reported.
+Hardware:  the CPU, or a GPU by --device cuda.
+Duration:  on 2 cores about 10 minutes for 128 sentences of SST-2.
+"""
 
 import argparse
 import platform
@@ -23,6 +44,7 @@ from fairseq_palbert.inference.flags import device_of
 from fairseq_palbert.inference.for_inference import FLOATS
 from fairseq_palbert.modules.pondering import POOLINGS, PonderingClassifier
 from fairseq_palbert.tasks.glue_task import GlueConfig, GlueSentenceTask
+from recipes import command_line
 
 from .drawn import Drawn, Replayed
 from .hub import HubModel, onnx_session
@@ -38,7 +60,7 @@ PAYS_WITH = {"bfloat16": "avx512_bf16", "int8": "avx512_vnni"}  # CPU instructio
 
 
 def parser() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(prog="benchmark.sh", description=__doc__)
+    options = command_line.parser("benchmark.sh", __doc__)
     add = options.add_argument
     add("--data", required=True, type=Path, help="folder of the binarized task to take sentences from")
     add("--split", default="valid", help="split to take sentences from (default: valid)")

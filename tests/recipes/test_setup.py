@@ -1,7 +1,8 @@
 """recipes/setup.sh: when it installs, when it does not, what it refuses.
 
 A stand-in interpreter makes environments that hold a copy of itself, notes what pip is asked for, and is the real
-Python otherwise. Modules are not there to import, so the final check is answered by the stand-in too.
+Python otherwise, of the set-up with the stand-in for its children. Modules are not there to import, so the final check
+is answered by the stand-in too.
 """
 
 import os
@@ -14,8 +15,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 INTERPRETER = """#!/usr/bin/env bash
 set -eu
+AS_STAND_IN='import runpy, sys
+sys.executable, *sys.argv = sys.argv[1:]
+runpy.run_module(sys.argv[0], run_name="__main__")'
 case "$*" in
-    "-m venv"*)
+    "-P -m venv"*)
         folder="${!#}"
         [[ "$*" != *--clear* ]] || rm -rf "$folder"
         mkdir -p "$folder/bin"
@@ -23,12 +27,13 @@ case "$*" in
         touch "$folder/pyvenv.cfg"
         echo "$*" >>"$CALLS"
         ;;
-    "-m pip"*)
+    "-P -m pip"*)
         echo "$*" >>"$CALLS"
         if [[ -n "${KILL_AT:-}" && "$*" == *"$KILL_AT"* ]]; then kill -9 $PPID; fi
         ;;
-    "-c import torch"*) [[ -z "${IMPORT_FAILS:-}" ]] || { echo "ImportError: $IMPORT_FAILS" >&2; exit 1; } ;;
-    *version_info*) echo "Python ${VERSION:-3.11}" ;;
+    "-P -c import torch"*) [[ -z "${IMPORT_FAILS:-}" ]] || { echo "ImportError: $IMPORT_FAILS" >&2; exit 1; } ;;
+    --version) echo "Python ${VERSION:-3.11}.0" ;;
+    "-P -m recipes.environment"*) exec REAL_PYTHON -P -c "$AS_STAND_IN" "$0" "${@:3}" ;;
     *) exec REAL_PYTHON "$@" ;;
 esac
 """
@@ -123,6 +128,8 @@ REFUSED = {
     "no Python": ([], {"PYTHON": "no-such-python"}, "no-such-python is no Python that runs"),
     "no compiler": ([], {"CXX": "no-such-compiler"}, "'no-such-compiler' does not take C++17"),
     "a folder of other things": ([], {"VENV": str(ROOT / "tests")}, "holds other things: name a new folder"),
+    "a file": ([], {"VENV": str(ROOT / "README.md")}, "holds other things: name a new folder"),
+    "a folder that cannot be made": ([], {"VENV": "/proc/none"}, "/proc/none: No such file or directory: name another"),
     "unknown flag": (["--gpu"], {}, "unknown argument --gpu"),
 }
 
@@ -132,7 +139,7 @@ def test_what_does_not_fit_gives_one_line(setup, calls, arguments, variables, me
     run = setup(*arguments, **variables)
     assert run.returncode == 1
     line, = run.stderr.splitlines()
-    assert line.startswith("setup.sh: error: ") and message in line
+    assert ": error: " in line and message in line
     assert calls() == []
 
 

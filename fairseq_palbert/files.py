@@ -27,12 +27,18 @@ def file_sha256(path: Path) -> str:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Raises UserError, which names ``path``, for a write error in the block, such as a full disk."""
+    """Raises UserError, which names ``path``, for a write error in the block, such as a full disk.
+
+    An error of another file, such as one that cannot be read, passes through.
+    """
     try:
         yield
     except BrokenPipeError:  # the reader of a pipe has gone, which is no error of the path
         raise
     except (OSError, SafetensorError) as error:
+        file = getattr(error, "filename", None)
+        if isinstance(file, str | os.PathLike) and path.parent.absolute() not in Path(file).absolute().parents:
+            raise
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{path}: cannot be written ({reason}): choose another place, or make room there") from error
 

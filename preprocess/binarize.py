@@ -16,9 +16,8 @@ from sacremoses import MosesDetokenizer
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.files import write_json
 from fairseq_palbert.glue.definitions import GlueTask, Split
+from fairseq_palbert.glue.raw import Example, Rejected, raw_file, read_examples
 from fairseq_palbert.tokenization import Vocabulary
-
-from .raw import Example, Rejected, raw_file, read_examples
 
 Encode = Callable[[Sequence[str]], list[np.ndarray]]  # sentences to dictionary ids
 BATCH = 10_000  # examples tokenized at a time

@@ -16,7 +16,8 @@ from hypothesis import settings
 
 import fairseq_palbert.plugin  # noqa: F401  as fairseq's commands have it
 
-pytest_plugins = ["tests.fixtures.checkpoints", "tests.fixtures.networks", "tests.fixtures.recorded_runs",
+pytest_plugins = ["tests.fixtures.checkpoints", "tests.fixtures.networks", "tests.fixtures.raw_glue",
+                  "tests.fixtures.recorded_runs",
                   "tests.fixtures.vocabularies"]
 
 settings.register_profile("any_machine", deadline=None)  # how long an example takes says nothing on a busy one

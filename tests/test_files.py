@@ -152,3 +152,10 @@ def test_only_our_own_output_is_replaced_and_only_when_asked(target):
     check_replaceable(target, overwrite=True, provenance="glue.json")
     with pytest.raises(UserError, match="exists: give --overwrite"):
         check_replaceable(target, overwrite=False, provenance="glue.json")
+
+
+def test_a_file_that_cannot_be_read_is_not_said_to_be_unwritable(tmp_path):
+    (tmp_path / "there").mkdir()
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "there" / "answers") as part:
+        part.write_text((tmp_path / "missing").read_text())
+    assert not list((tmp_path / "there").iterdir())

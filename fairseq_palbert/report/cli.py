@@ -15,6 +15,7 @@ from pathlib import Path
 from ..errors import UserError
 from ..files import staged
 from ..glue.definitions import glue_task
+from ..glue.raw import Example, read_examples
 from .keep import ROOT
 from .page import write_report
 from .runs import Run, read_runs
@@ -22,8 +23,6 @@ from .runs import Run, read_runs
 
 def texts(tasks: dict[str, list[Run]], raw: Path) -> dict[str, list[tuple[str, ...]]]:
     """The sentences of every row of each task's split. Raises UserError where the raw file has other rows."""
-    from preprocess.raw import Example, read_examples  # loads fairseq, which only texts need
-
     by_task = {}
     for name, (run, *_) in tasks.items():
         task, recorded = glue_task(name), run.recorded

@@ -31,8 +31,8 @@ OF_CLASSES, OF_VALUES = ["patience:1", "entropy:0.9", "confidence:0.7"], ["patie
 @pytest.fixture(scope="module")
 def dev_set(glue_dir, vocab_dir):
     """dev_set("RTE") -> the token ids of every dev example, as preprocessing and task make them."""
+    from fairseq_palbert.glue.raw import read_examples
     from fairseq_palbert.tokenization import Vocabulary
-    from preprocess.raw import read_examples
 
     def load(task_name: str) -> list[torch.Tensor]:
         task, raw, vocabulary = TASKS[task_name], glue_dir(task_name).parent, Vocabulary(vocab_dir("gpt2_bpe"))

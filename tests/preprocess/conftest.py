@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fairseq_palbert.glue.definitions import GlueTask, glue_task
+from fairseq_palbert.glue.definitions import GlueTask
 
 
 @dataclass
@@ -74,33 +74,6 @@ def server(monkeypatch):
         yield behaviour
         http.shutdown()
         thread.join()
-
-
-@pytest.fixture
-def write_raw(tmp_path):
-    """write_raw(name, rows) writes that many rows to every file of that task under tmp_path/raw; returns its folder."""
-
-    def write(name: str, rows: int = 3) -> Path:
-        task = glue_task(name)
-        folder = tmp_path / "raw" / name
-        folder.mkdir(parents=True)
-        for split in task.splits:
-            (folder / split.file).write_bytes(raw_bytes(task, split, rows))
-        return folder
-
-    return write
-
-
-def raw_bytes(task: GlueTask, split, rows: int) -> bytes:
-    """A file in that split's format: an index, the sentences and, where there is one, the label."""
-    named = ("index", *task.sentences, *((task.label,) if split.labelled else ()))
-    columns = split.columns or named
-    lines = [] if split.columns else ["\t".join(columns)]
-    for row in range(rows):
-        values = {name: f"the cat {row} {name}" for name in task.sentences}
-        values[task.label] = task.labels[row % len(task.labels)] if task.labels else f"{min(row % 6 + 0.25, 5.0):.3f}"
-        lines.append("\t".join(values.get(column, str(row)) for column in columns))
-    return ("\n".join(lines) + "\n").encode()
 
 
 @pytest.fixture

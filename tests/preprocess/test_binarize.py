@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from fairseq_palbert.glue.definitions import GlueTask, glue_task
+from fairseq_palbert.glue.raw import Example, read_examples
 from fairseq_palbert.tasks.binarized import BinarizedFolder
 from fairseq_palbert.tokenization import Vocabulary
 from preprocess.binarize import binarize
-from preprocess.raw import Example, read_examples
 
 EOS, SPECIAL = 2, 4
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from fairseq_palbert.glue.definitions import glue_task
+from fairseq_palbert.glue.raw import read_examples
 from fairseq_palbert.tokenization import Vocabulary
-from preprocess.raw import read_examples
 
 REAL_TASKS = ("CoLA", "SST-2", "MRPC", "STS-B", "RTE")
 LONGEST_WORD = 100  # characters, beyond which BERT's word is [UNK]

@@ -2,7 +2,7 @@ import pytest
 
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.glue.definitions import TASKS, glue_task
-from preprocess.raw import Example, Rejected, read_examples
+from fairseq_palbert.glue.raw import Example, Rejected, read_examples
 
 MSR_HEADER = "\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\r\n"
 

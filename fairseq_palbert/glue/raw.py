@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.definitions import GlueTask, Split
-from fairseq_palbert.tsv import Record, read_records, read_rows
+from ..errors import UserError
+from ..tsv import Record, read_records, read_rows
+from .definitions import GlueTask, Split
 
 _MSR_TRAIN = "msr_paraphrase_train.txt"
 _MSR_FILES = {"train": _MSR_TRAIN, "valid": _MSR_TRAIN, "test": "msr_paraphrase_test.txt"}

@@ -1,5 +1,6 @@
-"""A batch as one long matrix of tokens, so that linear layers compute with no padding, and attention inside each
-sentence.
+"""Batches as one matrix of tokens without padding.
+
+Linear layers run over all tokens at once; attention runs inside each sentence.
 
 Sizes: B sentences, T tokens of the longest, R rows of the matrix (tokens), C hidden units, H attention heads.
 """
@@ -16,94 +17,101 @@ from torch.nn import functional as F
 
 
 class Batch(Protocol):
-    """``tokens`` [R] are ids, ``positions`` [R] their places in their sentences from 0, ``sentence`` [R] the
-    sentence each belongs to, and ``first`` [B] the row where each sentence begins."""
+    """Sentences as rows of tokens.
+
+    ``tokens`` [R] holds token ids, ``positions`` [R] their positions in their sentences, from 0. ``sentence`` [R]
+    holds the index of each token's sentence, ``first`` [B] the row of each sentence's first token.
+    """
 
     tokens: Tensor
     positions: Tensor
     sentence: Tensor
     first: Tensor
 
-    def bias(self, of_length: Callable[[int], Tensor]) -> Tensor:
-        """What ``attend`` takes as its ``bias``, made once for all layers. ``of_length`` gives that of a sentence of
-        so many tokens, [H, T, T], whose corner is that of a shorter one."""
+    def bias(self, make_bias: Callable[[int], Tensor]) -> Tensor:
+        """The attention bias that ``attend`` takes, made once for all layers.
+
+        ``make_bias`` returns the bias [H, T, T] of a sentence of T tokens; its top left corner is a shorter one's.
+        """
 
     def attend(self, projected: Tensor, heads: int, dropout: float = 0.0, bias: Tensor | None = None) -> Tensor:
-        """Self-attention of queries, keys and values side by side, ``bias`` added to its scores. Shape: [R, 3C] ->
-        [R, C]."""
+        """Self-attention over queries, keys and values side by side; ``bias`` is added to the scores.
+
+        Shape: [R, 3C] -> [R, C].
+        """
 
     def mean(self, hidden: Tensor) -> Tensor:
-        """The mean over each sentence's own tokens, special ones included, padding not. Shape: [R, C] -> [B, C]."""
+        """The mean over each sentence's tokens, special tokens included, padding excluded. Shape: [R, C] -> [B, C]."""
 
 
 class PaddedBatch:
-    """Rows of token ids filled up to the longest, as training has them. Shape: [B, T].
+    """Token ids padded to the longest sentence, as in training. Shape: [B, T].
 
-    On the CPU its padding is taken out; elsewhere the host would wait for the device to find it, so that R = B T there.
+    On the CPU the padding is removed. On other devices R = B T: the host would have to wait for its positions.
     """
 
     def __init__(self, tokens: Tensor, padding_id: int):
         real = tokens.ne(padding_id)
-        whole = bool(real.all())
+        no_padding = bool(real.all())
         self.sizes = tokens.shape
-        self.attended = None if whole else real[:, None, None, :]
-        self.rows = real.flatten().nonzero().squeeze(1) if tokens.is_cpu and not whole else None
-        self.tokens = self.take_out(tokens)
-        self.positions = self.take_out((real.cumsum(1) * real - 1).clamp(min=0))
-        self.sentence = self.take_out(torch.arange(len(tokens), device=tokens.device)[:, None].expand_as(tokens))
-        counted = real.sum(1) if self.rows is not None else torch.full_like(real[:, 0], tokens.shape[1],
+        self.attended = None if no_padding else real[:, None, None, :]
+        self.rows = real.flatten().nonzero().squeeze(1) if tokens.is_cpu and not no_padding else None
+        self.tokens = self.unpad(tokens)
+        self.positions = self.unpad((real.cumsum(1) * real - 1).clamp(min=0))
+        self.sentence = self.unpad(torch.arange(len(tokens), device=tokens.device)[:, None].expand_as(tokens))
+        lengths = real.sum(1) if self.rows is not None else torch.full_like(real[:, 0], tokens.shape[1],
                                                                             dtype=torch.long)
-        self.first = counted.cumsum(0) - counted
+        self.first = lengths.cumsum(0) - lengths
         self._bias: Tensor | None = None
 
-    def take_out(self, padded: Tensor) -> Tensor:
-        """Shape: [B, T, ...] -> [R, ...]."""
+    def unpad(self, padded: Tensor) -> Tensor:
+        """Remove the padding, where this batch does. Shape: [B, T, ...] -> [R, ...]."""
         tokens = padded.flatten(0, 1)
         return tokens if self.rows is None else tokens.index_select(0, self.rows)
 
-    def put_back(self, tokens: Tensor) -> Tensor:
-        """The padding is zeros, where it was taken out. Shape: [R, ...] -> [B, T, ...]."""
+    def pad(self, tokens: Tensor) -> Tensor:
+        """Put removed padding back, as zeros. Shape: [R, ...] -> [B, T, ...]."""
         if self.rows is not None:
             tokens = tokens.new_zeros(self.sizes.numel(), *tokens.shape[1:]).index_copy(0, self.rows, tokens)
         return tokens.unflatten(0, self.sizes)
 
-    def bias(self, of_length: Callable[[int], Tensor]) -> Tensor:
-        """−∞ where a token may not be looked at. Shape: [B, H, T, T], or [1, H, T, T] without padding."""
+    def bias(self, make_bias: Callable[[int], Tensor]) -> Tensor:
+        """The bias with −∞ at masked tokens. Shape: [B, H, T, T], or [1, H, T, T] without padding."""
         if self._bias is None:
-            self._bias = _masked(of_length(self.sizes[1]), self.attended)
+            self._bias = _masked(make_bias(self.sizes[1]), self.attended)
         return self._bias
 
     def attend(self, projected: Tensor, heads: int, dropout: float = 0.0, bias: Tensor | None = None) -> Tensor:
         mask = self.attended if bias is None else bias
-        return self.take_out(_attend(self.put_back(projected), heads, mask, dropout))
+        return self.unpad(_attend(self.pad(projected), heads, mask, dropout))
 
     def mean(self, hidden: Tensor) -> Tensor:
         if self.rows is not None or self.attended is None:
             return _mean(hidden, self.first)
         real = self.attended[:, 0, 0, :, None]
-        total = torch.where(real, self.put_back(hidden), 0).sum(1, dtype=torch.float32)
+        total = torch.where(real, self.pad(hidden), 0).sum(1, dtype=torch.float32)
         return (total / real.sum(1)).to(hidden.dtype)
 
 
 @dataclass
-class Shared:
-    """What batches that are made of one another keep together: the bias of the longest sentence so far, [H, T, T]."""
+class SharedBias:
+    """The bias of the longest sentence so far, [H, T, T], shared by batches derived from one another."""
 
     bias: Tensor | None = None
 
 
 class PackedBatch:
-    """Sentences one behind the other, ``lengths`` [B] tokens each, as inference has them. Shape: tokens [R].
+    """Concatenated sentences of ``lengths`` [B] tokens, as in inference. Shape: tokens [R].
 
-    Attention goes over neighbours of equal length at once, which sentences sorted by length have many of; on a GPU it
-    is torch's variable-length kernel in half precision, and padded in float32 or with a bias, which the kernel does not
-    take.
+    On the CPU, neighbours of equal length share one attention call; sorted sentences have many of them. On a GPU in
+    half precision, attention is torch's variable-length kernel. In float32 or with a bias, which the kernel does not
+    support, it is padded.
     """
 
-    def __init__(self, tokens: Tensor, lengths: list[int], shared: Shared | None = None):
+    def __init__(self, tokens: Tensor, lengths: list[int], shared: SharedBias | None = None):
         self.tokens = tokens
         self.lengths = lengths
-        self.shared = shared or Shared()
+        self.shared = shared or SharedBias()
 
     @classmethod
     def of(cls, sentences: list[Tensor]) -> "PackedBatch":
@@ -124,7 +132,7 @@ class PackedBatch:
         return torch.arange(len(self.tokens), device=self.tokens.device) - self.first[self.sentence]
 
     def keep(self, stays: Tensor) -> tuple[Tensor, "PackedBatch"]:
-        """The rows of the sentences that stay, and the batch of these. Shape: bool [B] -> [R'], int64."""
+        """The rows of the sentences that stay, and the batch of those sentences. Shape: bool [B] -> [R'], int64."""
         rows = stays[self.sentence].nonzero().squeeze(1)
         lengths = [length for length, stay in zip(self.lengths, stays.tolist()) if stay]
         return rows, PackedBatch(self.tokens[rows], lengths, self.shared)
@@ -132,10 +140,10 @@ class PackedBatch:
     def followed_by(self, other: "PackedBatch") -> "PackedBatch":
         return PackedBatch(torch.cat([self.tokens, other.tokens]), self.lengths + other.lengths, self.shared)
 
-    def parts(self, most: int) -> Iterator[tuple[slice, "PackedBatch"]]:
-        """The batch cut between sentences into parts of about equal size, which have about ``most`` rows at most."""
+    def parts(self, max_rows: int) -> Iterator[tuple[slice, "PackedBatch"]]:
+        """The batch, split between sentences into parts of about equal size and at most about ``max_rows`` rows."""
         rows = len(self.tokens)
-        size = rows / -(-rows // most)
+        size = rows / -(-rows // max_rows)
         row, lengths = 0, []
         for end, length in zip(accumulate(self.lengths), self.lengths):
             lengths.append(length)
@@ -143,11 +151,11 @@ class PackedBatch:
                 yield slice(row, end), PackedBatch(self.tokens[row:end], lengths, self.shared)
                 row, lengths = end, []
 
-    def bias(self, of_length: Callable[[int], Tensor]) -> Tensor:
-        """That of the longest sentence here or of a longer one. Shape: [H, T', T']."""
+    def bias(self, make_bias: Callable[[int], Tensor]) -> Tensor:
+        """The bias of this batch's longest sentence, or of a longer one. Shape: [H, T', T']."""
         longest = max(self.lengths)
         if self.shared.bias is None or self.shared.bias.shape[1] < longest:
-            self.shared.bias = of_length(longest)
+            self.shared.bias = make_bias(longest)
         return self.shared.bias
 
     def attend(self, projected: Tensor, heads: int, dropout: float = 0.0, bias: Tensor | None = None) -> Tensor:
@@ -181,7 +189,7 @@ class PackedBatch:
         return _attend(padded, heads, mask, dropout)[self.sentence, self.positions]
 
     def _attend_by_kernel(self, projected: Tensor, heads: int) -> Tensor:
-        from torch.nn.attention.varlen import varlen_attn  # loads torch's compiler, which takes its time
+        from torch.nn.attention.varlen import varlen_attn  # loads torch's compiler, which is slow
 
         ends = torch.tensor([0, *accumulate(self.lengths)], dtype=torch.int32, device=projected.device)
         query, key, value = projected.unflatten(-1, (3, heads, -1)).unbind(1)  # each [R, H, C / H]
@@ -190,7 +198,7 @@ class PackedBatch:
 
 
 def _mean(hidden: Tensor, first: Tensor) -> Tensor:
-    """The mean of rows ``first[i]`` up to ``first[i + 1]``, added up in float32. Shape: [R, C], [B] -> [B, C]."""
+    """The mean of rows ``first[i]`` up to ``first[i + 1]``, summed in float32. Shape: [R, C], [B] -> [B, C]."""
     if len(first) == 1:
         return hidden.mean(0, keepdim=True, dtype=torch.float32).to(hidden.dtype)
     rows = torch.arange(len(hidden), device=hidden.device)
@@ -198,13 +206,15 @@ def _mean(hidden: Tensor, first: Tensor) -> Tensor:
 
 
 def _masked(bias: Tensor, attended: Tensor | None) -> Tensor:
-    """Shape: [H, T, T], bool [B, 1, 1, T] -> [B, H, T, T], or [1, H, T, T] where all may be looked at."""
+    """Shape: [H, T, T], bool [B, 1, 1, T] -> [B, H, T, T], or [1, H, T, T] where nothing is masked."""
     return bias[None] if attended is None else torch.where(attended, bias, -torch.inf)
 
 
 def _attend(projected: Tensor, heads: int, mask: Tensor | None, dropout: float) -> Tensor:
-    """``mask`` is added to the scores, or is true where a token may be looked at; it broadcasts to [B, H, T, T].
-    Shape: [B, T, 3C] -> [B, T, C]."""
+    """Multi-head attention. ``mask`` is added to the scores, or is true where attention is allowed.
+
+    Shape: [B, T, 3C] -> [B, T, C]; the mask broadcasts to [B, H, T, T].
+    """
     query, key, value = projected.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)  # each [B, H, T, C / H]
     context = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
     return context.transpose(1, 2).flatten(2)

@@ -1,15 +1,15 @@
-"""One module for all depths, or one a depth."""
+"""One module shared by all depths, or one per depth."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-Layers = int | Tensor  # a layer, counted from 1, of all sentences, or each sentence's own, [B]
+Layers = int | Tensor  # one layer for all sentences, counted from 1, or the layer of each sentence, [B]
 
 
 class DepthWise(nn.Module):
-    """Applies the copy of each layer to that layer's input; a single copy serves all depths.
+    """Applies each layer's copy of a module to that layer's input; a single copy serves all depths.
 
     Sizes: L consecutive layers, B sentences, C units.
     """

@@ -1,5 +1,6 @@
-"""The Transformer encoder of RoBERTa, BERT, ALBERT and MPNet, one depth at a time. What tells them apart is in its
-shape.
+"""The Transformer encoder of RoBERTa, BERT, ALBERT and MPNet, one depth at a time.
+
+``EncoderShape`` holds the differences between these families.
 
 Sizes: R tokens of all sentences, T tokens of one, C hidden units, E embedding units, H attention heads, N depths.
 """
@@ -16,14 +17,14 @@ from .transformer import TransformerLayer
 
 @dataclass(frozen=True)
 class EncoderShape:
-    """Everything that fixes the encoder's tensors and arithmetic.
+    """All settings that determine the encoder's tensors and arithmetic.
 
-    ``embedding``: E where embeddings are factorised (ALBERT), None where E = C and nothing is projected.
-    ``groups``: how many groups of weights the N depths share evenly, in order (ALBERT: 1); None: a group a depth.
-    ``inner_layers``: Transformer layers of a group, all applied by one step.
-    ``segments``: rows of the segment table; 0: there is none.
-    ``first_position``: the row of the position table that the first token takes; rows before it are never used.
-    ``relative_buckets``: rows of the table of relative position bias, one for all depths (MPNet: 32); 0: there is none.
+    ``embedding``: E where embeddings are factorised (ALBERT); None where E = C and nothing is projected.
+    ``groups``: groups of weights that the N depths share evenly, in order (ALBERT: 1); None: one group per depth.
+    ``inner_layers``: Transformer layers per group; one step applies all of them.
+    ``segments``: rows of the segment table; 0: no table.
+    ``first_position``: the first token's row of the position table; earlier rows are never used.
+    ``relative_buckets``: rows of the relative position bias table that all depths share (MPNet: 32); 0: no bias.
     """
 
     vocabulary: int
@@ -47,7 +48,7 @@ class EncoderShape:
     relative_buckets: int = 0
 
     def group(self, n: int) -> int:
-        """The group of weights, from 0, of layer n of 1..N. Of 6 layers in 2 groups, 1, 2 and 3 have group 0."""
+        """The group of weights, from 0, of layer n of 1..N. With 6 layers in 2 groups, 1, 2 and 3 are in group 0."""
         return (n - 1) * (self.groups or self.layers) // self.layers
 
     def deepest(self, index: int) -> int:
@@ -58,9 +59,9 @@ class EncoderShape:
 class Encoder(nn.Module):
     """Token, position and segment embeddings, normalised (and projected), then N post-norm steps.
 
-    Agrees within 1e-5 with stock fairseq and with ``transformers``. Raises ValueError for a number of relative buckets
-    that there cannot be. Sources: RoBERTa (arXiv 1907.11692), BERT (arXiv 1810.04805), ALBERT (arXiv 1909.11942), MPNet
-    (arXiv 2004.09297).
+    Agrees within 1e-5 with stock fairseq and with ``transformers``. Raises ValueError for an invalid number of relative
+    buckets. Sources: RoBERTa (arXiv 1907.11692), BERT (arXiv 1810.04805), ALBERT (arXiv 1909.11942), MPNet (arXiv
+    2004.09297).
     """
 
     def __init__(self, shape: EncoderShape):
@@ -96,14 +97,16 @@ class Encoder(nn.Module):
         return embedded if self.embed_projection is None else self.embed_projection(embedded)
 
     def _segments(self, batch: Batch) -> Tensor:
-        """How many separators stand before each token of its sentence: [CLS] a [SEP] b [SEP] -> 0 0 0 1 1. Shape:
-        [R]."""
+        """The number of separators before each token in its sentence: [CLS] a [SEP] b [SEP] -> 0 0 0 1 1.
+
+        Shape: [R].
+        """
         separators = batch.tokens.eq(self.shape.separator_id).long()
         before = separators.cumsum(0) - separators
         return (before - before[batch.first][batch.sentence]).clamp(max=self.shape.segments - 1)
 
     def step(self, n: int, hidden: Tensor, batch: Batch) -> Tensor:
-        """Layer n of 1..N. Shape: [R, C] -> [R, C]."""
+        """Hidden states after layer n of 1..N. Shape: [R, C] -> [R, C]."""
         first = self.shape.group(n) * self.shape.inner_layers
         bias = None if self.relative_bias is None else batch.bias(self._bias)
         for layer in self.layers[first:first + self.shape.inner_layers]:

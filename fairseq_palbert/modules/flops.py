@@ -1,10 +1,11 @@
-"""What a sentence costs: the floating-point operations of its matrix products, a multiplication and an addition being
-two.
+"""Floating-point operations of a sentence's matrix products.
 
-Norms, activations, softmax and look-ups are left out, as counters of public libraries do. Sizes: N layers, T tokens
-without padding, C hidden units, F units inside the feed-forward part, E embedding units, K outputs, x units that the
-lambda module reads of a layer (C of the pooled vector), i those of all layers that its MLP reads, w and d width and
-depth of that, m Transformer layers a step (ALBERT's inner layers).
+A multiplication and an addition are two operations. Norms, activations, softmax and look-ups do not count, as in the
+counters of public libraries.
+
+Sizes: N layers, T tokens without padding, C hidden units, F feed-forward units, E embedding units, K outputs, m
+Transformer layers per step (ALBERT's inner layers). The lambda module reads x units per layer (C for the pooled
+vector); its MLP reads i units in all and has w units and d layers.
 
     embedding      2 T E C, where embeddings are factorised
     a step         m (8 T C² + 4 T C F + 4 T² C)
@@ -24,11 +25,11 @@ from .pondering import HeadsShape
 
 def exit_flops(encoder: EncoderShape, heads: HeadsShape, tokens: Tensor, exit_layers: Tensor, halts: bool,
                classifies: bool, expects_error: bool = False) -> Tensor:
-    """Operations of each sentence that leaves after layer n of 1..N, as the engine runs it.
+    """Operations of each sentence that exits after layer n of 1..N, as the engine runs it.
 
-    Every layer up to n is stepped and pooled; ``classifies``: the rule has every one of them classified, not layer n
-    alone; ``halts`` and ``expects_error``: it has the lambda module, or the learned-exit head, run after each that is
-    not N. Shape: T [B], n [B] -> int64 [B].
+    All layers up to n are stepped and pooled. ``classifies``: the rule reads the answer of each of them; otherwise only
+    layer n is classified. ``halts`` and ``expects_error``: the rule runs the lambda module, or the learned-exit head,
+    after each of them but N. Shape: T [B], n [B] -> int64 [B].
     """
     layers = exit_layers.long()
     before_last = layers.clamp(max=encoder.layers - 1)
@@ -43,24 +44,24 @@ def exit_flops(encoder: EncoderShape, heads: HeadsShape, tokens: Tensor, exit_la
 
 
 def embedding_flops(encoder: EncoderShape, tokens: Tensor) -> Tensor:
-    """Shape: T [B] -> int64 [B]."""
+    """Operations of the embedding projection. Shape: T [B] -> int64 [B]."""
     return tokens.long() * 2 * (encoder.embedding or 0) * encoder.hidden
 
 
 def step_flops(encoder: EncoderShape, tokens: Tensor) -> Tensor:
-    """Shape: T [B] -> int64 [B]."""
+    """Operations of one step. Shape: T [B] -> int64 [B]."""
     tokens, hidden = tokens.long(), encoder.hidden
     weights = 8 * hidden**2 + 4 * hidden * encoder.ffn_hidden
     return encoder.inner_layers * (tokens * weights + 4 * tokens**2 * hidden)
 
 
 def summary_flops(encoder: EncoderShape, heads: HeadsShape, tokens: Tensor) -> Tensor:
-    """Of one layer's mean pooling. Shape: T [B] -> int64 [B]."""
+    """Operations of one layer's mean pooling. Shape: T [B] -> int64 [B]."""
     return tokens.long() * (encoder.hidden if heads.pooling == "mean" else 0)
 
 
 def lambda_flops(encoder: EncoderShape, heads: HeadsShape) -> int:
-    """One run of the lambda module on one sentence."""
+    """Operations of one run of the lambda module on one sentence."""
     inputs = heads.lambda_inputs(encoder.hidden, encoder.layers)
     if heads.lambda_module == "mlp":
         joined = joined_width(inputs, heads.lambda_input, heads.lambda_lookback)

@@ -1,7 +1,7 @@
-"""What a lambda module reads of a layer: the pooled vector, the classifier's answer, or both.
+"""The lambda module's input: the pooled vector, the classifier's answer, or both.
 
-Sizes: N layers, L of them at once, B sentences, C hidden units, K outputs (classes, or 1 for regression), A
-numbers of an answer.
+Sizes: N layers, L of them at once, B sentences, C hidden units, K outputs (classes, or 1 for regression), A numbers
+per answer, F input units.
 """
 
 import torch
@@ -16,18 +16,18 @@ LAMBDA_READS = ("pooled", "answers", "both")
 
 
 def part_widths(reads: str, hidden: int, outputs: int, depth: int) -> tuple[int, int, int]:
-    """The units of ``lambda_input`` that z_n, a_n and the layer have, 0 of what is not read."""
+    """The widths of z_n, a_n and the one-hot layer in ``lambda_input``; 0 for what is not read."""
     answer = (outputs + 2 if outputs > 1 else 1, depth)
     return 0 if reads == "answers" else hidden, *((0, 0) if reads == "pooled" else answer)
 
 
 def input_width(reads: str, hidden: int, outputs: int, depth: int) -> int:
-    """The units of ``lambda_input``."""
+    """F, the width of ``lambda_input``."""
     return sum(part_widths(reads, hidden, outputs, depth))
 
 
 def lambda_input(reads: str, first: Layers, pooled: Tensor, logits: Tensor | None, depth: int) -> Tensor:
-    """x_n of L layers from ``first`` on: z_n, or the answer a_n and the layer one-hot [N], or all three side by side.
+    """x_n of L layers from ``first`` on: z_n, or the answer a_n and the one-hot layer [N], or all three side by side.
 
     Shape: [L, B, C], [L, B, K] -> [L, B, F].
     """
@@ -40,9 +40,9 @@ def lambda_input(reads: str, first: Layers, pooled: Tensor, logits: Tensor | Non
 
 
 def answer_numbers(logits: Tensor) -> Tensor:
-    """a_n: of classes H(p_n) / log K, max p_n and p_n = softmax(ŷ_n), of a regression ŷ_n; float32 at least.
+    """a_n: for classes H(p_n) / log K, max p_n and p_n = softmax(ŷ_n); for regression ŷ_n. At least float32.
 
-    No gradient goes back into the answers: halting judges them, and does not shape them. Shape: [..., K] -> [..., A].
+    The answers get no gradient: halting reads them without training them. Shape: [..., K] -> [..., A].
     """
     logits = at_least_float32(logits.detach())
     if logits.shape[-1] == 1:

@@ -1,9 +1,10 @@
-"""Lambda modules: from what they read of this layer, x (by default the pooled vector z), and of those before it to this
-layer's halting logit l.
+"""Lambda modules: from the input x of this and earlier layers to the halting logit.
 
-Sizes: L consecutive layers, B sentences, C units of x, k previous layers looked back at. What a module has to
-remember of the layers before is one tensor with a row per sentence, so that rows can be dropped as sentences exit. Each
-ends in a readout that is shared by all depths or has one copy a layer.
+x is by default the pooled vector z; the halting logit is l. A module remembers earlier layers in one tensor with a row
+per sentence, so that rows can be dropped as sentences exit. Each module ends in a readout, which all depths share or
+which has one copy per layer.
+
+Sizes: L consecutive layers, B sentences, C units of x, k previous layers that are read.
 """
 
 from itertools import pairwise
@@ -13,13 +14,13 @@ from torch import Tensor, nn
 
 from .depthwise import DepthWise
 
-NO_LAMBDA = "none"  # a network that halts nowhere of itself: the plain fine-tuned encoder
+NO_LAMBDA = "none"  # no halting logits: the plain fine-tuned encoder
 LAMBDA_MODULES = ("linear", "mlp", "rnn", NO_LAMBDA)
 LAMBDA_INPUTS = ("concat", "diff", "both")
 
 
 def joined_width(inputs: int, joined: str, lookback: int) -> int:
-    """The units that ``MlpLambda`` reads, and how wide it is unless told otherwise."""
+    """The units that ``MlpLambda`` reads, which are also its default width."""
     return inputs * {"concat": lookback + 1, "diff": lookback, "both": 2 * lookback + 1}[joined]
 
 
@@ -31,7 +32,7 @@ class LinearLambda(nn.Module):
         self.readout = DepthWise(lambda: nn.Sequential(nn.Dropout(dropout), nn.Linear(inputs, 1)), copies)
 
     def initial_memory(self, pooled: Tensor) -> Tensor:
-        """Nothing to remember. Shape: any -> [B, 0]."""
+        """An empty memory. Shape: any -> [B, 0]."""
         return pooled.new_zeros(pooled.shape[-2], 0)
 
     def forward(self, first: int, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
@@ -40,7 +41,7 @@ class LinearLambda(nn.Module):
 
 
 class MlpLambda(nn.Module):
-    """d times Linear + Tanh of ``width`` units, by default as many as the joined input has, then Linear to 1.
+    """d layers of Linear + Tanh with ``width`` units (default: the joined input's), then Linear to 1.
 
     The input at layer n is, for ``concat``, x_n, x_{n−1}, ..., x_{n−k} side by side; for ``diff``, the k differences
     x_n − x_{n−j}; for ``both``, the first then the second; x is zero before layer 1.
@@ -70,7 +71,7 @@ class MlpLambda(nn.Module):
         """Shape: x [L, B, C] from layer ``first`` on, memory [B, k, C], oldest first -> halting logits [L, B],
         memory."""
         history = torch.cat([memory.transpose(0, 1), x])  # [k + L, B, C]
-        # With k = 2, L = 3 and first = 1 the rows of history are the layers −1 0 1 2 3: j back starts at row k − j.
+        # With k = 2, L = 3 and first = 1 the rows of history are the layers −1 0 1 2 3: j layers back start at k − j.
         layers = x.shape[0]
         previous = [history[self.lookback - j:self.lookback - j + layers] for j in range(1, self.lookback + 1)]
         parts = [] if self.joined == "diff" else [x, *previous]
@@ -81,7 +82,7 @@ class MlpLambda(nn.Module):
 
 
 class RnnLambda(nn.Module):
-    """A GRU over depth, s_n = GRU(x_n, s_{n−1}) from s_0 = 0, and l_n = w · s_n + b. The GRU is one for all depths."""
+    """A GRU over depth, s_n = GRU(x_n, s_{n−1}) from s_0 = 0, and l_n = w · s_n + b. All depths share the GRU."""
 
     def __init__(self, inputs: int, copies: int, dropout: float):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The whole pondering classifier in plain torch: an encoder, and the heads that read every layer of it.
+"""The pondering classifier in plain torch: an encoder with heads at every layer.
 
 Sizes: N layers, B sentences, R tokens of all of them, T tokens of the longest, C hidden units, K outputs (classes, or 1
 for regression).
@@ -20,10 +20,10 @@ POOLINGS = ("first", "mean")
 
 @dataclass(frozen=True)
 class HeadsShape:
-    """Everything that fixes the heads' tensors and arithmetic. The defaults are PALBERT's (arXiv 2204.03276).
+    """All settings that determine the heads' tensors and arithmetic. The defaults are PALBERT's (arXiv 2204.03276).
 
-    ``pooling``: what the heads read of a sentence's hidden states, that of its first token or the mean over its tokens.
-    ``lambda_module="none"`` leaves the lambda module out, and with it whatever the other fields say of it.
+    ``pooling``: the heads read the first token's hidden state ("first") or the mean over the sentence's ("mean").
+    ``lambda_module="none"`` leaves the lambda module out; the other fields about it then have no effect.
     """
 
     outputs: int
@@ -45,23 +45,25 @@ class HeadsShape:
 
     @property
     def halts(self) -> bool:
-        """Whether there is a lambda module, and with it halting logits."""
+        """Whether there is a lambda module, and therefore halting logits."""
         return self.lambda_module != NO_LAMBDA
 
     @property
     def halts_by_answers(self) -> bool:
-        """Whether the lambda module reads what the classifier answers."""
+        """Whether the lambda module reads the classifier's answers."""
         return self.halts and self.lambda_reads != "pooled"
 
     def lambda_inputs(self, hidden: int, depth: int) -> int:
-        """The units that the lambda module reads of a layer."""
+        """The units that the lambda module reads per layer."""
         return input_width(self.lambda_reads, hidden, self.outputs, depth)
 
 
 @dataclass(frozen=True)
 class PonderOutput:
-    """``logits`` [N, B, K] of every layer; ``halting_logits`` [N − 1, B], or [N, B] where the last was asked for, and
-    ``error_logits`` [N − 1, B], None without a head for them."""
+    """The outputs of all layers; None where the model lacks the head.
+
+    ``logits`` [N, B, K]; ``halting_logits`` [N − 1, B], or [N, B] with ``halt_at_last``; ``error_logits`` [N − 1, B].
+    """
 
     logits: Tensor
     halting_logits: Tensor | None
@@ -69,16 +71,20 @@ class PonderOutput:
 
 
 class PonderingClassifier(nn.Module):
-    """z_n = tanh(W c_n + b); ŷ_n = classifier(z_n); l_n = lambda module(z_1..z_n). c_n is the hidden state of the first
-    token after layer n, or with ``pooling`` "mean" the mean over the sentence's tokens, special ones included.
+    """z_n = tanh(W c_n + b); ŷ_n = classifier(z_n); l_n = lambda module(z_1..z_n).
 
-    ``forward`` gives all depths at once, for training. ``embed`` and ``step`` give one depth at a time, for early exit,
-    ``summarize`` gives c_n, and ``pool``, ``classify``, ``halt`` and ``expect_error`` read some of them: L layers from
-    one on, or, where that is a tensor [B] and L = 1, each sentence's own. Without a lambda module (``halts`` is false)
-    there is no ``initial_memory`` and no ``halt``. ``shares_layers``: every step is the same function, so that
-    sentences at different depths may share one. The learned-exit head is one for all depths: σ(w · z_n + b) is the
-    error to be expected of ŷ_n. Sources: PALBERT (arXiv 2204.03276, section 3), BERxiT (EACL 2021, section 3.3); mean
-    pooling as in Sentence-BERT (arXiv 1908.10084, section 3).
+    c_n is the hidden state of the first token after layer n. With ``pooling`` "mean" it is the mean over the sentence's
+    tokens, special tokens included. All depths share the learned-exit head: σ(w · z_n + b) is the expected error of
+    ŷ_n.
+
+    ``forward`` computes all depths at once, for training. ``embed`` and ``step`` compute one depth at a time, for early
+    exit, and ``summarize`` returns c_n. ``pool``, ``classify``, ``halt`` and ``expect_error`` read L layers from
+    ``first`` on; with a tensor [B] as ``first``, L = 1 and each sentence has its own layer. Without a lambda module
+    (``halts`` is false) ``initial_memory`` and ``halt`` do not apply. ``shares_layers``: every step is the same
+    function, so that sentences at different depths can share a step.
+
+    Sources: PALBERT (arXiv 2204.03276, section 3), BERxiT (EACL 2021, section 3.3); mean pooling as in Sentence-BERT
+    (arXiv 1908.10084, section 3).
     """
 
     def __init__(self, encoder: nn.Module, heads: HeadsShape):
@@ -116,20 +122,22 @@ class PonderingClassifier(nn.Module):
         return {"linear": LinearLambda, "rnn": RnnLambda}[heads.lambda_module](inputs, copies, heads.lambda_dropout)
 
     def _halting_weight(self) -> float:
-        """The numbers that a run of the lambda module reads over those that a step reads."""
+        """Parameters that one run of the lambda module reads, divided by those that one step reads."""
         if not self.halts:
             return 0
         copies = self.lambda_module.readout.copies
-        of_others = (len(copies) - 1) * _numbers(copies[0])
-        return (_numbers(self.lambda_module) - of_others) / (self.encoder.shape.inner_layers
-                                                             * _numbers(self.encoder.layers[0]))
+        other_copies = (len(copies) - 1) * _parameter_count(copies[0])
+        return (_parameter_count(self.lambda_module) - other_copies) / (self.encoder.shape.inner_layers
+                                                             * _parameter_count(self.encoder.layers[0]))
 
     def forward(self, tokens: Tensor, halt_at_last: bool = False, noise: Tensor | None = None) -> PonderOutput:
-        """All depths. ``halt_at_last`` asks for the last layer's halting logit too, which one lambda module a layer
-        does not have; ``noise`` is added to the tokens' embeddings. Shape: tokens [B, T], noise [B, T, E] -> see
-        ``PonderOutput``."""
+        """The outputs of all depths.
+
+        ``halt_at_last`` adds the last layer's halting logit, which per-layer lambda modules lack. ``noise`` is added to
+        the token embeddings. Shape: tokens [B, T], noise [B, T, E] -> see ``PonderOutput``.
+        """
         batch = self.padded(tokens)
-        return self.answer(self.pooled(batch, None if noise is None else batch.take_out(noise)), halt_at_last)
+        return self.answer(self.pooled(batch, None if noise is None else batch.unpad(noise)), halt_at_last)
 
     def pooled(self, batch: Batch, noise: Tensor | None = None) -> Tensor:
         """z_1..z_N. Shape: R tokens, noise [R, E] -> [N, B, C]."""
@@ -140,24 +148,24 @@ class PonderingClassifier(nn.Module):
         return self.pool(1, torch.stack(summaries))
 
     def answer(self, pooled: Tensor, halt_at_last: bool = False) -> PonderOutput:
-        """What the heads make of all layers' pooled vectors. Shape: [N, B, C] -> see ``PonderOutput``."""
+        """The heads' outputs for all layers' pooled vectors. Shape: [N, B, C] -> see ``PonderOutput``."""
         logits, halting_logits = self.classify(1, pooled), None
         if self.halts:
-            asked = self.depth if halt_at_last else self.depth - 1
-            halting_logits, _ = self.halt(1, pooled[:asked], logits[:asked], self.initial_memory(pooled))
+            last = self.depth if halt_at_last else self.depth - 1
+            halting_logits, _ = self.halt(1, pooled[:last], logits[:last], self.initial_memory(pooled))
         error_logits = self.expect_error(1, pooled[:-1]) if self.learns_exit else None
         return PonderOutput(logits, halting_logits, error_logits)
 
     def padded(self, tokens: Tensor) -> PaddedBatch:
-        """Shape: token ids [B, T], filled up with the dictionary's padding."""
+        """The batch of padded sentences. Shape: token ids [B, T]."""
         return PaddedBatch(tokens, self.encoder.shape.padding_id)
 
     def packed(self, sentences: list[Tensor]) -> PackedBatch:
-        """Shape: token ids [T_i] each."""
+        """The batch of these sentences, without padding. Shape: token ids [T_i] each."""
         return PackedBatch.of(sentences)
 
     def embed(self, batch: Batch) -> Tensor:
-        """Shape: R tokens -> [R, C]."""
+        """Hidden states before layer 1. Shape: R tokens -> [R, C]."""
         return self.encoder.embed(batch)
 
     def step(self, n: int, hidden: Tensor, batch: Batch) -> Tensor:
@@ -165,11 +173,11 @@ class PonderingClassifier(nn.Module):
         return self.encoder.step(n, hidden, batch)
 
     def summarize(self, hidden: Tensor, batch: Batch) -> Tensor:
-        """c_n, by the hidden states after layer n. Shape: [R, C] -> [B, C]."""
+        """c_n from the hidden states after layer n. Shape: [R, C] -> [B, C]."""
         return batch.mean(hidden) if self.heads_shape.pooling == "mean" else hidden[batch.first]
 
     def pool(self, first: Layers, summaries: Tensor) -> Tensor:
-        """z_n of L layers from ``first`` on, by c_n. Shape: [L, B, C] -> [L, B, C]."""
+        """z_n from c_n, for L layers from ``first`` on. Shape: [L, B, C] -> [L, B, C]."""
         return torch.tanh(self.pooler(first, summaries))
 
     def classify(self, first: Layers, pooled: Tensor) -> Tensor:
@@ -177,8 +185,11 @@ class PonderingClassifier(nn.Module):
         return self.classifier(first, pooled)
 
     def halt(self, first: Layers, pooled: Tensor, logits: Tensor | None, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """l_n of L layers from ``first`` on, and what to remember for the next. ``logits`` are read where the network
-        ``halts_by_answers``. Shape: [L, B, C], [L, B, K], [B, ...] -> [L, B], [B, ...]."""
+        """l_n of L layers from ``first`` on, and the memory for the next layer.
+
+        ``logits`` are read only where the network ``halts_by_answers``.
+        Shape: [L, B, C], [L, B, K], [B, ...] -> [L, B], [B, ...].
+        """
         if self.split_lambda is not None:
             return self.split_lambda(first, pooled, logits, memory)
         if self.heads_shape.lambda_detach:
@@ -190,7 +201,7 @@ class PonderingClassifier(nn.Module):
         return self.lambda_module(first, inputs, memory)
 
     def expect_error(self, first: Layers, pooled: Tensor) -> Tensor:
-        """The learned-exit head's logits, the same function at every layer n < N. Shape: [L, B, C] -> [L, B]."""
+        """The learned-exit head's logits at layers n < N, all from the same function. Shape: [L, B, C] -> [L, B]."""
         return self.learned_exit(pooled).squeeze(-1)
 
     def initial_memory(self, pooled: Tensor) -> Tensor:
@@ -198,5 +209,5 @@ class PonderingClassifier(nn.Module):
         return (self.split_lambda or self.lambda_module).initial_memory(pooled)
 
 
-def _numbers(module: nn.Module) -> int:
+def _parameter_count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())

@@ -1,4 +1,4 @@
-"""One post-norm Transformer layer, the block that every encoder here repeats.
+"""One post-norm Transformer layer, the block that every encoder repeats.
 
 Sizes: R tokens of all sentences, C hidden units.
 """
@@ -38,7 +38,7 @@ class TransformerLayer(nn.Module):
         self.output_norm = nn.LayerNorm(hidden, eps=norm_eps)
 
     def forward(self, hidden: Tensor, batch: Batch, bias: Tensor | None = None) -> Tensor:
-        """``bias``: of the attention scores, as ``batch`` gives it. Shape: [R, C] -> [R, C]."""
+        """Hidden states after this layer. ``bias``: see ``Batch.bias``. Shape: [R, C] -> [R, C]."""
         dropout = self.attention_dropout if self.training else 0.0
         context = batch.attend(self.qkv_proj(hidden), self.heads, dropout, bias)
         hidden = self.attention_norm(hidden + self._dropped(self.out_proj(context)))

@@ -56,7 +56,7 @@ def largest_difference(network, theirs, tokens: torch.Tensor, native_ids: torch.
         pooled = network.pool(network.depth, network.summarize(layers[-1], batch)[None])[0]
     # they show each inner layer, and we do not
     theirs_by_step = expected.hidden_states[::network.encoder.shape.inner_layers]
-    differences = [(batch.put_back(our) - their)[real].abs().max() for our,
+    differences = [(batch.pad(our) - their)[real].abs().max() for our,
                    their in zip(layers, theirs_by_step, strict=True)]
     return max(*differences, (pooled - expected.pooler_output).abs().max()).item()
 

@@ -271,7 +271,7 @@ def test_transformers_loads_it_whole_and_computes_the_same(trained, vocabularies
             for n, state in enumerate(expected.hidden_states[inner::inner], start=1):
                 hidden = network.step(n, hidden, batch)
                 real = tokens.ne(1)
-                assert torch.allclose(batch.put_back(hidden)[real], state[real], atol=1e-5, rtol=0), n
+                assert torch.allclose(batch.pad(hidden)[real], state[real], atol=1e-5, rtol=0), n
             assert n == network.depth
             assert torch.allclose(network.pool(n, network.summarize(hidden, batch)[None])[0], expected.pooler_output,
                                   atol=1e-5, rtol=0)

@@ -55,7 +55,7 @@ def test_every_layer_agrees(archive, vocabulary, network_of, make_batch, tmp_pat
         hidden = network.embed(batch)
         for n, theirs in enumerate(extra["inner_states"]):
             hidden = network.step(n, hidden, batch) if n else hidden
-            assert (batch.put_back(hidden) - theirs.transpose(0, 1))[tokens.ne(1)].abs().max() <= TOLERANCE
+            assert (batch.pad(hidden) - theirs.transpose(0, 1))[tokens.ne(1)].abs().max() <= TOLERANCE
     assert n == network.depth
 
 

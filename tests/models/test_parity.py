@@ -25,7 +25,7 @@ def our_layers(encoder, tokens):
     layers = [encoder.embed(batch)]
     for n in range(1, encoder.depth + 1):
         layers.append(encoder.step(n, layers[-1], batch))
-    return [batch.put_back(layer) for layer in layers]
+    return [batch.pad(layer) for layer in layers]
 
 
 def stock_layers(stock, tokens):

@@ -60,8 +60,8 @@ def with_padding_left_in(sentences):
 def test_padding_that_stays_in_changes_nothing(encoder):
     batch, left_in = padded(SENTENCES), with_padding_left_in(SENTENCES)
     real = pad_sequence(SENTENCES, True, SHAPE.padding_id).ne(SHAPE.padding_id)
-    expected = batch.put_back(run(encoder, batch))
-    torch.testing.assert_close(left_in.put_back(run(encoder, left_in))[real], expected[real])
+    expected = batch.pad(run(encoder, batch))
+    torch.testing.assert_close(left_in.pad(run(encoder, left_in))[real], expected[real])
 
 
 BATCHES = {"padded": padded, "packed": PackedBatch.of, "padding left in": with_padding_left_in}

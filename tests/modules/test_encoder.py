@@ -31,7 +31,7 @@ def run(encoder, tokens):
     hidden = encoder.embed(batch)
     for n in range(1, encoder.depth + 1):
         hidden = encoder.step(n, hidden, batch)
-    return batch.put_back(hidden)
+    return batch.pad(hidden)
 
 
 @pytest.mark.parametrize("tokens, expected", [

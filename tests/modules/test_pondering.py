@@ -66,8 +66,8 @@ def test_rows_may_be_dropped_between_depths(configurations, make_small_network, 
             hidden = network.step(1, network.embed(batch), batch)
             pooled = network.pool(1, network.summarize(hidden, batch)[None])
             _, memory = network.halt(1, pooled, network.classify(1, pooled), network.initial_memory(pooled))
-            hidden, batch, memory = batch.put_back(hidden)[kept], network.padded(tokens[kept]), memory[kept]
-            pooled = network.pool(2, network.summarize(network.step(2, batch.take_out(hidden), batch), batch)[None])
+            hidden, batch, memory = batch.pad(hidden)[kept], network.padded(tokens[kept]), memory[kept]
+            pooled = network.pool(2, network.summarize(network.step(2, batch.unpad(hidden), batch), batch)[None])
             halting_logits, _ = network.halt(2, pooled, network.classify(2, pooled), memory)
         torch.testing.assert_close(network.classify(2, pooled)[0], expected.logits[1, kept], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(halting_logits[0], expected.halting_logits[1, kept], atol=1e-5, rtol=1e-5)

@@ -1,7 +1,7 @@
 """From halting logits to the distribution of the exit layer.
 
 Sizes: N layers, B sentences. Layers are counted 1..N in formulas and lie on dimension 0 of every tensor. The halting
-probability of layer n is λ_n = σ(l_n); the last layer takes what is left, so only the N − 1 logits before it are read.
+probability of layer n is λ_n = σ(l_n); the last layer takes the remainder, so only the N − 1 logits before it are read.
 All results are float32, or float64 where the logits are.
 
 Source: PonderNet (arXiv 2107.05407, section 2) and PALBERT (arXiv 2204.03276, section 3), in log space.
@@ -13,7 +13,7 @@ from torch.nn.functional import logsigmoid
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """Half precision is widened; float32 and float64 stay as they are."""
+    """``x`` with half precision converted to float32; float32 and float64 stay as they are."""
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 
@@ -26,7 +26,7 @@ def log_survival(halting_logits: Tensor) -> Tensor:
 
 
 def log_survival_after(log_survival_before: Tensor, halting_logits: Tensor) -> Tensor:
-    """One layer on: log survival_n = log survival_{n−1} + log σ(−l_n), in the precision of the first.
+    """log survival_n = log survival_{n−1} + log σ(−l_n), in the precision of the first argument.
 
     Shape: [B] and [B] -> [B], in nats.
     """
@@ -34,7 +34,7 @@ def log_survival_after(log_survival_before: Tensor, halting_logits: Tensor) -> T
 
 
 def cdf_from_log_survival(log_survival: Tensor) -> Tensor:
-    """CDF_n = −expm1(log survival_n): within [0, 1] and never falling, for any logits. Shape is kept."""
+    """CDF_n = −expm1(log survival_n): within [0, 1] and non-decreasing for any logits. Shape is kept."""
     return -torch.expm1(log_survival)
 
 
@@ -48,7 +48,7 @@ def cdf(halting_logits: Tensor) -> Tensor:
 
 
 def exit_layer(cdf: Tensor, threshold: float) -> Tensor:
-    """Q-exit: the first n with CDF_n > q, layer N at the latest. Shape: [N, B] -> [B], layers counted from 1.
+    """Q-exit: the first n with CDF_n > q, at the latest layer N. Shape: [N, B] -> [B], layers counted from 1.
 
     Source: PALBERT (arXiv 2204.03276, section 3.3).
     """
@@ -68,13 +68,13 @@ def log_posterior(halting_logits: Tensor) -> Tensor:
 
 
 def released_log_posterior(halting_logits: Tensor, epsilon: float) -> tuple[Tensor, int]:
-    """log p as the published code of PALBERT trains on it: not normalised, and floored once almost all mass is spent.
+    """log p of PALBERT's published code: not normalised, and floored once almost all mass is spent.
 
     p_n = λ_n ∏_{j<n} (1 − λ_j) for every n ≤ N (no remainder on layer N), replaced by ε/N wherever the running sum of
     p before layer n, replaced values included, exceeds 1 − ε. ``epsilon=0`` keeps every p_n.
 
-    Shape: [N, B] -> log p [N, B] in nats, and the number of layers that the published code computes: it stops before
-    the first layer at which every row of the batch is past 1 − ε, and leaves the rest out of the task loss.
+    Shape: [N, B] -> log p [N, B] in nats, and the number of layers that the published code computes. It stops before
+    the first layer at which every row of the batch exceeds 1 − ε, and omits the later layers from the task loss.
     Source: github.com/tinkoff-ai/palbert, described in the README under "As released".
     """
     halting_logits = at_least_float32(halting_logits)
@@ -101,6 +101,6 @@ def expected_depth(p: Tensor) -> Tensor:
 
 
 def _log_survival_before(halting_logits: Tensor) -> Tensor:
-    """Row n is Σ_{j<n} log(1 − λ_j), from 0 at the first. Shape: [K, B] -> [K + 1, B]."""
+    """Row n is Σ_{j<n} log(1 − λ_j), which is 0 in row 1. Shape: [K, B] -> [K + 1, B]."""
     survived = log_survival(halting_logits)
     return torch.cat([survived.new_zeros(1, survived.shape[1]), survived])

@@ -1,4 +1,7 @@
-"""The training objective: expected loss plus β times a KL term, with the published code's departures by option."""
+"""The training objective: expected loss plus β times a KL term.
+
+Options select the published code's departures from the paper.
+"""
 
 from dataclasses import dataclass
 
@@ -12,8 +15,10 @@ POSTERIOR_REMAINDERS = ("last", "none")
 
 @dataclass(frozen=True)
 class PonderLoss:
-    """Per sentence: ``loss`` = ``task_loss`` + c Σ_n n p_n + β ``kl``, each [B]; ``p`` is the posterior, [N, B]. The
-    KL term is in nats, the task loss in the units of the layers' losses."""
+    """Per sentence: ``loss`` = ``task_loss`` + c Σ_n n p_n + β ``kl``, each [B]; ``p`` is the posterior, [N, B].
+
+    The KL term is in nats, the task loss in the units of the layers' losses.
+    """
 
     loss: Tensor
     task_loss: Tensor
@@ -46,7 +51,7 @@ class PonderObjective:
         return self.posterior_remainder == "none"
 
     def __call__(self, halting_logits: Tensor, layer_losses: Tensor) -> PonderLoss:
-        """Shape: halting logits [N − 1, B], or [N, B] where the last one is read, and layer losses L_n [N, B]."""
+        """The loss. Shape: halting logits [N − 1, B], or [N, B] where the last one is read; layer losses L_n [N, B]."""
         layer_losses = at_least_float32(layer_losses)
         depth = computed = layer_losses.shape[0]
         if self.reads_last_halting_logit:

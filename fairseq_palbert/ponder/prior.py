@@ -1,4 +1,4 @@
-"""Priors on the exit layer 1..N, and how far the posterior is from one.
+"""Priors over the exit layer 1..N, and the KL divergence.
 
 Source: PonderNet (arXiv 2107.05407, section 2.3); the normal and uniform priors after PALBERT (arXiv 2204.03276).
 """
@@ -15,10 +15,10 @@ PALBERT_LAMBDA, PALBERT_DEPTH = 0.1, 12  # github.com/tinkoff-ai/palbert, ALBERT
 
 
 def default_lambda(depth: int) -> float:
-    """λ_p = 1 − 0.9^(12/N): the geometric prior that has spent at every fraction of N layers what PALBERT's has of 12.
+    """λ_p = 1 − 0.9^(12/N): the geometric prior with the same mass at each fraction of N layers as PALBERT's at N = 12.
 
-    Its survival (1 − λ_p)^n = 0.9^(12 n/N) depends on n/N alone. So the prior alone leaves, under q = 0.5, at layer 7
-    of 12 (λ_p = 0.1) and at layer 4 of 6 (λ_p = 0.19). Raises ValueError for fewer than one layer.
+    Its survival (1 − λ_p)^n = 0.9^(12 n/N) depends on n/N alone. With q = 0.5 the prior alone exits at layer 7 of 12
+    (λ_p = 0.1) and at layer 4 of 6 (λ_p = 0.19). Raises ValueError for fewer than one layer.
     """
     if depth < 1:
         raise ValueError(f"a prior needs at least one layer, not {depth}")
@@ -28,9 +28,9 @@ def default_lambda(depth: int) -> float:
 def log_prior(name: str, depth: int, lambda_p: float, remainder: str = "last") -> Tensor:
     """log prior over the layers 1..N, in float64 and nats.
 
-    geometric: log λ_p + (n − 1) log(1 − λ_p); ``remainder`` says where the mass beyond N goes: ``last`` gives it to
-    layer N, ``renormalise`` spreads it over all in proportion. normal: ∝ −(n − 1/λ_p)², that is a Gaussian of variance
-    1/2 around the geometric's mean. uniform: −log N.
+    geometric: log λ_p + (n − 1) log(1 − λ_p). ``remainder`` says where the mass beyond N goes: ``last`` adds it to
+    layer N, ``renormalise`` scales all layers. normal: ∝ −(n − 1/λ_p)², a Gaussian of variance 1/2 around the geometric
+    prior's mean. uniform: −log N.
 
     Shape: [N]. Raises ValueError for λ_p outside (0, 1) and for unknown names.
     """

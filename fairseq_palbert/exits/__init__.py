@@ -1,1 +1,1 @@
-"""Exit rules, how they are named, and how they are replayed from a record."""
+"""Exit rules, their names on the command line, and their replay on a record."""

@@ -2,9 +2,9 @@
 
 Sizes: N layers, B sentences still in the batch, K outputs (classes, or 1 for regression). Layers are counted from 1.
 
-A rule is a pure function of what has been seen so far, so that the engine, which drops the sentences that have left,
-and a replay over recorded numbers give the same answer. What it remembers from layer to layer is one tensor with a row
-per sentence. Nobody asks a rule at layer N: there every sentence leaves.
+A rule is a pure function of what it has seen so far. The engine, which drops sentences that have exited, and a replay
+on recorded numbers therefore decide the same. A rule's state from layer to layer is one tensor with a row per sentence.
+At layer N every sentence exits, and no rule is called.
 """
 
 from abc import ABC, abstractmethod
@@ -19,7 +19,7 @@ from ..errors import UserError
 
 
 class Model(Protocol):
-    """What decides whether a rule fits a model: N, K, and whether it has halting logits and learned-exit scores."""
+    """What decides whether a rule fits: N, K, and whether the model has halting logits and learned-exit scores."""
 
     depth: int
     outputs: int
@@ -29,8 +29,10 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class Seen:
-    """What a rule is shown after layer ``n`` [B], int64, each sentence's own: ``halting_logits`` [B], ``logits`` [B,
-    K] and ``error_logits`` [B], where it reads them."""
+    """What a rule sees of each sentence after layer ``n`` [B], int64, where it reads it.
+
+    ``halting_logits`` [B], ``logits`` [B, K] and ``error_logits`` [B].
+    """
 
     n: Tensor
     halting_logits: Tensor | None = None
@@ -40,8 +42,11 @@ class Seen:
 
 @dataclass(frozen=True)
 class Recording:
-    """Every layer of every example of E: ``halting_logits`` [N − 1, E] and ``error_logits`` [N − 1, E], None where the
-    network has no such head, and ``logits`` [N, E, K]."""
+    """All layers of E examples.
+
+    ``halting_logits`` [N − 1, E] and ``error_logits`` [N − 1, E] are None where the network has no such head;
+    ``logits`` [N, E, K].
+    """
 
     halting_logits: Tensor | None
     logits: Tensor
@@ -55,24 +60,24 @@ class Recording:
 
 
 def of_layer(by_layer: Tensor | None, i: int) -> Tensor | None:
-    """Shape: [L, B] -> [B]; None of a head that is not there."""
+    """Row ``i``, or None for a head that the network lacks. Shape: [L, B] -> [B]."""
     return None if by_layer is None else by_layer[i]
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """One row per sentence: ``outputs`` [B, K], logits at the exit or a rule's mixture; ``exit_layers`` [B] of 1..N."""
+    """One row per sentence: ``outputs`` [B, K], logits at the exit or a rule's mixture; ``exit_layers`` [B], 1..N."""
 
     outputs: Tensor
     exit_layers: Tensor
 
 
 class Rule(ABC):
-    """What every rule has: its name, its form on the command line, and the parameter that moves its exits.
+    """The name of a rule, its form on the command line, and the parameter that moves its exits.
 
-    ``form`` is what a user types; ``parameter`` is None where the rule takes none; ``reads_halting`` says whether it is
-    shown halting logits, ``reads_errors`` learned-exit scores, ``reads_logits`` every layer's answer, ``reads_classes``
-    whether it needs probabilities of classes.
+    ``form`` is what a user types. ``parameter`` is None where the rule takes none. ``reads_halting``: it sees halting
+    logits; ``reads_errors``: learned-exit scores; ``reads_logits``: every layer's answer. ``reads_classes``: it needs
+    class probabilities.
     """
 
     name: ClassVar[str]
@@ -86,13 +91,15 @@ class Rule(ABC):
     @classmethod
     @abstractmethod
     def parse(cls, parameter: str | None) -> Self:
-        """The rule with the text behind the colon, None where there is no colon. Raises ValueError with the reason."""
+        """The rule for the text after the colon, None without a colon. Raises ValueError with the reason."""
 
     @classmethod
     @abstractmethod
     def sweep(cls, recording: Recording, points: int) -> list[Self]:
-        """About ``points`` rules that span the whole trade-off on these recorded numbers, from leaving at once to
-        never, in that order or the reverse."""
+        """About ``points`` rules that span the trade-off on this recording, from the earliest exits to the latest.
+
+        The order may be reversed.
+        """
 
     @classmethod
     def misfit(cls, model: Model) -> str | None:
@@ -119,7 +126,7 @@ class Rule(ABC):
 
     @property
     def spec(self) -> str:
-        """The rule as one types it, one spelling for equal rules."""
+        """The rule in the form that a user types; equal rules have equal texts."""
         return self.name if self.parameter is None else f"{self.name}:{self.parameter}"
 
     def refuse(self, reason: str) -> UserError:
@@ -127,31 +134,35 @@ class Rule(ABC):
 
 
 class ExitRule(Rule):
-    """Decides layer by layer who leaves; the answer is the classifier's at that layer."""
+    """Decides after each layer which sentences exit; the answer is the classifier's at that layer."""
 
     def start(self, example_ids: Tensor) -> Tensor:
-        """What to remember before layer 1, by default nothing, [B, 0]. Shape: ids [B], int64, of the examples in their
-        split -> [B, ...]."""
+        """The state before layer 1, by default empty, [B, 0].
+
+        Shape: ids [B], int64, of the examples in their split -> [B, ...].
+        """
         return example_ids.new_empty(len(example_ids), 0)
 
     @abstractmethod
     def leaves(self, seen: Seen, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Who leaves after layer n < N, and what to remember. Shape: [B, ...] -> bool [B], [B, ...]."""
+        """Which sentences exit after layer n < N, and the new state. Shape: [B, ...] -> bool [B], [B, ...]."""
 
 
 class AllDepthsRule(Rule):
-    """Reads every layer of every sentence, and answers with something made of all of them; its exit layer is N."""
+    """Combines the answers of all layers of every sentence; its exit layer is N."""
 
     reads_logits: ClassVar[bool] = True
 
     @abstractmethod
     def combine(self, halting_logits: Tensor, logits: Tensor) -> Tensor:
-        """Shape: [N − 1, B], [N, B, K] -> outputs [B, K]."""
+        """The combined answers. Shape: [N − 1, B], [N, B, K] -> outputs [B, K]."""
 
 
 def parse_fraction(parameter: str | None, reason: str) -> float:
-    """A number of 0..1 as it is typed; −0.0 becomes 0.0, one spelling for equal rules. Raises ValueError with the
-    reason."""
+    """The typed number from 0 to 1; −0.0 becomes 0.0, so that equal rules have equal texts.
+
+    Raises ValueError with ``reason``.
+    """
     fraction = float(parameter or "")
     if not 0 <= fraction <= 1:
         raise ValueError(reason)
@@ -159,7 +170,7 @@ def parse_fraction(parameter: str | None, reason: str) -> float:
 
 
 def fractions_between(values: Tensor, points: int) -> list[float]:
-    """0 and 1, and between them quantiles of ``values``, which lie in 0..1: thresholds where decisions change."""
+    """0, 1 and quantiles of ``values``, which lie in 0..1: thresholds where decisions change."""
     inner = np.linspace(0, 1, max(points - 2, 0) if values.numel() else 0)
     quantiles = np.quantile(values.flatten().numpy(), inner, method="lower") if len(inner) else inner
     return sorted({0.0, 1.0, *quantiles.clip(0, 1).tolist()})

@@ -1,4 +1,4 @@
-"""What ``q_exit`` and ``sampling`` share: leave at the first layer whose CDF passes the sentence's threshold."""
+"""Exit at the first layer whose CDF passes a threshold (``q_exit``, ``sampling``)."""
 
 from abc import abstractmethod
 
@@ -19,7 +19,7 @@ class CdfRule(ExitRule):
 
     @abstractmethod
     def thresholds(self, example_ids: Tensor) -> Tensor:
-        """Shape: [B] -> float64 [B]."""
+        """The threshold of each sentence. Shape: [B] -> float64 [B]."""
 
     def start(self, example_ids: Tensor) -> Tensor:
         thresholds = self.thresholds(example_ids)

@@ -1,4 +1,4 @@
-"""Every exit rule, and how it is named on the command line."""
+"""All exit rules, by their names on the command line."""
 
 from ..errors import UserError
 from .base import Rule
@@ -17,7 +17,7 @@ RULES = {rule.name: rule
 
 
 def parse_rule(spec: str) -> Rule:
-    """``NAME`` or ``NAME:PARAMETER``. Raises UserError, naming the choices, for anything else."""
+    """The rule that ``NAME`` or ``NAME:PARAMETER`` names. Raises UserError with the choices for anything else."""
     name, colon, parameter = spec.partition(":")
     choices = "; ".join(rule.form for rule in RULES.values())
     if name not in RULES:
@@ -29,7 +29,7 @@ def parse_rule(spec: str) -> Rule:
 
 
 def parse_rules(specs: list[str]) -> list[Rule]:
-    """At least one rule, in the order given. Raises UserError for a bad one, and for one given twice however spelt."""
+    """At least one rule, in the order given. Raises UserError for an invalid rule and for two equal rules."""
     if not specs:
         raise UserError(f"no exit rule given: choose from {'; '.join(rule.form for rule in RULES.values())}")
     rules = [parse_rule(spec) for spec in specs]

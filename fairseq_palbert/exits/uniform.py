@@ -1,4 +1,4 @@
-"""One random number per example, a pure function of a seed and the example's id."""
+"""One random number per example, determined by a seed and the example's id."""
 
 from torch import Tensor
 
@@ -11,7 +11,7 @@ _MIX_2 = 0x94D049BB133111EB - 2**64
 def uniform(seed: int, example_ids: Tensor) -> Tensor:
     """Uniform in [0, 1): the top 53 bits of output number id, counted from 0, of SplitMix64 started at ``seed``.
 
-    It depends neither on the batching nor on the order. Shape is kept; float64.
+    It depends on neither batching nor order. Shape is kept; float64.
     """
     return _shift_right(splitmix64(seed, example_ids), 11).double() * 2.0**-53
 
@@ -25,5 +25,5 @@ def splitmix64(seed: int, index: Tensor) -> Tensor:
 
 
 def _shift_right(bits: Tensor, by: int) -> Tensor:
-    """The logical shift of 64-bit words; ``>>`` on signed numbers drags the sign along."""
+    """The logical shift of 64-bit words; ``>>`` on signed numbers extends the sign."""
     return (bits >> by) & ((1 << (64 - by)) - 1)

@@ -1,4 +1,4 @@
-"""Confidence: leave once the classifier is sure, by its largest probability."""
+"""Confidence: exit once the classifier's largest probability passes a threshold."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -11,18 +11,18 @@ from ..base import ExitRule, Model, Recording, Seen, fractions_between, parse_fr
 
 @dataclass(frozen=True)
 class Confidence(ExitRule):
-    """Exit at the first n with max softmax(ŷ_n / T_n) > P, 0 ≤ P ≤ 1, in float64: at P = 0 everybody leaves at layer 1,
-    at P = 1 nobody before layer N.
+    """Exit at the first n with max softmax(ŷ_n / T_n) > P, 0 ≤ P ≤ 1, in float64.
 
-    ``temperatures`` is one T > 0 for all layers, by default 1, or one a layer of 1..N − 1; ``evaluation.temperature``
-    fits them. Source: On Calibration of Modern Neural Networks (arXiv 1706.04599, section 4.2).
+    At P = 0 all sentences exit at layer 1, at P = 1 none before layer N. ``temperatures`` is one T > 0 for all layers,
+    by default 1, or one per layer of 1..N − 1; ``analysis.temperature`` fits them.
+    Source: On Calibration of Modern Neural Networks (arXiv 1706.04599, section 4.2).
     """
 
     parameter: float
     temperatures: tuple[float, ...] = (1.0,)
     name: ClassVar[str] = "confidence"
     form: ClassVar[str] = ("confidence:P with 0 <= P <= 1, or confidence:P:T with a temperature T > 0, "
-                           "or T1,T2,... one a layer")
+                           "or T1,T2,... one per layer")
     reads_logits: ClassVar[bool] = True
     reads_classes: ClassVar[bool] = True
 
@@ -31,14 +31,14 @@ class Confidence(ExitRule):
         p, colon, listed = (parameter or "").partition(":")
         temperatures = tuple(map(float, listed.split(","))) if colon else (1.0,)
         if not all(0 < temperature < float("inf") for temperature in temperatures):
-            raise ValueError("a temperature T divides logits")
+            raise ValueError("a temperature T is a finite number above 0")
         return cls(parse_fraction(p, "P is a probability"), temperatures)
 
     @classmethod
     def sweep(cls, recording: Recording, points: int, temperatures: tuple[float, ...] = (1.0,)) -> list[Self]:
         by_layer = torch.tensor(temperatures, dtype=torch.float64)[:, None, None]
-        sure = confidence(recording.logits[:-1], by_layer)
-        return [cls(p, temperatures) for p in fractions_between(sure, points)]
+        confidences = confidence(recording.logits[:-1], by_layer)
+        return [cls(p, temperatures) for p in fractions_between(confidences, points)]
 
     @property
     def spec(self) -> str:
@@ -53,12 +53,12 @@ class Confidence(ExitRule):
 
     def leaves(self, seen: Seen, state: Tensor) -> tuple[Tensor, Tensor]:
         temperatures = torch.tensor(self.temperatures, dtype=torch.float64, device=seen.logits.device)
-        of_layer = temperatures[seen.n.clamp(max=len(temperatures)) - 1]
-        return confidence(seen.logits, of_layer[:, None]) > self.parameter, state
+        layer_temperatures = temperatures[seen.n.clamp(max=len(temperatures)) - 1]
+        return confidence(seen.logits, layer_temperatures[:, None]) > self.parameter, state
 
 
 def confidence(logits: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
-    """max softmax(ŷ / T) of 1/K..1, in float64, for any T > 0. Shape: [..., K] -> [...]."""
+    """max softmax(ŷ / T), from 1/K to 1, in float64, for any T > 0. Shape: [..., K] -> [...]."""
     logits = logits.double()
-    below_the_largest = logits - logits.amax(-1, keepdim=True)  # so that no quotient is infinite but where it may be
+    below_the_largest = logits - logits.amax(-1, keepdim=True)  # no quotient is then +∞, for any T
     return (below_the_largest / temperature).softmax(-1).amax(-1)

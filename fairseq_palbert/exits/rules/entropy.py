@@ -1,4 +1,4 @@
-"""Entropy: leave once the classifier is sure, by the entropy of its probabilities."""
+"""Entropy: exit once the entropy of the classifier's probabilities is low."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -11,9 +11,9 @@ from ..base import ExitRule, Recording, Seen, fractions_between, parse_fraction
 
 @dataclass(frozen=True)
 class Entropy(ExitRule):
-    """Exit at the first n with H(softmax(ŷ_n)) / log K < S, 0 ≤ S ≤ 1, in float64: at S = 0 nobody leaves early, at S =
-    1 everybody whose probabilities are not exactly uniform leaves at layer 1.
+    """Exit at the first n with H(softmax(ŷ_n)) / log K < S, 0 ≤ S ≤ 1, in float64.
 
+    At S = 0 no sentence exits early; at S = 1 all exit at layer 1 unless their probabilities are exactly uniform.
     Sources: DeeBERT (arXiv 2004.12993), whose threshold is S log K nats; FastBERT (arXiv 2004.02178), whose "speed" is
     S.
     """
@@ -26,7 +26,7 @@ class Entropy(ExitRule):
 
     @classmethod
     def parse(cls, parameter: str | None) -> Self:
-        return cls(parse_fraction(parameter, "S is a part of the largest entropy"))
+        return cls(parse_fraction(parameter, "S is a fraction of the largest entropy"))
 
     @classmethod
     def sweep(cls, recording: Recording, points: int) -> list[Self]:

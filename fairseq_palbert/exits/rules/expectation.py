@@ -32,4 +32,4 @@ class Expectation(AllDepthsRule):
         answers = logits.double()
         if logits.shape[-1] > 1:
             answers = answers.softmax(-1)
-        return sum(p.unsqueeze(-1) * answers)  # one layer after the other: the same to the bit for any number of rows
+        return sum(p.unsqueeze(-1) * answers)  # summed layer by layer: bit-identical for any number of rows

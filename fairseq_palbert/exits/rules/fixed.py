@@ -1,4 +1,4 @@
-"""Fixed: the first k layers for every sentence."""
+"""Fixed: every sentence exits at layer k."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self

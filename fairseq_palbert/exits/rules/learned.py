@@ -1,4 +1,4 @@
-"""Learned: leave once a head of its own expects the classifier to be right."""
+"""Learned: exit once the learned-exit head expects a small error."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -10,9 +10,9 @@ from ..base import ExitRule, Recording, Seen, fractions_between, parse_fraction
 
 @dataclass(frozen=True)
 class Learned(ExitRule):
-    """Exit at the first n with e_n < T, 0 ≤ T ≤ 1, in float64, where e_n is the error that the learned-exit head
-    expects of layer n: at T = 0 nobody leaves early, at T = 1 everybody at layer 1 whose e_1 is not exactly 1.
+    """Exit at the first n with e_n < T, 0 ≤ T ≤ 1, in float64; e_n is the error that the learned-exit head expects.
 
+    At T = 0 no sentence exits early; at T = 1 all exit at layer 1 unless e_1 is exactly 1.
     Source: BERxiT's learning to exit (EACL 2021, section 3.3).
     """
 
@@ -34,5 +34,5 @@ class Learned(ExitRule):
 
 
 def expected_error(error_logits: Tensor) -> Tensor:
-    """e = σ(its logit) of 0..1, in float64. Shape: [...] -> [...]."""
+    """e = σ(error logit), from 0 to 1, in float64. Shape: [...] -> [...]."""
     return error_logits.double().sigmoid()

@@ -1,4 +1,4 @@
-"""Patience: leave once the classifiers of successive layers agree."""
+"""Patience: exit once the classifiers of successive layers agree."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -14,8 +14,8 @@ from ..base import ExitRule, Model, Recording, Seen
 class Patience(ExitRule):
     """Exit at the first n where the answers of the last P layers, n among them, each equal the answer before them.
 
-    Equal is the same class or, for regression, |ŷ_n − ŷ_{n−1}| < TOLERANCE. With P = 0 everybody leaves at layer 1,
-    with P = N − 1 nobody before layer N. Source: PABEE (arXiv 2006.04152, section 3.2).
+    Answers are equal if the class is the same or, for regression, if |ŷ_n − ŷ_{n−1}| < TOLERANCE. With P = 0 all
+    sentences exit at layer 1, with P = N − 1 none before layer N. Source: PABEE (arXiv 2006.04152, section 3.2).
     """
 
     parameter: int
@@ -29,14 +29,14 @@ class Patience(ExitRule):
         patience, colon, tolerance = (parameter or "").partition(":")
         rule = cls(int(patience), float(tolerance) if colon else None)
         if rule.parameter < 0:
-            raise ValueError("P counts layers")
+            raise ValueError("P is a number of layers")
         if colon and not 0 < rule.tolerance < float("inf"):
-            raise ValueError("TOLERANCE is a distance between two answers")
+            raise ValueError("TOLERANCE is a finite distance above 0")
         return rule
 
     @classmethod
     def sweep(cls, recording: Recording, points: int) -> list[Self]:
-        """Every P, for regression with quantiles of the distances between neighbouring layers' answers."""
+        """Every P; for regression also quantiles of the distances between neighbouring layers' answers."""
         depth = len(recording.logits)
         if recording.logits.shape[-1] > 1:
             return [cls(patience) for patience in range(depth)]
@@ -59,7 +59,7 @@ class Patience(ExitRule):
             raise self.refuse(f"classes are equal or not: give patience:{self.parameter}, without a tolerance")
 
     def start(self, example_ids: Tensor) -> Tensor:
-        """The last answer, and how many layers before it agreed: float64 [B, 2]. Nothing equals the first NaN."""
+        """The last answer and the number of agreements before it: float64 [B, 2]. No answer equals the first, NaN."""
         return torch.tensor([float("nan"), 0.0], dtype=torch.float64,
                             device=example_ids.device).expand(len(example_ids), 2)
 

@@ -1,4 +1,4 @@
-"""Q-exit: leave once the probability of having halted passes q."""
+"""Q-exit: exit once the CDF of the exit layer passes q."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -13,7 +13,7 @@ from ..cdf_rule import CdfRule
 
 @dataclass(frozen=True)
 class QExit(CdfRule):
-    """Exit at the first n with CDF_n > q, 0 ≤ q ≤ 1. At q = 1 every sentence goes to layer N.
+    """Exit at the first n with CDF_n > q, 0 ≤ q ≤ 1. At q = 1 every sentence exits at layer N.
 
     Source: PALBERT (arXiv 2204.03276, section 3.2).
     """

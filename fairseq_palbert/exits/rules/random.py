@@ -1,4 +1,4 @@
-"""Random: each sentence leaves at one of two neighbouring layers, whatever it says."""
+"""Random: each sentence exits at one of two neighbouring layers, whatever its text."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -39,7 +39,7 @@ class Random(ExitRule):
         self.check_layer(model)
 
     def start(self, example_ids: Tensor) -> Tensor:
-        """The layer that is drawn: float64 [B]."""
+        """The drawn exit layer: float64 [B]."""
         below = int(self.parameter)
         return below + uniform(_SEED, example_ids).lt(self.parameter - below).double()
 

@@ -1,4 +1,4 @@
-"""Sampling: leave layer n with probability λ_n, by one random number per sentence."""
+"""Sampling: exit after layer n with probability λ_n, by one random number per sentence."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -25,7 +25,7 @@ class Sampling(CdfRule):
     def parse(cls, parameter: str | None) -> Self:
         seed = int(parameter or "")
         if not 0 <= seed < 2**63:
-            raise ValueError("SEED does not fit")
+            raise ValueError("SEED is out of range")
         return cls(seed)
 
     @classmethod

@@ -42,7 +42,7 @@ def test_torch_ops_mkldnn_linear(dtype, tolerance):
     with canary("torch.ops.mkldnn._reorder_linear_weight or ._linear_pointwise",
                 "float linear layers (inference.prepacked_linear)", f"Let compat.onednn follow: {INDUCTOR}"):
         assert onednn.has_linear(), "they are not there"
-        found = onednn.linear(x.to(dtype), onednn.lay_out(weight.to(dtype), 9), bias.to(dtype), ("gelu", "tanh"))
+        found = onednn.linear(x.to(dtype), onednn.prepack(weight.to(dtype), 9), bias.to(dtype), ("gelu", "tanh"))
         expected = F.gelu(F.linear(x, weight, bias), approximate="tanh")
         torch.testing.assert_close(found.float(), expected, rtol=tolerance, atol=tolerance)
 
@@ -52,7 +52,7 @@ def test_torch_ops_onednn_qlinear():
     scales, zeros = torch.rand(40) / 1000, torch.zeros(40, dtype=torch.int64)
     with canary("torch.ops.onednn.qlinear_prepack or .qlinear_pointwise", "dtype int8 (inference.int8_linear)",
                 f"Let compat.onednn follow: {INDUCTOR}"):
-        laid_out = onednn.lay_out_int8(weight.to(torch.int8))
+        laid_out = onednn.prepack_int8(weight.to(torch.int8))
         found = onednn.int8_linear(x.to(torch.uint8), 0.5, 60, laid_out, scales, zeros, bias, ("relu", ""))
         expected = (0.5 * (x - 60).float() @ weight.T.float() * scales + bias).relu()
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)

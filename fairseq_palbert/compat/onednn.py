@@ -1,11 +1,10 @@
-"""oneDNN's linear layers, by the operators that torch keeps for its compiler.
+"""oneDNN's linear layers, by torch's private operators.
 
-``torch.nn.Linear`` lays its weight out anew at every call, and torch has no public int8 product of plain integer
-tensors with fused scales; ``torch.compile`` emits these operators for both. A weight that is laid out serves these
-products alone.
+``torch.nn.Linear`` reorders its weight at every call, and torch has no public int8 product of plain integer tensors
+with fused scales. ``torch.compile`` emits these operators for both. A prepacked weight serves these products alone.
 
-Sizes: R rows, I inputs, O outputs. ``activation``: oneDNN's name of what is applied to the result, and of its variant:
-("none", ""), ("gelu", "tanh").
+Sizes: R rows, I inputs, O outputs. ``activation``: oneDNN's names of the fused activation and of its variant, such as
+("none", "") and ("gelu", "tanh").
 """
 
 import torch
@@ -16,28 +15,28 @@ NO_ACTIVATION: Activation = ("none", "")
 
 
 def has_linear() -> bool:
-    """Whether this torch has the operators below, all of which come with oneDNN."""
+    """Whether this torch is built with oneDNN, and so has the operators below."""
     return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
 
 
-def lay_out(weight: Tensor, rows: int) -> Tensor:
-    """``weight`` [O, I] of float32 or bfloat16 as suits inputs of so many rows; it serves any number."""
+def prepack(weight: Tensor, rows: int) -> Tensor:
+    """``weight`` [O, I], float32 or bfloat16, prepacked for inputs of ``rows`` rows; it serves any number."""
     return torch.ops.mkldnn._reorder_linear_weight(weight, rows)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation) -> Tensor:
-    """activation(x Wᵀ + b) with W from ``lay_out``. Shape: [..., I] -> [..., O]."""
+    """activation(x Wᵀ + b) with W from ``prepack``. Shape: [..., I] -> [..., O]."""
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation[0], [], activation[1])
 
 
-def lay_out_int8(weight: Tensor) -> Tensor:
-    """``weight`` int8 [O, I], laid out."""
+def prepack_int8(weight: Tensor) -> Tensor:
+    """``weight`` int8 [O, I], prepacked."""
     return torch.ops.onednn.qlinear_prepack(weight, None)
 
 
 def int8_linear(x: Tensor, scale: float, zero: int, weight: Tensor, weight_scales: Tensor, weight_zeros: Tensor,
                 bias: Tensor | None, activation: Activation) -> Tensor:
-    """activation(s (x − z) Wᵀ t + b), float32, with W from ``lay_out_int8`` and t the scales of its outputs.
+    """activation(s (x − z) Wᵀ t + b), float32, with W from ``prepack_int8`` and t the scales of its outputs.
 
     Shape: x uint8 [R, I], t float32 [O], ``weight_zeros`` int64 [O], all 0 -> [R, O].
     """

@@ -1,4 +1,4 @@
-"""The engine: many sentences at once without padding, each leaving at the layer where its rule says so.
+"""The early-exit engine: many sentences at once, without padding.
 
 Sizes: N layers, E examples, B sentences of a batch, K outputs.
 """
@@ -11,16 +11,16 @@ from torch import Tensor
 
 from ..exits.base import AllDepthsRule, Decisions, ExitRule, Recording, Rule
 from ..ponder.halting import at_least_float32
+from .active_sentences import ActiveSentences, Exited, through_layer
 from .halting_heads import read_heads
-from .in_flight import InFlight, Left, through_layer
-from .latency import decide_few, is_few, layers_at_a_time
+from .latency import decide_small_batch, is_small_batch, layers_at_a_time
 from .network import PonderingNetwork
 from .window import Waiting, Window
 
 
 @dataclass(frozen=True)
 class Workload:
-    """Sentences (each [T_i], token ids), their ids in the split (by default their places), and how to run them."""
+    """Sentences (token ids [T_i] each), their ids in the split (by default their places), and how to run them."""
 
     sentences: list[Tensor]
     window: Window = Window()
@@ -31,7 +31,7 @@ class Workload:
         return Waiting([len(sentence) for sentence in self.sentences])
 
     def at(self, places: list[int]) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Places [B], ids [B] and B sentences, on the device."""
+        """The places [B], ids [B] and token ids of B sentences, on the device."""
         at = torch.tensor(places)
         ids = at if self.ids is None else self.ids[at]
         return at.to(self.device), ids.to(self.device), [self.sentences[place].to(self.device) for place in places]
@@ -39,46 +39,46 @@ class Workload:
 
 @torch.inference_mode()
 def decide(network: PonderingNetwork, rule: Rule, workload: Workload) -> Decisions:
-    """What the rule makes of every sentence, on the CPU in the order given, float32 at least.
+    """The rule's decisions on all sentences, on the CPU in the order given, at least float32.
 
-    The network is in evaluation mode and on the workload's device. At every depth the sentences that are left are
-    packed anew; where the network ``shares_layers``, sentences that wait take the places of those that have left at
-    once. Raises UserError for a rule that does not fit it.
+    The network is in evaluation mode and on the workload's device. After every layer the active sentences are repacked.
+    Where the network ``shares_layers``, waiting sentences then replace those that have exited. Raises UserError for a
+    rule that does not fit the network.
     """
     rule.check(network)
     if isinstance(rule, AllDepthsRule):
         recording = record(network, workload)
         outputs = rule.combine(recording.halting_logits, recording.logits)
         return Decisions(outputs, torch.full((len(outputs),), network.depth))
-    run = _decide_few_by_few if is_few(workload.window.sentences, workload.device) else _decide_packed
-    left = [some for some in run(network, rule, workload) if some]
-    order = torch.cat([some.places for some in left]).argsort()
-    outputs, exit_layers = (torch.cat([getattr(some, item) for some in left])[order].cpu()
+    run = _decide_in_small_batches if is_small_batch(workload.window.sentences, workload.device) else _decide_packed
+    exited = [group for group in run(network, rule, workload) if group]
+    order = torch.cat([group.places for group in exited]).argsort()
+    outputs, exit_layers = (torch.cat([getattr(group, item) for group in exited])[order].cpu()
                             for item in ("outputs", "exit_layers"))
     return Decisions(outputs, exit_layers)
 
 
-def _decide_packed(network: PonderingNetwork, rule: ExitRule, workload: Workload) -> Iterator[Left | None]:
-    waiting, in_flight = workload.waiting(), InFlight(network, rule)
-    while waiting or in_flight.lengths:
-        if not in_flight.lengths or network.shares_layers:
-            places = waiting.take(workload.window, in_flight.lengths)
+def _decide_packed(network: PonderingNetwork, rule: ExitRule, workload: Workload) -> Iterator[Exited | None]:
+    waiting, active = workload.waiting(), ActiveSentences(network, rule)
+    while waiting or active.lengths:
+        if not active.lengths or network.shares_layers:
+            places = waiting.take(workload.window, active.lengths)
             if places:
-                in_flight.admit(*workload.at(places))
-        yield in_flight.advance(workload.window.step_tokens)
+                active.admit(*workload.at(places))
+        yield active.advance(workload.window.step_tokens)
 
 
-def _decide_few_by_few(network: PonderingNetwork, rule: ExitRule, workload: Workload) -> Iterator[Left]:
+def _decide_in_small_batches(network: PonderingNetwork, rule: ExitRule, workload: Workload) -> Iterator[Exited]:
     waiting, at_a_time = workload.waiting(), layers_at_a_time(network, rule, workload.device)
     while waiting:
         places, example_ids, sentences = workload.at(waiting.take(workload.window, []))
-        decided = decide_few(network, rule, sentences, example_ids, at_a_time)
-        yield Left(places, decided.outputs, decided.exit_layers)
+        decided = decide_small_batch(network, rule, sentences, example_ids, at_a_time)
+        yield Exited(places, decided.outputs, decided.exit_layers)
 
 
 @torch.inference_mode()
 def record(network: PonderingNetwork, workload: Workload) -> Recording:
-    """Every layer of every sentence, on the CPU in the order given, float32 at least."""
+    """All layers of all sentences, on the CPU in the order given, at least float32."""
     waiting, places, recordings = workload.waiting(), [], []
     while waiting:
         taken, _, sentences = workload.at(waiting.take(workload.window, []))
@@ -94,7 +94,7 @@ def record(network: PonderingNetwork, workload: Workload) -> Recording:
 
 
 def _record_window(network: PonderingNetwork, sentences: list[Tensor], step_tokens: int) -> Recording:
-    """All depths of all sentences, a recording of B examples in their order."""
+    """All layers of B sentences, in their order."""
     batch = network.packed(sentences)
     hidden, memory = network.embed(batch), None
     halting_logits, logits, error_logits = [], [], []
@@ -109,7 +109,7 @@ def _record_window(network: PonderingNetwork, sentences: list[Tensor], step_toke
             error_logits.append(error_logit)
 
     def stacked(by_layer: list[Tensor | None]) -> Tensor | None:
-        there = [numbers for numbers in by_layer if numbers is not None]
-        return at_least_float32(torch.cat(there)) if there else None
+        present = [numbers for numbers in by_layer if numbers is not None]
+        return at_least_float32(torch.cat(present)) if present else None
 
     return Recording(stacked(halting_logits), stacked(logits), stacked(error_logits))

@@ -1,4 +1,4 @@
-"""The flags of every command that runs the engine, and what they ask for."""
+"""Flags shared by all commands that run the engine."""
 
 import argparse
 from dataclasses import replace
@@ -12,8 +12,8 @@ from .window import Window
 
 SIZES = {
     "batch_size": ("sentences", "sentences at a time (default: as many as fill the window)"),
-    "window_tokens": ("tokens", "tokens in flight (default: 16384 on a CPU, 131072 on a GPU, fewer where memory is "
-                                "short)"),
+    "window_tokens": ("tokens", "tokens of active sentences (default: 16384 on a CPU, 131072 on a GPU, fewer where "
+                                "memory is short)"),
     "step_tokens": ("step_tokens", "tokens that go through a layer at once (default: 1024 on a CPU, 16384 on a GPU, "
                                    "fewer where memory is short)"),
 }
@@ -23,8 +23,8 @@ def add_engine_flags(options: argparse.ArgumentParser) -> None:
     for name, (_, help_text) in SIZES.items():
         options.add_argument(f"--{name.replace('_', '-')}", type=int, metavar="N", help=help_text)
     options.add_argument("--dtype", default="float32", choices=DTYPES,
-                         help="of the network's numbers; int8: of the encoder's weights (default: %(default)s)")
-    options.add_argument("--device", default="cpu", help="where to run, as torch names it (default: %(default)s)")
+                         help="number format of the network; int8: of the encoder's weights (default: %(default)s)")
+    options.add_argument("--device", default="cpu", help="torch device to run on (default: %(default)s)")
 
 
 def check_sizes(options: argparse.Namespace) -> None:
@@ -35,23 +35,23 @@ def check_sizes(options: argparse.Namespace) -> None:
 
 
 def device_of(name: str) -> torch.device:
-    """Raises UserError where torch has none of that name."""
+    """The torch device of that name. Raises UserError where there is none."""
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UserError(f"device {name!r}: no device of torch; use cpu or cuda") from error
+        raise UserError(f"device {name!r}: torch has no such device; use cpu or cuda") from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UserError(f"device {name!r}: torch finds no CUDA device here; use cpu")
     return device
 
 
 def window_of(options: argparse.Namespace, network: PonderingClassifier, device: torch.device) -> Window:
-    """As the flags set it; what they leave open fits the network, which is on the device, and its memory."""
+    """The window of the flags; sizes that they leave open fit the network on its device (``fitting_window``)."""
     given = {field: size for name, (field, _) in SIZES.items() if (size := getattr(options, name)) is not None}
     return replace(fitting_window(network, device), **given)
 
 
 def fitting_window(network: PonderingClassifier, device: torch.device) -> Window:
-    """For a network that is on the device."""
+    """The window that suits a network already on the device and the memory that is free."""
     shape = network.encoder.shape
     return Window.fitting(shape.hidden, shape.ffn_hidden, network.encoder.embed_tokens.weight.dtype, device)

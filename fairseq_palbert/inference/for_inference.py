@@ -1,4 +1,4 @@
-"""A trained network made ready for inference, in the type of numbers asked for."""
+"""Prepare a trained network for inference in a given number format."""
 
 import torch
 from torch import nn
@@ -16,18 +16,19 @@ from .split_mlp_lambda import SplitMlpLambda
 FLOATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 INT8 = "int8"
 DTYPES = (*FLOATS, INT8)
-# weights of a lambda module's linear layer that are laid out: PALBERT's has 2.4 million, one of width 128 0.2
-MANY = 2**20
+# of a lambda module's linear layer that is prepacked: PALBERT's has 2.4 million, one of width 128 has 0.2 million
+MIN_LAMBDA_WEIGHTS = 2**20
 FUSED = {F.gelu: ("gelu", "none"), gelu_tanh: ("gelu", "tanh"), F.relu: ("relu", "")}  # oneDNN's name and variant
 
 
 def for_inference(network: PonderingClassifier, dtype: str, device: torch.device) -> PonderingClassifier:
-    """The same network, changed for good: in evaluation mode, on the device, the linear layers laid out for it that
-    gain by it: the encoder's, and large ones of the lambda module. Other heads have a row a sentence, and so few rows
-    of few weights are faster by torch's own product.
+    """The same network, changed in place: in evaluation mode, on the device, with prepacked linear layers.
 
-    ``int8``: the weights of the encoder's linear layers as integers of 8 bits, a scale an output, their inputs rounded
-    in passing; everything else stays float32. Raises UserError where the device cannot compute so.
+    On the CPU, the encoder's linear layers and large ones of the lambda module are prepacked. The other heads have one
+    row per sentence; torch's own product is faster for few rows and few weights.
+
+    ``int8``: the encoder's linear layers have int8 weights with one scale per output, and quantize their inputs at
+    every call. Everything else stays float32. Raises UserError where the device does not support the format.
     """
     if dtype == INT8 and device.type != "cpu":
         raise UserError(f"dtype {INT8} is for the CPU: on {device.type} choose bfloat16 or float16")
@@ -40,7 +41,7 @@ def for_inference(network: PonderingClassifier, dtype: str, device: torch.device
     _split_lambda(network)
     _replace_linear(network.encoder, PrepackedLinear)
     if network.halts:
-        _replace_linear(network.split_lambda or network.lambda_module, PrepackedLinear, MANY)
+        _replace_linear(network.split_lambda or network.lambda_module, PrepackedLinear, MIN_LAMBDA_WEIGHTS)
     return network
 
 
@@ -52,13 +53,13 @@ def _split_lambda(network: PonderingClassifier) -> None:
         network.lambda_module = network.layer_embedding = None
 
 
-def _replace_linear(module: nn.Module, replacement: type[PrepackedLinear | Int8Linear], least: int = 0) -> None:
-    """Linear layers of at least so many weights, in place."""
+def _replace_linear(module: nn.Module, replacement: type[PrepackedLinear | Int8Linear], min_weights: int = 0) -> None:
+    """Replace linear layers of at least ``min_weights`` weights, in place."""
     if isinstance(module, TransformerLayer) and module.activation in FUSED and can_prepack(module.fc1):
         module.fc1 = replacement(module.fc1, FUSED[module.activation])
         module.activation = nn.Identity()
     for name, child in module.named_children():
-        if can_prepack(child) and child.weight.numel() >= least:
+        if can_prepack(child) and child.weight.numel() >= min_weights:
             setattr(module, name, replacement(child))
         else:
-            _replace_linear(child, replacement, least)
+            _replace_linear(child, replacement, min_weights)

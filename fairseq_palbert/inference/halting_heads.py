@@ -1,4 +1,4 @@
-"""The heads that a rule may read beside the classifier.
+"""The lambda module and the learned-exit head, as exit rules read them.
 
 Sizes: L consecutive layers, B sentences, C hidden units.
 """
@@ -11,17 +11,16 @@ from .network import PonderingNetwork
 
 
 def reads_answers(network: PonderingNetwork, rule: ExitRule) -> bool:
-    """Whether every layer has to be classified for the rule: it reads the answers, or the lambda module does that it
-    asks."""
+    """Whether every layer has to be classified: the rule, or the lambda module that it uses, reads the answers."""
     return rule.reads_logits or rule.reads_halting and network.halts_by_answers
 
 
 def read_heads(network: PonderingNetwork, first: Layers, pooled: Tensor, logits: Tensor | None, memory: Tensor | None,
                halts: bool, expects_error: bool) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """Halting logits and error logits of L layers < N from ``first`` on, and the lambda module's memory after them; of
-    a head that is not wanted, None.
+    """Halting logits and error logits of L layers < N from ``first`` on, and the lambda module's memory after them.
 
-    ``logits`` are there where ``reads_answers``; ``memory`` is None before layer 1.
+    Heads that are not requested give None. ``logits`` are given where ``reads_answers``; ``memory`` is None before
+    layer 1.
     Shape: [L, B, C], [L, B, K], [B, ...] -> [L, B], [L, B], [B, ...].
     """
     halting_logits = None

@@ -1,4 +1,4 @@
-"""One sentence, no tricks: the oracle that the engine is tested against."""
+"""One sentence without optimisations: the reference that the engine is tested against."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from .network import PonderingNetwork
 
 @torch.inference_mode()
 def decide_alone(network: PonderingNetwork, rule: Rule, sentence: Tensor, example_id: int) -> Decisions:
-    """Every head at every layer, until the rule says stop. Shape: [T] token ids -> the decision of B = 1."""
+    """Run every head at every layer until the sentence exits. Shape: [T] token ids -> the decision of B = 1."""
     batch = network.packed([sentence])
     hidden = network.embed(batch)
     memory = state = None

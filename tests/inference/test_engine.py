@@ -10,7 +10,7 @@ from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.exits.replay import replay
 from fairseq_palbert.inference import engine
 from fairseq_palbert.inference.engine import Workload, decide, record
-from fairseq_palbert.inference.latency import decide_few
+from fairseq_palbert.inference.latency import decide_small_batch
 from fairseq_palbert.inference.reference import decide_alone
 from fairseq_palbert.inference.window import Window
 from fairseq_palbert.modules.lambda_module import LAMBDA_INPUTS, LAMBDA_MODULES, NO_LAMBDA
@@ -83,7 +83,7 @@ def test_a_few_together_are_decided_as_alone(networks, make_sentences, spec, at_
     for network in networks.values():
         sentences, rule = make_sentences(7), parse_rule(spec)
         with torch.inference_mode():
-            decided = decide_few(network, rule, sentences, torch.arange(7), at_a_time)
+            decided = decide_small_batch(network, rule, sentences, torch.arange(7), at_a_time)
         check_against_alone(network, rule, sentences, decided)
 
 

@@ -103,7 +103,7 @@ def test_a_prepacked_layer_is_the_layer(rows):
 
 
 def test_rows_are_filled_up_to_few_numbers_of_them():
-    sizes = {rows: prepacked_linear.filled_up(rows) for rows in range(1, 1025)}
+    sizes = {rows: prepacked_linear.padded_rows(rows) for rows in range(1, 1025)}
     assert all(rows <= size <= max(5, rows * 9 / 8) for rows, size in sizes.items())
     assert all(size - rows < 16 for rows, size in sizes.items()) and len(set(sizes.values())) < 100
 

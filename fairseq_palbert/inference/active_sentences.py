@@ -1,6 +1,6 @@
-"""Sentences on their way through the layers.
+"""The active sentences: those that have not exited yet.
 
-Sizes: N layers, B sentences in flight, R tokens of all of them, C hidden units, K outputs.
+Sizes: N layers, B active sentences, R tokens of all of them, C hidden units, K outputs.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from .network import PonderingNetwork
 
 
 @dataclass(frozen=True)
-class Left:
-    """Who has left: ``places`` in the workload, ``outputs`` [B, K] and ``exit_layers`` [B]."""
+class Exited:
+    """Sentences that have exited: ``places`` in the workload, ``outputs`` [B, K] and ``exit_layers`` [B]."""
 
     places: Tensor
     outputs: Tensor
@@ -25,16 +25,17 @@ class Left:
 
 
 def through_layer(network: PonderingNetwork, n: int, hidden: Tensor, batch: PackedBatch, step_tokens: int) -> Tensor:
-    """``step``, about ``step_tokens`` rows at once, into the same memory. Shape: [R, C] -> [R, C]."""
+    """``step`` for about ``step_tokens`` rows at a time, in place. Shape: [R, C] -> [R, C]."""
     for rows, part in batch.parts(step_tokens):
         hidden[rows] = network.step(n, hidden[rows], part)
     return hidden
 
 
-class InFlight:
-    """The sentences that have been admitted and have not left. Every tensor has a row, or a token's rows, for each.
+class ActiveSentences:
+    """The sentences that have been admitted and have not exited.
 
-    ``layers`` [B] is the layer that each has reached, 0 on admission; they differ where layers share their weights.
+    ``hidden`` has a row per token, every other tensor a row per sentence. ``layers`` [B] is the last layer that each
+    sentence has passed, 0 on admission; sentences differ in it only where layers share their weights.
     """
 
     batch: PackedBatch
@@ -45,7 +46,7 @@ class InFlight:
         self.lengths: list[int] = []
 
     def admit(self, places: Tensor, example_ids: Tensor, sentences: list[Tensor]) -> None:
-        """Shape: [B'], [B'] on the network's device, B' times [T_i]."""
+        """Add B' sentences. Shape: [B'] and [B'] on the network's device, token ids [T_i] each."""
         batch = self.network.packed(sentences)
         hidden = self.network.embed(batch)
         memory = self.network.initial_memory(hidden[:len(sentences)]) if self.rule.reads_halting else None
@@ -57,12 +58,11 @@ class InFlight:
         self.batch, self.lengths = batch, batch.lengths
         self.places, self.layers, self.hidden, self.state, self.memory = arrived
 
-    def advance(self, step_tokens: int) -> Left | None:
-        """Takes every sentence through its next layer, ``step_tokens`` rows at once, and lets out who leaves there,
-        if any."""
+    def advance(self, step_tokens: int) -> Exited | None:
+        """Moves every sentence through its next layer, and returns those that exit there, if any."""
         network = self.network
         self.layers = self.layers + 1
-        n = int(self.layers[0])  # of all, or any of them where steps are the same
+        n = int(self.layers[0])  # the same for all, or any of them where layers share their weights
         self.hidden = through_layer(network, n, self.hidden, self.batch, step_tokens)
         pooled = network.pool(self.layers, network.summarize(self.hidden, self.batch)[None])
         logits = network.classify(self.layers, pooled) if reads_answers(network, self.rule) else None
@@ -70,27 +70,29 @@ class InFlight:
         if not leaves.any():
             return None
         outputs = network.classify(self.layers[leaves], pooled[:, leaves]) if logits is None else logits[:, leaves]
-        left = Left(self.places[leaves], at_least_float32(outputs[0]), self.layers[leaves])
+        exited = Exited(self.places[leaves], at_least_float32(outputs[0]), self.layers[leaves])
         self._keep(~leaves)
-        return left
+        return exited
 
     def _decide(self, pooled: Tensor, logits: Tensor | None) -> Tensor:
-        """Who leaves: all that have reached layer N, and whom the rule lets go. Shape: [1, B, C], [1, B, K] -> bool
-        [B]."""
+        """Which sentences exit: all at layer N, and those that the rule selects.
+
+        Shape: [1, B, C], [1, B, K] -> bool [B].
+        """
         leaves = self.layers == self.network.depth
         if leaves.all():
             return leaves
-        asked = (~leaves).nonzero().squeeze(1) if leaves.any() else slice(None)
-        n = self.layers[asked]
-        memory = None if self.memory is None else self.memory[asked]
-        halting_logits, error_logits, memory = read_heads(self.network, n, pooled[:, asked],
-                                                          None if logits is None else logits[:, asked], memory,
+        undecided = (~leaves).nonzero().squeeze(1) if leaves.any() else slice(None)
+        n = self.layers[undecided]
+        memory = None if self.memory is None else self.memory[undecided]
+        halting_logits, error_logits, memory = read_heads(self.network, n, pooled[:, undecided],
+                                                          None if logits is None else logits[:, undecided], memory,
                                                           self.rule.reads_halting, self.rule.reads_errors)
         if memory is not None:
-            self.memory[asked] = memory
-        seen = Seen(n, of_layer(halting_logits, 0), None if logits is None else logits[0, asked],
+            self.memory[undecided] = memory
+        seen = Seen(n, of_layer(halting_logits, 0), None if logits is None else logits[0, undecided],
                     of_layer(error_logits, 0))
-        leaves[asked], self.state[asked] = self.rule.leaves(seen, self.state[asked])
+        leaves[undecided], self.state[undecided] = self.rule.leaves(seen, self.state[undecided])
         return leaves
 
     def _keep(self, stays: Tensor) -> None:

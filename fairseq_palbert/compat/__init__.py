@@ -1,1 +1,1 @@
-"""Interfaces of other packages that may move without notice, one file a package."""
+"""Private interfaces of other packages, which may change without notice."""

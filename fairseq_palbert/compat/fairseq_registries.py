@@ -1,6 +1,6 @@
 """fairseq's registries of models and presets, and its reading of ``--bf16``.
 
-fairseq registers a preset only under a name of its own, and offers no look-up of a model's class by ``--arch``.
+fairseq has no public way to give a bare model name a preset, or to look up a model's class by ``--arch``.
 """
 
 from argparse import Namespace
@@ -10,9 +10,9 @@ from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY, BaseFairse
 
 
 def set_preset(model: str, fill_in: Callable[[Namespace], None]) -> None:
-    """Call ``fill_in`` with the command line's flags for the bare ``--arch`` ``model``.
+    """Makes fairseq call ``fill_in`` with the command line's flags for the bare ``--arch`` ``model``.
 
-    ``register_model`` has put a function there that does nothing.
+    It replaces a function without effect, which ``register_model`` has put there.
     """
     ARCH_CONFIG_REGISTRY[model] = fill_in
 
@@ -22,5 +22,5 @@ def model_class(arch: str) -> type[BaseFairseqModel]:
 
 
 def undo_tpu(args: Namespace) -> None:
-    """fairseq takes ``--bf16`` to mean a TPU, and then calls functions that only torch_xla has."""
+    """Corrects fairseq, which takes ``--bf16`` to mean a TPU and then calls functions that only torch_xla has."""
     args.tpu = args.tpu and not args.bf16

@@ -1,4 +1,7 @@
-"""What huggingface_hub raises where the Hub cannot be reached: errors of its HTTP client, which it does not wrap."""
+"""Errors of huggingface_hub where the Hub cannot be reached.
+
+They are those of its HTTP client, which it does not wrap.
+"""
 
 import httpx2
 

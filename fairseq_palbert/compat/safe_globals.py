@@ -1,7 +1,7 @@
-"""Lets torch unpickle ``argparse.Namespace``, which fairseq's own models write into checkpoints.
+"""Let torch unpickle ``argparse.Namespace``, which fairseq's models write into checkpoints.
 
-fairseq itself reads the file, between two hooks of the model: torch's switch of allowed globals, which is the whole
-process's and made for one ``with``, has to stay on from one hook to the other.
+fairseq reads the file between two hooks of the model. torch's list of allowed globals belongs to the process and is
+made for a ``with`` statement; here it has to last from one hook to the other.
 """
 
 from argparse import Namespace
@@ -13,7 +13,7 @@ _namespace_allowed = ExitStack()
 
 
 def allow_namespace() -> None:
-    """Until ``forbid_namespace``."""
+    """Allows ``argparse.Namespace`` until ``forbid_namespace`` is called."""
     _namespace_allowed.enter_context(torch.serialization.safe_globals([Namespace]))
 
 

@@ -1,4 +1,7 @@
-"""The families of encoders, by the name in ``--arch palbert_NAME``. A new one is a file like these and a line here."""
+"""Encoder families by their name in ``--arch palbert_NAME``.
+
+To add a family, write a file like these and add it here.
+"""
 
 from . import albert, bert, mpnet, roberta
 from .base import Family
@@ -7,5 +10,5 @@ FAMILIES: dict[str, Family] = {module.FAMILY.name: module.FAMILY for module in (
 
 
 def family_of(arch: str) -> Family:
-    """``palbert_bert_minilm_l6`` -> BERT's. Raises KeyError for a name that is not of this plugin."""
+    """``palbert_bert_minilm_l6`` -> BERT's. Raises KeyError for other names."""
     return FAMILIES[arch.split("_")[1]]

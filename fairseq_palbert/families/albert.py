@@ -1,6 +1,7 @@
 """ALBERT (arXiv 1909.11942): factorised embeddings, and one layer's weights at every depth.
 
-The bare names are version 2; version 1 differs in activation and dropout. Settings as in the public checkpoints.
+Presets without a version are version 2; version 1 differs in activation and dropout. The settings are those of the
+public checkpoints.
 """
 
 from . import bert

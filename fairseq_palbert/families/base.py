@@ -1,4 +1,4 @@
-"""What tells one family of encoders from another: a table of facts, no code."""
+"""The facts that distinguish encoder families, as one table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,16 +7,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Family:
-    """``--arch palbert_NAME``, and what its checkpoints on the Hugging Face Hub look like.
+    """``--arch palbert_NAME``, and the layout of its checkpoints on the Hugging Face Hub.
 
-    ``model_type``: what their ``config.json`` calls the family; ``architecture``: its class in ``transformers``.
-    ``first_position``: the row of the position table that the first token takes.
-    ``presets``: by preset, the model settings that it fills in (fields of ``models.palbert.PalbertConfig``).
-    ``tensors``: our module, and theirs; three of theirs are query, key and value, which we keep as one, in this order.
-    Weight and bias go by the same names. {layer} counts our layers from 0; {group} and {inner} are ALBERT's: the
-    layer's group and its place there. The pooler stands among them as ``pooler``, all others are the encoder's.
-    ``defaults``: what ``transformers`` takes where their ``config.json`` leaves a setting out, other than BERT's.
-    ``fixed``: settings there that change what the encoder computes, and the one value that ours computes.
+    ``model_type``: the family's name in ``config.json``; ``architecture``: its class in ``transformers``.
+    ``first_position``: the first token's row of the position table.
+    ``presets``: the model settings of each preset (fields of ``models.palbert.PalbertConfig``).
+    ``tensors``: from our module to theirs. Three of theirs are query, key and value, which we join in this order.
+    Weight and bias have the same names. {layer} counts our layers from 0. {group} and {inner} are ALBERT's: the layer's
+    group and its index in it. ``pooler`` is the pooler; all others belong to the encoder.
+    ``defaults``: the values in ``transformers`` of settings that ``config.json`` omits, where they are not BERT's.
+    ``fixed``: settings there that change what the encoder computes, with the only value that we support.
     """
 
     name: str
@@ -30,12 +30,12 @@ class Family:
 
     @property
     def factorised(self) -> bool:
-        """Whether embeddings are projected to the hidden size, as ALBERT's."""
+        """Whether embeddings are projected to the hidden size, as in ALBERT."""
         return "embed_projection" in self.tensors
 
     @property
     def has_segments(self) -> bool:
-        """Whether its checkpoints have a table of segments, be it of one row."""
+        """Whether its checkpoints have a segment table, even one of a single row."""
         return "embed_segments" in self.tensors
 
     @property
@@ -44,5 +44,5 @@ class Family:
 
     @property
     def tells_segments(self) -> bool:
-        """Whether its encoders, as published, tell the second sentence of a pair from the first."""
+        """Whether its published encoders distinguish the second sentence of a pair from the first."""
         return self.presets["base"]["encoder_segments"] > 1

@@ -1,4 +1,4 @@
-"""BERT (arXiv 1810.04805); BERT-Tiny is of arXiv 1908.08962, MiniLM of arXiv 2002.10957."""
+"""BERT (arXiv 1810.04805), with BERT-Tiny (arXiv 1908.08962) and MiniLM (arXiv 2002.10957)."""
 
 from .base import Family
 

@@ -1,10 +1,12 @@
-"""MPNet (arXiv 2004.09297): RoBERTa's positions, no segments, and a relative position bias of T5's kind for all
-layers."""
+"""MPNet (arXiv 2004.09297): RoBERTa's encoder with T5's relative position bias.
+
+All layers share one bias table.
+"""
 
 from . import bert
 from .base import Family
 
-RELATIVE_BUCKETS = 32  # in transformers whatever config.json says
+RELATIVE_BUCKETS = 32  # transformers uses this value whatever config.json says
 COMMON = {"encoder_segments": 0, "encoder_norm_eps": 1e-5, "encoder_relative_buckets": RELATIVE_BUCKETS}
 
 

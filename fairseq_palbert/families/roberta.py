@@ -1,10 +1,12 @@
-"""RoBERTa (arXiv 1907.11692): BERT's encoder without segments, positions counted from 2 (fairseq's padding id, plus
-1)."""
+"""RoBERTa (arXiv 1907.11692): BERT's encoder without segments.
+
+Positions are counted from 2, fairseq's padding id plus 1.
+"""
 
 from . import bert
 from .base import Family
 
-# fairseq's own has no segment table; that of the Hub has one of one row, which is zero in fairseq's converted weights
+# fairseq's model has no segment table; the Hub's has one row, which is zero in fairseq's converted weights
 COMMON = {"encoder_segments": 0, "encoder_norm_eps": 1e-5}
 
 
@@ -24,5 +26,5 @@ FAMILY = Family(
     },
     tensors=bert.TENSORS,
     defaults={"pad_token_id": 1},
-    fixed={"pad_token_id": 1},  # positions are counted from the row behind that of the padding
+    fixed={"pad_token_id": 1},  # positions are counted from the row after that of the padding
 )

@@ -1,3 +1,3 @@
-"""What ``--arch`` names: the registered model and its presets."""
+"""fairseq models registered by this plugin (``--arch``), and their presets."""
 
 from . import architectures, palbert  # noqa: F401

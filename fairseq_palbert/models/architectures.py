@@ -1,4 +1,4 @@
-"""The presets: what ``--arch palbert_FAMILY_PRESET`` sets where the user does not. The values stand in ``families``."""
+"""Register the presets, ``--arch palbert_FAMILY_PRESET``; ``families`` holds their values."""
 
 from argparse import Namespace
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""``--arch palbert_FAMILY``: an encoder with a pooler, a classifier and a lambda module that read every layer."""
+"""``--arch palbert_FAMILY``: an encoder with pooler, classifier and lambda module at every layer."""
 
 import logging
 from collections.abc import Iterable
@@ -41,31 +41,31 @@ def _preset(meaning: str):
 class PalbertConfig(StartConfig):
     encoder_layers: Optional[int] = _preset("layers N")
     encoder_embed_dim: Optional[int] = _preset("hidden units C")
-    encoder_ffn_embed_dim: Optional[int] = _preset("units inside the feed-forward part")
+    encoder_ffn_embed_dim: Optional[int] = _preset("hidden units of the feed-forward part")
     encoder_attention_heads: Optional[int] = _preset("attention heads")
-    encoder_max_positions: int = _flag(512, "most tokens of an example that have a position")
+    encoder_max_positions: int = _flag(512, "largest number of tokens per example")
     encoder_embedding_dim: Optional[int] = _preset("embedding units E, projected to C (ALBERT)")
     encoder_groups: Optional[int] = _preset(
-        "groups of weights that the layers share evenly (ALBERT: 1, others: a group a layer)"
+        "groups of weights that the layers share evenly (ALBERT: 1, others: one per layer)"
     )
-    encoder_inner_layers: Optional[int] = _preset("Transformer layers of a group, all applied as one layer")
-    encoder_segments: Optional[int] = _preset("segments that have an embedding, 0 for none")
+    encoder_inner_layers: Optional[int] = _preset("Transformer layers per group, applied together as one layer")
+    encoder_segments: Optional[int] = _preset("segments with an embedding, 0 for none")
     encoder_norm_eps: Optional[float] = _preset("epsilon of LayerNorm")
     encoder_relative_buckets: Optional[int] = _preset(
-        "buckets of distance that have a relative position bias, 0 for none (MPNet: 32)"
+        "distance buckets of the relative position bias, 0 for none (MPNet: 32)"
     )
-    activation_fn: Optional[str] = _preset(f"activation inside the feed-forward part, {', '.join(ACTIVATIONS)}")
+    activation_fn: Optional[str] = _preset(f"activation of the feed-forward part, {', '.join(ACTIVATIONS)}")
     dropout: Optional[float] = _preset("dropout after embeddings, attention and feed-forward part")
     attention_dropout: Optional[float] = _preset("dropout of attention weights")
     activation_dropout: float = _flag(0.0, "dropout after the activation")
     pooling: Optional[str] = _flag(
-        None, f"what the heads read of a sentence, its first token or the mean over its tokens: {', '.join(POOLINGS)} "
-              f"(default: that of the checkpoint that training starts from, else {POOLINGS[0]})"
+        None, f"what the heads read, the first token or the mean over all tokens: {', '.join(POOLINGS)} "
+              f"(default: as in the checkpoint that training starts from, else {POOLINGS[0]})"
     )
-    per_layer_pooler: bool = _flag(False, "one pooler a layer instead of one for all")
-    per_layer_classifier: bool = _flag(False, "one classifier a layer instead of one for all")
+    per_layer_pooler: bool = _flag(False, "one pooler per layer instead of one for all")
+    per_layer_classifier: bool = _flag(False, "one classifier per layer instead of one for all")
     per_layer_lambda: bool = _flag(
-        False, "one lambda module for each layer but the last instead of one for all (of an rnn: the readout)"
+        False, "one lambda module per layer but the last instead of one for all (rnn: one readout per layer)"
     )
     classifier_dropout: float = _flag(0.1, "dropout of the classifier's input (PALBERT: 0.1)")
     lambda_module: str = _flag(
@@ -73,46 +73,46 @@ class PalbertConfig(StartConfig):
     )
     lambda_depth: int = _flag(3, "Linear + Tanh layers of the mlp before its readout (PALBERT: 3)")
     lambda_input: str = _flag(
-        "concat", "how the mlp takes in earlier layers' pooled vectors, side by side, subtracted or both (PALBERT: "
+        "concat", "how the mlp joins earlier layers' pooled vectors: side by side, as differences or both (PALBERT: "
                   f"concat): {', '.join(LAMBDA_INPUTS)}"
     )
-    lambda_lookback: int = _flag(1, "how many layers the mlp looks back (PALBERT: 1)")
-    lambda_width: Optional[int] = _flag(None, "hidden units of the mlp (default: as many as it reads, PALBERT's 2C)")
+    lambda_lookback: int = _flag(1, "number of earlier layers that the mlp reads (PALBERT: 1)")
+    lambda_width: Optional[int] = _flag(None, "hidden units of the mlp (default: as many as its inputs, PALBERT's 2C)")
     lambda_reads: str = _flag(
-        "pooled", "what the lambda module reads of a layer: its pooled vector (PALBERT), the classifier's answer "
+        "pooled", "what the lambda module reads per layer: the pooled vector (PALBERT), the classifier's answer "
                   "(entropy and probabilities, or the value) with the layer's number, or both: "
                   f"{', '.join(LAMBDA_READS)}"
     )
     lambda_layer_embedding: bool = _flag(False, "add a learned vector per layer to the lambda module's input")
-    lambda_detach: bool = _flag(False, "let no gradient of the halting logits into pooler and encoder")
+    lambda_detach: bool = _flag(False, "stop the gradient of the halting logits before pooler and encoder")
     lambda_dropout: float = _flag(0.0, "dropout of the lambda module's input (published code: 0.1)")
-    learned_exit: bool = _flag(False, "a head that learns how wrong each layer's answer is, for the exit rule learned "
-                                      "(BERxiT)")
-    fresh_heads: bool = _flag(False, "take no pooler and no lambda module over from the model that training starts "
-                                     "from")
+    learned_exit: bool = _flag(False, "add a head that learns the error of each layer's answer, for the exit rule "
+                                      "learned (BERxiT)")
+    fresh_heads: bool = _flag(False, "initialise pooler and lambda module afresh instead of loading them from the "
+                                     "starting model")
     keep_classifier: bool = _flag(
-        False, "take the classifier over too, from a model of the same task; pooler and classifier of a model that has "
-               "one for all layers become each layer's"
+        False, "also load the classifier from the starting model, which is of the same task; a pooler or classifier "
+               "that it has for all layers is copied to each layer"
     )
     truncate_encoder: bool = _flag(False, "start from the first --encoder-layers layers of a deeper encoder")
     train_only: Optional[str] = _flag(
-        None, "lambda: train the lambda module alone, on the trained model of --finetune-from-model, whose pooling and "
-              "heads are taken over; everything else is frozen and without dropout"
+        None, "lambda: train the lambda module alone, on the trained model of --finetune-from-model with its pooling "
+              "and heads; everything else is frozen and without dropout"
     )
     pooled_states: Optional[str] = _flag(
-        None, "file that keeps, for the next run, what the frozen part makes of every sentence (default: in memory "
-              "alone)"
+        None, "file that keeps every sentence's pooled vectors of the frozen model for the next run (default: memory "
+              "only)"
     )
     freeze_backbone: bool = _flag(
-        False, "train neither the encoder nor the last layer's pooler and classifier, but the exits before them"
+        False, "freeze the encoder and the last layer's pooler and classifier; train the earlier exits"
     )
 
 
-BEFORE = {"pooling": POOLINGS[0]}  # of models that were trained before there was a choice, where it is not the default
+EARLIER_DEFAULTS = {"pooling": POOLINGS[0]}  # of models older than the setting, where it is not today's
 
 
 class PalbertModel(BaseFairseqModel):
-    """fairseq's view of ``network``, a ``PonderingClassifier``. A registered class a family sets ``family``."""
+    """The fairseq model around a ``PonderingClassifier``, ``network``. Each family registers a subclass."""
 
     family: Family
 
@@ -121,16 +121,16 @@ class PalbertModel(BaseFairseqModel):
         self.cfg = cfg
         self.network = network
         self.starting_point = StartingPoint("the checkpoint")
-        kept = Path(cfg.pooled_states) if cfg.pooled_states else None
-        self.pooled_states = PooledStates(network, _frozen(network), kept) if cfg.train_only else None
+        states_file = Path(cfg.pooled_states) if cfg.pooled_states else None
+        self.pooled_states = PooledStates(network, _frozen(network), states_file) if cfg.train_only else None
 
     @classmethod
     def build_model(cls, cfg: PalbertConfig, task) -> "PalbertModel":
-        """``task`` says the dictionary (``source_dictionary``) and the classifier's width (``glue_task.outputs``).
+        """The model for the task's dictionary (``source_dictionary``) and outputs (``glue_task.outputs``).
 
         Raises UserError for a contradiction in the flags.
         """
-        fill_in(cfg, cls.family.presets[BARE])  # fairseq applies a preset, but nothing for the bare name
+        fill_in(cfg, cls.family.presets[BARE])  # fairseq applies no preset for the bare name
         _fill_in_later_settings(cfg)
         _check_config(cfg)
         encoder = Encoder(encoder_shape(cfg, cls.family, task.source_dictionary))
@@ -148,14 +148,14 @@ class PalbertModel(BaseFairseqModel):
 
     @staticmethod
     def follow_checkpoint(cfg: PalbertConfig) -> None:
-        """Fills in, in place, what the flags leave to the checkpoint that training starts from."""
-        asked = cfg.pooling
+        """Sets, in place, what the flags leave to the checkpoint that training starts from."""
+        chosen_pooling = cfg.pooling
         for name, value in starting_heads(cfg).items():
             setattr(cfg, name, value)
-        cfg.pooling = asked or cfg.pooling or POOLINGS[0]
+        cfg.pooling = chosen_pooling or cfg.pooling or POOLINGS[0]
 
     def train(self, mode: bool = True) -> "PalbertModel":
-        """As torch's; what is frozen by ``--train-only`` stays in evaluation mode."""
+        """As in torch, but modules frozen by ``--train-only`` stay in evaluation mode."""
         super().train(mode)
         if self.cfg.train_only:
             for module in _frozen(self.network):
@@ -163,14 +163,15 @@ class PalbertModel(BaseFairseqModel):
         return self
 
     def begin_epoch(self, sentences: Iterable[Tensor]) -> None:
-        """Called before training's epochs with all token ids that they and their validation will ask for, [T_i]
-        each."""
+        """Called before an epoch with the token ids [T_i] of all its sentences and those of its validation."""
         if self.pooled_states is not None:
             self.pooled_states.prepare(sentences)
 
     def forward(self, src_tokens: Tensor, src_lengths: Tensor | None = None, halt_at_last: bool = False,
                 noise: Tensor | None = None) -> PonderOutput:
-        """All depths; lengths follow from the padding. Shape: src_tokens [B, T] -> see ``PonderingClassifier.forward``.
+        """The outputs of all layers; the padding gives the lengths, not ``src_lengths``.
+
+        Shape: src_tokens [B, T] -> see ``PonderingClassifier.forward``.
 
         Raises UserError where ``halt_at_last`` asks for a halting logit that the model does not have.
         """
@@ -180,19 +181,18 @@ class PalbertModel(BaseFairseqModel):
         if self.pooled_states is None:
             return self.network(src_tokens, halt_at_last, noise)
         if noise is not None:
-            raise UserError("--freelb-steps perturbs what --train-only keeps as it is: drop one of the two")
+            raise UserError("--freelb-steps perturbs what --train-only freezes: drop one of the two")
         return self.network.answer(self.pooled_states.of(src_tokens), halt_at_last)
 
     def start_training(self, task) -> None:
-        """Called where the model is built to be trained, not to be read from a checkpoint.
+        """Called where the model is built for training, not for loading a checkpoint.
 
-        Raises UserError for a precision that the device does not have, and for a file to start from that is missing or
-        does not fit.
+        Raises UserError for a precision that the device does not support, and for a missing or unfit starting file.
         """
         check_device(self.cfg)
-        found = starting_point(self.cfg, self.family, task, self.state_dict())
-        if found:
-            self.starting_point = found
+        start = starting_point(self.cfg, self.family, task, self.state_dict())
+        if start:
+            self.starting_point = start
             allow_namespace()
         elif self.cfg.freeze_backbone or self.cfg.train_only:
             flag = "--freeze-backbone" if self.cfg.freeze_backbone else f"--train-only {self.cfg.train_only}"
@@ -200,7 +200,7 @@ class PalbertModel(BaseFairseqModel):
                             "--finetune-from-model")
 
     def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:
-        """Makes of what fairseq has read, in place, weights for this model: see ``models.starting_weights``."""
+        """Turns what fairseq has read into weights for this model, in place: see ``models.starting_weights``."""
         forbid_namespace()
         starting = self.starting_point.weights(dict(state_dict), self.state_dict())
         logger.info(f"{self.starting_point.name}: {starting}")
@@ -218,7 +218,7 @@ for _family in FAMILIES.values():
 
 
 def encoder_shape(cfg: PalbertConfig, family: Family, dictionary) -> EncoderShape:
-    """The shape of the encoder that the settings, presets filled in, ask for over fairseq's ``dictionary``."""
+    """The encoder's shape, from the settings (with presets filled in) and fairseq's ``dictionary``."""
     settings = {ours: getattr(cfg, setting) for ours, setting in ENCODER_FIELDS.items()}
     return EncoderShape(vocabulary=len(dictionary), padding_id=dictionary.pad(), separator_id=dictionary.eos(),
                         first_position=family.first_position,
@@ -226,17 +226,17 @@ def encoder_shape(cfg: PalbertConfig, family: Family, dictionary) -> EncoderShap
 
 
 def _frozen(network: PonderingClassifier) -> list[nn.Module]:
-    """The parts of the network that ``--train-only lambda`` leaves as they are."""
+    """The parts of the network that ``--train-only lambda`` freezes."""
     return [module for name, module in network.named_children() if PART_OF_HEAD.get(name) != "lambda"]
 
 
 def _fill_in_later_settings(cfg: PalbertConfig) -> None:
-    """A checkpoint of an earlier version lacks the settings that have come since: they get what it was trained with."""
+    """Gives a checkpoint of an earlier version the settings that it lacks, with the values it was trained with."""
     if isinstance(cfg, DictConfig):
         with open_dict(cfg):
             for item in fields(PalbertConfig):
-                if item.name not in cfg.keys():  # "in cfg" would resolve what is borrowed
-                    cfg[item.name] = BEFORE.get(item.name, item.default)
+                if item.name not in cfg.keys():  # "in cfg" would resolve interpolations
+                    cfg[item.name] = EARLIER_DEFAULTS.get(item.name, item.default)
 
 
 def _check_config(cfg: PalbertConfig) -> None:
@@ -260,18 +260,18 @@ def _check_config(cfg: PalbertConfig) -> None:
     if cfg.freeze_backbone:
         for name in ("per_layer_pooler", "per_layer_classifier", "keep_classifier"):
             if not getattr(cfg, name):
-                raise UserError("--freeze-backbone keeps the last layer's answer as it is, which takes "
+                raise UserError("--freeze-backbone keeps the last layer's answer, and so needs "
                                 f"{_as_flag(name)} too: add it")
     if cfg.keep_classifier and cfg.fresh_heads:
         raise UserError("--keep-classifier and --fresh-heads contradict each other: choose one")
     if cfg.truncate_encoder and (cfg.encoder_groups or 1) > 1:
         raise UserError(f"--truncate-encoder needs a group of weights a layer, or one for all, and --encoder-groups is "
                         f"{cfg.encoder_groups}")
-    least = {"encoder_layers": 2, "encoder_embed_dim": 1, "encoder_ffn_embed_dim": 1, "encoder_attention_heads": 1,
-             "encoder_max_positions": 1, "encoder_embedding_dim": 1, "encoder_groups": 1, "encoder_inner_layers": 1,
-             "encoder_segments": 0, "encoder_norm_eps": 0, "lambda_depth": 1, "lambda_lookback": 1,
-             "lambda_width": 1}
-    for name, bound in least.items():
+    minimum = {"encoder_layers": 2, "encoder_embed_dim": 1, "encoder_ffn_embed_dim": 1, "encoder_attention_heads": 1,
+               "encoder_max_positions": 1, "encoder_embedding_dim": 1, "encoder_groups": 1, "encoder_inner_layers": 1,
+               "encoder_segments": 0, "encoder_norm_eps": 0, "lambda_depth": 1, "lambda_lookback": 1,
+               "lambda_width": 1}
+    for name, bound in minimum.items():
         if getattr(cfg, name) is not None and getattr(cfg, name) < bound:
             raise UserError(f"{_as_flag(name)} {getattr(cfg, name)}: at least {bound}")
     for name in (item.name for item in fields(PalbertConfig) if item.name.endswith("dropout")):

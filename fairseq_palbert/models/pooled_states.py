@@ -1,4 +1,4 @@
-"""The pooled vectors of sentences that pass a frozen network in every epoch, computed once.
+"""Pooled vectors from a frozen network, computed once instead of in every epoch.
 
 Sizes: N layers, B sentences, T tokens of the longest, C hidden units.
 """
@@ -24,11 +24,11 @@ TOKENS_AT_ONCE = 4096
 
 
 class PooledStates:
-    """z_1..z_N by a sentence's token ids, which say all of it where the network is frozen and has no dropout.
+    """z_1..z_N by a sentence's token ids, which determine them: the network is frozen and has no dropout.
 
-    They take 4 N C bytes a sentence in float32: 62 MB for 6,735 sentences of MiniLM-L6, 295 MB for 8,000 of a base
-    model. Beyond ``LARGEST_BYTES`` sentences are computed again whenever they are asked for. With a ``file`` they are
-    kept there for the next run on the same ``frozen`` modules, whose weights the file names by their SHA-256.
+    They take 4 N C bytes per sentence in float32: 62 MB for 6,735 sentences of MiniLM-L6, 295 MB for 8,000 of a base
+    model. Beyond ``LARGEST_BYTES``, sentences are computed again at every use. A ``file`` keeps them for the next run
+    on the same ``frozen`` modules; it holds the SHA-256 of their weights.
     """
 
     def __init__(self, network: PonderingClassifier, frozen: Iterable[nn.Module] = (), file: Path | None = None):
@@ -40,7 +40,7 @@ class PooledStates:
         self.bytes = 0
 
     def prepare(self, sentences: Iterable[Tensor]) -> None:
-        """Computes those that are not there. Shape: [T_i] token ids each."""
+        """Computes the sentences that are missing. Shape: [T_i] token ids each."""
         sentences = list(sentences)
         if self.file and not self.by_tokens:
             self._read()
@@ -48,8 +48,8 @@ class PooledStates:
         if not missing or self.bytes > LARGEST_BYTES:
             return
         start = time.perf_counter()
-        for some, pooled in self._computed(missing):
-            self._keep(map(_key, some), pooled)
+        for part, pooled in self._computed(missing):
+            self._keep(map(_key, part), pooled)
             if self.bytes > LARGEST_BYTES:
                 break
         logger.info(f"pooled vectors of {len(self.by_tokens)} sentences are kept, {self.bytes / 2**20:.0f} MiB "
@@ -58,12 +58,12 @@ class PooledStates:
             self._write()
 
     def of(self, tokens: Tensor) -> Tensor:
-        """Shape: token ids [B, T], padded -> [N, B, C]."""
+        """The pooled vectors of these sentences. Shape: token ids [B, T], padded -> [N, B, C]."""
         sentences = [row[row.ne(self.padding_id)] for row in tokens.cpu()]
         keys = [_key(sentence) for sentence in sentences]
         states = {key: self.by_tokens.get(key) for key in keys}
-        for some, pooled in self._computed([sentence for key, sentence in zip(keys, sentences) if states[key] is None]):
-            states.update(zip(map(_key, some), pooled.unbind(1)))
+        for part, pooled in self._computed([sentence for key, sentence in zip(keys, sentences) if states[key] is None]):
+            states.update(zip(map(_key, part), pooled.unbind(1)))
         return torch.stack([states[key] for key in keys], dim=1)
 
     def _keep(self, keys: Iterable[bytes], pooled: Tensor) -> None:
@@ -79,7 +79,7 @@ class PooledStates:
         return digest.hexdigest()
 
     def _read(self) -> None:
-        """What the file holds of these weights; nothing where it is not there, damaged, or of others."""
+        """Reads the file; ignores one that is missing, damaged or made with other weights."""
         try:
             with safe_open(self.file, framework="pt") as kept:
                 if (kept.metadata() or {}).get("weights") != self._weights():
@@ -103,16 +103,16 @@ class PooledStates:
 
     @torch.no_grad()
     def _computed(self, sentences: list[Tensor]) -> Iterator[tuple[list[Tensor], Tensor]]:
-        """Sentences of about equal length at once, shortest first, and their pooled vectors [N, B, C]."""
-        some, tokens = [], 0
+        """Groups of sentences of about equal length, shortest first, with their pooled vectors [N, B, C]."""
+        part, tokens = [], 0
         ordered = sorted(sentences, key=len)
         for i, sentence in enumerate(ordered, start=1):
-            some.append(sentence)
+            part.append(sentence)
             tokens += len(sentence)
             if tokens >= TOKENS_AT_ONCE or i == len(ordered):
-                batch = self.network.packed([sentence.to(self._device) for sentence in some])
-                yield some, self.network.pooled(batch)
-                some, tokens = [], 0
+                batch = self.network.packed([sentence.to(self._device) for sentence in part])
+                yield part, self.network.pooled(batch)
+                part, tokens = [], 0
 
 
 def _key(sentence: Tensor) -> bytes:

@@ -1,4 +1,4 @@
-"""Presets' values, filled in where the user gives none."""
+"""Fill in a preset's values where the user gives none."""
 
 from argparse import Namespace
 from collections.abc import Mapping
@@ -7,11 +7,14 @@ from typing import Any
 
 from omegaconf import DictConfig, open_dict
 
-BARE = "base"  # the preset that a bare palbert_FAMILY stands for
+BARE = "base"  # the preset of a bare palbert_FAMILY
 
 
 def fill_in(cfg: Namespace | DictConfig, values: Mapping[str, Any]) -> None:
-    """In place. ``cfg``: the command line's, or the model's part of a Hydra configuration or of a checkpoint."""
+    """Fills in the settings that are None, in place.
+
+    ``cfg``: the command line, or the model's part of a Hydra configuration or of a checkpoint.
+    """
     with nullcontext() if isinstance(cfg, Namespace) else open_dict(cfg):
         for name, value in values.items():
             if getattr(cfg, name, None) is None:

@@ -1,7 +1,7 @@
-"""Which of a checkpoint's tensors a model takes over, and the refusal of those that do not fit.
+"""Select the checkpoint tensors that a model starts from, and refuse unfit ones.
 
-A checkpoint of the plugin itself is restored whole: every tensor must match. From a stock RoBERTa, a converted encoder,
-or a model of another task, the encoder is taken over whole, and heads as told; everything else keeps its fresh values.
+A checkpoint of the plugin itself is restored whole: every tensor must match. From a stock RoBERTa, a converted encoder
+or a model of another task, the whole encoder and the requested heads are loaded; all else keeps its fresh values.
 """
 
 import re
@@ -14,14 +14,14 @@ from ..checkpoints.formats.names import ENCODER, NETWORK
 from ..checkpoints.formats.stock_checkpoint import encoder_from_stock, is_stock
 from ..errors import UserError
 
-# The classifier of another task is not among them: its outputs mean other labels, even where there are as many.
+# Not the classifier of another task: its outputs are other labels, even where their number is the same.
 TRANSFERABLE_HEADS = ("pooler", "lambda_module", "layer_embedding", "learned_exit")
 _ADVICE = "use the --arch, flags and dictionary that it was made with"
 
 
 @dataclass(frozen=True)
 class StartingWeights:
-    """``weights`` has a tensor for every name of the model; the rest names modules, for the log."""
+    """``weights`` has a tensor for every name of the model; the other fields list modules for the log."""
 
     weights: dict[str, Tensor]
     loaded: list[str]
@@ -35,10 +35,10 @@ class StartingWeights:
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """A checkpoint by ``name``, and the ``heads`` to take over from it, or None where all of it must match.
+    """A checkpoint's ``name`` and the ``heads`` to load from it; None where all of it must match.
 
-    ``spread``: a head that it has for all layers becomes each layer's, where the model has one a layer. ``truncate``:
-    its encoder may be the deeper one.
+    ``spread``: a head that it has for all layers is copied to each layer, where the model has one per layer.
+    ``truncate``: its encoder may be deeper than the model's.
     """
 
     name: str
@@ -47,12 +47,15 @@ class StartingPoint:
     truncate: bool = False
 
     def weights(self, offered: dict[str, Tensor], fresh: dict[str, Tensor]) -> StartingWeights:
-        """From the checkpoint's tensors and the model's own. Raises UserError by the first that does not fit."""
+        """The starting weights, from the checkpoint's tensors and the model's own.
+
+        Raises UserError for the first tensor that does not fit.
+        """
         if is_stock(offered):
             encoder, others = encoder_from_stock(offered)
             encoder = {ENCODER + name: tensor for name, tensor in encoder.items()}
             return self._transferred(encoder, others, fresh, heads=())
-        if not _under(NETWORK, offered):
+        if not _with_prefix(NETWORK, offered):
             raise UserError(f"{self.name} holds neither a model of this plugin nor fairseq's RoBERTa: its first tensor "
                             f"is {next(iter(offered), 'missing')}")
         if self.heads is not None:
@@ -62,22 +65,22 @@ class StartingPoint:
 
     def _transferred(self, offered: dict[str, Tensor], others: list[str], fresh: dict[str, Tensor],
                      heads: tuple[str, ...]) -> StartingWeights:
-        encoder = _under(ENCODER, offered)
-        taken = {name: tensor for name, tensor in encoder.items() if name in fresh} if self.truncate else dict(encoder)
-        self._check_fit(taken, _under(ENCODER, fresh))
-        if len(taken) < len(encoder):
+        encoder = _with_prefix(ENCODER, offered)
+        loaded = {name: tensor for name, tensor in encoder.items() if name in fresh} if self.truncate else dict(encoder)
+        self._check_fit(loaded, _with_prefix(ENCODER, fresh))
+        if len(loaded) < len(encoder):
             others = [*others, "network.deeper encoder layers"]
         for head in heads:
-            wanted, tensors = _under(f"{NETWORK}{head}.", fresh), _under(f"{NETWORK}{head}.", offered)
+            wanted, tensors = _with_prefix(f"{NETWORK}{head}.", fresh), _with_prefix(f"{NETWORK}{head}.", offered)
             if self.spread:
-                tensors = _spread(tensors, wanted)
+                tensors = _copied_to_layers(tensors, wanted)
             if _shapes(tensors) == _shapes(wanted):
-                taken |= tensors
+                loaded |= tensors
         return StartingWeights(
-            weights={**fresh, **taken},
-            loaded=_modules(taken),
-            dropped=_modules([*others, *(name for name in offered if name not in taken)]),
-            initialised=_modules(name for name in fresh if name not in taken),
+            weights={**fresh, **loaded},
+            loaded=_modules(loaded),
+            dropped=_modules([*others, *(name for name in offered if name not in loaded)]),
+            initialised=_modules(name for name in fresh if name not in loaded),
         )
 
     def _check_fit(self, offered: dict[str, Tensor], fresh: dict[str, Tensor]) -> None:
@@ -93,8 +96,8 @@ class StartingPoint:
 
 
 def has_classifier(weights: dict[str, Tensor]) -> bool:
-    """Whether these are the weights of a model that was trained for a task, not of an encoder alone."""
-    return bool(_under(f"{NETWORK}classifier.", weights))
+    """Whether these weights are of a model trained for a task, not of an encoder alone."""
+    return bool(_with_prefix(f"{NETWORK}classifier.", weights))
 
 
 def _size(tensor: Tensor) -> str:
@@ -105,15 +108,15 @@ def _shapes(tensors: dict[str, Tensor]) -> dict[str, tuple]:
     return {name: tensor.shape for name, tensor in tensors.items()}
 
 
-def _spread(tensors: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A head for all layers as the copies for each that are wanted; other heads as they are."""
+def _copied_to_layers(tensors: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A head for all layers, copied to each wanted layer; other heads unchanged."""
     sources = {name: re.sub(r"\.copies\.\d+\.", ".copies.0.", name) for name in wanted}
     if set(sources.values()) != tensors.keys():
         return tensors
     return {name: tensors[source] for name, source in sources.items()}
 
 
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _with_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 

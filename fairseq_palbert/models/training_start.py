@@ -1,7 +1,7 @@
-"""What is looked at before training starts: the device against the precision asked for, and the file to start from.
+"""Checks before training: the device's precision, and the file to start from.
 
 fairseq itself trains from scratch where ``--restore-file`` does not exist, ends in a traceback where a file does not
-fit, and says nothing where a precision has no effect.
+fit, and is silent where a precision has no effect.
 """
 
 import logging
@@ -38,7 +38,7 @@ PRECISIONS = ("fp16", "bf16", "amp")
 
 @dataclass
 class StartConfig(FairseqDataclass):
-    """fairseq's own settings that bear on the start, borrowed: none of them is a new flag."""
+    """fairseq's own settings that the checks read; none of them is a new flag."""
 
     cpu: bool = II("common.cpu")
     fp16: bool = II("common.fp16")
@@ -60,11 +60,13 @@ class StartConfig(FairseqDataclass):
 
 
 def check_device(cfg: StartConfig) -> None:
-    """Raises UserError where ``--fp16``, ``--bf16`` and ``--amp`` contradict each other, and where the device cannot do
-    what is asked: for these three, and for several workers on the CPU."""
-    asked = [flag for flag in PRECISIONS if getattr(cfg, flag)]
-    if len(asked) > 1:
-        raise UserError(f"--{' and --'.join(asked)} contradict each other: choose one")
+    """Raises UserError for contradictory precisions and for settings that the device does not support.
+
+    The precisions are ``--fp16``, ``--bf16`` and ``--amp``; several workers on the CPU need a backend that runs there.
+    """
+    precisions = [flag for flag in PRECISIONS if getattr(cfg, flag)]
+    if len(precisions) > 1:
+        raise UserError(f"--{' and --'.join(precisions)} contradict each other: choose one")
     if torch.cuda.is_available() and not cfg.cpu:
         return
     if cfg.amp:
@@ -79,11 +81,10 @@ def check_device(cfg: StartConfig) -> None:
 
 
 def starting_point(cfg: StartConfig, family: Family, task, fresh: dict[str, Tensor]) -> StartingPoint | None:
-    """The checkpoint that fairseq will start from, read and checked against the model, whose weights are ``fresh``, and
-    against the task's tokenizer.
+    """The checkpoint that fairseq will start from, or None where training starts from scratch.
 
-    None where training starts from scratch. ``cfg`` has the model's settings too. Raises UserError for a file that is
-    missing, damaged or does not fit.
+    It is checked against the model, whose weights are ``fresh``, and against the task's tokenizer. ``cfg`` has the
+    model's settings too. Raises UserError for a file that is missing, damaged or unfit.
     """
     flag, path = _starting_file(cfg)
     name = f"{flag} {path}".strip()
@@ -113,10 +114,10 @@ def starting_point(cfg: StartConfig, family: Family, task, fresh: dict[str, Tens
 
 
 def starting_heads(cfg: StartConfig) -> dict[str, Any]:
-    """The settings of heads that this run takes from the checkpoint that fairseq will start from: the pooling, where it
-    says it, and where heads are kept as they are, which there are.
+    """The settings of heads that this run takes from the checkpoint that fairseq will start from.
 
-    A file that is missing or cannot be read is left to ``starting_point``, which refuses it.
+    These are the pooling, where the checkpoint states it, and with ``--train-only`` the heads that it has. A missing or
+    unreadable file gives none: ``starting_point`` refuses it.
     """
     _, path = _starting_file(cfg)
     if not PathManager.isfile(path):
@@ -132,20 +133,20 @@ def starting_heads(cfg: StartConfig) -> dict[str, Any]:
 
 
 def pooling_of(state: dict[str, Any]) -> str | None:
-    """What the heads of a checkpoint's model read, or its authors pooled; None for an encoder that does not say.
+    """The pooling of a checkpoint's heads, or of its authors; None for an encoder that does not state it.
 
-    A model with heads that says nothing was trained before there was a choice.
+    A model with heads that does not state it was trained before there was a choice.
     """
     return model_settings(state).get("pooling") or (POOLINGS[0] if has_classifier(state["model"]) else None)
 
 
 def _starting_file(cfg: StartConfig) -> tuple[str, str]:
-    """The flag that decides and its file, as fairseq chooses; no flag for the run's own last checkpoint."""
+    """The flag and file that fairseq starts from; the flag is empty for the run's own last checkpoint."""
     last = os.path.join(cfg.save_dir, LAST_CHECKPOINT)
     resumes = PathManager.isfile(last)
     if cfg.restore_file != LAST_CHECKPOINT:
         if resumes:
-            logger.warning(f"{last} is left aside: --restore-file starts every launch over. {FINETUNE} resumes")
+            logger.warning(f"{last} is ignored: --restore-file starts every launch over. {FINETUNE} resumes")
         return "--restore-file", cfg.restore_file
     if cfg.continue_once and not resumes:
         return "--continue-once", cfg.continue_once
@@ -175,7 +176,7 @@ def _point(flag: str, name: str, state: dict[str, Any], cfg: StartConfig) -> Sta
         _check_settings(name, {"pooling": pooling_of(state)}, cfg, ["pooling"])
     if flag != FINETUNE:
         _check_settings(name, settings, cfg, LAMBDA_SETTINGS)
-        if not cfg.reset_optimizer:  # its state is kept in another form for each precision
+        if not cfg.reset_optimizer:  # the form of its state depends on the precision
             _check_settings(name, state["cfg"]["common"], cfg, PRECISIONS)
         return StartingPoint(name)
     if cfg.train_only:

@@ -56,7 +56,7 @@ def test_restore_file_says_that_it_does_not_resume(build, stock_files, save_own,
     save_own(tmp_path / "checkpoint_last.pt")
     with caplog.at_level(logging.WARNING):
         build(*RESETS, "--restore-file", stock_files["new"], "--save-dir", tmp_path)
-    assert "checkpoint_last.pt is left aside: --restore-file starts every launch over" in caplog.text
+    assert "checkpoint_last.pt is ignored: --restore-file starts every launch over" in caplog.text
 
 
 @pytest.mark.parametrize("content, reason", [

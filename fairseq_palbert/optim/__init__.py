@@ -1,3 +1,3 @@
-"""Learning rates by part of the model."""
+"""Optimizers with learning rates by part of the model."""
 
 from . import ponder_adam  # noqa: F401  registers the optimizer

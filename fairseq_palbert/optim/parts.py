@@ -1,8 +1,8 @@
-"""Which part of a pondering classifier a parameter belongs to, for learning rates by part.
+"""Tag parameters with their part of the classifier, for learning rates by part.
 
-Parts: ``encoder``, ``classifier`` (pooler and learned-exit head belong to it), ``lambda`` (the lambda module and its
-layer embedding). A parameter of the encoder also has a depth: 0 in the embeddings, n in layer n of 1..N, the last of
-them where layers share it, as all do a relative position bias.
+The parts are ``encoder``, ``classifier`` (with pooler and learned-exit head) and ``lambda`` (the lambda module and its
+layer embedding). A parameter of the encoder also has a depth: 0 in the embeddings, n in layer n of 1..N. A parameter
+that layers share has the depth of the last of them; all layers share a relative position bias.
 """
 
 from torch import nn
@@ -18,7 +18,7 @@ PART_OF_HEAD = {
 
 
 def tag_parameters(network: nn.Module) -> None:
-    """Writes on every parameter of a ``PonderingClassifier`` the part it belongs to.
+    """Sets two attributes on every parameter of a ``PonderingClassifier``.
 
     ``param_group`` names the optimizer's group: ``encoder_0`` (the embeddings) to ``encoder_N``, ``classifier`` or
     ``lambda``. ``optim_overrides`` holds ``part``, and ``layers_above`` = N − depth, which is 0 for the heads.
@@ -34,7 +34,7 @@ def tag_parameters(network: nn.Module) -> None:
 
 
 def _part_and_depth(name: str, network: nn.Module) -> tuple[str, int]:
-    """The depth is 0 outside the encoder. ``encoder.layers.0.fc1.weight`` -> ("encoder", 1)."""
+    """The part and the depth, which is 0 outside the encoder. ``encoder.layers.0.fc1.weight`` -> ("encoder", 1)."""
     module, *inner = name.split(".")
     if module in PART_OF_HEAD:
         return PART_OF_HEAD[module], 0

@@ -14,8 +14,8 @@ from torch import nn
 from ..errors import UserError
 from .parts import PARTS
 
-# A group without parameters, at the scheduled rate itself, where schedulers read it back. It stands last, because
-# apex's fused Adam takes an empty group only after one with parameters.
+# A group without parameters, at the scheduled rate itself, where schedulers read it back. It is the last group, because
+# apex's fused Adam accepts an empty group only after one with parameters.
 _BASE = "base"
 _UNTAGGED = "untagged"
 
@@ -33,8 +33,8 @@ class PonderAdamConfig(FairseqAdamConfig):
     )
     layer_lr_decay: float = field(
         default=1.0,
-        metadata={"help": "the learning rate of encoder layer n of N is multiplied by this to the power N - n, that of "
-                          "the embeddings by this to the power N; 1 is off"},
+        metadata={"help": "factor d of layer-wise decay: the learning rate of encoder layer n of N is multiplied by "
+                          "d^(N - n), that of the embeddings by d^N; 1 is off"},
     )
     fp16: bool = II("common.fp16")
     bf16: bool = II("common.bf16")
@@ -44,13 +44,12 @@ class PonderAdamConfig(FairseqAdamConfig):
 class PonderAdam(FairseqAdam):
     """fairseq's Adam with a parameter group for each encoder layer, the classifier and the lambda module.
 
-    A group's learning rate is the scheduled one times the group's ``lr_scale``, so every scheduler acts on all parts in
-    proportion: at the scheduler's peak, which is ``--lr``, each part is at its own rate. The groups are the same
-    whatever the flags, so that training can resume with other flags. With all rates equal it is ``--optimizer adam`` to
-    the bit.
-    Parameters that name no part (``optim.parts``), as a criterion's own, train at ``--lr``.
+    A group's learning rate is the scheduled rate times the group's ``lr_scale``. At the scheduler's peak, which is
+    ``--lr``, each part has its own rate. The groups are the same for all flags, so that training can resume with other
+    flags. With equal rates, training is bit-identical to ``--optimizer adam``. Parameters without a part
+    (``optim.parts``), such as a criterion's own, train at ``--lr``.
 
-    Raises UserError for rates and decays out of range, and where parts are given rates but no parameter names its part.
+    Raises UserError for rates and decays out of range, and for rates by part where no parameter has a part.
     """
 
     def __init__(self, cfg: PonderAdamConfig, params: Iterable[nn.Parameter]):
@@ -71,15 +70,17 @@ class PonderAdam(FairseqAdam):
                 metrics.log_scalar(f"lr_{label}", group["lr"], weight=0, priority=301)
 
     def state_dict(self) -> dict[str, Any]:
-        """As fairseq's, and with ``--fp16`` or ``--bf16`` the float32 weights as ``master_weights``: the model in
-        fairseq's checkpoints is in half precision, from which training would not go on where it was."""
+        """As in fairseq, with the float32 weights as ``master_weights`` under ``--fp16`` and ``--bf16``.
+
+        The model in fairseq's checkpoints is in half precision, from which training would not resume exactly.
+        """
         state = super().state_dict()
         if self.cfg.fp16 or self.cfg.bf16:
             state["master_weights"] = [param.detach() for param in self.params]
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any], optimizer_overrides: dict[str, Any] | None = None) -> None:
-        """As fairseq's; the scales stay those of the current flags, as ``--lr`` does."""
+        """As in fairseq; the scales are those of the current flags, as ``--lr`` is."""
         scales = [group["lr_scale"] for group in self.param_groups]
         super().load_state_dict(state_dict, optimizer_overrides)
         for group, scale in zip(self.param_groups, scales, strict=True):
@@ -104,7 +105,7 @@ def _check(cfg: PonderAdamConfig) -> None:
 
 
 def _groups(cfg: PonderAdamConfig, params: list[nn.Parameter]) -> list[dict[str, Any]]:
-    """Groups in the order in which ``params`` meets them, so that norms over all parameters add up in Adam's order."""
+    """Groups in their order in ``params``, so that norms over all parameters are summed in Adam's order."""
     rates = _rates(cfg)
     groups = {}
     for param in params:
@@ -117,8 +118,8 @@ def _groups(cfg: PonderAdamConfig, params: list[nn.Parameter]) -> list[dict[str,
             scale *= cfg.layer_lr_decay ** tags.get("layers_above", 0)
             groups[name] = {"params": [], "name": name, "part": part, "lr_scale": scale}
         groups[name]["params"].append(param)
-    asked = any(rate is not None for rate in rates.values()) or cfg.layer_lr_decay != 1
-    if asked and not any(group["part"] in PARTS for group in groups.values()):
+    differs_by_part = any(rate is not None for rate in rates.values()) or cfg.layer_lr_decay != 1
+    if differs_by_part and not any(group["part"] in PARTS for group in groups.values()):
         raise UserError("--encoder-lr, --classifier-lr, --lambda-lr and --layer-lr-decay need parameters that name "
                         "their part: with --fp16 add --fp16-no-flatten-grads, and use an --arch of this plugin")
     return [*groups.values(), {"params": [], "name": _BASE, "part": _BASE, "lr_scale": 1.0}]

@@ -1,3 +1,3 @@
-"""What ``--criterion`` names."""
+"""fairseq criterions registered by this plugin (``--criterion``)."""
 
 from . import multi_exit_classification, ponder_classification  # noqa: F401

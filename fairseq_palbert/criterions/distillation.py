@@ -1,4 +1,4 @@
-"""What the last layer teaches the layers before it.
+"""Distillation of the last layer's answers into the earlier layers.
 
 Sizes: N layers, B sentences, K outputs.
 """
@@ -14,10 +14,10 @@ DISTILL_KLS = ("teacher_student", "student_teacher")
 
 @dataclass(frozen=True)
 class Distillation:
-    """L_n becomes (1 − α) L_n + α D_n for n < N, without a gradient into ŷ_N.
+    """Replaces L_n by (1 − α) L_n + α D_n for n < N; ŷ_N gets no gradient from D_n.
 
-    Of classes, D_n = T² KL(q_N ‖ q_n) in nats, q_n = softmax(ŷ_n / T) (Hinton, arXiv 1503.02531), or with ``kl``
-    ``student_teacher`` T² KL(q_n ‖ q_N), FastBERT's (arXiv 2004.02178) at T = 1; of a regression, (ŷ_n − ŷ_N)².
+    For classes, D_n = T² KL(q_N ‖ q_n) in nats, q_n = softmax(ŷ_n / T) (Hinton, arXiv 1503.02531), or with ``kl``
+    ``student_teacher`` T² KL(q_n ‖ q_N), FastBERT's (arXiv 2004.02178) at T = 1; for regression, (ŷ_n − ŷ_N)².
     """
 
     weight: float
@@ -25,13 +25,13 @@ class Distillation:
     kl: str
 
     def __call__(self, losses: Tensor, logits: Tensor) -> Tensor:
-        """Shape: [N, B], float32 [N, B, K] -> [N, B]."""
+        """The losses with distillation. Shape: [N, B], float32 [N, B, K] -> [N, B]."""
         students, teacher = logits[:-1], logits[-1:].detach()
         taught = (1 - self.weight) * losses[:-1] + self.weight * self._distance(students, teacher)
         return torch.cat([taught, losses[-1:]])
 
     def _distance(self, students: Tensor, teacher: Tensor) -> Tensor:
-        """Shape: [N − 1, B, K], [1, B, K] -> [N − 1, B]."""
+        """D_n. Shape: [N − 1, B, K], [1, B, K] -> [N − 1, B]."""
         if students.shape[-1] == 1:
             return (students - teacher).squeeze(-1) ** 2
         target, other = ((logits / self.temperature).log_softmax(-1).expand_as(students)

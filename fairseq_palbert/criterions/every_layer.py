@@ -1,4 +1,4 @@
-"""What the criterions share: every layer's loss, what every layer gets right, and how that is logged.
+"""The common part of the criterions: losses, metrics and logs of every layer.
 
 Sizes: N layers, B sentences, K outputs.
 """
@@ -23,24 +23,26 @@ from .freelb import FreeLB
 @dataclass
 class EveryLayerConfig(FairseqDataclass):
     distill_weight: float = field(
-        default=0.0, metadata={"help": "part of the loss of layers 1..N-1 that the last layer's answer teaches; 0 is "
-                                       "off"}
+        default=0.0, metadata={"help": "weight of distillation from the last layer in the losses of layers 1..N-1; "
+                                       "0 is off"}
     )
-    distill_temperature: float = field(default=1.0, metadata={"help": "temperature T of that distillation"})
+    distill_temperature: float = field(default=1.0, metadata={"help": "temperature T of the distillation"})
     distill_kl: ChoiceEnum(DISTILL_KLS) = field(
         default="teacher_student", metadata={"help": "KL(last || layer) (Hinton), or KL(layer || last) (FastBERT)"}
     )
     freelb_steps: int = field(
         default=0, metadata={"help": "passes with adversarial noise on the embeddings (FreeLB: 2 or 3); 0 is off"}
     )
-    freelb_lr: float = field(default=0.1, metadata={"help": "length of a step of that noise"})
+    freelb_lr: float = field(default=0.1, metadata={"help": "step size of the adversarial noise"})
     freelb_norm: float = field(default=0.3, metadata={"help": "largest L2 norm of a sentence's noise"})
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The ``loss`` to minimise, summed over the batch; each sentence's ``exit_layers`` [B] of 1..N, where the task's
-    metrics are taken; and further ``sums`` to log, scalars and [N]."""
+    """The ``loss`` to minimise, summed over the batch, and what to log.
+
+    ``exit_layers`` [B], 1..N, are the layers at which the task's metrics are taken; ``sums`` are scalars and [N].
+    """
 
     loss: Tensor
     exit_layers: Tensor
@@ -48,10 +50,10 @@ class Objective:
 
 
 class EveryLayerCriterion(FairseqCriterion):
-    """Mean over sentences of something made of L(ŷ_n, y), n = 1..N: cross-entropy in nats, or squared error.
+    """Mean over sentences of an objective of L(ŷ_n, y), n = 1..N: cross-entropy in nats, or squared error.
 
-    A model with a learned-exit head adds the mean over n < N of (σ(its logit) − e_n)², e_n the error of layer n: 0 or 1
-    of classes, |tanh(ŷ_n − y)| of a regression (BERxiT, EACL 2021). ``updates`` counts those that were made before.
+    A learned-exit head adds the mean over n < N of (σ(error logit) − e_n)². e_n is the error of layer n: 0 or 1 for
+    classes, |tanh(ŷ_n − y)| for regression (BERxiT, EACL 2021). ``updates`` counts the updates made so far.
     ``scalars`` and ``by_layer`` name what is logged as means per sentence, the latter as ``NAME_1`` .. ``NAME_N``.
     """
 
@@ -75,10 +77,10 @@ class EveryLayerCriterion(FairseqCriterion):
 
     @abstractmethod
     def objective_of(self, output: PonderOutput, losses: Tensor) -> Objective:
-        """Shape: losses [N, B]."""
+        """The objective for these losses. Shape: [N, B]."""
 
-    def ask(self, model, sample: dict, **options) -> PonderOutput:
-        """The model's answer to a batch."""
+    def run_model(self, model, sample: dict, **options) -> PonderOutput:
+        """The model's output for a batch."""
         return model(**sample["net_input"], **options)
 
     def forward(self, model, sample, reduce=True):
@@ -87,22 +89,22 @@ class EveryLayerCriterion(FairseqCriterion):
             raise UserError("this split has no labels: train and validate on one that has, or predict with "
                             "palbert evaluate")
         self.check_model(model)
-        compute = self._attacked if self.training and self.freelb.steps else self._answer
+        compute = self._adversarial_forward if self.training and self.freelb.steps else self._output_and_objective
         output, objective = compute(model, sample)
         with torch.no_grad():
             log = {
                 "loss": objective.loss.detach(),
                 **objective.sums,
-                **self._right(output.logits, objective.exit_layers, sample),
+                **self._metric_sums(output.logits, objective.exit_layers, sample),
                 "nsentences": sample["nsentences"],
                 "ntokens": sample["ntokens"],
                 "sample_size": sample["nsentences"],
             }
         return objective.loss, sample["nsentences"], log
 
-    def _answer(self, model, sample: dict, **options) -> tuple[PonderOutput, Objective]:
-        """What the model says of a batch, and what that costs."""
-        output = self.ask(model, sample, **options)
+    def _output_and_objective(self, model, sample: dict, **options) -> tuple[PonderOutput, Objective]:
+        """The model's output for a batch, and its objective with the learned-exit head's loss."""
+        output = self.run_model(model, sample, **options)
         objective = self.objective_of(output, self.layer_losses(output.logits, sample["target"]))
         if output.error_logits is None:
             return output, objective
@@ -110,22 +112,22 @@ class EveryLayerCriterion(FairseqCriterion):
         return output, replace(objective, loss=objective.loss + exit_loss,
                                sums={**objective.sums, "exit_loss": exit_loss.detach()})
 
-    def _attacked(self, model, sample: dict) -> tuple[PonderOutput, Objective]:
-        """The last pass of FreeLB, with the mean loss of all."""
-        answers = []
+    def _adversarial_forward(self, model, sample: dict) -> tuple[PonderOutput, Objective]:
+        """Adversarial forward passes (FreeLB): the output of the last, and the mean of their losses."""
+        results = []
 
         def loss_of(noise: Tensor) -> Tensor:
-            answers.append(self._answer(model, sample, noise=noise))
-            return answers[-1][1].loss
+            results.append(self._output_and_objective(model, sample, noise=noise))
+            return results[-1][1].loss
 
         shape = model.network.encoder.shape
         real = sample["net_input"]["src_tokens"].ne(shape.padding_id)
         losses = list(self.freelb.passes(loss_of, real, shape.embedding or shape.hidden))
-        output, objective = answers[-1]
+        output, objective = results[-1]
         return output, replace(objective, loss=sum(losses) / len(losses))
 
     def layer_losses(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy in nats, or squared error, with what is distilled. Shape: [N, B, K], [B] -> [N, B]."""
+        """Cross-entropy in nats, or squared error, with distillation. Shape: [N, B, K], [B] -> [N, B]."""
         logits = logits.float()
         if self.regression:
             losses = (logits.squeeze(-1) - targets.float()) ** 2
@@ -135,7 +137,7 @@ class EveryLayerCriterion(FairseqCriterion):
         return self.distillation(losses, logits) if self.distillation.weight else losses
 
     def _exit_loss(self, output: PonderOutput, targets: Tensor) -> Tensor:
-        """Summed over the batch, a scalar."""
+        """The learned-exit head's loss, summed over the batch, a scalar."""
         logits = output.logits[:-1].detach()
         if self.regression:
             errors = (logits.squeeze(-1).float() - targets.float()).tanh().abs()
@@ -143,8 +145,8 @@ class EveryLayerCriterion(FairseqCriterion):
             errors = logits.argmax(-1).ne(targets).float()
         return ((output.error_logits.float().sigmoid() - errors) ** 2).mean(0).sum()
 
-    def _right(self, logits: Tensor, exit_layers: Tensor, sample: dict) -> dict[str, Tensor]:
-        """What each layer and the exits get right, summed over the batch."""
+    def _metric_sums(self, logits: Tensor, exit_layers: Tensor, sample: dict) -> dict[str, Tensor]:
+        """Sums over the batch: correct counts, or squared errors, of each layer, and the statistics of the exits."""
         targets = sample["target"]
         predictions = logits.squeeze(-1) if self.regression else logits.argmax(-1)  # [N, B]
         at_exit = predictions.gather(0, exit_layers[None] - 1)[0]
@@ -172,9 +174,9 @@ class EveryLayerCriterion(FairseqCriterion):
 
 def _check_config(cfg: EveryLayerConfig) -> None:
     if not 0 <= cfg.distill_weight <= 1:
-        raise UserError(f"--distill-weight {cfg.distill_weight}: choose a part of the loss from 0 to 1")
+        raise UserError(f"--distill-weight {cfg.distill_weight}: choose a number from 0 to 1")
     if cfg.freelb_steps < 0:
-        raise UserError(f"--freelb-steps {cfg.freelb_steps}: passes are 0, which is off, or more")
+        raise UserError(f"--freelb-steps {cfg.freelb_steps}: choose 0, which is off, or a number of passes")
     for name in ("distill_temperature", "freelb_lr", "freelb_norm"):
         if not 0 < getattr(cfg, name) < float("inf"):
             raise UserError(f"--{name.replace('_', '-')} {getattr(cfg, name)}: choose a number above 0")

@@ -1,4 +1,4 @@
-"""``--criterion multi_exit_classification``: every layer's own loss, weighted, without halting.
+"""``--criterion multi_exit_classification``: a weighted sum of all layers' losses.
 
 Sizes: N layers, B sentences.
 """
@@ -18,8 +18,11 @@ LAYER_WEIGHTS = ("linear", "uniform", "last")
 
 
 def layer_weights(scheme: str, depth: int) -> Tensor:
-    """w_n, summing to 1. ``linear``: 2n / (N (N + 1)), PABEE's (arXiv 2006.04152); ``uniform``: 1 / N;
-    ``last``: 1 at layer N alone, the ordinary fine-tuned encoder. Shape: [N]."""
+    """w_n, with Σ_n w_n = 1.
+
+    ``linear``: 2n / (N (N + 1)), as in PABEE (arXiv 2006.04152). ``uniform``: 1 / N. ``last``: 1 at layer N alone, the
+    ordinary fine-tuned encoder. Shape: [N].
+    """
     layers = torch.arange(1, depth + 1, dtype=torch.float32)
     return {"linear": layers / layers.sum(), "uniform": torch.full_like(layers, 1 / depth),
             "last": layers.eq(depth).float()}[scheme]
@@ -32,7 +35,7 @@ class MultiExitClassificationConfig(EveryLayerConfig):
         metadata={"help": "weight of layer n of N in the loss: 2n / (N (N + 1)) (PABEE), 1 / N, or layer N alone"},
     )
     alternate_last: bool = field(
-        default=False, metadata={"help": "train layer N alone in every other update, the first among them (BERxiT)"}
+        default=False, metadata={"help": "train layer N alone in updates 1, 3, 5, ... (BERxiT)"}
     )
 
 
@@ -40,8 +43,7 @@ class MultiExitClassificationConfig(EveryLayerConfig):
 class MultiExitClassification(EveryLayerCriterion):
     """Mean over sentences of Σ_n w_n L(ŷ_n, y), in nats, with Σ_n w_n = 1 (see ``layer_weights``).
 
-    ``--alternate-last`` has L(ŷ_N, y) in its place in training's updates 1, 3, 5, ... (BERxiT, EACL 2021, section 3.2).
-
+    With ``--alternate-last``, training's updates 1, 3, 5, ... use L(ŷ_N, y) instead (BERxiT, EACL 2021, section 3.2).
     The task's metrics are those of layer N.
     """
 
@@ -63,6 +65,6 @@ class MultiExitClassification(EveryLayerCriterion):
 
     def objective_of(self, output: PonderOutput, losses: Tensor) -> Objective:
         depth, sentences = losses.shape
-        alone = self.alternate_last and self.training and self.updates % 2 == 0
-        weights = layer_weights("last" if alone else self.layer_weights, depth).to(losses.device)
+        last_only = self.alternate_last and self.training and self.updates % 2 == 0
+        weights = layer_weights("last" if last_only else self.layer_weights, depth).to(losses.device)
         return Objective((weights[:, None] * losses).sum(), torch.full((sentences,), depth, device=losses.device), {})

@@ -1,5 +1,4 @@
-"""``--criterion ponder_classification``: PonderNet's and PALBERT's objective for sentence classification and
-regression.
+"""``--criterion ponder_classification``: the objective of PonderNet and PALBERT.
 
 Sizes: N layers, B sentences.
 """
@@ -32,14 +31,14 @@ class PonderClassificationConfig(EveryLayerConfig):
         metadata={"help": "the prior's parameter; default: 1 - 0.9^(12/N), which is PALBERT's 0.1 at N = 12 layers"},
     )
     prior_remainder: ChoiceEnum(PRIOR_REMAINDERS) = field(
-        default="last", metadata={"help": "the geometric prior's mass beyond layer N: to layer N, or to all in "
-                                          "proportion"}
+        default="last", metadata={"help": "where the geometric prior's mass beyond layer N goes: to layer N, or to all "
+                                          "in proportion"}
     )
     kl_direction: ChoiceEnum(KL_DIRECTIONS) = field(
         default="posterior_prior", metadata={"help": "KL(posterior || prior), or KL(prior || posterior)"}
     )
     posterior_remainder: ChoiceEnum(POSTERIOR_REMAINDERS) = field(
-        default="last", metadata={"help": "the posterior's mass beyond layer N: to layer N, or left out (not "
+        default="last", metadata={"help": "where the posterior's mass beyond layer N goes: to layer N, or nowhere (not "
                                           "normalised)"}
     )
     halting_epsilon: float = field(
@@ -54,12 +53,12 @@ class PonderClassificationConfig(EveryLayerConfig):
     )
     halting_target: ChoiceEnum(HALTING_TARGETS) = field(
         default="loss",
-        metadata={"help": "what the halting distribution weighs: the layers' losses, or with --train-only lambda their "
-                          "errors, 0 or 1 (of a regression the squared error over the variance of the targets)"},
+        metadata={"help": "what the halting distribution weights: the layers' losses, or with --train-only lambda "
+                          "their errors, 0 or 1 (regression: squared error / variance of the targets)"},
     )
     layer_cost: float = field(
-        default=0.0, metadata={"help": "cost of a layer, in units of --halting-target, added to the loss as cost * "
-                                       "expected depth"}
+        default=0.0, metadata={"help": "cost per layer, in units of --halting-target; the loss adds cost * expected "
+                                       "depth"}
     )
     q_exit_threshold: float = field(
         default=0.5, metadata={"help": "threshold of the Q-exit whose metrics are logged: exit where CDF > threshold"}
@@ -70,10 +69,10 @@ class PonderClassificationConfig(EveryLayerConfig):
 class PonderClassification(EveryLayerCriterion):
     """Mean over sentences of Σ_n p_n (L_n + c n) + β KL, in nats, with cross-entropy or squared error for L_n.
 
-    c is ``--layer-cost``. ``--halting-target error`` takes for L_n whether layer n is wrong, 0 or 1, of a regression
-    (ŷ_n − y)² / Var(y): no gradient reaches the layers, so that it is for ``--train-only lambda``.
+    c is ``--layer-cost``. With ``--halting-target error`` L_n is the error of layer n, 0 or 1, for regression
+    (ŷ_n − y)² / Var(y). No gradient then reaches the layers, so that it needs ``--train-only lambda``.
 
-    The model gives a ``PonderOutput``; everything after it is float32. See ``ponder.objective`` for formula and source.
+    Everything after the model's ``PonderOutput`` is float32. See ``ponder.objective`` for formula and source.
     The task's metrics are those of Q-exit at ``--q-exit-threshold``; depths are in layers.
     """
 
@@ -118,14 +117,14 @@ class PonderClassification(EveryLayerCriterion):
             return (logits.float().squeeze(-1) - targets.float()) ** 2 / self.task.target_variance
         return logits.argmax(-1).ne(targets).float()
 
-    def ask(self, model, sample: dict, **options) -> PonderOutput:
-        return super().ask(model, sample, halt_at_last=self.options["posterior_remainder"] == "none", **options)
+    def run_model(self, model, sample: dict, **options) -> PonderOutput:
+        return super().run_model(model, sample, halt_at_last=self.options["posterior_remainder"] == "none", **options)
 
     def objective_of(self, output: PonderOutput, losses: Tensor) -> Objective:
         depth = len(losses)
         ponder = self.objective(depth)(output.halting_logits, losses)
         with torch.no_grad():
-            exits = exit_layer(cdf(output.halting_logits[:depth - 1].double()), self.threshold)  # as the exit rules
+            exits = exit_layer(cdf(output.halting_logits[:depth - 1].double()), self.threshold)  # as in the exit rules
             sums = {
                 "task_loss": ponder.task_loss.sum(),
                 "kl": ponder.kl.sum(),

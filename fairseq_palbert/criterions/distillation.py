@@ -16,8 +16,9 @@ DISTILL_KLS = ("teacher_student", "student_teacher")
 class Distillation:
     """Replaces L_n by (1 − α) L_n + α D_n for n < N; ŷ_N gets no gradient from D_n.
 
-    For classes, D_n = T² KL(q_N ‖ q_n) in nats, q_n = softmax(ŷ_n / T) (Hinton, arXiv 1503.02531), or with ``kl``
-    ``student_teacher`` T² KL(q_n ‖ q_N), FastBERT's (arXiv 2004.02178) at T = 1; for regression, (ŷ_n − ŷ_N)².
+    For classes, D_n = T² KL(q_N ‖ q_n) in nats with q_n = softmax(ŷ_n / T) (Hinton, arXiv 1503.02531). With ``kl``
+    "student_teacher" it is T² KL(q_n ‖ q_N), as in FastBERT (arXiv 2004.02178) at T = 1. For regression it is
+    (ŷ_n − ŷ_N)².
     """
 
     weight: float

@@ -1,4 +1,4 @@
-"""The common part of the criterions: losses, metrics and logs of every layer.
+"""The base of the criterions: losses, metrics and logs per layer.
 
 Sizes: N layers, B sentences, K outputs.
 """

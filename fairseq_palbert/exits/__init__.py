@@ -1,1 +1,1 @@
-"""Exit rules, their names on the command line, and their replay on a record."""
+"""Exit rules, their command-line names, and their replay on a record."""

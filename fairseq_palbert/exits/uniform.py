@@ -1,4 +1,4 @@
-"""One random number per example, determined by a seed and the example's id."""
+"""One random number per example, determined by seed and example id."""
 
 from torch import Tensor
 

@@ -1,1 +1,1 @@
-"""Running a trained network: layer by layer with early exit, in plain torch."""
+"""Run a trained network with early exit, in plain torch."""

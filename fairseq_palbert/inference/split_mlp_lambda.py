@@ -17,8 +17,8 @@ class SplitMlpLambda(nn.Module):
     """Equals ``MlpLambda`` of one copy after ``lambda_input``, up to rounding.
 
     The first product is b + Σ_j V_j x_{n−j}, j = 0..k, however the x are joined; x_n is z_n, the answer a_n and the
-    layer. With all V_j stacked, a product of z_n, one of a_n and a row of a table are what layer n contributes to its
-    own sum and to the k sums after it. Memory [B, k w]: the contributions of earlier layers to the next k sums.
+    layer. Layer n contributes to its own sum and to the next k sums. With all V_j stacked, these contributions are a
+    product of z_n, one of a_n and a row of a table. Memory [B, k w]: earlier layers' contributions to the next k sums.
     """
 
     def __init__(self, plain: MlpLambda, reads: str, hidden: int, outputs: int, depth: int,

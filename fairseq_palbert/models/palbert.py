@@ -1,4 +1,4 @@
-"""``--arch palbert_FAMILY``: an encoder with pooler, classifier and lambda module at every layer."""
+"""``--arch palbert_FAMILY``: a pondering classifier on an encoder of that family."""
 
 import logging
 from collections.abc import Iterable
@@ -265,7 +265,7 @@ def _check_config(cfg: PalbertConfig) -> None:
     if cfg.keep_classifier and cfg.fresh_heads:
         raise UserError("--keep-classifier and --fresh-heads contradict each other: choose one")
     if cfg.truncate_encoder and (cfg.encoder_groups or 1) > 1:
-        raise UserError(f"--truncate-encoder needs a group of weights a layer, or one for all, and --encoder-groups is "
+        raise UserError(f"--truncate-encoder needs one group of weights per layer or for all, and --encoder-groups is "
                         f"{cfg.encoder_groups}")
     minimum = {"encoder_layers": 2, "encoder_embed_dim": 1, "encoder_ffn_embed_dim": 1, "encoder_attention_heads": 1,
                "encoder_max_positions": 1, "encoder_embedding_dim": 1, "encoder_groups": 1, "encoder_inner_layers": 1,

@@ -1,4 +1,4 @@
-"""Pooled vectors from a frozen network, computed once instead of in every epoch.
+"""Pooled vectors of a frozen network, computed once for all epochs.
 
 Sizes: N layers, B sentences, T tokens of the longest, C hidden units.
 """

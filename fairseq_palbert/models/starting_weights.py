@@ -1,4 +1,4 @@
-"""Select the checkpoint tensors that a model starts from, and refuse unfit ones.
+"""Select the checkpoint tensors that a model starts from.
 
 A checkpoint of the plugin itself is restored whole: every tensor must match. From a stock RoBERTa, a converted encoder
 or a model of another task, the whole encoder and the requested heads are loaded; all else keeps its fresh values.

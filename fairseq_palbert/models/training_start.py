@@ -1,6 +1,6 @@
 """Checks before training: the device's precision, and the file to start from.
 
-fairseq itself trains from scratch where ``--restore-file`` does not exist, ends in a traceback where a file does not
+fairseq itself trains from scratch where ``--restore-file`` does not exist. It ends in a traceback where a file does not
 fit, and is silent where a precision has no effect.
 """
 
@@ -108,8 +108,8 @@ def starting_point(cfg: StartConfig, family: Family, task, fresh: dict[str, Tens
     if cfg.keep_classifier or cfg.train_only:
         task.check_classifier(name, state)
         if "classifier" not in weights.loaded:
-            raise UserError(f"{name} has no classifier that this model can take over: --keep-classifier takes one that "
-                            "is the same, or one for all layers, and --train-only one that is the same")
+            raise UserError(f"{name} has no classifier that this model can take over: --keep-classifier needs the "
+                            "same classifier, or one for all layers, and --train-only the same classifier")
     return point
 
 
@@ -157,9 +157,9 @@ def _starting_file(cfg: StartConfig) -> tuple[str, str]:
 
 def _check_family(name: str, state: dict[str, Any], family: Family) -> None:
     arch = model_settings(state).get("_name") or ""
-    theirs = "roberta" if is_stock(state["model"]) else family_of(arch).name if arch.startswith("palbert_") else None
-    if theirs not in (None, family.name):
-        raise UserError(f"{name} is a {theirs}, but --arch names a {family.name}: choose a palbert_{theirs} of its "
+    saved = "roberta" if is_stock(state["model"]) else family_of(arch).name if arch.startswith("palbert_") else None
+    if saved not in (None, family.name):
+        raise UserError(f"{name} is a {saved}, but --arch names a {family.name}: choose a palbert_{saved} of its "
                         "size")
 
 
@@ -199,7 +199,7 @@ def _check_every_layer_answers(name: str, state: dict[str, Any]) -> None:
 
 def _check_settings(name: str, settings: dict[str, Any], cfg: StartConfig, names: Iterable[str]) -> None:
     for setting in names:
-        theirs = settings.get(setting)
-        if theirs is not None and theirs != getattr(cfg, setting):
-            raise UserError(f"{name} was made with --{setting.replace('_', '-')} {theirs}, which this run sets to "
+        saved = settings.get(setting)
+        if saved is not None and saved != getattr(cfg, setting):
+            raise UserError(f"{name} was made with --{setting.replace('_', '-')} {saved}, which this run sets to "
                             f"{getattr(cfg, setting)}")

@@ -1,6 +1,6 @@
-"""The Transformer encoder of RoBERTa, BERT, ALBERT and MPNet, one depth at a time.
+"""The Transformer encoder of all families, one depth at a time.
 
-``EncoderShape`` holds the differences between these families.
+``EncoderShape`` holds the differences between RoBERTa, BERT, ALBERT and MPNet.
 
 Sizes: R tokens of all sentences, T tokens of one, C hidden units, E embedding units, H attention heads, N depths.
 """

@@ -1,8 +1,8 @@
-"""Lambda modules: from the input x of this and earlier layers to the halting logit.
+"""Lambda modules, which compute each layer's halting logit.
 
-x is by default the pooled vector z; the halting logit is l. A module remembers earlier layers in one tensor with a row
-per sentence, so that rows can be dropped as sentences exit. Each module ends in a readout, which all depths share or
-which has one copy per layer.
+They read the input x of this layer and of earlier ones, by default the pooled vector z. A module remembers earlier
+layers in one tensor with a row per sentence, so that rows can be dropped as sentences exit. Each module ends in a
+readout, which all depths share or which has one copy per layer.
 
 Sizes: L consecutive layers, B sentences, C units of x, k previous layers that are read.
 """

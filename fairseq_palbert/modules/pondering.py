@@ -1,4 +1,4 @@
-"""The pondering classifier in plain torch: an encoder with heads at every layer.
+"""The pondering classifier: an encoder with heads at every layer.
 
 Sizes: N layers, B sentences, R tokens of all of them, T tokens of the longest, C hidden units, K outputs (classes, or 1
 for regression).

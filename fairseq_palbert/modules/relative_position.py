@@ -1,4 +1,6 @@
-"""Relative position bias: a learned number per head and distance, added to attention scores.
+"""Relative position bias: attention scores depend on the distance of tokens.
+
+Each head adds a learned number for the distance of a key from its query.
 
 Sizes: T tokens of a sentence, H attention heads, K buckets.
 """

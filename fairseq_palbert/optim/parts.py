@@ -1,4 +1,4 @@
-"""Tag parameters with their part of the classifier, for learning rates by part.
+"""Tag parameters with their part of the model, for learning rates.
 
 The parts are ``encoder``, ``classifier`` (with pooler and learned-exit head) and ``lambda`` (the lambda module and its
 layer embedding). A parameter of the encoder also has a depth: 0 in the embeddings, n in layer n of 1..N. A parameter

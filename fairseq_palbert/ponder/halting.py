@@ -70,8 +70,8 @@ def log_posterior(halting_logits: Tensor) -> Tensor:
 def released_log_posterior(halting_logits: Tensor, epsilon: float) -> tuple[Tensor, int]:
     """log p of PALBERT's published code: not normalised, and floored once almost all mass is spent.
 
-    p_n = λ_n ∏_{j<n} (1 − λ_j) for every n ≤ N (no remainder on layer N), replaced by ε/N wherever the running sum of
-    p before layer n, replaced values included, exceeds 1 − ε. ``epsilon=0`` keeps every p_n.
+    p_n = λ_n ∏_{j<n} (1 − λ_j) for every n ≤ N, without a remainder on layer N. It is ε/N instead wherever the running
+    sum of p before layer n, with replaced values, exceeds 1 − ε. ``epsilon=0`` keeps every p_n.
 
     Shape: [N, B] -> log p [N, B] in nats, and the number of layers that the published code computes. It stops before
     the first layer at which every row of the batch exceeds 1 − ε, and omits the later layers from the task loss.

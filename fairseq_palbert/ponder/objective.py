@@ -30,9 +30,9 @@ class PonderLoss:
 class PonderObjective:
     """L = Σ_n p_n (L_n + c n) + β KL(p ‖ prior), per sentence; c is ``layer_cost``, by default 0.
 
-    ``kl_direction`` "prior_posterior" gives KL(prior ‖ p). ``posterior_remainder`` "none" leaves p as it is at layer N
-    (p_N = λ_N ∏_{j<N} (1 − λ_j), summing to less than 1), which reads the last layer's halting logit too;
-    ``halting_epsilon`` then floors p as the published code does (see ``released_log_posterior``).
+    ``kl_direction`` "prior_posterior" gives KL(prior ‖ p). With ``posterior_remainder`` "none", p_N is
+    λ_N ∏_{j<N} (1 − λ_j): p sums to less than 1, and the last layer's halting logit is read too. ``halting_epsilon``
+    then floors p as the published code does (see ``released_log_posterior``).
 
     Source: PonderNet (arXiv 2107.05407, section 2); PALBERT (arXiv 2204.03276, section 3).
     """

@@ -115,7 +115,7 @@ def test_a_shallower_encoder_is_no_start_for_a_deeper_one(build, first, tmp_path
 
 @pytest.mark.parametrize("flags, refusal", [
     (("--keep-classifier", "--fresh-heads"), "--keep-classifier and --fresh-heads contradict each other"),
-    (("--truncate-encoder", "--encoder-groups", 2), "--truncate-encoder needs a group of weights a layer"),
+    (("--truncate-encoder", "--encoder-groups", 2), "--truncate-encoder needs one group of weights per layer"),
 ])
 def test_contradictions_are_refused(build, flags, refusal):
     with pytest.raises(UserError, match=refusal):

@@ -1,1 +1,1 @@
-"""Exit rules, one file each; the file's name is the rule's name on the command line."""
+"""Exit rules, one per file, named as on the command line."""

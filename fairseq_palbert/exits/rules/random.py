@@ -1,4 +1,4 @@
-"""Random: each sentence exits at one of two neighbouring layers, whatever its text."""
+"""Random: each sentence exits at one of two neighbouring layers, at random."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self

@@ -1,4 +1,4 @@
-"""Sampling: exit after layer n with probability λ_n, by one random number per sentence."""
+"""Sampling: exit after layer n with probability λ_n."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self

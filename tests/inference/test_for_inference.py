@@ -102,7 +102,7 @@ def test_a_prepacked_layer_is_the_layer(rows):
     assert prepacked_linear.can_prepack(linear) and not prepacked_linear.can_prepack(linear.half())
 
 
-def test_rows_are_filled_up_to_few_numbers_of_them():
+def test_rows_are_padded_to_few_sizes():
     sizes = {rows: prepacked_linear.padded_rows(rows) for rows in range(1, 1025)}
     assert all(rows <= size <= max(5, rows * 9 / 8) for rows, size in sizes.items())
     assert all(size - rows < 16 for rows, size in sizes.items()) and len(set(sizes.values())) < 100

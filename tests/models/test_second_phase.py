@@ -86,7 +86,7 @@ def test_a_frozen_backbone_answers_as_before_and_the_other_exits_train(build, fi
 @pytest.mark.parametrize("left_out", PHASE_TWO)
 def test_a_frozen_backbone_needs_its_own_last_heads(build, first, tmp_path, left_out):
     flags = [flag for flag in PHASE_TWO if flag != left_out]
-    with pytest.raises(UserError, match=f"--freeze-backbone .* takes {left_out} too"):
+    with pytest.raises(UserError, match=f"--freeze-backbone .* needs {left_out} too"):
         build("--finetune-from-model", first, "--save-dir", tmp_path / "new", "--freeze-backbone", *flags)
 
 

@@ -1,3 +1,3 @@
-"""A trained model that answers: PalbertPredictor in Python, ``python -m fairseq_palbert.serving`` on streams."""
+"""Serve an exported model: PalbertPredictor in Python, ``palbert predict`` on streams."""
 
 from .predictor import PalbertPredictor, Prediction  # noqa: F401

@@ -1,4 +1,4 @@
-"""The process around ``cli.main``."""
+"""``python -m fairseq_palbert.serving`` is ``palbert predict``."""
 
 from ..command import run
 from .cli import main

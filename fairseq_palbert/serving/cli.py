@@ -1,7 +1,7 @@
-"""``palbert predict``: predicts rows of TSV or JSON lines as they come, in memory that does not grow.
+"""``palbert predict``: classify a stream of sentences in constant memory.
 
-The answers are rows of the same form, in the order of the input: ``index`` (from 0; ``id`` with --id), ``label``,
-``probability`` (of the label; a regression has none) and ``exit_layer``.
+Input is TSV or JSON lines. The output has the input's format and order: ``index`` (from 0; ``id`` with --id),
+``label``, ``probability`` (of the label; none for regression) and ``exit_layer``.
 """
 
 import argparse
@@ -26,8 +26,8 @@ from .predictor import PalbertPredictor, Prediction
 from .rows import FORMATS, Columns, Row, chunks, read_rows
 
 STANDARD_INPUT = Path("-")
-USUAL_COLUMNS = {1: ("sentence",), 2: ("sentence1", "sentence2")}
-# characters in memory, sorted by length among themselves: some 4 windows of the engine; or one of --batch-size
+DEFAULT_COLUMNS = {1: ("sentence",), 2: ("sentence1", "sentence2")}
+# characters of a chunk, which the engine sorts by length: about 4 windows; --batch-size limits its rows
 CHUNK = 2**18
 DIGITS = 6
 
@@ -35,22 +35,22 @@ DIGITS = 6
 def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(
         prog="palbert predict",
-        description="Predicts a stream of sentences or pairs with an exported model. fairseq need not be installed.",
+        description="Classify a stream of sentences or pairs with an exported model. fairseq is not needed.",
         epilog="Example: zcat reviews.jsonl.gz | palbert predict MODEL --format jsonl --sentence text --id key | head")
     add = options.add_argument
-    add("model", type=Path, help="folder of palbert export")
+    add("model", type=Path, help="folder made by palbert export")
     add("input", type=Path, nargs="?", default=STANDARD_INPUT,
         help="TSV whose first line names the columns, or JSON lines (default: standard input)")
     add("--exit", default="q_exit:0.5", metavar="RULE",
         help="exit rule (default: %(default)s): " + "; ".join(rule.form for rule in RULES.values()))
-    add("--out", type=Path, metavar="FILE", help="where to, complete or not at all (default: standard output, as they "
-                                                 "come)")
-    add("--format", choices=FORMATS, help="of the input and the answers (default: jsonl where INPUT ends in it, else "
-                                          "tsv)")
+    add("--out", type=Path, metavar="FILE", help="output file, which appears complete or not at all (default: standard "
+                                                 "output, as predictions are made)")
+    add("--format", choices=FORMATS, help="format of input and output (default: jsonl where INPUT ends in .jsonl, "
+                                          "otherwise tsv)")
     add("--sentence", action="append", metavar="COLUMN",
-        help="column, or key, of the sentence, twice for a pair (default: as GLUE's files of the model's task name "
-             "them, or sentence, of a pair sentence1 and sentence2)")
-    add("--id", metavar="COLUMN", help="column, or key, that is passed on in place of the index")
+        help="column, or JSON key, of a sentence; give it twice for a pair (default: the names in GLUE's files of the "
+             "model's task, or sentence, or sentence1 and sentence2)")
+    add("--id", metavar="COLUMN", help="column, or JSON key, to copy to the output in place of the index")
     add_engine_flags(options)
     return options
 
@@ -78,16 +78,16 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _columns(given: list[str] | None, id_column: str | None, task: GlueTask) -> Columns:
-    usual = tuple(dict.fromkeys((task.sentences, USUAL_COLUMNS[len(task.sentences)])))
+    defaults = tuple(dict.fromkeys((task.sentences, DEFAULT_COLUMNS[len(task.sentences)])))
     if given is not None and len(given) != len(task.sentences):
         raise UserError(f"--sentence is given {len(given)} times, and a row of {task.name} has {len(task.sentences)}: "
                         "give it once for each")
-    return Columns(usual if given is None else (tuple(given),), id_column)
+    return Columns(defaults if given is None else (tuple(given),), id_column)
 
 
 @contextmanager
 def _input(path: Path) -> Iterator[tuple[BinaryIO, str]]:
-    """The file, and what messages call it."""
+    """Yields the opened file, and its name for messages."""
     if path == STANDARD_INPUT:
         yield sys.stdin.buffer, "standard input"
         return
@@ -100,14 +100,14 @@ def _input(path: Path) -> Iterator[tuple[BinaryIO, str]]:
 
 
 def _size(file: BinaryIO) -> int | None:
-    """In bytes; None of what is no regular file."""
+    """The size in bytes; None where ``file`` is not a regular file."""
     status = os.fstat(file.fileno())
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _predicted(predictor: PalbertPredictor, rule: Rule, rows: Iterator[Row],
                size: int | None) -> Iterator[tuple[list[Row], list[Prediction]]]:
-    """Chunk by chunk, with a bar over the input's bytes where standard error is a terminal."""
+    """Yields the rows and predictions of each chunk; shows progress in bytes if standard error is a terminal."""
     done = 0
     with tqdm(total=size, unit="B", unit_scale=True, disable=None) as bar:
         for chunk in chunks(rows, CHUNK, predictor.window.sentences):

@@ -1,4 +1,4 @@
-"""Where predictions go: standard output as they come, or a file that appears when it is complete."""
+"""Write predictions to standard output, or to a file by atomic rename."""
 
 import json
 import sys
@@ -13,10 +13,10 @@ from ..files import replacing, writing
 
 @contextmanager
 def opened(path: Path | None) -> Iterator[BinaryIO]:
-    """For writing; None is standard output. A file is renamed into place when the block ends well, else nothing is
-    left.
+    """Opens ``path`` for writing, or standard output for None.
 
-    Raises UserError where it cannot be written.
+    The file is renamed into place when the block succeeds; when it fails, nothing is left. Raises UserError where it
+    cannot be written.
     """
     if path is not None and path.exists() and not path.is_file():
         raise UserError(f"--out {path}: is no regular file: choose another name, or redirect standard output there")

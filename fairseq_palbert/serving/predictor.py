@@ -1,4 +1,4 @@
-"""From texts to labels, probabilities and exit layers, with an exported model; no fairseq needed."""
+"""Predict labels, probabilities and exit layers of texts with an exported model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,8 +28,11 @@ Example = str | Sequence[str]  # a sentence, or a pair of them
 
 @dataclass(frozen=True)
 class Prediction:
-    """``label``: the class by its name, with the ``probabilities`` of all classes in the order of the predictor's
-    ``labels``; of a regression the value, and None. ``exit_layer`` is of 1..N."""
+    """The answer to one example.
+
+    ``label`` is the name of the class, and ``probabilities`` are those of all classes in the order of the predictor's
+    ``labels``. For regression ``label`` is the value and ``probabilities`` is None. ``exit_layer`` is in 1..N.
+    """
 
     label: str | float
     probabilities: tuple[float, ...] | None
@@ -37,13 +40,13 @@ class Prediction:
 
     @property
     def probability(self) -> float | None:
-        """Of the label."""
+        """The probability of the label; None for regression."""
         return None if self.probabilities is None else max(self.probabilities)
 
 
 @dataclass(frozen=True)
 class PalbertPredictor:
-    """A trained model, ready to answer. Nothing in it changes, so that threads may share one."""
+    """A trained model for prediction. It is immutable, so threads may share it."""
 
     network: PonderingClassifier
     vocabulary: Vocabulary
@@ -55,11 +58,10 @@ class PalbertPredictor:
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, dtype: str = "float32", device: str = "cpu") -> Self:
-        """Reads a folder of ``palbert export``; ``dtype``: see
-        ``inference.for_inference``; ``device``: as torch names it.
+        """Reads a folder of ``palbert export``; for ``dtype`` see ``inference.for_inference``.
 
-        Raises UserError for a folder that is damaged or holds another tokenizer than the model's, and for a dtype or
-        device that is not to be had.
+        ``device`` is a device by torch's name. Raises UserError for a folder that is damaged or holds another tokenizer
+        than the model's, and for a dtype or device that is not available.
         """
         folder, device = Path(folder), device_of(device)
         if dtype not in DTYPES:
@@ -72,12 +74,12 @@ class PalbertPredictor:
 
     def predict(self, examples: Sequence[Example], rule: str | Rule = "q_exit:0.5", batch: int | None = None,
                 first_id: int = 0) -> list[Prediction]:
-        """The answers, in the order of the examples: sentences, or pairs where the model's task has pairs.
+        """The predictions, in the order of the examples: sentences, or pairs where the model's task has pairs.
 
-        ``rule`` is an exit rule, or its name as ``--exit`` takes it. ``batch`` sentences are computed at a time; None:
-        as many as fill the engine's window. ``first_id`` is the first example's number in the whole of what is
-        predicted piece by piece, so that rules that draw random numbers draw the same however it is cut. Raises
-        UserError for an example of another form, and for a rule that does not fit the model.
+        ``rule`` is an exit rule, or its specification as for ``--exit``. ``batch`` is the number of sentences computed
+        at a time; None fills the engine's window. ``first_id`` is the id of the first example. Rules that draw random
+        numbers use the ids, so a stream gets the same numbers however it is cut into calls. Raises UserError for an
+        example of another form, and for a rule that does not fit the model.
         """
         rule = parse_rule(rule) if isinstance(rule, str) else rule
         rule.check(self.network)
@@ -92,16 +94,16 @@ class PalbertPredictor:
         outputs, exit_layers = decided.outputs, decided.exit_layers.tolist()
         if self.task.regression:
             return [Prediction(value, None, layer) for value, layer in zip(outputs.squeeze(1).tolist(), exit_layers)]
-        # a mixture is of probabilities
+        # a rule over all depths returns a mixture of probabilities
         probabilities = outputs if isinstance(rule, AllDepthsRule) else outputs.softmax(1)
         rows = zip(outputs.argmax(1).tolist(), probabilities.tolist(), exit_layers)
         return [Prediction(self.labels[label], tuple(row), layer) for label, row, layer in rows]
 
     def tokens(self, examples: Sequence[Example]) -> list[Tensor]:
-        """Assembled and truncated as for training. Shape: [T_i] token ids each."""
+        """The token ids of each example, assembled and truncated as in training. Shape: [T_i] each."""
         if isinstance(examples, str):
-            raise UserError("predict takes a list of examples, and this is one text: put it into a list")
-        checked = [self._sentences(place, one) for place, one in enumerate(examples)]
+            raise UserError("predict takes a list of examples, not one text: put it into a list")
+        checked = [self._sentences(place, content) for place, content in enumerate(examples)]
         columns = [self.vocabulary.encode(column) for column in zip(*checked)]
         if not columns:
             return []
@@ -111,20 +113,19 @@ class PalbertPredictor:
         return [example(list(map(torch.from_numpy, sentences)), lengths, separators)
                 for sentences, lengths in zip(zip(*columns), zip(*kept))]
 
-    def _sentences(self, place: int, one: Example) -> tuple[str, ...]:
-        sentences = (one,) if isinstance(one, str) else tuple(one)
+    def _sentences(self, place: int, content: Example) -> tuple[str, ...]:
+        sentences = (content,) if isinstance(content, str) else tuple(content)
         wanted = len(self.task.sentences)
         if len(sentences) != wanted or not all(isinstance(sentence, str) for sentence in sentences):
-            raise UserError(f"example {place} is {one!r:.60}: this model of {self.task.name} takes "
+            raise UserError(f"example {place} is {content!r:.60}: this model of {self.task.name} takes "
                             f"{'pairs of texts' if wanted == 2 else 'single texts'}")
         return sentences
 
 
 def _vocabulary(folder: Path, card: ModelCard, embedded: int) -> Vocabulary:
-    """Raises UserError where it is not the one that the model was trained with."""
+    """The vocabulary of the folder. Raises UserError where the model was trained with another."""
     vocabulary = Vocabulary(folder)
     trained = Identity(card.tokenizer, card.dictionary, embedded)
     check_identity(f"the model of {folder / CONFIG_FILE}", trained, folder, folder / DICTIONARY_FILE,
-                   identity_of(vocabulary),
-                   REMEDY)
+                   identity_of(vocabulary), REMEDY)
     return vocabulary

@@ -1,4 +1,4 @@
-"""Sentences from TSV or JSON lines, a row at a time, read strictly: the first row that is wrong ends it in a line."""
+"""Read sentences from TSV or JSON lines, row by row and strictly."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator
@@ -11,8 +11,10 @@ from ..tsv import decoded, fields, places
 
 @dataclass(frozen=True)
 class Row:
-    """``id``: its value in the column of ids, or else its place, counted from 0. ``sentences``: one, or a pair.
-    ``end``: how many bytes of the input it and those before it take."""
+    """``sentences``: one, or a pair. ``id``: the value in the column of ids, or the row's index from 0.
+
+    ``end`` is the byte offset of the row's end in the input.
+    """
 
     id: Any
     sentences: tuple[str, ...]
@@ -21,29 +23,31 @@ class Row:
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns (keys of JSON) are read: of the ``choices`` the first that is there is the sentences; ``id``,
-    where it is not None, tells the rows apart."""
+    """The columns (keys of JSON) to read.
+
+    The first of the ``choices`` that the input has holds the sentences. ``id`` names the column of ids, or is None.
+    """
 
     choices: tuple[tuple[str, ...], ...]
     id: str | None = None
 
     def find(self, names: Collection[str]) -> tuple[str, ...]:
-        """The sentences' columns. Raises ValueError where no choice, or no column ``id``, is among the names."""
-        there = f"among {', '.join(map(repr, names))}"
+        """The columns of the sentences. Raises ValueError where ``names`` lack every choice, or the column ``id``."""
+        among = f"among {', '.join(map(repr, names))}"
         if self.id is not None and self.id not in names:
-            raise ValueError(f"there is no {self.id!r} {there}: name the column of ids by --id")
+            raise ValueError(f"there is no {self.id!r} {among}: name the column of ids by --id")
         for choice in self.choices:
             if all(name in names for name in choice):
                 return choice
         sought = ", or ".join(" and ".join(map(repr, choice)) for choice in self.choices)
-        raise ValueError(f"there is no {sought} {there}: name the columns of the sentences by --sentence")
+        raise ValueError(f"there is no {sought} {among}: name the columns of the sentences by --sentence")
 
 
 def read_rows(file: BinaryIO, name: str, form: str, columns: Columns) -> Iterator[Row]:
-    """The rows of a file, which messages call ``name``, in one of the FORMATS: ``tsv``, whose first line names the
-    columns and whose quotes are plain characters, or ``jsonl``, an object a line. Lines end in LF or CRLF.
+    """Yields the rows of a file, which messages call ``name``. Lines end in LF or CRLF.
 
-    Raises UserError, with the line, by the first row that is wrong.
+    ``form`` is one of FORMATS: ``tsv``, whose first line names the columns and which has no quoting, or ``jsonl``, one
+    object a line. Raises UserError, with the line number, at the first wrong row.
     """
     lines = _Lines(file)
     try:
@@ -56,8 +60,10 @@ def read_rows(file: BinaryIO, name: str, form: str, columns: Columns) -> Iterato
 
 
 def chunks(rows: Iterable[Row], characters: int, most: int | None = None) -> Iterator[list[Row]]:
-    """The rows in their order, by about so many characters at a time, a row itself counting as one, and ``most``
-    rows."""
+    """Yields the rows in order, in chunks of about ``characters`` and at most ``most`` rows.
+
+    Each row counts one character more than its sentences.
+    """
     chunk, size = [], 0
     for row in rows:
         chunk.append(row)
@@ -70,7 +76,7 @@ def chunks(rows: Iterable[Row], characters: int, most: int | None = None) -> Ite
 
 
 class _Lines:
-    """A file's lines as text; ``number`` and ``end``, in bytes, tell where the one given last stands and ends."""
+    """The lines of a file as text; ``number`` and ``end`` are the last one's line number and end in bytes."""
 
     def __init__(self, file: BinaryIO):
         self.file = file
@@ -90,7 +96,7 @@ def _tsv(lines: _Lines, columns: Columns) -> Iterator[tuple[str | None, tuple[st
     rows = iter(lines)
     header = next(rows, None)
     if header is None:
-        raise ValueError("there is none: the first line is to name the columns")
+        raise ValueError("the input is empty: the first line must name the columns")
     names = header.split("\t")
     chosen = places(names, columns.find(names))
     id_place = None if columns.id is None else places(names, [columns.id])[0]

@@ -53,7 +53,7 @@ def test_no_rows(form, content):
 
 
 @pytest.mark.parametrize("message, form, content", [
-    ("line 1: there is none: the first line is to name the columns", "tsv", b""),
+    ("line 1: the input is empty: the first line must name the columns", "tsv", b""),
     ("line 1: there is no 'question' and 'sentence', or 'sentence1' and 'sentence2' among 'a', 'b': name the columns",
      "tsv",
      b"a\tb\n"),

@@ -1,3 +1,3 @@
-"""From published files to fairseq binarized data: ``palbert data --help`` and ``preprocess.download``."""
+"""Download raw GLUE and convert it to fairseq binarized data."""
 
-import fairseq_palbert.plugin  # noqa: F401  before fairseq, whose import would be loud
+import fairseq_palbert.plugin  # noqa: F401  before fairseq, whose import logs much otherwise

@@ -1,4 +1,4 @@
-"""Writes one task as a folder of fairseq binarized data."""
+"""Write one task as fairseq binarized data."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,14 +21,14 @@ from fairseq_palbert.tokenization import Vocabulary
 from .raw import Example, Rejected, raw_file, read_examples
 
 Encode = Callable[[Sequence[str]], list[np.ndarray]]  # sentences to dictionary ids
-BATCH = 10_000  # examples handed to the tokenizer at a time
-PROVENANCE_FILE = "glue.json"  # every folder of binarized data holds it
+BATCH = 10_000  # examples tokenized at a time
+PROVENANCE_FILE = "glue.json"  # in every folder of binarized data
 REJECTED_FILE = "rejected.tsv"
 
 
 @dataclass
 class SplitReport:
-    """What became of a split's rows. ``empty`` counts the examples kept although a sentence of theirs is empty."""
+    """Counts of a split's rows. ``empty`` counts the examples kept although they have an empty sentence."""
 
     split: Split
     rows: int = 0
@@ -39,12 +39,11 @@ class SplitReport:
 
 def binarize(task: GlueTask, splits: Iterable[Split], raw: Path, vocabulary: Vocabulary, target: Path,
              keep_going: bool = False, detokenize: bool = False) -> list[SplitReport]:
-    """Write ``input0/ input1/ label/ glue.json`` into the empty folder ``target`` and report on each split.
+    """Writes ``input0/ input1/ label/ glue.json`` into the empty folder ``target`` and reports on each split.
 
-    ``detokenize`` undoes spaced punctuation by sacremoses first.
-
-    Without ``keep_going`` the first row that is no example raises UserError, except for those that a release is known
-    to hold (``Split.ragged``). Rows left out are listed in ``rejected.tsv``.
+    ``detokenize`` first removes the spaces around punctuation by sacremoses. Raises UserError at the first row that is
+    not an example, unless ``keep_going`` is set or a release is known to hold such rows (``Split.ragged``). Rows left
+    out are listed in ``rejected.tsv``.
     """
     for name in _inputs(task):
         (target / name).mkdir()
@@ -71,7 +70,7 @@ def _inputs(task: GlueTask) -> list[str]:
 
 
 def _label_dictionary(task: GlueTask, counts: Counter) -> Dictionary:
-    """The labels in the table's order, which fixes their ids, each with its count as in any fairseq dictionary."""
+    """The labels in the order of the task table, which fixes their ids, with their counts."""
     dictionary = Dictionary()
     for label in task.labels:
         dictionary.add_symbol(label, counts[label])
@@ -121,7 +120,7 @@ def _builder(prefix: Path, entries: int) -> Iterator[MMapIndexedDatasetBuilder]:
 
 @contextmanager
 def _label_writer(task: GlueTask, split: Split, folder: Path) -> Iterator[Callable[[Iterable[str]], None]]:
-    """A function that adds labels to ``split.bin`` as [id, </s>], for regression to ``split.label`` as lines."""
+    """Yields a function that adds labels to ``split.bin`` as [id, </s>], for regression to ``split.label`` as lines."""
     if task.regression:
         with open(folder / f"{split.name}.label", "w", encoding="utf-8") as file:
             yield lambda labels: file.writelines(f"{float(label)}\n" for label in labels)
@@ -136,7 +135,7 @@ def _label_writer(task: GlueTask, split: Split, folder: Path) -> Iterator[Callab
 
 
 def _write_rejected(path: Path, reports: list[SplitReport]) -> None:
-    """One line a row left out: split, file, line, reason, and the row itself, tabs and all. No rows, no file."""
+    """Writes a line per row left out: split, file, line, reason and the row with its tabs; no file for no rows."""
     if not any(report.rejected for report in reports):
         return
     with open(path, "w", encoding="utf-8", newline="\n") as file:

@@ -1,4 +1,4 @@
-"""The old name of ``fairseq_palbert.checkpoints.convert``, for one version."""
+"""Old name of ``fairseq_palbert.checkpoints.convert``, kept for one version."""
 
 import sys
 

@@ -1,17 +1,19 @@
-"""Cues: a generated task in GLUE's TSV format whose sentences come in stated degrees of difficulty.
+"""Generate the task Cues, which has three degrees of difficulty.
 
-A sentence lists 3 to 5 phrases of one form, "MODIFIER ADJECTIVE NOUN". An adjective praises, blames or is neutral; a
-modifier negates it or only emphasises. The label is 1 where the sentence, on the whole, praises:
+The files have GLUE's TSV format. A sentence has 3 to 5 phrases of the form "MODIFIER ADJECTIVE NOUN". An adjective is
+positive (PRAISE), negative (BLAME) or neutral. A modifier negates the adjective or emphasises it. The label is 1 where
+the sentence as a whole is positive. The degrees:
 
-1. one adjective judges, and nothing is negated: that word decides
-   ("very loud music , quite good plot and very new hero ." praises);
-2. one adjective judges, and it alone is negated: the negation flips it
-   ("very loud music , never good plot and very new hero ." blames);
-3. three adjectives judge, one of them is negated, and so may the neutral ones be: the majority decides
-   ("very dull music , not bad plot and quite funny hero , never long ending ." praises).
+1. one adjective is not neutral, and nothing is negated: the label is that of the adjective
+   ("very loud music , quite good plot and very new hero ." is positive);
+2. one adjective is not neutral, and it alone is negated: the negation flips the label
+   ("very loud music , never good plot and very new hero ." is negative);
+3. three adjectives are not neutral, one of them is negated, and neutral ones may be negated: the majority decides
+   ("very dull music , not bad plot and quite funny hero , never long ending ." is positive).
 
-The labels of a degree are even, and the number of words says nothing of label or degree. No sentence occurs twice, in
-one split or in two. The column ``degree`` is for the reader of the results: models see ``sentence`` alone.
+In each degree both labels are equally frequent, and the number of words depends on neither label nor degree. No
+sentence occurs twice, within a split or across splits. Models see the column ``sentence`` alone; ``degree`` is for
+analysis of the results.
 """
 
 import argparse
@@ -27,8 +29,8 @@ from fairseq_palbert.tsv import read_rows
 
 from .train_bpe import train_bpe
 
-# The parts of the degrees. Were they even, a word of praise would stand about as often for blame: no single word would
-# tell anything, and training would hardly get off the ground.
+# The degrees in their proportions. With equal proportions a positive word would occur about as often under either
+# label: no single word would be informative, and training would hardly start.
 SHARES = (1, 1, 1, 1, 2, 2, 3, 3)
 PHRASES = (3, 4, 5)
 MAJORITY_OF = 3
@@ -51,8 +53,11 @@ class Example:
 
 
 def examples(rows: int, rng: random.Random, seen: set[str]) -> list[Example]:
-    """``rows`` sentences that are not in ``seen``, which they join, in random order; every pair of degree and label
-    has its share, the first pairs one more where the shares do not come out even."""
+    """``rows`` new sentences in random order, which are added to ``seen``.
+
+    Pairs of degree and label follow the proportions ``SHARES``. Where these do not divide ``rows``, the first pairs get
+    one more sentence.
+    """
     kinds = [(degree, label) for degree in SHARES for label in (0, 1)]
     drawn = []
     for row in range(rows):
@@ -67,42 +72,41 @@ def examples(rows: int, rng: random.Random, seen: set[str]) -> list[Example]:
 def _sentences(degree: int, label: int, rng: random.Random) -> Iterator[str]:
     while True:
         count = rng.choice(PHRASES)
-        said = _judging_phrases(degree, label, rng)
+        phrases = _polar_phrases(degree, label, rng)
         modifiers = NEGATIONS + EMPHASES if degree == 3 else EMPHASES
-        said += [(rng.choice(modifiers), rng.choice(NEUTRAL)) for _ in range(count - len(said))]
-        rng.shuffle(said)
+        phrases += [(rng.choice(modifiers), rng.choice(NEUTRAL)) for _ in range(count - len(phrases))]
+        rng.shuffle(phrases)
         sentence = ""
-        for noun, (modifier, adjective) in zip(rng.sample(NOUNS, count), said):
+        for noun, (modifier, adjective) in zip(rng.sample(NOUNS, count), phrases):
             sentence += (rng.choice(JOINTS) if sentence else "") + f"{modifier} {adjective} {noun}"
         yield sentence + " ."
 
 
-def _judging_phrases(degree: int, label: int, rng: random.Random) -> list[tuple[str, str]]:
-    """(modifier, adjective) of the phrases that judge; together they praise where ``label`` is 1."""
+def _polar_phrases(degree: int, label: int, rng: random.Random) -> list[tuple[str, str]]:
+    """(modifier, adjective) of the phrases that are not neutral, whose majority has the polarity ``label``."""
     if degree < 3:
-        return [_judgement(label, degree == 2, rng)]
-    minds = [1 - label] * rng.choice((0, 1))
-    minds += [label] * (MAJORITY_OF - len(minds))
+        return [_polar_phrase(label, degree == 2, rng)]
+    polarities = [1 - label] * rng.choice((0, 1))
+    polarities += [label] * (MAJORITY_OF - len(polarities))
     negated = [True] + [False] * (MAJORITY_OF - 1)
     rng.shuffle(negated)
-    return [_judgement(*judgement, rng) for judgement in zip(minds, negated)]
+    return [_polar_phrase(*phrase, rng) for phrase in zip(polarities, negated)]
 
 
-def _judgement(mind: int, negated: bool, rng: random.Random) -> tuple[str, str]:
-    """A phrase that praises where ``mind`` is 1: an adjective of praise, or one of blame with a negation."""
-    return (rng.choice(NEGATIONS if negated else EMPHASES), rng.choice(PRAISE if mind != negated else BLAME))
+def _polar_phrase(polarity: int, negated: bool, rng: random.Random) -> tuple[str, str]:
+    """A phrase that is positive where ``polarity`` is 1: a positive adjective, or a negated negative one."""
+    return (rng.choice(NEGATIONS if negated else EMPHASES), rng.choice(PRAISE if polarity != negated else BLAME))
 
 
 def write_task(folder: Path, seed: int) -> None:
-    """train.tsv, dev.tsv and test.tsv, as many rows as the table of tasks says. The same seed gives the same bytes."""
+    """Writes train.tsv, dev.tsv and test.tsv with the numbers of rows in ``TASKS``; a seed fixes every byte."""
     rng, seen = random.Random(seed), set()
     for split in glue_task("Cues").splits:
         _write_split(folder / split.file, split, examples(split.rows, rng, seen))
 
 
 def _write_split(path: Path, split: Split, rows: list[Example]) -> None:
-    """GLUE's layouts: sentence and label where there are labels, index and sentence where there are none; and the
-    degree."""
+    """Writes GLUE's columns, sentence and label or, without labels, index and sentence; and the column degree."""
     if split.labelled:
         lines = ["sentence\tlabel\tdegree"] + [f"{row.sentence}\t{row.label}\t{row.degree}" for row in rows]
     else:

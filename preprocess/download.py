@@ -1,4 +1,4 @@
-"""Downloads raw GLUE, RoBERTa's vocabulary or any one file: ``python -m preprocess.download --help``."""
+"""``python -m preprocess.download``: download raw GLUE, RoBERTa's vocabulary or one file."""
 
 import argparse
 import shutil
@@ -18,9 +18,10 @@ __all__ = ["download", "download_task", "download_vocabulary"]
 
 
 def download_task(task: GlueTask, raw: str | Path) -> Path:
-    """Put the raw files of ``task`` into ``raw``/``task.name`` and return that folder; what is there already stays.
+    """Downloads the raw files of ``task`` to ``raw``/``task.name`` and returns that folder; existing files stay.
 
-    MRPC comes as the three MSR originals, AX as one TSV, the others as a zip of which only the splits are kept.
+    MRPC is the three MSR originals, AX one TSV, any other task a zip of which only the splits are kept. Raises
+    UserError for a task without a public download, and as ``download`` does.
     """
     folder = Path(raw) / task.name
     if task.name not in GLUE_SOURCES:
@@ -36,7 +37,7 @@ def download_task(task: GlueTask, raw: str | Path) -> Path:
 
 
 def download_vocabulary(folder: str | Path) -> Path:
-    """Put RoBERTa's three vocabulary files into ``folder``/gpt2_bpe and return that folder."""
+    """Downloads RoBERTa's three vocabulary files to ``folder``/gpt2_bpe and returns that folder."""
     target = Path(folder) / "gpt2_bpe"
     for source in VOCABULARY_SOURCES:
         download(source.url, target / source.file, source.size, source.sha256)
@@ -44,19 +45,20 @@ def download_vocabulary(folder: str | Path) -> Path:
 
 
 def extract(archive: Path, files: list[str], folder: Path) -> None:
-    """Write the members TASK/file of a GLUE zip to ``folder``/file, each complete or not at all.
+    """Writes the members TASK/file of a GLUE zip to ``folder``/file, each complete or not at all.
 
-    Members are chosen by their last name and written under names of our own, so no path inside the archive is ever
-    followed. Copies in deeper folders (``original/``, ``__MACOSX/``) are not taken.
+    Members are chosen by their file name and written under the names in ``files``: paths inside the archive are never
+    followed. Copies in deeper folders (``original/``, ``__MACOSX/``) are ignored. Raises UserError for a zip that is
+    damaged, or does not have each file once.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
             members = [info for info in opened.infolist() if info.filename.count("/") <= 1]
             for file in files:
-                found = [info for info in members if info.filename.rsplit("/", 1)[-1] == file]
-                if len(found) != 1:
-                    raise UserError(f"{archive} has {len(found)} files {file} instead of one: remove it and try again")
-                with replacing(folder / file) as part, opened.open(found[0]) as source, open(part, "wb") as target:
+                named = [info for info in members if info.filename.rsplit("/", 1)[-1] == file]
+                if len(named) != 1:
+                    raise UserError(f"{archive} has {len(named)} files {file} instead of one: remove it and try again")
+                with replacing(folder / file) as part, opened.open(named[0]) as source, open(part, "wb") as target:
                     shutil.copyfileobj(source, target)
     # all that zipfile raises for a file that is broken, encrypted or compressed in a way it does not know
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
@@ -68,14 +70,14 @@ def extract(archive: Path, files: list[str], folder: Path) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m preprocess.download",
-        description="Download raw GLUE tasks, RoBERTa's vocabulary, or one file of any address. What broke off goes on "
-                    "where it ended, sizes and SHA-256 are verified where they are known, and a file appears only when "
-                    "it is complete.")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--task", action="append", metavar="NAME",
+        description="Download raw GLUE tasks, RoBERTa's vocabulary, or one file of any address. An interrupted "
+                    "download resumes where it ended. Sizes and SHA-256 are verified where they are known. A file "
+                    "appears only when it is complete.")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--task", action="append", metavar="NAME",
                       help=f"a GLUE task, to OUT/NAME; give it again for more: {', '.join(GLUE_SOURCES)}, or all")
-    what.add_argument("--vocab", action="store_true", help="RoBERTa's three vocabulary files, to OUT/gpt2_bpe")
-    what.add_argument("--url", help="one file, to OUT")
+    source.add_argument("--vocab", action="store_true", help="RoBERTa's three vocabulary files, to OUT/gpt2_bpe")
+    source.add_argument("--url", help="address of one file, to OUT")
     parser.add_argument("--out", required=True, metavar="PATH", help="folder (with --url: file) to write to")
     return parser
 

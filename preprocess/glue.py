@@ -1,4 +1,4 @@
-"""``palbert data``: raw GLUE files to fairseq binarized data."""
+"""``palbert data``: convert raw GLUE files to fairseq binarized data."""
 
 import argparse
 import os
@@ -15,35 +15,35 @@ from .binarize import PROVENANCE_FILE, REJECTED_FILE, SplitReport, binarize
 from .download import download_task
 from .sources import GLUE_SOURCES
 
-NAMED_LINES = 5  # rejected lines that a warning names; rejected.tsv has all
+NAMED_LINES = 5  # rejected lines that a warning names; rejected.tsv lists all
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="palbert data",
-        description="Turn raw GLUE files into fairseq binarized data, OUT/TASK for every task: input0/, input1/ "
-                    "(pairs), label/, as fairseq's own GLUE script lays them out, and glue.json, which says "
-                    "what they come from.",
+        description="Convert raw GLUE files to fairseq binarized data. OUT/TASK has the layout of fairseq's own GLUE "
+                    "script, input0/, input1/ (pairs) and label/, and glue.json, which records task, tokenizer and "
+                    "row counts.",
         epilog="Example: palbert data --task RTE --task CoLA --raw glue --vocab vocab --out data "
                "writes data/RTE and data/CoLA.")
     parser.add_argument("--task", action="append", required=True, metavar="NAME",
-                        help=f"give it again for more tasks: {', '.join(TASKS)}, or all of GLUE's by `all`")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder in which each task gets its own")
+                        help=f"task, may be repeated: {', '.join(TASKS)}, or `all` for all of GLUE's")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write the task folders to")
     parser.add_argument("--vocab", type=Path, default=os.environ.get("VOCAB_DIR") or None, metavar="DIR",
                         help="folder of the tokenizer: tokenizer.json, vocab.txt (BERT), spiece.model (ALBERT), "
                              "vocab.json and merges.txt, or encoder.json, vocab.bpe and dict.txt (RoBERTa), these also "
-                             "in its folder gpt2_bpe (default: $VOCAB_DIR)")
+                             "in a folder gpt2_bpe (default: $VOCAB_DIR)")
     parser.add_argument("--raw", type=Path, default=os.environ.get("GLUE_DIR") or None, metavar="DIR",
-                        help="folder of GLUE's task folders, RAW/RTE/train.tsv and so on (default: $GLUE_DIR; without "
-                             "either the tasks are downloaded to OUT/raw)")
+                        help="folder of GLUE's task folders, such as RAW/RTE/train.tsv (default: $GLUE_DIR; without "
+                             "either, tasks are downloaded to OUT/raw)")
     parser.add_argument("--split", action="append", metavar="NAME",
-                        help="train, valid, valid1, test or test1; give it again for more (default: all of the task)")
+                        help="split, may be repeated: train, valid, valid1, test or test1 (default: all of the task)")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), metavar="K",
-                        help="threads of the tokenizer (default: %(default)s, the CPUs at hand)")
+                        help="threads of the tokenizer (default: %(default)s, the CPUs available)")
     parser.add_argument("--detokenize", action="store_true",
-                        help="undo spaced punctuation, as in CoLA and MRPC, by sacremoses first")
+                        help="first remove the spaces around punctuation, as in CoLA and MRPC, by sacremoses")
     parser.add_argument("--keep-going", action="store_true",
-                        help="instead of stopping, list malformed rows and their reasons in OUT/TASK/rejected.tsv")
+                        help="skip malformed rows, and list them with their reasons in OUT/TASK/rejected.tsv")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT/TASK where this command made it before")
     return parser
 
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
                         "`python -m preprocess.download --vocab --out DIR` fetches RoBERTa's to DIR/gpt2_bpe")
     if args.workers < 1:
         raise UserError(f"--workers {args.workers}: give 1 or more")
-    # read by the tokenizer when it first works
+    # the tokenizer reads these at its first use
     os.environ.update(TOKENIZERS_PARALLELISM="true", RAYON_NUM_THREADS=str(args.workers))
     vocabulary = Vocabulary(args.vocab)
     for task, chosen in zip(tasks, splits):
@@ -74,13 +74,13 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _splits(task: GlueTask, names: list[str] | None) -> list[Split]:
-    """The splits of those names in the table's order, all of them by default."""
+    """The splits of these names in the order of the task table; for None all."""
     chosen = [task.split(name) for name in names or [split.name for split in task.splits]]
     return [split for split in task.splits if split in chosen]
 
 
 def _print(task: GlueTask, report: SplitReport) -> None:
-    """One line on the split's size, and a warning line for all that its user should know of."""
+    """Prints the split's number of rows, and a warning for missing, rejected and empty rows."""
     name = f"{task.name} {report.split.name}"
     print(f"{name}: {report.rows} rows (official: {report.split.rows})")
     warnings = []

@@ -1,4 +1,4 @@
-"""Raw files of a GLUE task, wherever the usual copies have them, as checked examples."""
+"""Read and check the raw files of a GLUE task."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that is no example. ``released`` marks those that a release of GLUE is known to hold."""
+    """A row that is not an example. ``released`` marks a fault that is known in a release of GLUE."""
 
     file: str
     line: int
@@ -35,21 +35,21 @@ class Rejected:
 
 
 def raw_file(task: GlueTask, split: Split, raw: Path) -> Path:
-    """The file of that split under ``raw``: ``task/file``, MRPC's MSR original or AX as GLUE's own script saves it.
+    """The file of the split under ``raw``: ``task/file``, MRPC's MSR original, or AX's as GLUE's own script saves it.
 
     Raises UserError where there is none.
     """
-    usual = raw / task.name / split.file
+    standard = raw / task.name / split.file
     copies = {"MRPC": raw / "MRPC" / _MSR_FILES.get(split.name, ""), "AX": raw / "diagnostic" / "diagnostic.tsv"}
-    for path in (usual, copies.get(task.name)):
+    for path in (standard, copies.get(task.name)):
         if path and path.is_file():
             return path
-    raise UserError(f"{usual} is missing: --raw (default $GLUE_DIR) is the folder of GLUE's task folders; "
-                    f"`python -m preprocess.download --task {task.name} --out {raw}` fetches it, --split does without")
+    raise UserError(f"{standard} is missing: --raw (default $GLUE_DIR) is the folder of GLUE's task folders; "
+                    f"`python -m preprocess.download --task {task.name} --out {raw}` fetches it, --split skips it")
 
 
 def read_examples(task: GlueTask, split: Split, raw: Path) -> Iterator[Example | Rejected]:
-    """Every row of the split in file order, as an example or with the reason why it is none.
+    """Yields every row of the split in file order, as an example or as rejected, with the reason.
 
     Raises UserError where the file as a whole cannot be used.
     """
@@ -65,7 +65,7 @@ def read_examples(task: GlueTask, split: Split, raw: Path) -> Iterator[Example |
 
 
 def _records(task: GlueTask, split: Split, path: Path) -> Iterator[Record]:
-    """Rows of the split; their values are the sentences, then the label where the split has one."""
+    """Yields rows of the split, whose values are the sentences and, for a labelled split, the label."""
     needed = task.sentences + ((task.label,) if split.labelled else ())
     if path.name == _MSR_TRAIN:
         return _msr_records(split, path, needed)
@@ -73,11 +73,11 @@ def _records(task: GlueTask, split: Split, path: Path) -> Iterator[Record]:
 
 
 def _msr_records(split: Split, path: Path, needed: tuple[str, ...]) -> Iterator[Record]:
-    """GLUE's MRPC: the rows of MSR's training file whose ids are in the list of dev ids are dev, the rest train."""
+    """GLUE's MRPC from MSR's training file: rows whose ids are in the list of dev ids are dev, the rest train."""
     dev_ids = _msr_dev_ids(path.parent)
     for record in read_records(path, needed + _MSR_IDS, _REMEDY):
         if record.problem:
-            if split.name == "train":  # of unknown split: named once
+            if split.name == "train":  # its split is unknown: reported once, with train
                 yield record
         elif (record.values[-2:] in dev_ids) == (split.name == "valid"):
             yield record

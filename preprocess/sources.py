@@ -1,11 +1,14 @@
-"""Where GLUE and RoBERTa's vocabulary are published, with sizes and SHA-256 as measured on the public copies."""
+"""URLs, sizes and SHA-256 of GLUE's files and RoBERTa's vocabulary.
+
+Sizes and SHA-256 were measured on the public copies.
+"""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Source:
-    """One public file. ``size`` (bytes) and ``sha256`` are None where no figure is known."""
+    """One public file. ``size`` (bytes) and ``sha256`` are None where unknown."""
 
     url: str
     size: int | None = None

@@ -1,8 +1,8 @@
-"""A small byte-level BPE of one's own text, as the three files that RoBERTa's vocabulary comes in.
+"""Train a small byte-level BPE in the format of RoBERTa's vocabulary.
 
-``encoder.json`` (token to id) and ``vocab.bpe`` (the merges, in order) are GPT-2's formats, and ``dict.txt`` is
-fairseq's: one line an id, "ID COUNT", the most frequent in the text first, as in RoBERTa's own. All 256 bytes are in,
-so that any text can be encoded. The same text gives the same files.
+``encoder.json`` (token to id) and ``vocab.bpe`` (the merges, in order) are GPT-2's formats. ``dict.txt`` is fairseq's:
+a line "ID COUNT" for each id, the most frequent in the text first, as in RoBERTa's. All 256 bytes have a token, so that
+any text can be encoded. The same text gives the same files.
 """
 
 import json
@@ -18,8 +18,11 @@ BYTES = len(ByteLevel.alphabet())
 
 
 def train_bpe(sentences: list[str], folder: Path, size: int) -> None:
-    """Write ``encoder.json``, ``vocab.bpe`` and ``dict.txt`` to the existing ``folder``: ``size`` tokens, or fewer
-    where the text has no more pairs to merge. Raises ValueError for a size that does not hold the 256 bytes."""
+    """Writes ``encoder.json``, ``vocab.bpe`` and ``dict.txt`` to the existing ``folder``.
+
+    The vocabulary has ``size`` tokens, or fewer where the text has no more pairs to merge. Raises ValueError for a
+    ``size`` below 256, the number of bytes.
+    """
     if size < BYTES:
         raise ValueError(f"{size} tokens do not hold the {BYTES} bytes that every vocabulary starts from")
     tokenizer = Tokenizer(BPE())

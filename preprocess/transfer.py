@@ -1,4 +1,4 @@
-"""Download of one file over HTTP: resumable, verified, in place only when it is complete and right."""
+"""Download one file over HTTP, resumable and verified."""
 
 import os
 import re
@@ -14,9 +14,9 @@ from fairseq_palbert.errors import UserError
 from fairseq_palbert.files import file_sha256, locked, writing
 
 TIMEOUT = (15, 60)  # seconds to connect, and between two pieces of data
-ATTEMPTS = 3  # attempts in a row that may break off without bringing a byte
+ATTEMPTS = 3  # consecutive attempts that may break off without a new byte
 PAUSE = 2.0  # seconds before the next attempt
-CHUNK = 1 << 14  # bytes; a break loses one of these at most
+CHUNK = 1 << 14  # bytes; an interruption loses one chunk at most
 
 
 class _BrokenOff(Exception):
@@ -24,11 +24,12 @@ class _BrokenOff(Exception):
 
 
 def download(url: str, target: str | Path, size: int | None = None, sha256: str | None = None) -> Path:
-    """Fetch ``url`` to the file ``target`` and return its path; a ``target`` that is there and right is left as it is.
+    """Downloads ``url`` to the file ``target`` and returns its path; an existing, correct ``target`` is kept.
 
-    What has arrived is kept in ``target`` + ``.part``, from where the next call goes on. ``size`` (bytes) and
-    ``sha256`` (hex) are verified where they are given; without ``size`` the server's own figure counts. Raises
-    UserError where the server cannot be reached, breaks off for good, announces another size or sends other bytes.
+    Bytes received are kept in ``target`` + ``.part``, where the next call resumes. ``size`` (bytes) and ``sha256``
+    (hex) are verified if given; without ``size`` the server's announced size is used. Raises UserError where the server
+    cannot be reached, breaks off repeatedly, announces another size or sends other bytes, and where an existing
+    ``target`` differs.
     """
     target = Path(target)
     with writing(target):
@@ -61,14 +62,14 @@ def _mismatch(path: Path, size: int | None, sha256: str | None) -> str | None:
     if size is not None and path.stat().st_size != size:
         return f"has {path.stat().st_size} bytes instead of {size}"
     if sha256 is not None:
-        found = file_sha256(path)
-        if found != sha256:
-            return f"has the SHA-256 {found} instead of {sha256}"
+        actual = file_sha256(path)
+        if actual != sha256:
+            return f"has the SHA-256 {actual} instead of {sha256}"
     return None
 
 
 def _fetch(url: str, file: BinaryIO, size: int | None) -> None:
-    """Bring ``file`` to its full length, going on after every break as long as something still arrives."""
+    """Receives the rest of ``file``; retries after an interruption until ATTEMPTS in a row bring nothing."""
     failures, longest = 0, file.tell()
     while failures < ATTEMPTS:
         try:
@@ -77,28 +78,28 @@ def _fetch(url: str, file: BinaryIO, size: int | None) -> None:
             failures = 0 if file.tell() > longest else failures + 1
             longest = max(longest, file.tell())
             time.sleep(PAUSE)
-    raise UserError(f"{url} broke off after {file.tell()} bytes {ATTEMPTS} times in a row: try again, it goes on there")
+    raise UserError(f"{url} broke off after {file.tell()} bytes {ATTEMPTS} times in a row: try again, it resumes there")
 
 
 def _receive(url: str, file: BinaryIO, size: int | None) -> None:
-    """One request for what is missing of ``file``."""
+    """Makes one request for the missing part of ``file``."""
     with _request(url, file.tell()) as response:
         status, piece = response.status_code, response.headers.get("Content-Range", "")
         if status == 416 and _announced(response) == file.tell():
-            return  # nothing is missing: the last call ended between the last byte and the renaming
+            return  # the file is complete: the last call ended before the rename
         if status == 416 or status == 206 and not piece.startswith(f"bytes {file.tell()}-"):
-            _empty(file)  # what is there is no beginning of this file, or the server sends another piece than asked for
+            _empty(file)  # the bytes received are of another file, or the server sends another range than requested
             raise _BrokenOff
         if not response.ok:
             raise UserError(f"{url}: the server answered {status} {response.reason}")
-        if file.tell() and status != 206:  # a server without ranges sends all of it again
+        if file.tell() and status != 206:  # a server without ranges sends the whole file again
             _empty(file)
         announced = _announced(response)
         if size is not None and announced not in (None, size):
             raise UserError(f"{url}: the server announces {announced} bytes instead of {size}, so this is another file")
         total = size if size is not None else announced
         if total is None:
-            raise UserError(f"{url}: the server states no size, so the end could not be told from a break")
+            raise UserError(f"{url}: the server states no size, so an interruption could not be told from the end")
         _copy(response, file, total, url)
 
 
@@ -109,12 +110,12 @@ def _request(url: str, start: int) -> requests.Response:
     try:
         return requests.get(url, headers=headers, stream=True, timeout=TIMEOUT)
     except requests.RequestException as error:
-        kept = f"; the {start} bytes that arrived are kept, and it goes on from there" if start else ""
+        kept = f"; the {start} bytes that arrived are kept, and it resumes there" if start else ""
         raise UserError(f"cannot reach {url} ({type(error).__name__}): is this machine online?{kept}") from error
 
 
 def _announced(response: requests.Response) -> int | None:
-    """Bytes of the whole file, after the server's own headers."""
+    """The size of the whole file in bytes, from the response's headers; None where they do not state it."""
     if response.status_code in (206, 416):
         total = re.fullmatch(r"bytes .*/(\d+)", response.headers.get("Content-Range", ""))
         return int(total[1]) if total else None
@@ -128,7 +129,7 @@ def _empty(file: BinaryIO) -> None:
 
 
 def _copy(response: requests.Response, file: BinaryIO, total: int, url: str) -> None:
-    interval = 0.5 if sys.stderr.isatty() else 30.0  # a log file gets a line now and then
+    interval = 0.5 if sys.stderr.isatty() else 30.0  # seconds; fewer lines in a log file
     with tqdm(total=total, initial=file.tell(), unit="B", unit_scale=True, mininterval=interval,
               desc=url.rsplit("/", 1)[-1]) as progress:
         try:

@@ -102,7 +102,7 @@ class PalbertPredictor:
     def tokens(self, examples: Sequence[Example]) -> list[Tensor]:
         """The token ids of each example, assembled and truncated as in training. Shape: [T_i] each."""
         if isinstance(examples, str):
-            raise UserError("predict takes a list of examples, not one text: put the text into a list")
+            raise UserError("predict takes a list of examples, not one text: put it into a list")
         checked = [self._sentences(place, content) for place, content in enumerate(examples)]
         columns = [self.vocabulary.encode(column) for column in zip(*checked)]
         if not columns:

@@ -119,7 +119,7 @@ def test_out_is_complete_or_not_there(exported, inputs, tmp_path, capsys, monkey
     ("--sentence is given 2 times, and a row of SST-2 has 1", ["--sentence", "a", "--sentence", "b"]),
     ("--out /: is no regular file", ["--out", "/"]),
     ("/no/where: cannot be written (No such file", ["--out", "/no/where"]),
-    ("standard input, line 1: there is none", []),
+    ("standard input, line 1: the input is empty", []),
 ])
 def test_mistakes_are_told_in_a_line(exported, monkeypatch, message, arguments, tmp_path):
     monkeypatch.chdir(tmp_path)

@@ -18,6 +18,7 @@ Expected:  ratios of at most 1.10 (vanilla) and 1.15 (palbert).
 """
 
 import json
+import logging
 import os
 import random
 import sys
@@ -156,6 +157,7 @@ def main() -> None:
     options.add_argument("--warm-up", type=int, default=2, help="batches before, untimed (default: 2)")
     options.add_argument("--seed", type=int, default=1)
     flags = options.parse_args()
+    logging.getLogger().setLevel(logging.WARNING)  # importing fairseq lets every library's debug lines through
     folder = folder_with("config.json", "PRETRAINED", "a folder in the Hugging Face layout")
     glue_folder("MRPC")
     start = find_start(str(folder), None, Path(os.environ.get("PRETRAINED_DIR") or PRETRAINED_DIR), None)

@@ -36,11 +36,17 @@ def writing(path: Path) -> Iterator[None]:
     except BrokenPipeError:  # the reader of a pipe has gone, which is no error of the path
         raise
     except (OSError, SafetensorError) as error:
-        file = getattr(error, "filename", None)
-        if isinstance(file, str | os.PathLike) and path.parent.absolute() not in Path(file).absolute().parents:
+        if _is_elsewhere(getattr(error, "filename", None), path.parent.absolute()):
             raise
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{path}: cannot be written ({reason}): choose another place, or make room there") from error
+
+
+def _is_elsewhere(file: object, folder: Path) -> bool:
+    """Whether ``file`` is a path that is neither in ``folder`` nor one of the folders that ``folder`` is in."""
+    if not isinstance(file, str | os.PathLike):
+        return False
+    return not (Path(file).absolute().is_relative_to(folder) or folder.is_relative_to(Path(file).absolute()))
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def cdf(halting_logits: Tensor) -> Tensor:
 def exit_layer(cdf: Tensor, threshold: float) -> Tensor:
     """Q-exit: the first n with CDF_n > q, at the latest layer N. Shape: [N, B] -> [B], layers counted from 1.
 
-    Source: PALBERT (arXiv 2204.03276, section 3.3).
+    Source: PALBERT (arXiv 2204.03276, "Q-exit").
     """
     passed = cdf > threshold
     passed[-1] = True

@@ -15,7 +15,7 @@ from ..cdf_rule import CdfRule
 class QExit(CdfRule):
     """Exit at the first n with CDF_n > q, 0 ≤ q ≤ 1. At q = 1 every sentence exits at layer N.
 
-    Source: PALBERT (arXiv 2204.03276, section 3.2).
+    Source: PALBERT (arXiv 2204.03276, "Q-exit").
     """
 
     parameter: float

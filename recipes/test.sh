@@ -14,7 +14,7 @@ source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
 
 "$ROOT/recipes/setup.sh"
 
-cores="$(nproc)"
+cores="$(env -u OMP_NUM_THREADS nproc)"  # nproc would follow that variable
 WORKERS="${WORKERS:-$((cores < 4 ? cores : 4))}"
 # Tests are small: one thread each, and the cores go to the workers.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"

@@ -1,4 +1,4 @@
-"""Atomic writes of files and folders, locks, and SHA-256."""
+"""Bounded reads and atomic writes of files and folders, locks, and SHA-256."""
 
 import hashlib
 import json
@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,34 @@ from safetensors import SafetensorError
 from .errors import UserError
 
 SCRATCH_PREFIX, SCRATCH_SUFFIX = f".{socket.gethostname()}-", ".partial"
+LARGEST = 16 * 2**20  # bytes of a file that is read whole
 _SCRATCH = re.compile(rf"{re.escape(SCRATCH_PREFIX)}(?P<process>\d+)-\w+{re.escape(SCRATCH_SUFFIX)}")
+
+
+def read_bytes(path: Path, remedy: str, largest: int = LARGEST) -> bytes:
+    """The content of a file of at most ``largest`` bytes.
+
+    Raises UserError, which ends in ``remedy``, for a larger file, one that cannot be read, a device and a pipe.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UserError(f"{path}: is no regular file: {remedy}")
+        with open(path, "rb") as file:
+            content = file.read(largest + 1)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}: {remedy}") from error
+    if len(content) > largest:
+        raise UserError(f"{path}: has more than {largest:,} bytes: {remedy}")
+    return content
+
+
+def read_text(path: Path, remedy: str, largest: int = LARGEST) -> str:
+    """The text of a file of UTF-8, without a byte order mark. Raises UserError as ``read_bytes`` does."""
+    try:
+        return read_bytes(path, remedy, largest).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: byte 0x{error.object[error.start]:02x} at position {error.start + 1} is no UTF-8: "
+                        f"{remedy}") from error
 
 
 def file_sha256(path: Path) -> str:

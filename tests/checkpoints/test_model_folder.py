@@ -122,7 +122,7 @@ def tensors(change):
     ("no exported model", lambda folder: (folder / CONFIG_FILE).unlink()),
     ("not JSON", lambda folder: (folder / CONFIG_FILE).write_text("{")),
     ("not of an exported model", lambda folder: (folder / CONFIG_FILE).write_text('{"model_type": "bert"}')),
-    ("not of an exported model", lambda folder: (folder / CONFIG_FILE).write_text("[]")),
+    ("[] is no JSON object", lambda folder: (folder / CONFIG_FILE).write_text("[]")),
     ("format version 4, and this code reads versions 2 to 3", config(lambda c: c.update(format_version=4))),
     ("format version 1, and", config(lambda c: c.update(format_version=1))),
     ("has no encoder.segments", config(lambda c: c.update(format_version=2) or c["encoder"].pop("segments"))),

@@ -3,7 +3,6 @@
 Reading needs torch and safetensors, but no fairseq.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from ...errors import UserError
 from ...files import write_json
+from ...json_files import read_json
 from ...modules.encoder import Encoder, EncoderShape
 from ...modules.pondering import POOLINGS, HeadsShape, PonderingClassifier
 
@@ -81,13 +81,8 @@ def read_model(folder: Path) -> tuple[PonderingClassifier, ModelCard]:
 
 def _read_config(path: Path) -> dict[str, Any]:
     """The content of config.json without its format and version, which are checked."""
-    try:
-        config = json.loads(path.read_text())
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}: no exported model of fairseq_palbert; {REMEDY}") from error
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON ({error}); {REMEDY}") from error
-    if not isinstance(config, dict) or config.pop("format", None) != FORMAT:
+    config = read_json(path, f"no exported model of fairseq_palbert; {REMEDY}")
+    if config.pop("format", None) != FORMAT:
         raise UserError(f"{path}: not of an exported model of fairseq_palbert (it has no \"format\": \"{FORMAT}\"); "
                         f"{REMEDY}")
     version = config.pop("format_version", None)

@@ -1,0 +1,154 @@
+"""Strict reading of JSON that a user brings.
+
+A file is bounded in size and nesting, UTF-8, and JSON as RFC 8259 has it: no NaN or Infinity, no number beyond float64,
+no key twice in an object, no half of a surrogate pair. ``check_fields`` then checks types and ranges.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .errors import UserError
+from .files import LARGEST, read_text
+
+DEEPEST = 100  # levels of objects and lists
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+Object = dict[str, Any]
+
+
+def read_json(path: Path, remedy: str, largest: int = LARGEST) -> Object:
+    """The JSON object that is the file's content. Raises UserError, which ends in ``remedy``, for any other file."""
+    text = read_text(path, remedy, largest)
+    try:
+        return parse_object(text)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}: {remedy}") from error
+
+
+def read_json_lines(path: Path, remedy: str, largest: int = LARGEST) -> list[Object]:
+    """The JSON objects of the file, one a line. Raises UserError, which ends in ``remedy``, for any other file."""
+    objects = []
+    for number, line in enumerate(read_text(path, remedy, largest).removesuffix("\n").split("\n"), 1):
+        try:
+            objects.append(parse_object(line))
+        except ValueError as error:
+            raise UserError(f"{path}, line {number}: {error}: {remedy}") from error
+    return objects
+
+
+def parse_object(text: str) -> Object:
+    """The JSON object of ``text``. Raises ValueError, whose message is a phrase, for any other text."""
+    try:
+        value = json.loads(text, object_pairs_hook=_without_duplicates, parse_float=_finite, parse_constant=_refuse)
+    except RecursionError as error:
+        raise ValueError(f"not JSON (nested more than {DEEPEST} levels deep)") from error
+    except ValueError as error:
+        raise ValueError(f"not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{value!r:.40} is no JSON object")
+    _check_depth(value)
+    if _SURROGATE.search(text):  # a whole pair is one character
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            half = f"\\u{ord(error.object[error.start]):04x}"
+            raise ValueError(f"not JSON ({half} is half a surrogate pair)") from error
+    return value
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> Object:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r:.40} occurs twice")
+    return content
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {digits:.40} is too large")
+    return value
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _check_depth(value: Object) -> None:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [child for container in level
+                 for child in (container.values() if isinstance(container, dict) else container)
+                 if isinstance(child, dict | list)]
+        if not level:
+            return
+    raise ValueError(f"not JSON (nested more than {DEEPEST} levels deep)")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The values that a field may have: those that ``accepts`` is true of. ``description`` completes "should be"."""
+
+    description: str
+    accepts: Callable[[Any], bool]
+
+
+BOOLEAN = Kind("true or false", lambda value: isinstance(value, bool))
+
+
+def integer(low: int, high: int) -> Kind:
+    """An integer from ``low`` to ``high``, both included."""
+    return Kind(f"an integer from {low} to {high}", lambda value: type(value) is int and low <= value <= high)
+
+
+def number(low: float, high: float) -> Kind:
+    """A number from ``low`` to ``high``, both finite and both included."""
+    return Kind(f"a number from {low:g} to {high:g}",
+                lambda value: type(value) in (int, float) and low <= value <= high)
+
+
+def text(longest: int = 1000) -> Kind:
+    """A text of at most so many characters."""
+    return Kind(f"a text of at most {longest} characters",
+                lambda value: isinstance(value, str) and len(value) <= longest)
+
+
+def choice(*values: Any) -> Kind:
+    """One of these plain values."""
+    return Kind(f"one of {', '.join(map(str, values))}",
+                lambda value: any(type(value) is type(other) and value == other for other in values))
+
+
+def optional(kind: Kind) -> Kind:
+    """A value of the kind, or null."""
+    return Kind(f"{kind.description}, or null", lambda value: value is None or kind.accepts(value))
+
+
+def list_of(kind: Kind, low: int, high: int) -> Kind:
+    """A list of ``low`` to ``high`` values of the kind."""
+    return Kind(f"a list of {low} to {high} values, each {kind.description}",
+                lambda value: isinstance(value, list) and low <= len(value) <= high and all(map(kind.accepts, value)))
+
+
+def check_fields(values: Any, kinds: Mapping[str, Kind], prefix: str = "", exact: bool = True) -> None:
+    """Raises ValueError, whose message is a phrase, where ``values`` are not an object of fields of these ``kinds``.
+
+    ``prefix`` stands before the fields' names in messages. ``exact``: every field must be there, and no other one.
+    Otherwise absent and other fields are allowed.
+    """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{prefix.rstrip('.') or 'the content'} is {values!r:.60}, and should be an object")
+    for name, kind in kinds.items():
+        if name not in values:
+            if exact:
+                raise ValueError(f"has no {prefix}{name}")
+        elif not kind.accepts(values[name]):
+            raise ValueError(f"{prefix}{name} is {values[name]!r:.60}, and should be {kind.description}")
+    for name in values:
+        if exact and name not in kinds:
+            raise ValueError(f"has {prefix}{name}, which this code does not know")

@@ -1,0 +1,113 @@
+"""JSON that a user brings: what is valid comes back, and every fault is one line that names the file."""
+
+import json
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.json_files import (
+    BOOLEAN,
+    check_fields,
+    choice,
+    integer,
+    list_of,
+    number,
+    optional,
+    parse_object,
+    read_json,
+    read_json_lines,
+    text,
+)
+
+REMEDY = "make it again"
+VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+                      | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
+
+
+@given(st.dictionaries(st.text(), VALUES), st.booleans())
+def test_what_json_writes_comes_back(value, ascii):
+    assert parse_object(json.dumps(value, ensure_ascii=ascii)) == value
+
+
+FAULTS = [
+    ("not JSON (Expecting value", b""),
+    ("not JSON (NaN is no JSON number)", b'{"a": NaN}'),
+    ("not JSON (-Infinity is no JSON number)", b'{"a": [-Infinity]}'),
+    ("not JSON (the number 1e999 is too large)", b'{"a": 1e999}'),
+    ("not JSON (Exceeds the limit (4300 digits)", b'{"a": ' + b"1" * 5000 + b"}"),
+    ("not JSON (the key 'a' occurs twice)", b'{"b": {"a": 1, "a": 1}}'),
+    ("not JSON (\\udc00 is half a surrogate pair)", rb'{"a": ["\uD83D\uDE00", "\uDC00"]}'),
+    ("not JSON (nested more than 100 levels deep)", b'{"a": ' + 100 * b"[" + 100 * b"]" + b"}"),
+    ("not JSON (nested more than 100 levels deep)", 100_000 * b'{"a":'),
+    ("not JSON (Extra data", b"{} {}"),
+    ("[1, 2] is no JSON object", b"[1, 2]"),
+    ("byte 0xff at position 7 is no UTF-8", b'{"a": \xff}'),
+]
+
+
+@pytest.mark.parametrize("message, content", FAULTS)
+def test_a_fault_is_one_line_with_file_and_remedy(tmp_path, message, content):
+    path = tmp_path / "config.json"
+    path.write_bytes(content)
+    for read in (read_json, read_json_lines):
+        with pytest.raises(UserError) as error:
+            read(path, REMEDY)
+        assert str(error.value).startswith(str(path)) and message in str(error.value)
+        assert str(error.value).endswith(f": {REMEDY}") and len(str(error.value)) < 500
+
+
+def test_the_last_depth_that_is_allowed(tmp_path):
+    content = '{"a": ' + 99 * "[" + 99 * "]" + "}"
+    assert json.dumps(parse_object(content)) == content
+
+
+def test_lines(tmp_path):
+    path = tmp_path / "scores.jsonl"
+    path.write_text('\ufeff{"a": "\u2028"}\r\n{"a": 2}\n', encoding="utf-8")
+    assert read_json_lines(path, REMEDY) == [{"a": "\u2028"}, {"a": 2}]
+    path.write_text('{"a": 1}\n\n{"a": 2}\n')
+    with pytest.raises(UserError, match="scores.jsonl, line 2: not JSON"):
+        read_json_lines(path, REMEDY)
+
+
+def test_a_file_of_any_size_or_kind_is_refused_before_it_is_read_whole(tmp_path):
+    large, pipe = tmp_path / "large", tmp_path / "pipe"
+    large.touch()
+    os.truncate(large, 2**40)
+    os.mkfifo(pipe)
+    for path, message in [(large, "has more than 16,777,216 bytes"), (pipe, "is no regular file"),
+                          (tmp_path / "missing", "No such file"), (tmp_path, "is no regular file")]:
+        with pytest.raises(UserError, match=f"{path}: {message}.*: {REMEDY}"):
+            read_json(path, REMEDY)
+
+
+@pytest.mark.parametrize("kind, accepted, refused", [
+    (integer(1, 9), [1, 9], [0, 10, 1.0, True, "1", None, [1], 10**400]),
+    (number(-1, 0.5), [-1, 0, 0.5, -0.25], [-1.1, 0.6, True, "0", None, float("nan"), float("inf"), 10**400]),
+    (text(3), ["", "abc"], ["abcd", 1, None, ["a"]]),
+    (BOOLEAN, [True, False], [0, 1, "true", None]),
+    (choice("mlp", 0), ["mlp", 0], ["rnn", False, 0.0, None, ["mlp"], {}]),
+    (optional(integer(1, 9)), [None, 1], [0, "1"]),
+    (list_of(text(1), 1, 2), [["a"], ["a", "b"]], [[], ["a", "b", "c"], ["ab"], [["a"]], "a", None, {"a": 1}]),
+])
+def test_kinds(kind, accepted, refused):
+    for value in accepted:
+        check_fields({"a": value}, {"a": kind})
+    for value in refused:
+        with pytest.raises(ValueError, match=r"in\.a is .*, and should be ") as error:
+            check_fields({"a": value}, {"a": kind}, "in.")
+        assert len(str(error.value)) < 300
+
+
+def test_fields_are_exact_or_not():
+    kinds = {"a": integer(0, 1), "b": BOOLEAN}
+    check_fields({"a": 0, "b": True}, kinds)
+    check_fields({"c": 0, "a": 1}, kinds, exact=False)
+    for values, message in [({"a": 0}, "has no b"), ({"a": 0, "b": True, "c": 1}, "has c, which this code does not"),
+                            ([], "the content is [], and should be an object"), (None, "is None")]:
+        with pytest.raises(ValueError) as error:
+            check_fields(values, kinds)
+        assert message in str(error.value)

@@ -1,5 +1,7 @@
 """The exception for a user's mistake."""
 
+LONGEST = 1000  # characters of a message; of a longer one the beginning and the end (the remedy) are kept
+
 
 class UserError(ValueError):
     """A user's mistake; the message says in one line what is wrong, where, and what to do.
@@ -9,7 +11,10 @@ class UserError(ValueError):
     """
 
     def __init__(self, message: str):
-        super().__init__(" ".join(str(message).split()))
+        line = " ".join(str(message).split())
+        if len(line) > LONGEST:
+            line = f"{line[:3 * LONGEST // 4]} … {line[-LONGEST // 4:]}"
+        super().__init__(line)
 
     @property
     def line(self) -> str:

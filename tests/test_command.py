@@ -26,6 +26,13 @@ def test_a_user_error_is_an_ordinary_exception_of_one_line():
     assert str(pickle.loads(pickle.dumps(error))) == str(error), "as between processes"
 
 
+def test_an_error_that_repeats_a_huge_input_is_cut():
+    error = UserError(f"config.json: {'x' * 10**7} is no number: make it again")
+    assert len(error.line) < 1100 and str(error).startswith("config.json: xxx")
+    assert str(error).endswith("x is no number: make it again")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
 @pytest.fixture
 def start():
     """start(the body of main, a shell's redirections) starts ``run(main)`` in a process."""

@@ -21,14 +21,23 @@ LARGEST = 16 * 2**20  # bytes of a file that is read whole
 _SCRATCH = re.compile(rf"{re.escape(SCRATCH_PREFIX)}(?P<process>\d+)-\w+{re.escape(SCRATCH_SUFFIX)}")
 
 
+def check_regular(path: Path, remedy: str) -> None:
+    """Raises UserError, which ends in ``remedy``, where ``path`` is missing, a folder, a pipe or a device."""
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}: {remedy}") from error
+    if not regular:
+        raise UserError(f"{path}: is no regular file: {remedy}")
+
+
 def read_bytes(path: Path, remedy: str, largest: int = LARGEST) -> bytes:
     """The content of a file of at most ``largest`` bytes.
 
     Raises UserError, which ends in ``remedy``, for a larger file, one that cannot be read, a device and a pipe.
     """
+    check_regular(path, remedy)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise UserError(f"{path}: is no regular file: {remedy}")
         with open(path, "rb") as file:
             content = file.read(largest + 1)
     except OSError as error:

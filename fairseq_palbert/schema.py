@@ -28,9 +28,9 @@ def number(low: float, high: float) -> Kind:
 
 
 def text(longest: int = 1000) -> Kind:
-    """A text of at most so many characters."""
-    return Kind(f"a text of at most {longest} characters",
-                lambda value: isinstance(value, str) and len(value) <= longest)
+    """A text of at most so many characters, all of which can be printed: no tab and no line end."""
+    return Kind(f"a text of at most {longest} printable characters",
+                lambda value: isinstance(value, str) and len(value) <= longest and value.isprintable())
 
 
 def choice(*values: Any) -> Kind:

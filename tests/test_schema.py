@@ -8,7 +8,7 @@ from fairseq_palbert.schema import BOOLEAN, check_fields, choice, integer, list_
 @pytest.mark.parametrize("kind, accepted, refused", [
     (integer(1, 9), [1, 9], [0, 10, 1.0, True, "1", None, [1], 10**400]),
     (number(-1, 0.5), [-1, 0, 0.5, -0.25], [-1.1, 0.6, True, "0", None, float("nan"), float("inf"), 10**400]),
-    (text(3), ["", "abc"], ["abcd", 1, None, ["a"]]),
+    (text(3), ["", "aïc"], ["abcd", "a\tb", "a\n", "\ud800", 1, None, ["a"]]),
     (BOOLEAN, [True, False], [0, 1, "true", None]),
     (choice("mlp", 0), ["mlp", 0], ["rnn", False, 0.0, None, ["mlp"], {}]),
     (optional(integer(1, 9)), [None, 1], [0, "1"]),

@@ -5,19 +5,32 @@
 Sizes: R tokens of all sentences, T tokens of one, C hidden units, E embedding units, H attention heads, N depths.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..errors import UserError
+from ..schema import check_fields, choice, integer, number, optional
 from .batch import Batch
 from .relative_position import check_buckets, relative_position_bias
-from .transformer import TransformerLayer
+from .transformer import ACTIVATIONS, TransformerLayer
+
+DROPOUT = number(0, 1)
+UNITS = integer(1, 2**17)  # the widest layer that is known has about 2**16
+ENCODER_KINDS = {
+    "vocabulary": integer(1, 2**24), "padding_id": integer(0, 2**24), "separator_id": integer(0, 2**24),
+    "max_positions": integer(1, 2**24), "layers": integer(1, 256), "hidden": UNITS, "ffn_hidden": UNITS,
+    "heads": UNITS, "activation": choice(*ACTIVATIONS), "dropout": DROPOUT, "attention_dropout": DROPOUT,
+    "activation_dropout": DROPOUT, "embedding": optional(UNITS), "groups": optional(integer(1, 256)),
+    "inner_layers": integer(1, 16), "segments": integer(0, 2**10), "first_position": integer(0, 2**10),
+    "norm_eps": number(0, 1), "relative_buckets": integer(0, 2**10),
+}
 
 
 @dataclass(frozen=True)
 class EncoderShape:
-    """All settings that determine the encoder's tensors and arithmetic.
+    """All settings that determine the encoder's tensors and arithmetic; raises UserError where one is out of range.
 
     ``embedding``: E where embeddings are factorised (ALBERT); None where E = C and nothing is projected.
     ``groups``: groups of weights that the N depths share evenly, in order (ALBERT: 1); None: one group per depth.
@@ -47,6 +60,20 @@ class EncoderShape:
     norm_eps: float = 1e-5
     relative_buckets: int = 0
 
+    def __post_init__(self):
+        try:
+            check_fields(asdict(self), ENCODER_KINDS)
+            check_buckets(self.relative_buckets)
+            if self.hidden % self.heads:
+                raise ValueError(f"hidden is {self.hidden}, and should be divisible by heads {self.heads}")
+            if (self.groups or 1) > self.layers:
+                raise ValueError(f"groups is {self.groups}, and should be at most layers {self.layers}")
+            if max(self.padding_id, self.separator_id) >= self.vocabulary:
+                raise ValueError(f"padding_id {self.padding_id} and separator_id {self.separator_id} should be less "
+                                 f"than vocabulary {self.vocabulary}")
+        except ValueError as error:
+            raise UserError(f"encoder: {error}") from error
+
     def group(self, n: int) -> int:
         """The group of weights, from 0, of layer n of 1..N. With 6 layers in 2 groups, 1, 2 and 3 are in group 0."""
         return (n - 1) * (self.groups or self.layers) // self.layers
@@ -59,14 +86,12 @@ class EncoderShape:
 class Encoder(nn.Module):
     """Token, position and segment embeddings, normalised (and projected), then N post-norm steps.
 
-    Agrees within 1e-5 with stock fairseq and with ``transformers``. Raises ValueError for an invalid number of relative
-    buckets. Sources: RoBERTa (arXiv 1907.11692), BERT (arXiv 1810.04805), ALBERT (arXiv 1909.11942), MPNet (arXiv
-    2004.09297).
+    Agrees within 1e-5 with stock fairseq and with ``transformers``. Sources: RoBERTa (arXiv 1907.11692), BERT (arXiv
+    1810.04805), ALBERT (arXiv 1909.11942), MPNet (arXiv 2004.09297).
     """
 
     def __init__(self, shape: EncoderShape):
         super().__init__()
-        check_buckets(shape.relative_buckets)
         self.shape = shape
         self.depth = shape.layers
         self.hidden_size = shape.hidden

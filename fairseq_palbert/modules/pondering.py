@@ -4,24 +4,35 @@ Sizes: N layers, B sentences, R tokens of all of them, T tokens of the longest, 
 for regression).
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
 
+from ..errors import UserError
+from ..schema import BOOLEAN, check_fields, choice, integer, optional
 from .batch import Batch, PackedBatch, PaddedBatch
 from .depthwise import DepthWise, Layers
+from .encoder import DROPOUT, UNITS
 from .initialise import initialise
-from .lambda_input import input_width, lambda_input
-from .lambda_module import NO_LAMBDA, LinearLambda, MlpLambda, RnnLambda
+from .lambda_input import LAMBDA_READS, input_width, lambda_input
+from .lambda_module import LAMBDA_INPUTS, LAMBDA_MODULES, NO_LAMBDA, LinearLambda, MlpLambda, RnnLambda
 
 POOLINGS = ("first", "mean")
+HEADS_KINDS = {
+    "outputs": integer(1, 1000), "pooling": choice(*POOLINGS), "per_layer_pooler": BOOLEAN,
+    "per_layer_classifier": BOOLEAN, "per_layer_lambda": BOOLEAN, "classifier_dropout": DROPOUT,
+    "lambda_module": choice(*LAMBDA_MODULES), "lambda_depth": integer(1, 16), "lambda_input": choice(*LAMBDA_INPUTS),
+    "lambda_lookback": integer(1, 256), "lambda_width": optional(UNITS), "lambda_reads": choice(*LAMBDA_READS),
+    "lambda_layer_embedding": BOOLEAN, "lambda_detach": BOOLEAN, "lambda_dropout": DROPOUT, "learned_exit": BOOLEAN,
+}
 
 
 @dataclass(frozen=True)
 class HeadsShape:
-    """All settings that determine the heads' tensors and arithmetic. The defaults are PALBERT's (arXiv 2204.03276).
+    """All settings that determine the heads' tensors and arithmetic; raises UserError where one is out of range.
 
+    The defaults are PALBERT's (arXiv 2204.03276).
     ``pooling``: the heads read the first token's hidden state ("first") or the mean over the sentence's ("mean").
     ``lambda_module="none"`` leaves the lambda module out; the other fields about it then have no effect.
     """
@@ -42,6 +53,12 @@ class HeadsShape:
     lambda_detach: bool = False
     lambda_dropout: float = 0.0
     learned_exit: bool = False
+
+    def __post_init__(self):
+        try:
+            check_fields(asdict(self), HEADS_KINDS)
+        except ValueError as error:
+            raise UserError(f"heads: {error}") from error
 
     @property
     def halts(self) -> bool:

@@ -68,8 +68,12 @@ class PalbertPredictor:
             raise UserError(f"dtype {dtype!r}: choose from {', '.join(DTYPES)}")
         network, card = read_model(folder)
         vocabulary = _vocabulary(folder, card, network.encoder.shape.vocabulary)
+        task = glue_task(card.glue_task)
+        if sorted(card.labels) != sorted(task.labels):
+            raise UserError(f"{folder / CONFIG_FILE}: labels {', '.join(card.labels)} are not those of {task.name}, "
+                            f"{', '.join(task.labels)}; {REMEDY}")
         network = for_inference(network, dtype, device)
-        return cls(network, vocabulary, glue_task(card.glue_task), tuple(card.labels), card.max_positions, device,
+        return cls(network, vocabulary, task, tuple(card.labels), card.max_positions, device,
                    fitting_window(network, device))
 
     def predict(self, examples: Sequence[Example], rule: str | Rule = "q_exit:0.5", batch: int | None = None,

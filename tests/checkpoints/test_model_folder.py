@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from fairseq_palbert.checkpoints.formats.model_folder import (
@@ -58,7 +59,7 @@ def test_a_shape_with_every_field_comes_back(saved, tokens):
 
 def test_other_precisions_and_special_values_keep_their_bits(tmp_path, make_small_network):
     network = make_small_network(HeadsShape(outputs=3)).bfloat16()
-    network.encoder.layers[0].fc1.bias.data[:3] = torch.tensor([float("nan"), -0.0, 1e-40])
+    network.encoder.layers[0].fc1.bias.data[:3] = torch.tensor([3e38, -0.0, 1e-40])
     write_model(tmp_path, network, CARD)
     read = read_model(tmp_path)[0].state_dict()
     for name, tensor in network.state_dict().items():
@@ -78,7 +79,7 @@ def test_the_files_are_data_of_two_public_formats(saved):
     assert sorted(path.name for path in folder.iterdir()) == [CONFIG_FILE, WEIGHTS_FILE]
     assert load_file(folder / WEIGHTS_FILE).keys() == network.state_dict().keys()
     config = json.loads((folder / CONFIG_FILE).read_text())
-    assert (config["format_version"], config["family"], config["heads"]["lambda_module"]) == (3, "albert", "rnn")
+    assert (config["format_version"], config["family"], config["heads"]["lambda_module"]) == (4, "albert", "rnn")
 
 
 def test_a_folder_of_an_earlier_version_is_the_same_model(saved):
@@ -91,6 +92,7 @@ def test_a_folder_of_an_earlier_version_is_the_same_model(saved):
             del values["heads"][name]
 
     config(as_then)(folder)
+    save_file(load_file(folder / WEIGHTS_FILE), folder / WEIGHTS_FILE)  # without the digest
     then, card = read_model(folder)
     assert (card, then.encoder.shape, then.heads_shape) == (CARD, network.encoder.shape, network.heads_shape)
     assert all(torch.equal(tensor, network.state_dict()[name]) for name, tensor in then.state_dict().items())
@@ -111,9 +113,11 @@ def tensors(change):
     """A change of the folder: its tensors after change(them)."""
 
     def apply(folder):
+        with safe_open(folder / WEIGHTS_FILE, "pt") as file:
+            metadata = file.metadata()
         values = load_file(folder / WEIGHTS_FILE)
         change(values)
-        save_file(values, folder / WEIGHTS_FILE)
+        save_file(values, folder / WEIGHTS_FILE, metadata)
 
     return apply
 
@@ -123,33 +127,36 @@ def tensors(change):
     ("not JSON", lambda folder: (folder / CONFIG_FILE).write_text("{")),
     ("not of an exported model", lambda folder: (folder / CONFIG_FILE).write_text('{"model_type": "bert"}')),
     ("[] is no JSON object", lambda folder: (folder / CONFIG_FILE).write_text("[]")),
-    ("format version 4, and this code reads versions 2 to 3", config(lambda c: c.update(format_version=4))),
+    ("format version 5, and this code reads versions 2 to 4", config(lambda c: c.update(format_version=5))),
     ("format version 1, and", config(lambda c: c.update(format_version=1))),
+    ("format version [], and", config(lambda c: c.update(format_version=[]))),
     ("has no encoder.segments", config(lambda c: c.update(format_version=2) or c["encoder"].pop("segments"))),
     ("has no encoder.relative_buckets", config(lambda c: c["encoder"].pop("relative_buckets"))),
-    ("relative_buckets 7", config(lambda c: c["encoder"].update(relative_buckets=7))),
     ("has no heads.pooling", config(lambda c: c["heads"].pop("pooling"))),
-    ("heads.pooling is 'max': it is one of first, mean", config(lambda c: c["heads"].update(pooling="max"))),
     ("has no prior", config(lambda c: c.pop("prior"))),
-    ("has no heads.outputs", config(lambda c: c.pop("heads"))),
-    ("has no encoder.segments", config(lambda c: c["encoder"].pop("segments"))),
+    ("heads is None, and should be an object", config(lambda c: c.pop("heads"))),
+    ("encoder is [], and should be an object", config(lambda c: c.update(encoder=[]))),
     ("encoder.rotary, which this code does not know", config(lambda c: c["encoder"].update(rotary=1))),
-    ("encoder.layers is '3', which should be of the type int", config(lambda c: c["encoder"].update(layers="3"))),
-    ("encoder.groups is 'one'", config(lambda c: c["encoder"].update(groups="one"))),
-    ("no model can be built", config(lambda c: c["encoder"].update(activation="sine"))),
-    ("no model can be built", config(lambda c: c["encoder"].update(hidden=-8))),
     ("max_positions 10 is more than the encoder has, 9", config(lambda c: c.update(max_positions=10))),
     ("does not fit the labels", config(lambda c: c.update(labels=["0", "1"]))),
+    ("a label twice", config(lambda c: c.update(labels=["0", "1", "0"]))),
     ("prior of 1 layers", config(lambda c: c.update(prior=[1.0]))),
-    ("embed_tokens.weight is float32 17 x 5, and config.json asks for float32 18 x 5",
-     config(lambda c: c["encoder"].update(vocabulary=18))),
+    ("hidden is 8, and should be divisible by heads 3", config(lambda c: c["encoder"].update(heads=3))),
+    ("groups is 4, and should be at most layers 3", config(lambda c: c["encoder"].update(groups=4))),
+    ("separator_id 17 should be less than vocabulary 17", config(lambda c: c["encoder"].update(separator_id=17))),
+    ("relative_buckets 7", config(lambda c: c["encoder"].update(relative_buckets=7))),
+    ("not JSON (nested more", lambda folder: (folder / CONFIG_FILE).write_text('{"a":' * 10**5)),
+    ("has more than 16,777,216 bytes", lambda folder: os.truncate(folder / CONFIG_FILE, 2**40)),
     ("has no tensor pooler.copies.0.weight, which config.json asks for",
      tensors(lambda t: t.pop("pooler.copies.0.weight"))),
     ("has a tensor extra", tensors(lambda t: t.update(extra=torch.zeros(1)))),
-    ("pooler.copies.0.bias is int64 8", tensors(lambda t: t.update({"pooler.copies.0.bias": torch.zeros(8).long()}))),
+    ("pooler.copies.0.bias is I64 8", tensors(lambda t: t.update({"pooler.copies.0.bias": torch.zeros(8).long()}))),
+    ("pooler.copies.0.bias has numbers that are NaN",
+     tensors(lambda t: t.update({"pooler.copies.0.bias": torch.full([8], torch.nan)}))),
     ("No such file", lambda folder: (folder / WEIGHTS_FILE).unlink()),
     ("truncated, or not safetensors", lambda folder: os.truncate(folder / WEIGHTS_FILE, 5000)),
     ("truncated, or not safetensors", lambda folder: (folder / WEIGHTS_FILE).write_bytes(b"")),
+    ("is no regular file", lambda folder: (folder / WEIGHTS_FILE).unlink() or os.mkfifo(folder / WEIGHTS_FILE)),
 ])
 def test_what_is_wrong_is_told_in_a_line(saved, message, change):
     folder, _ = saved
@@ -157,3 +164,67 @@ def test_what_is_wrong_is_told_in_a_line(saved, message, change):
     with pytest.raises(UserError) as error:
         read_model(folder)
     assert message in str(error.value) and str(folder) in str(error.value) and "\n" not in str(error.value)
+
+
+def fields(values, prefix=()):
+    """The paths of all fields of the configuration, and of values in them: ("encoder", "heads")"""
+    for name, value in values.items():
+        yield (*prefix, name)
+        if isinstance(value, dict):
+            yield from fields(value, (*prefix, name))
+
+
+WRONG = [None, True, -1, -5, 0, 1, 4, 10**6, 10**8, 10**12, 10**400, 1e-300, 0.5, 1e300, float("nan"), float("inf"), "",
+         "a\tb", "x" * 10**6, [], {}, [["a"]], ["a", "a", "a"], ["a", "b", "c\td"], [0.5, 0.25, 0.25]]
+
+
+def test_no_altered_value_of_any_field_is_accepted(saved):
+    """Each of 25 values for each field: also those that fit all tensors are refused, and in no time."""
+    folder, _ = saved
+    written = (folder / CONFIG_FILE).read_text()
+    for path in fields(json.loads(written)):
+        for value in WRONG:
+            values = json.loads(written)
+            place = values
+            for name in path[:-1]:
+                place = place[name]
+            if type(place[path[-1]]) is type(value) and place[path[-1]] == value:
+                continue
+            place[path[-1]] = value
+            (folder / CONFIG_FILE).write_text(json.dumps(values))
+            with pytest.raises(UserError) as error:
+                read_model(folder)
+            assert CONFIG_FILE in str(error.value) and len(str(error.value)) <= 1100
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("part, name, value, message", [
+    ("encoder", "heads", 16, "divisible by heads 16"), ("encoder", "norm_eps", float("nan"), "NaN is no JSON number"),
+    ("encoder", "norm_eps", -1, "norm_eps is -1, and should be a number from 0 to 1"),
+    ("encoder", "max_positions", 0, "max_positions is 0"), ("encoder", "max_positions", -5, "max_positions is -5"),
+    ("encoder", "max_positions", 1, "max_positions 9 is more than the encoder has, 1"),
+    ("encoder", "layers", 10**6, "layers is 1000000, and should be an integer from 1 to 256"),
+    ("encoder", "groups", 3, "has 2 Transformer layers, and config.json asks for 6"),
+    ("encoder", "hidden", 10**12, "hidden is 1000000000000"),
+    ("encoder", "vocabulary", 18, "embed_tokens.weight is F32 17 x 5, and config.json asks for 18 x 5"),
+    ("encoder", "layers", "3", "encoder.layers is '3', and should be an integer"),
+    ("encoder", "activation", "sine", "encoder.activation is 'sine', and should be one of gelu, "),
+    ("heads", "pooling", "max", "heads.pooling is 'max', and should be one of first, mean"),
+    ("heads", "lambda_depth", 10**8, "lambda_depth is 100000000"), ("heads", "outputs", True, "outputs is True"),
+    (None, "labels", ["a", "a", "b"], "a label twice"), (None, "labels", [["a"], "b", "c"], "labels is [['a']"),
+    (None, "labels", ["a\tb", "b", "c"], "labels is ['a\\tb'"), (None, "tokenizer", {}, "tokenizer is {}"),
+    (None, "max_positions", 1, "max_positions is 1"), (None, "prior", [1, 1, 1], "prior has the sum 3"),
+])
+def test_without_a_digest_as_in_earlier_versions_types_and_ranges_are_checked(saved, version, part, name, value,
+                                                                              message):
+    folder, _ = saved
+    save_file(load_file(folder / WEIGHTS_FILE), folder / WEIGHTS_FILE)
+
+    def change(values):
+        values["format_version"] = version
+        (values[part] if part else values)[name] = value
+
+    config(change)(folder)
+    with pytest.raises(UserError) as error:
+        read_model(folder)
+    assert message in str(error.value) and CONFIG_FILE in str(error.value)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from fairseq_palbert.checkpoints.formats.model_folder import read_model
 from fairseq_palbert.errors import UserError
@@ -137,9 +138,11 @@ def test_what_cannot_be_predicted_is_refused_in_a_line(exported, message, task_n
 
 
 def card(**changes):
+    """A change of the folder: as version 3 wrote it, without a digest, and with these values in config.json."""
     def apply(folder):
-        path = folder / "config.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+        path, weights = folder / "config.json", folder / "model.safetensors"
+        save_file(load_file(weights), weights)
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 3} | changes))
     return apply
 
 
@@ -151,6 +154,7 @@ def card(**changes):
     ("has other symbols", card(tokenizer=None, dictionary="0" * 64), {}),
     ("entries, but the model of",
      lambda folder: (folder / "dict.txt").write_text((folder / "dict.txt").read_text() + "madeupword0000 1\n"), {}),
+    ("labels good, bad are not those of SST-2, 0, 1; export", card(labels=["good", "bad"]), {}),
     ("unknown GLUE task 'XYZ'", card(glue_task="XYZ"), {}),
     ("dtype 'float8': choose from float32", lambda folder: None, {"dtype": "float8"}),
     ("device 'tpu9000'", lambda folder: None, {"device": "tpu9000"}),

@@ -3,29 +3,46 @@
 Reading needs torch and safetensors, but no fairseq.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from ...errors import UserError
-from ...files import write_json
+from ...families import FAMILIES
+from ...files import check_regular, write_json
 from ...json_files import read_json
-from ...modules.encoder import Encoder, EncoderShape
-from ...modules.pondering import POOLINGS, HeadsShape, PonderingClassifier
+from ...modules.encoder import ENCODER_KINDS, Encoder, EncoderShape
+from ...modules.pondering import HEADS_KINDS, HeadsShape, PonderingClassifier
+from ...schema import check_fields, choice, integer, list_of, number, object_of, optional, text
+from .encoder_source import described
+from .weights import check_weights
 
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
-FORMAT, FORMAT_VERSION = "fairseq_palbert", 3
+FORMAT, FORMAT_VERSION = "fairseq_palbert", 4
+CONFIG_SHA256, FIRST_WITH_DIGEST = "config_sha256", 4
 # earlier version that is still read: the fields it lacks, with their values in a model of that version
 ABSENT_BEFORE = {2: {"encoder": {"relative_buckets": 0},
-                     "heads": {"pooling": "first", "lambda_width": None, "lambda_reads": "pooled"}}}
+                     "heads": {"pooling": "first", "lambda_width": None, "lambda_reads": "pooled"}},
+                 3: {}}
+FLOATS = ("F64", "F32", "F16", "BF16")  # safetensors' names
 REMEDY = "export the checkpoint again with palbert export"
-Fields = TypeVar("Fields")
+CARD_KINDS = {
+    "family": choice(*FAMILIES), "glue_task": text(100), "labels": list_of(text(100), 0, 1000),
+    "max_positions": integer(8, 2**24),  # a pair and its special tokens
+    "tokenizer": optional(object_of({"name": text(100), "separators": integer(0, 9), "sha256": text(64)})),
+    "dictionary": optional(text(64)), "prior": optional(list_of(number(0, 1), 1, 256)),
+    "updates": integer(0, 2**53), "holdout_fraction": number(0, 1), "train_examples": optional(integer(1, 2**53)),
+}
 
 
 @dataclass(frozen=True)
@@ -52,108 +69,128 @@ class ModelCard:
 
 
 def write_model(folder: Path, network: PonderingClassifier, card: ModelCard) -> None:
-    """Writes the two files into the existing ``folder``; tensors are stored exactly."""
+    """Writes the two files into the existing ``folder``; tensors are stored exactly.
+
+    The weights' metadata holds the digest of the configuration, since not every setting shows in the tensors' shapes.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
     config = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(card),
               "encoder": asdict(network.encoder.shape), "heads": asdict(network.heads_shape)}
+    save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt", CONFIG_SHA256: _sha256(config)})
     write_json(folder / CONFIG_FILE, config)
 
 
 def read_model(folder: Path) -> tuple[PonderingClassifier, ModelCard]:
     """The network, on the CPU and in evaluation mode, in the precision of the stored tensors, and its card.
 
-    Raises UserError at the first fault: a missing or damaged file, another format or version, or a setting or tensor
-    that is missing, unexpected, or of another type or shape.
+    Raises UserError at the first fault: a missing or damaged file, another format or version, a configuration other
+    than the one that was written, a setting that is missing, unexpected or out of range, or a tensor that is missing,
+    unexpected, of another type or shape, or not finite. No memory is allocated before settings and shapes are right.
     """
-    path = folder / CONFIG_FILE
-    config = _read_config(path)
-    encoder, heads = (_parsed(path, kind, config.pop(name, None), f"{name}.")
-                      for kind, name in ((EncoderShape, "encoder"), (HeadsShape, "heads")))
-    card = _parsed(path, ModelCard, config)
-    _check_agreement(path, card, encoder, heads)
-    network = _empty_network(path, encoder, heads)
-    tensors = _read_tensors(folder / WEIGHTS_FILE)
-    _check_tensors(folder / WEIGHTS_FILE, tensors, network.state_dict())
+    path, weights = folder / CONFIG_FILE, folder / WEIGHTS_FILE
+    config = read_json(path, f"no exported model of fairseq_palbert; {REMEDY}")
+    version = _check_version(path, config)
+    try:
+        encoder, heads, card = _parsed(_with_absent_fields(config, version))
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; {REMEDY}") from error
+    with _opened(weights) as file:
+        _check_digest(path, config, version, (file.metadata() or {}).get(CONFIG_SHA256))
+        _check_layers(weights, encoder, file.keys())
+        with torch.device("meta"):  # no memory: the tensors are read from the file
+            network = PonderingClassifier(Encoder(encoder), heads)
+        _check_tensors(weights, {name: file.get_slice(name) for name in file.keys()}, network.state_dict())
+        # cloned: tensors of the file lie at unaligned addresses, where matrix products may round differently
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
+    check_weights(weights, tensors)
     network.load_state_dict(tensors, assign=True)
     return network.eval(), card
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    """The content of config.json without its format and version, which are checked."""
-    config = read_json(path, f"no exported model of fairseq_palbert; {REMEDY}")
-    if config.pop("format", None) != FORMAT:
+def _check_version(path: Path, config: Mapping[str, Any]) -> int:
+    """The format version. Raises UserError where the configuration is of another format, or of an unknown version."""
+    if config.get("format") != FORMAT:
         raise UserError(f"{path}: not of an exported model of fairseq_palbert (it has no \"format\": \"{FORMAT}\"); "
                         f"{REMEDY}")
-    version = config.pop("format_version", None)
+    version = config.get("format_version")
     if version not in (FORMAT_VERSION, *ABSENT_BEFORE):
-        raise UserError(f"{path}: format version {version}, and this code reads versions {min(ABSENT_BEFORE)} to "
+        raise UserError(f"{path}: format version {version!r:.40}, and this code reads versions {min(ABSENT_BEFORE)} to "
                         f"{FORMAT_VERSION}: use the fairseq_palbert that wrote it, or {REMEDY}")
-    for part, absent in ABSENT_BEFORE.get(version, {}).items():
-        if isinstance(config.get(part), Mapping):
-            config[part] = absent | config[part]
-    return config
+    return version
 
 
-def _parsed(path: Path, kind: type[Fields], values: Any, prefix: str = "") -> Fields:
-    """The dataclass ``kind`` made of ``values``, which must have its fields, and no others."""
-    values = values if isinstance(values, Mapping) else {}
-    for item in fields(kind):
-        name = prefix + item.name
-        if item.name not in values:
-            raise UserError(f"{path}: has no {name}; {REMEDY}")
-        if not isinstance(values[item.name], item.type):
-            raise UserError(f"{path}: {name} is {values[item.name]!r}, which should be of the type "
-                            f"{getattr(item.type, '__name__', item.type)}; {REMEDY}")
-    for name in values.keys() - {item.name for item in fields(kind)}:
-        raise UserError(f"{path}: has {prefix}{name}, which this code does not know; {REMEDY}")
-    return kind(**values)
-
-
-def _check_agreement(path: Path, card: ModelCard, encoder: EncoderShape, heads: HeadsShape) -> None:
-    """Raises UserError where parts of config.json contradict each other."""
-    if card.max_positions > encoder.max_positions:
-        raise UserError(f"{path}: max_positions {card.max_positions} is more than the encoder has, "
-                        f"{encoder.max_positions}")
-    if heads.pooling not in POOLINGS:
-        raise UserError(f"{path}: heads.pooling is {heads.pooling!r}: it is one of {', '.join(POOLINGS)}; {REMEDY}")
-    if heads.outputs != (len(card.labels) or 1):
-        raise UserError(f"{path}: heads.outputs {heads.outputs} does not fit the labels {card.labels}")
-    if card.prior is not None and len(card.prior) != encoder.layers:
-        raise UserError(f"{path}: a prior of {len(card.prior)} layers does not fit encoder.layers {encoder.layers}")
-
-
-def _empty_network(path: Path, encoder: EncoderShape, heads: HeadsShape) -> PonderingClassifier:
-    """The network on the meta device, since its tensors are read from the file."""
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Opens the file of safetensors: its header is checked, its tensors are not read yet."""
+    check_regular(path, REMEDY)
     try:
-        with torch.device("meta"):
-            return PonderingClassifier(Encoder(encoder), heads)
-    except (ArithmeticError, AssertionError, LookupError, RuntimeError, ValueError) as error:
-        raise UserError(f"{path}: no model can be built from it ({type(error).__name__}: {error}); {REMEDY}") from error
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    try:
-        # copied: tensors of the file lie at unaligned addresses, where matrix products may round differently
-        return {name: tensor.clone() for name, tensor in load_file(path).items()}
+        file = safe_open(path, "pt")
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}; {REMEDY}") from error
     except SafetensorError as error:
         raise UserError(f"{path}: truncated, or not safetensors ({error}); {REMEDY}") from error
+    with file:
+        yield file
 
 
-def _check_tensors(path: Path, offered: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+def _check_digest(path: Path, config: Mapping[str, Any], version: int, stored: str | None) -> None:
+    """Raises UserError where the weights' metadata has the digest of another configuration, or lacks it."""
+    if stored != _sha256(config) and (stored is not None or version >= FIRST_WITH_DIGEST):
+        raise UserError(f"{path}: is not the configuration that {WEIGHTS_FILE} was written with; {REMEDY}")
+
+
+def _sha256(config: Mapping[str, Any]) -> str:
+    """The SHA-256 of the configuration's content, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+
+
+def _with_absent_fields(config: dict[str, Any], version: int) -> dict[str, Any]:
+    """The configuration without format and version, and with the fields that the version lacks."""
+    content = {name: value for name, value in config.items() if name not in ("format", "format_version")}
+    for part, absent in ABSENT_BEFORE.get(version, {}).items():
+        if isinstance(content.get(part), dict):
+            content[part] = absent | content[part]
+    return content
+
+
+def _parsed(config: Mapping[str, Any]) -> tuple[EncoderShape, HeadsShape, ModelCard]:
+    """Raises ValueError, whose message is a phrase, for a wrong field and for fields that contradict each other."""
+    parts = {"encoder": ENCODER_KINDS, "heads": HEADS_KINDS}
+    for part, kinds in parts.items():
+        check_fields(config.get(part), kinds, f"{part}.")
+    about = {name: value for name, value in config.items() if name not in parts}
+    check_fields(about, CARD_KINDS)
+    encoder, heads, card = EncoderShape(**config["encoder"]), HeadsShape(**config["heads"]), ModelCard(**about)
+    if card.max_positions > encoder.max_positions:
+        raise ValueError(f"max_positions {card.max_positions} is more than the encoder has, {encoder.max_positions}")
+    if len(set(card.labels)) < len(card.labels):
+        raise ValueError(f"labels has a label twice: {', '.join(card.labels)}")
+    if heads.outputs != (len(card.labels) or 1):
+        raise ValueError(f"heads.outputs {heads.outputs} does not fit the labels {card.labels}")
+    if card.prior is not None and len(card.prior) != encoder.layers:
+        raise ValueError(f"a prior of {len(card.prior)} layers does not fit encoder.layers {encoder.layers}")
+    if card.prior is not None and not math.isclose(sum(card.prior), 1, rel_tol=1e-4):
+        raise ValueError(f"prior has the sum {sum(card.prior):g}, and should have the sum 1")
+    return encoder, heads, card
+
+
+def _check_layers(path: Path, encoder: EncoderShape, names: Iterable[str]) -> None:
+    """Raises UserError unless the file has as many Transformer layers, before so many are built."""
+    stored = len({name.split(".")[2] for name in names if name.startswith("encoder.layers.")})
+    wanted = (encoder.groups or encoder.layers) * encoder.inner_layers
+    if stored != wanted:
+        raise UserError(f"{path}: has {stored} Transformer layers, and {CONFIG_FILE} asks for {wanted}")
+
+
+def _check_tensors(path: Path, offered: Mapping[str, Any], expected: Mapping[str, Tensor]) -> None:
+    """Compares names, types and shapes; ``offered`` holds slices of safetensors."""
     for name, tensor in expected.items():
         if name not in offered:
             raise UserError(f"{path}: has no tensor {name}, which {CONFIG_FILE} asks for")
-        if offered[name].shape != tensor.shape or not offered[name].is_floating_point():
-            raise UserError(f"{path}: {name} is {_described(offered[name])}, and {CONFIG_FILE} asks for "
-                            f"{_described(tensor)}")
+        stored, wanted = offered[name], list(tensor.shape)
+        if stored.get_shape() != wanted or stored.get_dtype() not in FLOATS:
+            raise UserError(f"{path}: {name} is {stored.get_dtype()} {described(stored.get_shape())}, and "
+                            f"{CONFIG_FILE} asks for {described(wanted)} of floating-point numbers")
     for name in offered:
         if name not in expected:
             raise UserError(f"{path}: has a tensor {name}, which {CONFIG_FILE} does not ask for")
-
-
-def _described(tensor: Tensor) -> str:
-    """A tensor for a message: float32 3 x 8"""
-    return f"{str(tensor.dtype).removeprefix('torch.')} {' x '.join(map(str, tensor.shape))}".rstrip()

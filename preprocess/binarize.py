@@ -122,7 +122,7 @@ def _label_writer(task: GlueTask, split: Split, folder: Path) -> Iterator[Callab
     """Yields a function that adds labels to ``split.bin`` as [id, </s>], for regression to ``split.label`` as lines."""
     if task.regression:
         with open(folder / f"{split.name}.label", "w", encoding="utf-8") as file:
-            yield lambda labels: file.writelines(f"{float(label)}\n" for label in labels)
+            yield lambda labels: file.writelines(f"{task.score(label)}\n" for label in labels)
         return
     dictionary = _label_dictionary(task, Counter())
     items = {label: torch.tensor([dictionary.index(label), dictionary.eos()]) for label in task.labels}

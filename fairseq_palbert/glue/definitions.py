@@ -6,6 +6,7 @@ Source: GLUE (arXiv 1804.07461) and the released files. Split names are fairseq'
 from dataclasses import dataclass
 
 from ..errors import UserError
+from ..numbers_from_text import finite_float
 
 CALIBRATION = "calibration"  # the part of train that thresholds are chosen on; see tasks.glue_task
 
@@ -61,12 +62,15 @@ class GlueTask:
         """Why ``answer`` is not a label or score of the task; None where it is one."""
         if not self.regression:
             return None if answer in self.labels else f"{answer!r} is none of {', '.join(self.labels)}"
-        low, high = self.score_range
         try:
-            inside = low <= float(answer) <= high  # false for nan
-        except ValueError:
-            return f"{answer!r} is no number"
-        return None if inside else f"{answer} is outside {low:g} to {high:g}"
+            self.score(answer)
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def score(self, answer: str) -> float:
+        """The score in ``answer``. Raises ValueError, whose message is a phrase, where it is none of the task."""
+        return finite_float(answer, *self.score_range)
 
     @property
     def valid_splits(self) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ index is the example's row in the official test file, from 0. Labels are spelt a
 Scores are on the task's own scale, with three decimals.
 """
 
-import math
 import zipfile
 import zlib
 from collections import Counter
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..files import replacing
+from ..numbers_from_text import finite_float
 from .definitions import TASKS, GlueTask, Split
 
 HEADER = "index\tprediction"
@@ -37,11 +37,15 @@ class Sheet:
         return f"{sum(self.task.score_range) / 2:.3f}" if self.task.regression else self.task.labels[0]
 
     def spelt(self, prediction: str) -> str:
-        """A label unchanged; a score clipped to the task's range. Infinity and nan stay, for ``faults`` to refuse."""
-        if not self.task.regression or not math.isfinite(float(prediction)):
+        """A label unchanged; a score clipped to the task's range. What is no number stays, for ``faults`` to refuse."""
+        if not self.task.regression:
+            return prediction
+        try:
+            score = finite_float(prediction)
+        except ValueError:
             return prediction
         low, high = self.task.score_range
-        return f"{min(high, max(low, float(prediction))):.3f}"
+        return f"{min(high, max(low, score)):.3f}"
 
     def fault(self, data: bytes) -> str | None:
         """What is wrong with the file's content, with the line; None where nothing is."""

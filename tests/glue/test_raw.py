@@ -31,7 +31,7 @@ def test_every_split_of_every_task_is_read_from_its_own_columns(name, write_raw)
 def replace_row(folder, row: str, file: str = "train.tsv", line: int = 2) -> None:
     lines = (folder / file).read_text().splitlines()
     lines[line - 1] = row
-    (folder / file).write_text("\n".join(lines) + "\n")
+    (folder / file).write_text("\r\n".join(lines) + "\r\n", newline="")
 
 
 @pytest.mark.parametrize("name, row, reason", [
@@ -39,10 +39,12 @@ def replace_row(folder, row: str, file: str = "train.tsv", line: int = 2) -> Non
     ("RTE", "0\ta\tb\t", "label '' is none of entailment, not_entailment"),
     ("MNLI", "0\ta\tb\t-", "label '-' is none of entailment, neutral, contradiction"),
     ("SST-2", "0\ta\t2", "label '2' is none of 0, 1"),
-    ("STS-B", "0\ta\tb\t5.001", "score 5.001 is outside 0 to 5"),
-    ("STS-B", "0\ta\tb\t-0.1", "score -0.1 is outside 0 to 5"),
-    ("STS-B", "0\ta\tb\tnan", "score nan is outside 0 to 5"),
+    ("STS-B", "0\ta\tb\t5.001", "score 5.001 is not at least 0 and at most 5"),
+    ("STS-B", "0\ta\tb\t-0.1", "score -0.1 is not at least 0 and at most 5"),
+    ("STS-B", "0\ta\tb\tnan", "score 'nan' is no number"),
     ("STS-B", "0\ta\tb\thigh", "score 'high' is no number"),
+    *(("STS-B", f"0\ta\tb\t{score}", f"score {score!r} is no number")
+      for score in ("0_3", " 2.5", "３.5", "٣", "+2.5", "2.5\r")),
     ("CoLA", "gj04\t1\tsentence", "3 fields instead of 4 fields"),
     ("QQP", "0\ta\tb", "3 fields instead of 4 fields"),
 ])

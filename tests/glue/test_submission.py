@@ -134,11 +134,15 @@ DAMAGED_FILES = {
     "capital letter": ("QNLI.tsv", row(b"2\tentailment", b"2\tEntailment"),
                        "line 4 (row 2): prediction 'Entailment' is none of entailment, not_entailment"),
     "no label": ("WNLI.tsv", row(b"3\t1", b"3\t"), "line 5 (row 3): prediction '' is none of 0, 1"),
-    "nan": ("STS-B.tsv", row(b"3\t0.000", b"3\tnan"), "line 5 (row 3): prediction nan is outside 0 to 5"),
-    "infinity": ("STS-B.tsv", row(b"3\t0.000", b"3\tinf"), "line 5 (row 3): prediction inf is outside 0 to 5"),
+    "nan": ("STS-B.tsv", row(b"3\t0.000", b"3\tnan"), "line 5 (row 3): prediction 'nan' is no number"),
+    "infinity": ("STS-B.tsv", row(b"3\t0.000", b"3\tinf"), "line 5 (row 3): prediction 'inf' is no number"),
     "negative score": ("STS-B.tsv", row(b"3\t0.000", b"3\t-0.001"),
-                       "line 5 (row 3): prediction -0.001 is outside 0 to 5"),
-    "not clipped": ("STS-B.tsv", row(b"3\t0.000", b"3\t5.001"), "line 5 (row 3): prediction 5.001 is outside 0 to 5"),
+                       "line 5 (row 3): prediction -0.001 is not at least 0 and at most 5"),
+    "not clipped": ("STS-B.tsv", row(b"3\t0.000", b"3\t5.001"),
+                    "line 5 (row 3): prediction 5.001 is not at least 0 and at most 5"),
+    **{f"score {score!a}": ("STS-B.tsv", row(b"3\t0.000", f"3\t{score}".encode()),
+                            f"line 5 (row 3): prediction {score!r} is no number")
+       for score in ("0_3", " 2.5", "３.5", "٣", "+2.5", "2.5\r")},
     "score in words": ("STS-B.tsv", row(b"3\t0.000", b"3\thigh"), "line 5 (row 3): prediction 'high' is no number"),
 }
 

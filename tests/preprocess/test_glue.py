@@ -165,7 +165,7 @@ BAD_ROWS = {
     "more fields": ("SST-2", b"0\ta\t1\t2", "line 2: 4 fields instead of 3 fields"),
     "blank line": ("RTE", b"", "line 2: a blank line instead of 4 fields"),
     "label": ("RTE", b"0\ta\tb\tmaybe", "line 2: label 'maybe' is none of entailment, not_entailment"),
-    "score": ("STS-B", b"0\ta\tb\t5.5", "line 2: score 5.5 is outside 0 to 5"),
+    "score": ("STS-B", b"0\ta\tb\t5.5", "line 2: score 5.5 is not at least 0 and at most 5"),
     "no score": ("STS-B", b"0\ta\tb\tlow", "line 2: score 'low' is no number"),
     "bytes": ("RTE", b"0\t\xe9\tb\tentailment", "line 2: byte 0xe9 at position 3 of the line is no UTF-8"),
 }

@@ -1,0 +1,41 @@
+"""Numbers from text: ASCII decimal digits, finite and within bounds."""
+
+import math
+import operator
+import re
+import reprlib
+
+INTEGER = re.compile(r"-?[0-9]{1,100}")
+FLOAT = re.compile(r"-?([0-9]{1,100}\.?[0-9]{0,100}|\.[0-9]{1,100})([eE][+-]?[0-9]{1,9})?")
+
+
+def integer(text: str, low: int | None = None, high: int | None = None) -> int:
+    """The whole number in ``text``, with ``low`` <= number <= ``high``.
+
+    Raises ValueError, whose message is a phrase, for a number outside the bounds and for any other text. Blanks, a
+    plus sign, underscores and the digits of other scripts, which ``int`` takes, are such text.
+    """
+    if not INTEGER.fullmatch(text):
+        raise ValueError(f"{reprlib.repr(text)} is no whole number")
+    return _within(int(text), text, low, high)
+
+
+def finite_float(text: str, low: float | None = None, high: float | None = None, above: float | None = None,
+                 below: float | None = None) -> float:
+    """The number in ``text``, with ``low`` <= number <= ``high`` and ``above`` < number < ``below``.
+
+    An exponent, as in 1e-4, is read. Raises ValueError as ``integer`` does, and for nan and infinity.
+    """
+    if not FLOAT.fullmatch(text) or not math.isfinite(float(text)):
+        raise ValueError(f"{reprlib.repr(text)} is no number")
+    return _within(float(text), text, low, high, above, below)
+
+
+def _within(number, text: str, low, high, above=None, below=None):
+    bounds = [(operator.ge, "at least", low), (operator.gt, "above", above),
+              (operator.le, "at most", high), (operator.lt, "below", below)]
+    bounds = [bound for bound in bounds if bound[2] is not None]
+    if all(holds(number, limit) for holds, _, limit in bounds):
+        return number
+    wanted = " and ".join(f"{words} {limit:.15g}" for _, words, limit in bounds)
+    raise ValueError(f"{text} is not {wanted}")

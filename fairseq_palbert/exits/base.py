@@ -16,6 +16,9 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
+from ..numbers_from_text import finite_float
+
+MOST_LAYERS = 10_000  # that a rule may name
 
 
 class Model(Protocol):
@@ -158,15 +161,12 @@ class AllDepthsRule(Rule):
         """The combined answers. Shape: [N − 1, B], [N, B, K] -> outputs [B, K]."""
 
 
-def parse_fraction(parameter: str | None, reason: str) -> float:
+def parse_fraction(parameter: str | None) -> float:
     """The typed number from 0 to 1; −0.0 becomes 0.0, so that equal rules have equal texts.
 
-    Raises ValueError with ``reason``.
+    Raises ValueError with the reason.
     """
-    fraction = float(parameter or "")
-    if not 0 <= fraction <= 1:
-        raise ValueError(reason)
-    return fraction + 0.0
+    return finite_float(parameter or "", low=0, high=1) + 0.0
 
 
 def fractions_between(values: Tensor, points: int) -> list[float]:

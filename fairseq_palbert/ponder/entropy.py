@@ -7,11 +7,17 @@ import math
 
 from torch import Tensor
 
+BELOW_ONE = math.nextafter(1.0, 0.0)
+
 
 def normalised_entropy(logits: Tensor) -> Tensor:
-    """H(softmax(ŷ)) / log K, from 0 to 1, in float64. Shape: [..., K] -> [...]."""
+    """H(softmax(ŷ)) / log K, from 0 to 1, in float64; 1 for equal logits, and for no others. Shape: [..., K] -> [...].
+
+    The formula alone gives 1 − 2^-53 for the uniform answer of 3 classes and 1 for that of 2.
+    """
     log_p = logits.double().log_softmax(-1)
-    return normalised_entropy_of(log_p.exp(), log_p)
+    entropy = normalised_entropy_of(log_p.exp(), log_p).clamp(max=BELOW_ONE)
+    return entropy.masked_fill(logits.amax(-1) == logits.amin(-1), 1.0)
 
 
 def normalised_entropy_of(p: Tensor, log_p: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
+from ...numbers_from_text import finite_float
 from ..base import ExitRule, Model, Recording, Seen, fractions_between, parse_fraction
 
 
@@ -29,10 +30,8 @@ class Confidence(ExitRule):
     @classmethod
     def parse(cls, parameter: str | None) -> Self:
         p, colon, listed = (parameter or "").partition(":")
-        temperatures = tuple(map(float, listed.split(","))) if colon else (1.0,)
-        if not all(0 < temperature < float("inf") for temperature in temperatures):
-            raise ValueError("a temperature T is a finite number above 0")
-        return cls(parse_fraction(p, "P is a probability"), temperatures)
+        temperatures = tuple(finite_float(t, above=0) for t in listed.split(",")) if colon else (1.0,)
+        return cls(parse_fraction(p), temperatures)
 
     @classmethod
     def sweep(cls, recording: Recording, points: int, temperatures: tuple[float, ...] = (1.0,)) -> list[Self]:

@@ -13,7 +13,7 @@ from ..base import ExitRule, Recording, Seen, fractions_between, parse_fraction
 class Entropy(ExitRule):
     """Exit at the first n with H(softmax(ŷ_n)) / log K < S, 0 ≤ S ≤ 1, in float64.
 
-    At S = 0 no sentence exits early; at S = 1 all exit at layer 1 unless their probabilities are exactly uniform.
+    At S = 0 no sentence exits early; at S = 1 all exit at layer 1 whose logits are not exactly equal.
     Sources: DeeBERT (arXiv 2004.12993), whose threshold is S log K nats; FastBERT (arXiv 2004.02178), whose "speed" is
     S.
     """
@@ -26,7 +26,7 @@ class Entropy(ExitRule):
 
     @classmethod
     def parse(cls, parameter: str | None) -> Self:
-        return cls(parse_fraction(parameter, "S is a fraction of the largest entropy"))
+        return cls(parse_fraction(parameter))
 
     @classmethod
     def sweep(cls, recording: Recording, points: int) -> list[Self]:

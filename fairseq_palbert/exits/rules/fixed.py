@@ -5,7 +5,8 @@ from typing import ClassVar, Self
 
 from torch import Tensor
 
-from ..base import ExitRule, Model, Recording, Seen
+from ...numbers_from_text import integer
+from ..base import MOST_LAYERS, ExitRule, Model, Recording, Seen
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,7 @@ class Fixed(ExitRule):
 
     @classmethod
     def parse(cls, parameter: str | None) -> Self:
-        k = int(parameter or "")
-        if k < 1:
-            raise ValueError("layers are counted from 1")
-        return cls(k)
+        return cls(integer(parameter or "", 1, MOST_LAYERS))
 
     @classmethod
     def sweep(cls, recording: Recording, points: int) -> list[Self]:

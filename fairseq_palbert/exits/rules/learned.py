@@ -23,7 +23,7 @@ class Learned(ExitRule):
 
     @classmethod
     def parse(cls, parameter: str | None) -> Self:
-        return cls(parse_fraction(parameter, "T is an expected error"))
+        return cls(parse_fraction(parameter))
 
     @classmethod
     def sweep(cls, recording: Recording, points: int) -> list[Self]:

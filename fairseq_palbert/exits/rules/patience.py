@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..base import ExitRule, Model, Recording, Seen
+from ...numbers_from_text import finite_float, integer
+from ..base import MOST_LAYERS, ExitRule, Model, Recording, Seen
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,7 @@ class Patience(ExitRule):
     @classmethod
     def parse(cls, parameter: str | None) -> Self:
         patience, colon, tolerance = (parameter or "").partition(":")
-        rule = cls(int(patience), float(tolerance) if colon else None)
-        if rule.parameter < 0:
-            raise ValueError("P is a number of layers")
-        if colon and not 0 < rule.tolerance < float("inf"):
-            raise ValueError("TOLERANCE is a finite distance above 0")
-        return rule
+        return cls(integer(patience, 0, MOST_LAYERS), finite_float(tolerance, above=0) if colon else None)
 
     @classmethod
     def sweep(cls, recording: Recording, points: int) -> list[Self]:

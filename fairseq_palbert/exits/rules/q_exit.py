@@ -24,7 +24,7 @@ class QExit(CdfRule):
 
     @classmethod
     def parse(cls, parameter: str | None) -> Self:
-        return cls(parse_fraction(parameter, "Q is a probability"))
+        return cls(parse_fraction(parameter))
 
     @classmethod
     def sweep(cls, recording: Recording, points: int) -> list[Self]:

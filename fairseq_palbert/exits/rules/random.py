@@ -6,7 +6,8 @@ from typing import ClassVar, Self
 import numpy as np
 from torch import Tensor
 
-from ..base import ExitRule, Model, Recording, Seen
+from ...numbers_from_text import finite_float
+from ..base import MOST_LAYERS, ExitRule, Model, Recording, Seen
 from ..uniform import uniform
 
 _SEED = 0
@@ -25,10 +26,7 @@ class Random(ExitRule):
 
     @classmethod
     def parse(cls, parameter: str | None) -> Self:
-        mean_depth = float(parameter or "")
-        if not 1 <= mean_depth < float("inf"):
-            raise ValueError("layers are counted from 1")
-        return cls(mean_depth)
+        return cls(finite_float(parameter or "", 1, MOST_LAYERS))
 
     @classmethod
     def sweep(cls, recording: Recording, points: int) -> list[Self]:

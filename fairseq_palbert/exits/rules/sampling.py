@@ -5,6 +5,7 @@ from typing import ClassVar, Self
 
 from torch import Tensor
 
+from ...numbers_from_text import integer
 from ..base import Recording
 from ..cdf_rule import CdfRule
 from ..uniform import uniform
@@ -23,10 +24,7 @@ class Sampling(CdfRule):
 
     @classmethod
     def parse(cls, parameter: str | None) -> Self:
-        seed = int(parameter or "")
-        if not 0 <= seed < 2**63:
-            raise ValueError("SEED is out of range")
-        return cls(seed)
+        return cls(integer(parameter or "", 0, 2**63 - 1))
 
     @classmethod
     def sweep(cls, recording: Recording, points: int) -> list[Self]:

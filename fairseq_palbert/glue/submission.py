@@ -21,6 +21,8 @@ HEADER = "index\tprediction"
 MNLI_FILES = {"test": "MNLI-m.tsv", "test1": "MNLI-mm.tsv"}
 TIME = (1980, 1, 1, 0, 0, 0)  # the earliest time of a zip entry
 MODE = 0o644
+ROW = 64  # bytes that a line may have
+METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # those that zipfile unpacks piece by piece
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def faults(path: Path) -> list[str]:
             fault_of = {file: _file_fault(archive, names[file], sheet) for file, sheet in SHEETS.items()}
     except OSError as error:
         return [f"cannot be read ({error.strerror})"]
-    except (zipfile.BadZipFile, NotImplementedError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError) as error:
         return [f"is no zip, or a damaged one ({error})"]
     return unknown + [f"{file}: {fault}" for file, fault in fault_of.items() if fault]
 
@@ -124,7 +126,13 @@ def _why_unknown(name: str) -> str:
 def _file_fault(archive: zipfile.ZipFile, count: int, sheet: Sheet) -> str | None:
     if count != 1:
         return f"is in the zip {count} times" if count else "is missing"
+    entry, most = archive.getinfo(sheet.file), ROW * (1 + sheet.split.rows)
+    if entry.compress_type not in METHODS:
+        return "is compressed by another method than deflate"
+    if entry.file_size > most:
+        return f"has {entry.file_size:,} bytes, and at most {most:,} are {sheet.split.rows} rows"
     try:
-        return sheet.fault(archive.read(sheet.file))
+        with archive.open(entry) as file:
+            return sheet.fault(file.read(most + 1))  # a bounded read, since the size in the directory may be wrong
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # damaged, encrypted, otherwise packed
         return f"does not unpack ({error})"

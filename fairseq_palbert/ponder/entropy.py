@@ -17,7 +17,8 @@ def normalised_entropy(logits: Tensor) -> Tensor:
     """
     log_p = logits.double().log_softmax(-1)
     entropy = normalised_entropy_of(log_p.exp(), log_p).clamp(max=BELOW_ONE)
-    return entropy.masked_fill(logits.amax(-1) == logits.amin(-1), 1.0)
+    smallest, largest = logits.aminmax(dim=-1)
+    return entropy.masked_fill(smallest == largest, 1.0)
 
 
 def normalised_entropy_of(p: Tensor, log_p: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """GLUE's submission: our zip is sound at the official sizes, and every kind of damage gets its own line."""
 
+import tracemalloc
 import zipfile
 from dataclasses import replace
 
@@ -199,3 +200,23 @@ def test_a_zip_that_cannot_be_read_gives_one_line(shorter, tmp_path, damage, lin
 
 def test_no_zip_at_all_gives_one_line(tmp_path):
     assert faults(tmp_path / "nowhere.zip") == ["cannot be read (No such file or directory)"]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("declared", [None, 1000])
+def test_a_file_that_unpacks_large_is_not_unpacked(shorter, tmp_path, method, declared):
+    """40 MB of zeros in a member, as the directory says, or as it does not say."""
+    path = tmp_path / "a.zip"
+    write_submission(path, shorter)
+    contents = contents_of(path)
+    contents["WNLI.tsv"] = bytes(40 * 10**6)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content, method if name == "WNLI.tsv" else None)
+        if declared:
+            archive.getinfo("WNLI.tsv").file_size = declared
+    tracemalloc.start()
+    lines = faults(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(lines) == 1 and lines[0].startswith("WNLI.tsv: ") and peak < 10**7

@@ -12,7 +12,8 @@ from .scoring import Scored
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "#595959"
 STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
-         "axes.grid": True, "axes.grid.axis": "y", "grid.color": "#DDDDDD", "grid.linewidth": 0.6}
+         "axes.grid": True, "axes.grid.axis": "y", "grid.color": "#DDDDDD", "grid.linewidth": 0.6,
+         "text.parse_math": False}  # a name with $ is no formula
 DOTS_PER_INCH = 200
 PANEL_COLUMNS = 2
 

@@ -9,13 +9,14 @@ shown at the settings it was scored with. Claims are made of methods named palbe
 
 import argparse
 import os
-import shlex
 from pathlib import Path
 
 from ..errors import UserError
 from ..files import staged
 from ..glue.definitions import glue_task
 from ..glue.raw import Example, read_examples
+from .commands import typed
+from .escaping import check_remarks
 from .keep import ROOT
 from .page import write_report
 from .runs import Run, read_runs
@@ -36,9 +37,12 @@ def texts(tasks: dict[str, list[Run]], raw: Path) -> dict[str, list[tuple[str, .
 
 def read_remarks(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--remarks {path}: cannot be read ({error}): give a file of Markdown") from error
+        text = path.read_text(encoding="utf-8")
+        check_remarks(text)
+    except (OSError, ValueError) as error:
+        raise UserError(f"--remarks {path}: cannot be used ({error}): give a file of Markdown without images and "
+                        "HTML") from error
+    return text
 
 
 def command(options: argparse.Namespace) -> str:
@@ -46,7 +50,7 @@ def command(options: argparse.Namespace) -> str:
     words = ["palbert", "report", *map(portable, options.runs), "--out", portable(options.out),
              "--split", options.split, "--resamples", str(options.resamples)]
     words += ["--remarks", portable(options.remarks)] if options.remarks else []
-    return " ".join([*map(shlex.quote, words), *(["--glue-dir", "$GLUE_DIR"] if options.glue_dir else [])])
+    return typed([*words, *(["--glue-dir", "$GLUE_DIR"] if options.glue_dir else [])])
 
 
 def portable(path: Path) -> str:

@@ -5,9 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import markdown
-
 from . import figures, provenance, tables
+from .escaping import as_html, code_block
 from .front import front
 from .runs import Run
 from .sentences import hardest_and_easiest
@@ -30,13 +29,13 @@ def write_report(folder: Path, tasks: dict[str, list[Run]], command: str, texts:
     colour_of = colours(list(dict.fromkeys(run.method for task in tasks for run in task.runs)))
     first = tables.front(tasks)
     front(folder / FRONT_PLOT, tasks, colour_of)
-    (folder / FRONT).write_text(first + "\n")
+    (folder / FRONT).write_text(first + "\n", encoding="utf-8")
     sections = [_introduction(tasks, command), first, f"![Score against layers]({FRONT_PLOT})"]
     sections += filter(None, [_claims(tasks, resamples), remarks.strip()])
     sections += [_section(folder, task, colour_of, texts.get(task.name)) for task in tasks]
     page = "\n\n".join(sections) + "\n"
-    (folder / MARKDOWN).write_text(page)
-    (folder / HTML).write_text(_as_html(page, folder))
+    (folder / MARKDOWN).write_text(page, encoding="utf-8")
+    (folder / HTML).write_text(_as_html(page, folder), encoding="utf-8")
 
 
 def _introduction(tasks: list[Task], command: str) -> str:
@@ -44,9 +43,7 @@ def _introduction(tasks: list[Task], command: str) -> str:
 
 {', '.join(task.name for task in tasks)}. Everything here is computed from recorded splits by one command:
 
-```
-{command}
-```
+{code_block([command])}
 
 {provenance.selection(tasks)}
 
@@ -91,7 +88,7 @@ def _section(folder: Path, task: Task, colour_of: dict[str, str], texts: Sequenc
         parts += ["### Plots", *_plots(folder, task, colour_of)]
         remark = [] if texts else ["Examples are named by their row in the split; `--glue-dir` adds their text."]
         parts += ["### Hardest and easiest", *remark, hardest_and_easiest(task, texts)]
-    return "\n\n".join([*parts, "### Commands", f"```\n{provenance.commands(task)}\n```"])
+    return "\n\n".join([*parts, "### Commands", code_block(provenance.commands(task))])
 
 
 AS_SCORED = """*FLOPs* count a sentence's matrix products, with heads and lambda modules. *Speed-up* is the measured
@@ -118,11 +115,8 @@ DRAW = {"exits": figures.exit_histograms, "examples": figures.depth_against_exam
 
 
 def _as_html(page: str, folder: Path) -> str:
-    """The page with its plots inside it."""
-    body = markdown.markdown(page, extensions=["tables", "fenced_code"])
-    body = re.sub(r'src="([^"]+)"', lambda match: f'src="{_data(folder / match[1])}"', body)
-    return TEMPLATE.read_text().replace("{body}", body)
-
-
-def _data(image: Path) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(image.read_bytes()).decode()
+    """The page with its plots, and no other file, inside it."""
+    plots = {path.name: base64.b64encode(path.read_bytes()).decode() for path in folder.glob("*.svg")}
+    body = re.sub(r'(<img alt="[^"]*" src=)"([^"]*)"',
+                  lambda match: f'{match[1]}"data:image/svg+xml;base64,{plots[match[2]]}"', as_html(page))
+    return TEMPLATE.read_text(encoding="utf-8").replace("{body}", body)

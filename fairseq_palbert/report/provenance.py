@@ -4,12 +4,14 @@ It states split, seeds, selection, hardware, code and commands, and no path of a
 """
 
 import os
-import shlex
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import PurePath
 
 from ..glue.definitions import CALIBRATION
+from .commands import typed, value_of
+from .escaping import code, plain
 from .runs import Run, official
 from .task import Task
 
@@ -38,7 +40,7 @@ def selection(tasks: list[Task]) -> str:
             f"at most the budget, N/3, N/2 or 2N/3. The reported split `{tasks[0].recorded.split}` was not used to "
             "choose any.")
     if without:
-        names = "; ".join(f"{', '.join(methods)} on {name}" for name, methods in without.items())
+        names = "; ".join(f"{', '.join(map(plain, methods))} on {name}" for name, methods in without.items())
         sentences.append(f"No record of `{CALIBRATION}`, so that rules stand at the settings they were scored with: "
                          f"{names}.")
     return " ".join(sentences)
@@ -53,7 +55,7 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def _some(everything: list[str], methods: list[str]) -> str:
-    return "all" if set(methods) == set(everything) else ", ".join(methods)
+    return "all" if set(methods) == set(everything) else ", ".join(map(plain, methods))
 
 
 def origins(task: Task) -> str:
@@ -61,31 +63,36 @@ def origins(task: Task) -> str:
     methods = defaultdict(list)
     for run in task.runs:
         methods[f"{_seeds(run)}; {_selection(run)}; {_hardware(run)}; {_code(run)}."].append(run.method)
-    return "\n".join(f"- **{', '.join(names)}**: {about}" for about, names in methods.items())
+    return "\n".join(f"- **{', '.join(map(plain, names))}**: {about}" for about, names in methods.items())
 
 
-def commands(task: Task) -> str:
+def commands(task: Task) -> list[str]:
     """For each method, the commands that trained and scored its first seed."""
     lines = []
     for run in task.runs:
         seed = run.seeds[0]
         known = filter(None, (seed.command, seed.recorded.origin["command"]))
         lines += [f"# {run.method}, {seed.name}", *map(_shown, known)]
-    return "\n".join(lines)
+    return lines
 
 
 def _seeds(run: Run) -> str:
     names = [seed.name.removeprefix("seed") for seed in run.seeds]
-    return f"{'seed' if len(names) == 1 else 'seeds'} {', '.join(names)}"
+    return f"{'seed' if len(names) == 1 else 'seeds'} {', '.join(map(plain, names))}"
 
 
 def _selection(run: Run) -> str:
     command = run.seeds[0].command
     if not command:
         return "how its checkpoints were selected is not known"
-    examples = _value(command, "--train-examples")
-    trained = f"trained on {int(examples):,} rows of a seeded shuffle; " if examples else ""
+    examples = value_of(command, "--train-examples")
+    trained = f"trained on {plain(_with_commas(examples))} rows of a seeded shuffle; " if examples else ""
     return f"{trained}checkpoints selected {_checkpoints(run)}"
+
+
+def _with_commas(digits: str) -> str:
+    """16000 becomes 16,000."""
+    return re.sub(r"(?<=\d)(?=(\d{3})+$)", ",", digits)
 
 
 def _checkpoints(run: Run) -> str:
@@ -93,13 +100,8 @@ def _checkpoints(run: Run) -> str:
     command = run.seeds[0].command
     if not command:
         return "by an unknown score"
-    split = (_value(command, "--valid-subset") or "valid").split(",")[0]
-    return f"by {_value(command, '--best-checkpoint-metric') or 'loss'} on `{split}`"
-
-
-def _value(command: list[str], flag: str) -> str | None:
-    """The flag's last value, which is the one that counts."""
-    return next((value for name, value in zip(command[-2::-1], command[:0:-1]) if name == flag), None)
+    split = (value_of(command, "--valid-subset") or "valid").split(",")[0]
+    return f"by {plain(value_of(command, '--best-checkpoint-metric') or 'loss')} on {code(split)}"
 
 
 def _hardware(run: Run) -> str:
@@ -110,13 +112,13 @@ def _hardware(run: Run) -> str:
 def _device(device: dict, row: dict) -> str:
     threads = f", {device['threads']} thread{'s' * (device['threads'] > 1)}" if "threads" in device else ""
     at_once = f"batches of {row['batch_size']}" if row["batch_size"] else "packed"
-    return f"{device['type']} ({device['name']}{threads}), {row['dtype']}, {at_once}"
+    return f"{device['type']} ({plain(device['name'])}{threads}), {row['dtype']}, {at_once}"
 
 
 def _code(run: Run) -> str:
     commits = dict.fromkeys(_commit(seed.recorded.origin["git"]) for seed in run.seeds)
     torch = dict.fromkeys(seed.recorded.origin["versions"]["torch"] for seed in run.seeds)
-    return f"commit {' and '.join(commits)}, torch {' and '.join(torch)}"
+    return f"commit {' and '.join(commits)}, torch {' and '.join(map(plain, torch))}"
 
 
 def _commit(git: dict | None) -> str:
@@ -125,5 +127,4 @@ def _commit(git: dict | None) -> str:
 
 def _shown(command: list[str]) -> str:
     """The command as typed; an absolute path, which means nothing elsewhere, by its last part."""
-    words = [f".../{PurePath(word).name}" if os.path.isabs(word) else word for word in command]
-    return " ".join(word if word.startswith("$") else shlex.quote(word) for word in words)
+    return typed([f".../{PurePath(word).name}" if os.path.isabs(word) else word for word in command])

@@ -19,6 +19,7 @@ from ..exits.rules.random import Random
 from ..exits.rules.sampling import Sampling
 from ..glue.definitions import CALIBRATION
 from ..glue.metrics import OFFICIAL
+from .escaping import visible
 from .kept import CLOCK, KeptSeed, read_kept
 
 ROUNDING = 1e-4  # tolerance for a score of 0..1
@@ -126,7 +127,7 @@ def _read(path: Path, split: str) -> list[Run]:
         return [_read_run(path, split)]
     by_task = {task: [_kept_seed(name, seed, split) for name, seed in seeds.items() if split in seed.splits]
                for task, seeds in read_kept(path).items()}
-    runs = [Run(path.stem, seeds) for seeds in by_task.values() if seeds]
+    runs = [Run(visible(path.stem), seeds) for seeds in by_task.values() if seeds]
     if not runs:
         raise UserError(f"{path} has nothing of the split {split!r}")
     return runs
@@ -136,7 +137,7 @@ def _kept_seed(name: str, seed: KeptSeed, split: str) -> Seed:
     kept, calibration = seed.splits[split], seed.splits.get(CALIBRATION)
     _check_labelled(kept.recorded, name)
     points = [_point(kept.recorded, parse_rule(clock["exit"]), clock) for clock in kept.clocks]
-    return Seed(name, kept.recorded, points, shlex.split(seed.command),
+    return Seed(visible(name), kept.recorded, points, shlex.split(seed.command),
                 calibration.recorded if calibration and split != CALIBRATION else None)
 
 
@@ -153,7 +154,7 @@ def _read_run(folder: Path, split: str) -> Run:
     if not recorded:
         raise UserError(f"no {folder}/seed*/scores/{split} with scores.jsonl and record.safetensors: score that run "
                         "with palbert evaluate --record")
-    return Run(folder.resolve().parent.name, [_read_seed(path) for path in recorded])
+    return Run(visible(folder.resolve().parent.name), [_read_seed(path) for path in recorded])
 
 
 def _read_seed(scores: Path) -> Seed:
@@ -170,7 +171,7 @@ def _read_seed(scores: Path) -> Seed:
         raise UserError(f"{scores} and the record beside it are of different models: score that run again with "
                         "--record")
     command = folder / "command"
-    return Seed(folder.name, recorded, points, shlex.split(command.read_text()) if command.is_file() else [],
+    return Seed(visible(folder.name), recorded, points, shlex.split(command.read_text()) if command.is_file() else [],
                 _read_calibration(scores.parents[1] / CALIBRATION / "record.safetensors", recorded))
 
 

@@ -3,7 +3,6 @@
 All methods that adapt their depth count, with all their seeds. Sizes: N layers, E examples.
 """
 
-import re
 from collections.abc import Sequence
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from ..analysis.measures import errors
 from ..analysis.records import predictions
 from ..tables import markdown
+from .escaping import plain
 from .runs import Run
 from .task import Task, examples
 
@@ -51,10 +51,5 @@ def _table(task: Task, places: list[int], wrong: Tensor, exits: dict[str, Tensor
             f"{wrong[place]:.2f}", *(f"{layers[place]:.1f}" for layers in exits.values()),
         ])
     measure = "mean error" if recorded.metrics.task.regression else "share wrong"
-    header = ["row", *(["text"] if texts else []), "label", measure, *(f"exit, {method}" for method in exits)]
+    header = ["row", *(["text"] if texts else []), "label", measure, *(f"exit, {plain(method)}" for method in exits)]
     return markdown([header, *lines], words=2 if texts else 1)
-
-
-def plain(text: str) -> str:
-    """Text that Markdown shows as it is: special characters become character references."""
-    return re.sub(r"[^\w\s.,;:'\"!?()-]|_", lambda match: f"&#{ord(match[0])};", text)

@@ -1,5 +1,6 @@
 """The style of a report's plots: one colour a method, in all of them."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +29,8 @@ def colours(methods: list[str]) -> dict[str, str]:
 @contextmanager
 def panels(path: Path, columns: int, lines: int = 1, **shared) -> Iterator[tuple[Figure, list[Axes]]]:
     """A figure and its panels, line by line, to draw on; saved as SVG unless the block raises."""
-    with matplotlib.rc_context(STYLE | SVG):
+    with matplotlib.rc_context(STYLE | SVG), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # text stays text, and readers have other fonts
         figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * lines), layout="constrained")
         grid = figure.subplots(lines, columns, squeeze=False, **shared)
         yield figure, list(grid.flat)

@@ -9,6 +9,7 @@ from ..analysis.measures import calibration_error, failure_auroc
 from ..exits.base import Rule
 from ..tables import markdown
 from .claims import Claim, against_fixed_models, against_other_rules, by_task_and_pooled, ordering
+from .escaping import plain
 from .runs import Point, Run
 from .task import Task, examples
 from .thresholds import HALF, Setting, setting
@@ -46,14 +47,15 @@ def front(tasks: list[Task]) -> str:
             speed_up = np.mean([task.depth / np.mean([row["mean_exit"] for row in chosen.rows])
                                 for task, chosen in zip(tasks, settings)])
             rules = dict.fromkeys(f"`{chosen.name}`" for chosen in settings)
-            lines.append([MEAN, method, " ".join(rules), "", *(f"{value:.2f}" for value in (*means, speed_up))])
-    lines += [[task.name, method, *_cells(task, chosen)] for task in tasks for method, chosen in task.main.items()]
+            lines.append([MEAN, plain(method), " ".join(rules), "", *(f"{value:.2f}" for value in (*means, speed_up))])
+    lines += [[task.name, plain(method), *_cells(task, chosen)] for task in tasks
+              for method, chosen in task.main.items()]
     return markdown([["task", "method", *CHOSEN], *lines], words=3)
 
 
 def chosen_thresholds(task: Task) -> str:
     """The rules of every method with a calibration record, at the thresholds chosen for each budget."""
-    lines = [[method, budget, *_cells(task, chosen)] for method, settings in task.chosen.items()
+    lines = [[plain(method), budget, *_cells(task, chosen)] for method, settings in task.chosen.items()
              for (_, budget), chosen in settings.items()]
     return markdown([["method", "budget", *CHOSEN], *lines], words=3)
 
@@ -100,7 +102,7 @@ def depth_is_earned(tasks: list[Task], resamples: int) -> str | None:
         at_half, by_other = settings.get((task, claims[0].method)), {claim.other: claim for claim in claims}
         exits = [NONE, NONE] if at_half is None else [spread([_exit(row) for row in at_half.rows]),
                                                       _by_seed(map(_sd, at_half.rows))]
-        lines.append([task, claims[0].method, *exits, f"{POINTS * claims[0].a:.2f}",
+        lines.append([task, plain(claims[0].method), *exits, f"{POINTS * claims[0].a:.2f}",
                       *(_difference(by_other.get(other), claims) for other in others)])
     return markdown([["task", "method", "mean exit", "sd of exits, by seed", "score",
                       *(f"− {other}" for other in others)], *lines])
@@ -113,7 +115,7 @@ def areas(tasks: list[Task], resamples: int) -> str | None:
 
     claims_by_task = by_task_and_pooled(tasks, make, resamples)
     others = list(dict.fromkeys(claim.other for _, claims in claims_by_task for claim in claims))
-    lines = [[task, claims[0].method, f"{POINTS * claims[0].a:.2f}",
+    lines = [[task, plain(claims[0].method), f"{POINTS * claims[0].a:.2f}",
               *(_difference({claim.other: claim for claim in claims}.get(other), claims) for other in others)]
              for task, claims in claims_by_task]
     return markdown([["task", "method", "area of `q_exit`", *(f"− `{other}`" for other in others)],
@@ -123,7 +125,7 @@ def areas(tasks: list[Task], resamples: int) -> str | None:
 def orderings(tasks: list[Task], resamples: int) -> str | None:
     """Claim (c): sampling < Q-exit <= expectation, at q = 0.5."""
     claims_by_task = by_task_and_pooled(tasks, ordering, resamples)
-    lines = [[task, first.method, *(f"{POINTS * score:.2f}" for score in (first.b, first.a, second.a)),
+    lines = [[task, plain(first.method), *(f"{POINTS * score:.2f}" for score in (first.b, first.a, second.a)),
               *(claim.difference.points for claim in (first, second)), "yes" if first.b < first.a <= second.a else "no"]
              for task, (first, second) in claims_by_task]
     header = ["task", "method", "sampling", "Q-exit 0.5", "expectation", "Q-exit − sampling", "expectation − Q-exit",
@@ -148,7 +150,7 @@ def usual_settings(task: Task) -> str:
     header = ["method", "exit rule", "seeds", "score", "mean exit", "FLOPs, %", "speed-up", "gained, %", "lost, %"]
     if not task.recorded.metrics.task.regression:
         header += ["ECE, %", "AUROC"]
-    return markdown([header, *([run.method, f"`{rule.spec}`", str(len(run.seeds)), *_row(task, run, rule)]
+    return markdown([header, *([plain(run.method), f"`{rule.spec}`", str(len(run.seeds)), *_row(task, run, rule)]
                                for run in task.runs for rule in run.rules)])
 
 

@@ -106,6 +106,6 @@ def test_a_mistake_is_one_line_and_leaves_nothing(runs, tmp_path):
         report.main([*arguments, "--resamples", "0"])
     with pytest.raises(UserError, match="no .*/scores/test with scores.jsonl"):
         report.main([*arguments, "--split", "test"])
-    with pytest.raises(UserError, match="--remarks .*gone.md: cannot be read"):
+    with pytest.raises(UserError, match="--remarks .*gone.md: cannot be used"):
         report.main([*arguments, "--remarks", str(tmp_path / "gone.md")])
     assert not (tmp_path / "out").exists()

@@ -10,6 +10,7 @@ from omegaconf import MISSING
 
 from ..errors import UserError
 from ..glue.definitions import glue_task
+from ..glue.raw import raw_files
 from .methods import method_of
 
 
@@ -121,7 +122,7 @@ def check(settings: Settings) -> None:
         value = getattr(settings, item.name)
         for element in value if isinstance(value, list) else [value]:
             _check_value(item.name, element, item.metadata["allowed"])
-    glue_task(settings.task)
+    task = glue_task(settings.task)
     method = method_of(settings.method)
     pondering = method_of(method.first_phase) if method.staged else method
     if not settings.seeds or len(set(settings.seeds)) < len(settings.seeds):
@@ -132,7 +133,8 @@ def check(settings: Settings) -> None:
     for name in ("glue_dir", "vocab_dir", "data"):
         if (folder := getattr(settings, name)) and not Path(folder).is_dir():
             raise UserError(f"{name}={folder} is no folder")
-    if settings.glue_dir and not settings.data and not (Path(settings.glue_dir) / settings.task).is_dir():
+    places = raw_files(task, task.splits[0], Path(settings.glue_dir or ""))
+    if settings.glue_dir and not settings.data and not any(place.parent.is_dir() for place in places):
         raise UserError(f"glue_dir={settings.glue_dir} has no folder {settings.task}")
     if method.staged and settings.select_on == "valid":
         raise UserError(f"method={settings.method} learns on rows that its first phase held out: select_on=holdout")

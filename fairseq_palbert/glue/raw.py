@@ -34,17 +34,20 @@ class Rejected:
     released: bool
 
 
-def raw_file(task: GlueTask, split: Split, raw: Path) -> Path:
-    """The file of the split under ``raw``: ``task/file``, MRPC's MSR original, or AX's as GLUE's own script saves it.
-
-    Raises UserError where there is none.
+def raw_files(task: GlueTask, split: Split, raw: Path) -> list[Path]:
+    """Where the split may lie under ``raw``: ``task/file``, MRPC's MSR original, or AX's as GLUE's own script saves it.
     """
-    standard = raw / task.name / split.file
-    copies = {"MRPC": raw / "MRPC" / _MSR_FILES.get(split.name, ""), "AX": raw / "diagnostic" / "diagnostic.tsv"}
-    for path in (standard, copies.get(task.name)):
-        if path and path.is_file():
+    copies = {"MRPC": Path("MRPC", _MSR_FILES.get(split.name, "")), "AX": Path("diagnostic", "diagnostic.tsv")}
+    return [raw / task.name / split.file, *(raw / path for name, path in copies.items() if name == task.name)]
+
+
+def raw_file(task: GlueTask, split: Split, raw: Path) -> Path:
+    """The file of the split under ``raw``. Raises UserError where there is none."""
+    paths = raw_files(task, split, raw)
+    for path in paths:
+        if path.is_file():
             return path
-    raise UserError(f"{standard} is missing: --raw (default $GLUE_DIR) is the folder of GLUE's task folders; "
+    raise UserError(f"{paths[0]} is missing: --raw (default $GLUE_DIR) is the folder of GLUE's task folders; "
                     f"`python -m preprocess.download --task {task.name} --out {raw}` fetches it, --split skips it")
 
 
@@ -68,25 +71,37 @@ def _records(task: GlueTask, split: Split, path: Path) -> Iterator[Record]:
     """Yields rows of the split, whose values are the sentences and, for a labelled split, the label."""
     needed = task.sentences + ((task.label,) if split.labelled else ())
     if path.name == _MSR_TRAIN:
-        return _msr_records(split, path, needed)
+        return _msr_records(task, split, path, needed)
     return read_records(path, needed, _REMEDY, split.columns)
 
 
-def _msr_records(split: Split, path: Path, needed: tuple[str, ...]) -> Iterator[Record]:
-    """GLUE's MRPC from MSR's training file: rows whose ids are in the list of dev ids are dev, the rest train."""
-    dev_ids = _msr_dev_ids(path.parent)
-    for record in read_records(path, needed + _MSR_IDS, _REMEDY):
-        if record.problem:
-            if split.name == "train":  # its split is unknown: reported once, with train
-                yield record
-        elif (record.values[-2:] in dev_ids) == (split.name == "valid"):
+def _msr_records(task: GlueTask, split: Split, path: Path, needed: tuple[str, ...]) -> Iterator[Record]:
+    """GLUE's MRPC from MSR's training file: rows whose ids are in the list of dev ids are dev, the rest train.
+
+    Raises UserError for a list that is empty, names a row that the file lacks, or does not name all of GLUE's dev.
+    """
+    listed = _msr_dev_ids(path.parent)
+    remedy = f"`python -m preprocess.download --task {task.name} --out {path.parent.parent}` fetches GLUE's own"
+    dev_ids = set(read_rows(listed, _MSR_IDS, remedy, columns=_MSR_IDS))
+    records = list(read_records(path, needed + _MSR_IDS, _REMEDY))
+    lacking = dev_ids - {record.values[-2:] for record in records}
+    if not dev_ids:
+        raise UserError(f"{listed} is empty: {remedy}")
+    if len(lacking) > sum(bool(record.problem) for record in records):
+        raise UserError(f"{listed}: {path.name} has no row of the ids {' and '.join(min(lacking))}: {remedy}")
+    train, dev = (task.split(name).rows for name in ("train", "valid"))
+    if len(records) == train + dev and len(dev_ids) != dev:
+        raise UserError(f"{listed} names {len(dev_ids)} rows, and GLUE's dev has {dev}: {remedy}")
+    for record in records:
+        # the split of a row with a problem is unknown: it is reported once, with train
+        if (split.name == "valid") == (not record.problem and record.values[-2:] in dev_ids):
             yield record
 
 
-def _msr_dev_ids(folder: Path) -> set[tuple[str, ...]]:
+def _msr_dev_ids(folder: Path) -> Path:
     for name in _MSR_DEV_IDS:
         if (folder / name).is_file():
-            return set(read_rows(folder / name, _MSR_IDS, _REMEDY, columns=_MSR_IDS))
+            return folder / name
     raise UserError(f"{folder / _MSR_DEV_IDS[0]} is missing: it tells MRPC's dev from its train; "
                     f"`python -m preprocess.download --task MRPC --out {folder.parent}` fetches it")
 

@@ -103,7 +103,9 @@ def test_a_held_out_part_is_scored_beside_the_dev_splits(experiment, stand_in, t
     assert (run_dir / "stages" / "score-seed1-calibration.done").exists()
 
 
-def test_ax_is_scored_with_the_model_of_mnli(experiment, stand_in, tmp_path):
+@pytest.mark.parametrize("folder", ["AX", "diagnostic"])  # diagnostic is that of GLUE's own script
+def test_ax_is_scored_with_the_model_of_mnli(experiment, stand_in, tmp_path, folder):
+    (tmp_path / "glue" / "AX").rename(tmp_path / "glue" / folder)
     experiment(task="MNLI", run_dir="MNLI")
     experiment(task="AX", run_dir="AX")
     scored = stand_in.find("fairseq_palbert.evaluation")[-1]

@@ -101,8 +101,29 @@ def test_malformed_dev_ids_are_refused(msr):
         examples("MRPC", "valid", msr.parent)
 
 
-def test_a_malformed_msr_row_is_named_once(msr):
-    replace_row(msr, "1\t10", "msr_paraphrase_train.txt")
+@pytest.mark.parametrize("content, words", [
+    ("", "is empty"), ("21\t11\n", "msr_paraphrase_train.txt has no row of the ids 21 and 11"),
+    ("#1 ID\t#2 ID\n11\t21\n", "has no row of the ids #1 ID and #2 ID"), ("11\t20\n", "of the ids 11 and 20"),
+])
+def test_a_list_of_dev_ids_that_is_another_files_is_refused(msr, content, words):
+    (msr / "mrpc_dev_ids.tsv").write_text(content)
+    for split in ("train", "valid"):
+        with pytest.raises(UserError, match=f"mrpc_dev_ids.tsv.*{words}: .*preprocess.download --task MRPC"):
+            examples("MRPC", split, msr.parent)
+
+
+def test_a_cut_list_of_dev_ids_is_refused(msr):
+    """Of a whole training file the rows of dev would be trained on."""
+    rows = "".join(f"1\t{i}\t{i}\ta\tb\n" for i in range(4076))
+    (msr / "msr_paraphrase_train.txt").write_text(MSR_HEADER + rows)
+    (msr / "mrpc_dev_ids.tsv").write_text("".join(f"{i}\t{i}\n" for i in range(407)))
+    with pytest.raises(UserError, match="mrpc_dev_ids.tsv names 407 rows, and GLUE's dev has 408"):
+        examples("MRPC", "train", msr.parent)
+
+
+@pytest.mark.parametrize("line", [2, 3])  # of train, of dev
+def test_a_malformed_msr_row_is_named_once(msr, line):
+    replace_row(msr, "1\t10", "msr_paraphrase_train.txt", line)
     for split, count in (("train", 1), ("valid", 0)):
         assert sum(isinstance(row, Rejected) for row in examples("MRPC", split, msr.parent)) == count
 

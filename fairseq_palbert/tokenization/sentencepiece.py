@@ -1,9 +1,9 @@
-"""ALBERT's SentencePiece (arXiv 1909.11942) from spiece.model, tokenizing as ``transformers`` does."""
+"""ALBERT's SentencePiece (arXiv 1909.11942) from spiece.model, tokenizing as SentencePiece does."""
 
 from pathlib import Path
 from typing import Any
 
-from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
+from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import Unigram
 
 from ..errors import UserError
@@ -19,9 +19,9 @@ def read(folder: Path, settings: dict[str, Any]) -> Native:
     These are ``do_lower_case`` (default true) and ``keep_accents`` (default false). Both, and ALBERT's quotes (`` and
     '' become "), apply before SentencePiece's own normalisation.
 
-    The model's user-defined pieces (ALBERT's are ( ) " - . – £ €) are cut out of the raw text, and the text after one
-    begins a new word: concert-goers is ▁concert - ▁go ers. ``transformers`` does the same, SentencePiece itself does
-    not. Nor does ALBERT's tokenizer.json on the Hub, which is read unchanged.
+    The model's user-defined pieces (ALBERT's are ( ) " - . – £ €) win over all others, by SentencePiece's score for
+    them: concert-goers is ▁concert - go ers. ALBERT was trained so. ``transformers`` 5 cuts them out of the raw text,
+    and what follows one begins a new word: ▁concert - ▁go ers.
 
     Raises UserError for a damaged file and for a model that is not a unigram model.
     """
@@ -38,9 +38,10 @@ def read(folder: Path, settings: dict[str, Any]) -> Native:
     if model.trainer_spec.model_type != model.trainer_spec.UNIGRAM or ModelProto.SentencePiece.UNKNOWN not in kinds:
         raise UserError(f"{path} is no unigram model of SentencePiece, as ALBERT's is")
     unknown = kinds.index(ModelProto.SentencePiece.UNKNOWN)
-    tokenizer = Tokenizer(Unigram([(piece.piece, piece.score) for piece in model.pieces], unknown))
-    tokenizer.add_tokens([AddedToken(piece.piece, normalized=False) for piece in model.pieces
-                          if piece.type == ModelProto.SentencePiece.USER_DEFINED])
+    best = max((piece.score for piece in model.pieces if piece.type == ModelProto.SentencePiece.NORMAL), default=0.0)
+    scores = [len(piece.piece) * best - 0.1 if piece.type == ModelProto.SentencePiece.USER_DEFINED else piece.score
+              for piece in model.pieces]
+    tokenizer = Tokenizer(Unigram([(piece.piece, score) for piece, score in zip(model.pieces, scores)], unknown))
     tokenizer.normalizer = normalizers.Sequence([
         normalizers.Replace("``", '"'), normalizers.Replace("''", '"'),
         *([] if settings.get("keep_accents", False) else [normalizers.NFKD(), normalizers.StripAccents()]),

@@ -2,11 +2,15 @@
 
 import json
 import shutil
+import tempfile
 from itertools import combinations
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sentencepiece.sentencepiece_model_pb2 import ModelProto
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import BPE, WordLevel
 from tokenizers.processors import TemplateProcessing
 
@@ -34,13 +38,14 @@ def write_mpnet(folder, pieces=MPNET_PIECES, **settings):
     return write_bert(folder, pieces, **settings)
 
 
-def write_albert(folder, pieces=ALBERT_PIECES, model_type=1, **settings):
+def write_albert(folder, pieces=ALBERT_PIECES, model_type=1, scores=None, **settings):
+    """A piece has its score of ``scores``, or −1 if it is one character, otherwise 0."""
     model = ModelProto()
     model.trainer_spec.model_type = model_type
-    for piece in pieces:
+    for place, piece in enumerate(pieces):
         plain = USER_DEFINED if piece in '("' else NORMAL
         kind = UNKNOWN if piece == "<unk>" else CONTROL if piece[0] in "<[" else plain
-        model.pieces.add(piece=piece, score=-float(len(piece) == 1), type=kind)
+        model.pieces.add(piece=piece, score=scores[place] if scores else -float(len(piece) == 1), type=kind)
     (folder / "spiece.model").write_bytes(model.SerializeToString())
     return settled(folder, settings)
 
@@ -124,15 +129,34 @@ def test_entries_of_sentencepiece_follow_the_native_ids_behind_the_marks(write):
 
 @pytest.mark.parametrize("sentence, pieces", [
     ("The  UNLIKELY the", ["▁the", "▁un", "like", "ly", "▁the"]),
-    ("Naïve (the", ["▁naive", "(", "▁the"]),
-    ("the(like", ["▁the", "(", "▁", "like"]),  # what follows a user-defined piece begins a new word
-    ('the "un', ["▁the", '"', "▁un"]),
-    ("the ``un''", ["▁the", "▁", '"', "<unk>", '"']),  # a quote made by normalisation is not cut out
+    ("Naïve (the", ["▁naive", "▁", "(", "<unk>"]),
+    ("the(like", ["▁the", "(", "like"]),  # what follows a user-defined piece begins no new word
+    ("the ``un''", ["▁the", "▁", '"', "<unk>", '"']),
     ("the [SEP]", ["▁the", "▁", "<unk>"]),
     ("", []),
 ])
 def test_sentencepiece_by_hand(write, sentence, pieces):
     assert pieces_of(Vocabulary(write("sentencepiece")), sentence) == [*pieces, "[SEP]"]
+
+
+@given(st.lists(st.floats(-20, -1), min_size=20, max_size=20, unique=True),
+       st.text('the un"(likely語', max_size=12))
+def test_sentencepiece_is_cut_as_by_its_library(sentencepiece_reference, scores, sentence):
+    """With a user-defined piece of two characters, whose score the library makes of the best one."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_albert(Path(folder), [*ALBERT_PIECES, '("', "▁(", "e(", "el", "lik"], scores=scores)
+        reference, vocabulary = sentencepiece_reference(Path(folder, "spiece.model")), Vocabulary(folder)
+    assert vocabulary.native_ids[vocabulary.encode([sentence])[0]].tolist()[:-1] == reference(sentence)
+
+
+def test_a_tokenizer_of_the_hub_beside_a_sentencepiece_decides(write):
+    """Such as one of transformers 5, which cuts user-defined pieces out of the raw text."""
+    folder = write("sentencepiece")
+    Vocabulary(folder).save(folder)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_tokens([AddedToken("(", normalized=False)])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    assert pieces_of(Vocabulary(folder), "the(like") == ["▁the", "(", "▁", "like", "[SEP]"]
 
 
 def test_sentencepiece_keeps_accents_where_its_settings_say_so(tmp_path):

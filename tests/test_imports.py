@@ -37,6 +37,7 @@ ALLOWED = {
     "__main__": {"cli"},
     "files": set(),
     "json_files": set(),
+    "numbers_from_text": set(),
     "schema": set(),
     "run_info": set(),
     "tables": set(),
@@ -45,7 +46,7 @@ ALLOWED = {
     "plugin": {"criterions", "models", "optim", "tasks"},
     "__init__": {"plugin"},
 }
-COMMON = {"command", "errors", "files", "json_files", "schema", "run_info", "tables", "tsv"}
+COMMON = {"command", "errors", "files", "json_files", "numbers_from_text", "schema", "run_info", "tables", "tsv"}
 WITHOUT_FAIRSEQ = {"families", "tokenization", "glue", "ponder", "exits", "modules", "inference", "analysis", "report",
                    "serving", "compat", "experiment"} | COMMON
 WITHOUT_FAIRSEQ_FILES = {"checkpoints/training_state.py", "checkpoints/formats/model_folder.py",

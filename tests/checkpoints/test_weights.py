@@ -14,7 +14,8 @@ DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.flo
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_finite_numbers_pass_up_to_the_largest(dtype):
     largest = torch.finfo(dtype).max
-    tensors = {"a": torch.tensor([largest, largest, -largest, 0.5], dtype=torch.float64).to(dtype), "b": torch.zeros(0, 3).to(dtype)}
+    tensors = {"a": torch.tensor([largest, largest, -largest, 0.5], dtype=torch.float64).to(dtype),
+               "b": torch.zeros(0, 3).to(dtype)}
     check_weights("model.pt", {**tensors, "c": torch.arange(3), "d": torch.randn(4, 3).T.to(dtype)})
 
 

@@ -15,7 +15,8 @@ from tests.fixtures.recorded_runs import write_run
 NAMES = ["$x^{2", "<img src=x>", "_under_", "a|b`c`", "[x](y)", "![x](y)", "new\nline\x01", "*b*", "名 <b>", "a" * 200]
 TAGS = {"h1", "h2", "h3", "p", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "code", "pre", "strong", "em",
         "img"}
-COMMAND = "fairseq-train $RUN_DIR/data '```\n\n<img src=\"/etc/hostname\">' --valid-subset '`<b>`' --train-examples '<i>'"
+COMMAND = ("fairseq-train $RUN_DIR/data '```\n\n<img src=\"/etc/hostname\">' --valid-subset '`<b>`' "
+           "--train-examples '<i>'")
 
 
 class Elements(HTMLParser):
@@ -90,7 +91,8 @@ def test_remarks_with_images_and_html_are_refused_before_anything_is_written(mak
 
 def test_remarks_of_text_are_taken():
     check_remarks("## Title\n\n- *a* **b** `<img src=x>`\n1. [c](https://example.org) [d](../x/README.md#e) [f](#g)\n\n"
-                  "| a | b |\n|---|--:|\n| 1 < 2 & 3 | src=\"front.svg\" |\n\n<img src=x\n\n```python\nx = '<img>' ![y](z)\n```\n\n---\n")
+                  "| a | b |\n|---|--:|\n| 1 < 2 & 3 | src=\"front.svg\" |\n\n<img src=x\n\n"
+                  "```python\nx = '<img>' ![y](z)\n```\n\n---\n")
 
 
 def test_a_command_is_typed_with_the_recipe_s_variables_alone():

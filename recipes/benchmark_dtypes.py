@@ -16,12 +16,12 @@ import argparse
 import copy
 import logging
 import statistics
-import time
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 import fairseq_palbert.plugin  # noqa: F401  first, since it keeps the import of fairseq quiet
 from fairseq_palbert.analysis.records import predictions
@@ -29,15 +29,15 @@ from fairseq_palbert.checkpoints.loading import load_model
 from fairseq_palbert.command import run
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.evaluation.split import load_split
-from fairseq_palbert.exits.base import Decisions, Rule
+from fairseq_palbert.exits.base import Decisions
 from fairseq_palbert.exits.registry import parse_rules
-from fairseq_palbert.glue.metrics import GlueMetrics
 from fairseq_palbert.inference.engine import Workload, decide
 from fairseq_palbert.inference.flags import device_of, fitting_window
 from fairseq_palbert.inference.for_inference import DTYPES, INT8, for_inference
 from fairseq_palbert.modules.pondering import PonderingClassifier
 from fairseq_palbert.tables import markdown
 from recipes import command_line
+from recipes.timing import in_turn, points
 
 COMPILED = "float32 by torch.compile"
 EQUAL_VALUES = 0.1  # regression values that differ by at most this are equal
@@ -81,7 +81,9 @@ def main(argv: list[str] | None = None) -> None:
     for rule in rules:
         print(f"{model.task.glue_task.name}, {split.name}, {len(split.sentences)} examples, {rule.spec}, "
               f"{torch.get_num_threads()} threads, torch {torch.__version__}\n")
-        print(table(in_turn(networks, rule, workload, options.rounds), model.task.metrics, split.targets), flush=True)
+        runs = in_turn({name: partial(decide, network, rule, workload) for name, network in networks.items()},
+                       options.rounds)
+        print(table(runs, partial(points, model.task.metrics, split.targets)), flush=True)
 
 
 def in_every_dtype(network: PonderingClassifier, dtypes: list[str],
@@ -100,32 +102,15 @@ def compiled(network: PonderingClassifier) -> PonderingClassifier:
     return network
 
 
-def in_turn(networks: dict[str, PonderingClassifier], rule: Rule, workload: Workload,
-            rounds: int) -> dict[str, tuple[Decisions, float]]:
-    """The decisions of each network, and the median of its seconds after a warm-up."""
-    decided = {name: decide(network, rule, workload) for name, network in networks.items()}
-    seconds = {name: [] for name in networks}
-    for _ in range(rounds):
-        for name, network in networks.items():
-            start = time.perf_counter()
-            decide(network, rule, workload)
-            seconds[name].append(time.perf_counter() - start)
-    return {name: (decided[name], statistics.median(taken)) for name, taken in seconds.items()}
-
-
-def table(runs: dict[str, tuple[Decisions, float]], metrics: GlueMetrics, targets: Tensor) -> str:
-    """A Markdown table, one row a network, each compared with the first. Shape: targets [E]."""
-    once = torch.ones(1, len(targets), dtype=torch.float64)
-
-    def points(decided: Decisions) -> float:
-        return 100 * float(metrics.weighted(predictions(decided.outputs), targets, once))
-
-    reference, reference_seconds = next(iter(runs.values()))
+def table(runs: dict[str, tuple[Decisions, list[float]]], score: Callable[[Decisions], float]) -> str:
+    """A Markdown table, one row a network, each compared with the first; speeds are of the median times."""
     rows = [COLUMNS]
-    for name, (decided, seconds) in runs.items():
-        rows.append([name, f"{len(targets) / seconds:.1f}", f"{reference_seconds / seconds:.2f}",
-                     *agreement(reference, decided),
-                     f"{points(decided):.2f}", f"{points(decided) - points(reference):+.2f}"])
+    reference, reference_times = next(iter(runs.values()))
+    for name, (decided, times) in runs.items():
+        seconds = statistics.median(times)
+        rows.append([name, f"{len(decided.exit_layers) / seconds:.1f}",
+                     f"{statistics.median(reference_times) / seconds:.2f}", *agreement(reference, decided),
+                     f"{score(decided):.2f}", f"{score(decided) - score(reference):+.2f}"])
     return markdown(rows, words=1) + "\n"
 
 

@@ -1,0 +1,53 @@
+"""recipes/benchmark_tradeoff.sh: each threshold's score, mean exit and times, from the engine's own decisions."""
+
+import pytest
+import torch
+
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.exits.base import Decisions
+from fairseq_palbert.glue.definitions import glue_task
+from fairseq_palbert.glue.metrics import GlueMetrics
+from fairseq_palbert.inference.engine import Workload
+from recipes.benchmark.ours import random_network
+from recipes.benchmark_tradeoff import measure, plot, settings, table
+from recipes.timing import points
+
+WORKLOAD = Workload([torch.tensor([0, 5 + i, 7, 2]) for i in range(20)])
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return random_network(vocabulary=60, layers=3, hidden=64, outputs=2)
+
+
+def test_a_name_is_the_rule_over_its_range_and_a_rule_is_itself(network):
+    assert [rule.spec for rule in settings("fixed:2", network, WORKLOAD, 5)] == ["fixed:2"]
+    assert [rule.spec for rule in settings("fixed", network, WORKLOAD, 5)] == ["fixed:1", "fixed:2", "fixed:3"]
+    assert len(settings("q_exit", network, WORKLOAD, 5)) >= 5
+
+
+@pytest.mark.parametrize("rule, reason", [("learned", "exit rule learned: "), ("fixed:4", "fixed:4"),
+                                          ("quit", "unknown exit rule")])
+def test_a_rule_that_does_not_fit_is_refused(network, rule, reason):
+    with pytest.raises(UserError, match=reason):
+        settings(rule, network, WORKLOAD, 5)
+
+
+def test_rows_hold_what_was_decided_and_every_time(tmp_path):
+    decided = Decisions(torch.tensor([[2., 1.], [1., 2.], [2., 1.], [2., 1.]]), torch.tensor([1, 2, 2, 3]))
+    calls = []
+
+    def decide() -> Decisions:
+        calls.append(1)
+        return decided
+
+    metrics = GlueMetrics(glue_task("SST-2"), ["0", "1"])
+    targets = torch.tensor([0, 1, 1, 0])
+    row, = measure({("palbert", "q_exit:0.5"): decide}, lambda decided: points(metrics, targets, decided), 4, rounds=3)
+    assert len(calls) == 4 and len(row["milliseconds"]) == 3 and min(row["milliseconds"]) > 0
+    assert (row["score"], row["mean_exit"], row["exit"], row["model"]) == (75, 2, "q_exit:0.5", "palbert")
+    row["milliseconds"] = [4, 1, 2]
+    assert "| palbert | q_exit:0.5 | 2.00 | 75.00 | 2.00 |" in " ".join(table([row]).split())
+    plot(tmp_path / "plot.svg", [row, {**row, "milliseconds": [3], "score": 80}], "SST-2")
+    assert "ms a sentence, packed" in (tmp_path / "plot.svg").read_text()

@@ -1,5 +1,7 @@
 """recipes/benchmark_tradeoff.sh: each threshold's score, mean exit and times, from the engine's own decisions."""
 
+import json
+
 import pytest
 import torch
 
@@ -9,7 +11,7 @@ from fairseq_palbert.glue.definitions import glue_task
 from fairseq_palbert.glue.metrics import GlueMetrics
 from fairseq_palbert.inference.engine import Workload
 from recipes.benchmark.ours import random_network
-from recipes.benchmark_tradeoff import measure, plot, settings, table
+from recipes.benchmark_tradeoff import main, measure, plot, settings, table
 from recipes.timing import points
 
 WORKLOAD = Workload([torch.tensor([0, 5 + i, 7, 2]) for i in range(20)])
@@ -51,3 +53,22 @@ def test_rows_hold_what_was_decided_and_every_time(tmp_path):
     assert "| palbert | q_exit:0.5 | 2.00 | 75.00 | 2.00 |" in " ".join(table([row]).split())
     plot(tmp_path / "plot.svg", [row, {**row, "milliseconds": [3], "score": 80}], "SST-2")
     assert "ms a sentence, packed" in (tmp_path / "plot.svg").read_text()
+
+
+def test_a_row_for_every_threshold_of_every_model(toy, tmp_path, capsys):
+    checkpoint, data = toy("RTE")
+    main(["--model", "palbert", "q_exit", str(checkpoint), "--model", "last", "fixed:2", str(checkpoint), "--data",
+          str(data), "--points", "3", "--rounds", "2", "--out", str(tmp_path / "out")])
+    rows = [json.loads(line) for line in (tmp_path / "out" / "tradeoff.jsonl").read_text().splitlines()]
+    assert [row["exit"] for row in rows if row["model"] == "last"] == ["fixed:2"]
+    assert len(rows) >= 4 and all(len(row["milliseconds"]) == 2 for row in rows)
+    assert rows[-1]["mean_exit"] == 2 and (tmp_path / "out" / "tradeoff.svg").exists()
+    assert capsys.readouterr().out.count("| palbert |") == len(rows) - 1
+
+
+def test_mistakes_are_told_in_a_line(toy, tmp_path):
+    checkpoint, data = toy("RTE")
+    for flags, said in ((["--rounds", "0"], "--rounds 0: at least 1"), (["--points", "0"], "--points 0: at least 1"),
+                        (["--split", "test"], "test has no labels")):
+        with pytest.raises(UserError, match=said):
+            main(["--model", "palbert", "q_exit", str(checkpoint), "--data", str(data), "--out", str(tmp_path), *flags])

@@ -1,5 +1,6 @@
 """Canaries: each fails by name where an upgrade moves an interface that ``fairseq_palbert.compat`` relies on."""
 
+import inspect
 import re
 from argparse import Namespace
 from contextlib import contextmanager
@@ -8,18 +9,18 @@ from pathlib import Path
 import httpx2
 import pytest
 import torch
-from fairseq import models, options
+from fairseq import checkpoint_utils, models, options, trainer
 from huggingface_hub import snapshot_download
 from torch.nn import functional as F
 
 from fairseq_palbert import plugin  # noqa: F401  registers
-from fairseq_palbert.compat import fairseq_registries, onednn, safe_globals
+from fairseq_palbert.compat import fairseq_checkpoints, fairseq_registries, onednn
 from fairseq_palbert.compat.hugging_face import CONNECTION_ERRORS
 from fairseq_palbert.models.palbert import PalbertModel
 
 PACKAGE = Path(__file__).parents[1] / "fairseq_palbert"
 PRIVATE = re.compile(r"torch\.ops\b|torch\._|torch\.ao\b|\b(ARCH|MODEL)_\w*REGISTRY\b|\.tpu\b|\bhttpx2\b"
-                     r"|enter_context\(torch\.")
+                     r"|load_checkpoint_to_cpu =")
 INDUCTOR = "what torch/_inductor/fx_passes calls in its place is what it has become"
 
 
@@ -58,15 +59,13 @@ def test_torch_ops_onednn_qlinear():
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
 
 
-def test_torch_safe_globals_stay_on_between_two_calls():
-    with canary("torch.serialization.safe_globals", "checkpoints of fairseq's own models, which fairseq opens "
-                                                    "(models.palbert)",
-                "Find how torch.load is now told of more types"):
-        before = torch.serialization.get_safe_globals()
-        safe_globals.allow_namespace()
-        assert Namespace in torch.serialization.get_safe_globals()
-        safe_globals.forbid_namespace()
-        assert torch.serialization.get_safe_globals() == before
+def test_fairseq_s_trainer_reads_checkpoints_by_its_module_s_function(monkeypatch):
+    with canary("fairseq.checkpoint_utils.load_checkpoint_to_cpu", "reading checkpoints as data (models.palbert)",
+                "Let compat.fairseq_checkpoints replace what Trainer.load_checkpoint calls"):
+        monkeypatch.setattr(checkpoint_utils, "load_checkpoint_to_cpu", checkpoint_utils.load_checkpoint_to_cpu)
+        fairseq_checkpoints.read_checkpoints_by(lambda path: f"read {path}")
+        assert trainer.checkpoint_utils.load_checkpoint_to_cpu("a.pt", load_on_all_ranks=True) == "read a.pt"
+        assert "checkpoint_utils.load_checkpoint_to_cpu(" in inspect.getsource(trainer.Trainer.load_checkpoint)
 
 
 def parsed(*words: str) -> Namespace:

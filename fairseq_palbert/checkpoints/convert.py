@@ -23,6 +23,7 @@ from ..tokenization.dictionary_file import read_symbols
 from ..tokenization.identity import Identity, identity_of
 from .export import FORMS
 from .export import main as export
+from .formats.encoder_flags import encoder_flags
 from .formats.encoder_source import TOKENS, EncoderSource
 from .formats.hugging_face import CONFIG_FILE, read_hugging_face
 from .formats.names import ENCODER_FIELDS
@@ -150,7 +151,7 @@ def arch_and_flags(family: Family, settings: Mapping[str, Any]) -> tuple[str, li
     preset = min(fitting, key=lambda name: len(_differing(family.presets[name], settings)), default=None)
     arch = f"palbert_{family.name}" + (f"_{preset}" if preset else "")
     differing = _differing(family.presets[preset or BARE], settings)
-    return arch, [word for name in differing for word in ("--" + name.replace("_", "-"), str(settings[name]))]
+    return arch, list(encoder_flags(arch, {name: settings[name] for name in differing}))
 
 
 def _differing(preset: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:

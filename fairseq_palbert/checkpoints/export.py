@@ -6,44 +6,27 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from fairseq import checkpoint_utils
-from fairseq.data import Dictionary
-from fairseq.tasks import FairseqTask
-from omegaconf import OmegaConf
 from torch import Tensor
 
 from ..errors import UserError
-from ..families import Family, family_of
+from ..families import Family
 from ..files import check_replaceable, file_sha256, write_json, written_folder
 from ..glue.definitions import glue_task, label_order
-from ..models.presets import BARE, fill_in
-from ..models.starting_weights import has_classifier
 from ..models.training_start import pooling_of
 from ..tokenization import Vocabulary
 from ..tokenization.identity import check_identity, identity_in, identity_of
-from ..tokenization.special_tokens import MASK
 from ..tokenization.vocabulary import DICTIONARY_FILE
+from .configuration import model_configuration
 from .formats.encoder_source import POOLER, SEGMENTS, TOKENS, shape_of
 from .formats.hugging_face_folder import check_expressible, write_encoder, write_model_card, write_tokenizer
 from .formats.model_folder import ModelCard, write_model
-from .formats.names import ENCODER, ENCODER_FIELDS, NETWORK
-from .formats.stock_checkpoint import model_settings, read_checkpoint
-from .loading import check_checkpoint, model_of
+from .formats.names import ENCODER, NETWORK
+from .formats.stock_checkpoint import read_checkpoint
+from .loading import read_trained, trained_model
 
 EXPORT_FILE = "export.json"
 REMEDY = "give its own by --vocab"
 POOLERS = NETWORK + "pooler.copies."
-
-
-class TaskWithoutData(FairseqTask):
-    """The parts of a task that building a trained model needs: the two dictionaries and ``glue_task``."""
-
-    source_dictionary = target_dictionary = None
-
-    def __init__(self, name: str, dictionary: Dictionary):
-        super().__init__(None)
-        self.glue_task = glue_task(name)
-        self.source_dictionary = dictionary
 
 
 def export_model(checkpoint: Path, vocab: Path, out: Path, overwrite: bool = False) -> None:
@@ -52,28 +35,22 @@ def export_model(checkpoint: Path, vocab: Path, out: Path, overwrite: bool = Fal
     ``vocab`` is the folder of the vocabulary that the training data was made with. ``palbert predict`` and ``palbert
     evaluate`` read ``out``. Raises UserError for a checkpoint that is not a trained model, and for another vocabulary.
     """
-    trained_with = check_checkpoint(checkpoint)
-    state = checkpoint_utils.load_checkpoint_to_cpu(str(checkpoint))
-    family = _family(checkpoint, state)
-    if not has_classifier(state["model"]):
-        raise UserError(f"{checkpoint} is an encoder without a classifier: there is no early-exit model to export")
+    state, trained_with = read_trained(checkpoint)
+    model = trained_model(checkpoint, state, glue_task(trained_with.glue_task))
     check_replaceable(out, overwrite, EXPORT_FILE)
     with written_folder(out) as folder:
         vocabulary = _write_vocabulary(checkpoint, state, vocab, folder)
-        dictionary = Dictionary.load(str(folder / DICTIONARY_FILE))
-        dictionary.add_symbol(MASK)
-        model = model_of(checkpoint, state, TaskWithoutData(trained_with["glue_task"], dictionary))
         write_model(folder, model.network, ModelCard(
-            family=family.name,
-            glue_task=trained_with["glue_task"],
-            labels=list(label_order(trained_with)),
-            max_positions=trained_with["max_positions"],
+            family=model.family,
+            glue_task=trained_with.glue_task,
+            labels=list(label_order(vars(trained_with))),
+            max_positions=trained_with.max_positions,
             tokenizer=vocabulary.record,
             dictionary=identity_of(vocabulary).dictionary,
             prior=None if model.prior is None else model.prior.tolist(),
             updates=model.updates,
-            holdout_fraction=float(trained_with.get("holdout_fraction") or 0),
-            train_examples=trained_with.get("train_examples"),
+            holdout_fraction=trained_with.holdout_fraction,
+            train_examples=trained_with.train_examples,
         ))
         summary = _write_record(folder, checkpoint, model.network.state_dict(), [])
     print(summary)
@@ -87,17 +64,17 @@ def export_hugging_face(checkpoint: Path, vocab: Path, out: Path, overwrite: boo
     a checkpoint that is not a model of this project, for another vocabulary, and for an encoder that ``transformers``
     does not have.
     """
-    try:
-        state = read_checkpoint(str(checkpoint))
-    except ValueError as error:
-        raise UserError(f"{checkpoint} {error}") from error
-    family = _family(checkpoint, state)
+    state = read_checkpoint(checkpoint)
+    configuration = model_configuration(str(checkpoint), state)
+    family = configuration.family
+    if TOKENS not in state["model"]:
+        raise UserError(f"{checkpoint}: has no token embedding, so there is no encoder to export")
     weights, left_out, last = _encoder_and_last_pooler(state["model"])
     check_replaceable(out, overwrite, EXPORT_FILE)
     with written_folder(out) as folder:
         vocabulary = _write_vocabulary(checkpoint, state, vocab, folder)
         (folder / DICTIONARY_FILE).unlink()  # of use to fairseq alone
-        shape = shape_of(family, _settings(state, family), len(weights[TOKENS]))
+        shape = shape_of(str(checkpoint), family, configuration.encoder, len(weights[TOKENS]))
         check_expressible(str(checkpoint), family, shape, vocabulary)
         written = write_encoder(folder, family, shape, weights, vocabulary)
         write_tokenizer(folder, vocabulary, shape)
@@ -106,22 +83,6 @@ def export_hugging_face(checkpoint: Path, vocab: Path, out: Path, overwrite: boo
         write_model_card(folder, remarks, pooling, shape.hidden)
         summary = _write_record(folder, checkpoint, written, left_out, remarks)
     print(summary)
-
-
-def _family(checkpoint: Path, state: dict[str, Any]) -> Family:
-    name = model_settings(state).get("_name") or ""
-    if not name.startswith("palbert_") or TOKENS not in state["model"]:
-        raise UserError(f"{checkpoint}: holds no model of --arch palbert_FAMILY, but {name or 'an unnamed one'}: "
-                        "convert it first")
-    return family_of(name)
-
-
-def _settings(state: dict[str, Any], family: Family) -> dict[str, Any]:
-    """The settings of the encoder, presets filled in."""
-    given = model_settings(state)
-    cfg = OmegaConf.create({name: given.get(name) for name in ENCODER_FIELDS.values()})
-    fill_in(cfg, family.presets[BARE])
-    return OmegaConf.to_container(cfg)
 
 
 def _encoder_and_last_pooler(tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str], int | None]:

@@ -7,41 +7,26 @@
 
 import argparse
 import os
-import pickle
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
-import torch
 import yaml
 
 from .. import command
 from ..errors import UserError
 from ..files import replacing
+from .formats.stock_checkpoint import read_checkpoint, updates_of
 
 LAST = "checkpoint_last.pt"
 
 
-def read(path: Path) -> dict | None:
-    """The checkpoint, or None where the file does not load, as after an interrupted copy."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError):
-        return None
-
-
-def read_or_refuse(path: Path) -> dict:
-    """The checkpoint. Raises UserError where it is missing or does not load."""
+def read(path: Path) -> dict[str, Any]:
+    """The checkpoint. Raises UserError where it is missing or ``read_checkpoint`` refuses it."""
     if not path.exists():
         raise UserError(f"{path} does not exist: training has saved none, or its score was never a number")
-    state = read(path)
-    if state is None:
-        raise UserError(f"{path} does not load: remove it, and train again from the others")
-    return state
-
-
-def updates_of(state: dict) -> int:
-    return state["optimizer_history"][-1]["num_updates"]
+    return read_checkpoint(path)
 
 
 def resume(folder: Path) -> int:
@@ -50,22 +35,29 @@ def resume(folder: Path) -> int:
     fairseq writes this file by a plain copy, and resumes from this file alone. Every checkpoint that does not load is
     renamed to NAME.broken. The newest that loads replaces a missing ``checkpoint_last.pt``. stderr names both.
     """
-    last = folder / LAST
-    states = {}
+    last, updates = folder / LAST, {}
     for path in sorted(folder.glob("checkpoint*.pt")):
-        state = read(path)
-        if state is None:
-            print(f"{path} does not load: put aside as {path.name}.broken", file=sys.stderr)
+        try:
+            updates[path] = updates_of(str(path), read(path))
+        except UserError as error:
+            print(f"{path} does not load and is put aside as {path.name}.broken: {error}", file=sys.stderr)
             os.replace(path, path.with_name(path.name + ".broken"))
-        else:
-            states[path] = updates_of(state)
-    if last in states or not states:
-        return states.get(last, 0)
-    newest = max(states, key=states.get)
-    print(f"{last} is missing: going on from {newest.name}, update {states[newest]}", file=sys.stderr)
+    if last in updates or not updates:
+        return updates.get(last, 0)
+    newest = max(updates, key=updates.get)
+    print(f"{last} is missing: going on from {newest.name}, update {updates[newest]}", file=sys.stderr)
     with replacing(last) as part:
         shutil.copyfile(newest, part)
-    return states[newest]
+    return updates[newest]
+
+
+def best(path: Path) -> float:
+    """The best validation score so far, which may be NaN. Raises UserError where the checkpoint has none."""
+    extra = read(path).get("extra_state")
+    score = extra.get("best") if isinstance(extra, dict) else None
+    if not isinstance(score, float | int):
+        raise UserError(f"{path}: has no best score of validation: train it again")
+    return float(score)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -77,9 +69,9 @@ def main(arguments: list[str] | None = None) -> None:
     if args.what == "resume":
         print(resume(args.path))
     elif args.what == "best":
-        print(read_or_refuse(args.path)["extra_state"]["best"])
+        print(best(args.path))
     else:
-        print(yaml.safe_dump(read_or_refuse(args.path)["cfg"]), end="")
+        print(yaml.safe_dump(read(args.path)["cfg"]), end="")
 
 
 if __name__ == "__main__":

@@ -8,18 +8,19 @@ start from scratch), and the flags that build its encoder.
 
 import argparse
 import hashlib
-import json
 import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
 from .. import command
 from ..errors import UserError
-from ..families import FAMILIES, family_of
+from ..families import ARCHITECTURES, FAMILIES, family_of
+from ..json_files import read_json
 from . import launch
 from .log import log
 
@@ -161,39 +162,51 @@ def convert(source: str, folder: Path, vocab_dir: str | None) -> None:
 
 
 def describe(source: Path) -> Start | None:
-    """The start from a converted checkpoint or one of this plugin; None for another source."""
+    """The start from a converted checkpoint or one of this plugin; None for another source.
+
+    Its flags are made anew of checked settings. Raises UserError for a setting that is no encoder's.
+    """
+    from ..checkpoints.formats.encoder_flags import encoder_flags, settings_of  # imports torch, which is slow
+
     source = source.resolve()
     if (source / CONVERSION).is_file():
-        conversion = json.loads((source / CONVERSION).read_text())
-        return Start(conversion["arch"], source / MODEL, source, tuple(conversion["flags"]))
-    configuration = _configuration(source) if source.is_file() else None
-    if configuration is None:
+        about = source / CONVERSION
+        conversion = read_json(about, "convert the encoder again")
+        if conversion.get("arch") not in ARCHITECTURES:
+            raise UserError(f"{about}: arch is {conversion.get('arch')!r:.60}: choose a folder of palbert convert")
+        flags = encoder_flags(str(about), settings_of(str(about), conversion.get("flags")))
+        return Start(conversion["arch"], source / MODEL, source, flags)
+    parts = _configuration(source)
+    if parts is None:
         return None
-    return Start(configuration["model"]["_name"], source, _vocabulary(source), encoder_flags(configuration["model"]))
+    settings = {name: value for name, value in parts["model"].items()
+                if name.startswith("encoder_") or name == "activation_fn"}
+    return Start(parts["model"]["_name"], source, _vocabulary(source), encoder_flags(str(source), settings))
 
 
-def encoder_flags(settings: dict) -> tuple[str, ...]:
-    """The flags that build the encoder of a checkpoint's model settings, without those of its training."""
-    named = {name: value for name, value in settings.items()
-             if (name.startswith("encoder_") or name == "activation_fn") and value is not None}
-    return tuple(word for name, value in named.items() for word in ("--" + name.replace("_", "-"), str(value)))
+def _configuration(path: Path) -> dict[str, dict[str, Any]] | None:
+    """The configuration in a checkpoint of this plugin, by part and name; None for another file."""
+    from ..checkpoints.formats.stock_checkpoint import read_checkpoint  # imports torch, which is slow
 
-
-def _configuration(path: Path) -> dict | None:
-    """The configuration in a checkpoint of this plugin; None for another file."""
-    from ..checkpoints.training_state import read  # imports torch, which is slow
-
-    configuration = (read(path) or {}).get("cfg") or {}
-    return configuration if str(configuration.get("model", {}).get("_name")).startswith("palbert_") else None
+    if not path.is_file():
+        return None
+    try:
+        parts = read_checkpoint(path)["cfg"]
+    except UserError:  # as for a foreign archive, which conversion reads, or refuses with the reason
+        return None
+    return parts if str(parts.get("model", {}).get("_name")) in ARCHITECTURES else None
 
 
 def _vocabulary(path: Path) -> Path | None:
     """The folder of a checkpoint's vocabulary: its own, or that of the checkpoint its training started from."""
-    if (path.parent / TOKENIZER).is_file():
-        return path.parent
-    configuration = _configuration(path) if path.is_file() else None
-    started_from = configuration and configuration.get("checkpoint", {}).get("finetune_from_model")
-    return _vocabulary(Path(started_from)) if started_from else None
+    visited = set()
+    while path not in visited:
+        if (path.parent / TOKENIZER).is_file():
+            return path.parent
+        visited.add(path)
+        started_from = (_configuration(path) or {}).get("checkpoint", {}).get("finetune_from_model")
+        path = Path(str(started_from or path))
+    return None
 
 
 def find_vocabulary(start: Start, vocab_dir: str | None, download: Callable[[], Path]) -> Path:

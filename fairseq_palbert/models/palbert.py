@@ -11,7 +11,8 @@ from omegaconf import DictConfig, open_dict
 from torch import Tensor, nn
 
 from ..checkpoints.formats.names import ENCODER_FIELDS
-from ..compat.safe_globals import allow_namespace, forbid_namespace
+from ..checkpoints.formats.trainer_state import trainer_state
+from ..compat.fairseq_checkpoints import read_checkpoints_by
 from ..errors import UserError
 from ..families import FAMILIES, Family
 from ..modules.encoder import Encoder, EncoderShape
@@ -193,7 +194,7 @@ class PalbertModel(BaseFairseqModel):
         start = starting_point(self.cfg, self.family, task, self.state_dict())
         if start:
             self.starting_point = start
-            allow_namespace()
+            read_checkpoints_by(trainer_state)
         elif self.cfg.freeze_backbone or self.cfg.train_only:
             flag = "--freeze-backbone" if self.cfg.freeze_backbone else f"--train-only {self.cfg.train_only}"
             raise UserError(f"{flag} keeps a trained model as it is, and there is none to start from: add "
@@ -201,7 +202,6 @@ class PalbertModel(BaseFairseqModel):
 
     def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:
         """Turns what fairseq has read into weights for this model, in place: see ``models.starting_weights``."""
-        forbid_namespace()
         starting = self.starting_point.weights(dict(state_dict), self.state_dict())
         logger.info(f"{self.starting_point.name}: {starting}")
         state_dict.clear()

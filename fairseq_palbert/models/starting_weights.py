@@ -60,14 +60,14 @@ class StartingPoint:
                             f"is {next(iter(offered), 'missing')}")
         if self.heads is not None:
             return self._transferred(offered, [], fresh, self.heads)
-        self._check_fit(offered, fresh)
+        self.check_fit(offered, fresh)
         return StartingWeights(offered, loaded=_modules(offered), dropped=[], initialised=[])
 
     def _transferred(self, offered: dict[str, Tensor], others: list[str], fresh: dict[str, Tensor],
                      heads: tuple[str, ...]) -> StartingWeights:
         encoder = _with_prefix(ENCODER, offered)
         loaded = {name: tensor for name, tensor in encoder.items() if name in fresh} if self.truncate else dict(encoder)
-        self._check_fit(loaded, _with_prefix(ENCODER, fresh))
+        self.check_fit(loaded, _with_prefix(ENCODER, fresh))
         if len(loaded) < len(encoder):
             others = [*others, "network.deeper encoder layers"]
         for head in heads:
@@ -83,7 +83,8 @@ class StartingPoint:
             initialised=_modules(name for name in fresh if name not in loaded),
         )
 
-    def _check_fit(self, offered: dict[str, Tensor], fresh: dict[str, Tensor]) -> None:
+    def check_fit(self, offered: dict[str, Tensor], fresh: dict[str, Tensor]) -> None:
+        """Raises UserError at the first tensor that the checkpoint or the model lacks, or that differ in size."""
         for name, tensor in fresh.items():
             if name not in offered:
                 raise UserError(f"{self.name} does not fit the model: it has no {name} ({_size(tensor)}); {_ADVICE}")

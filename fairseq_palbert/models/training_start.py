@@ -19,8 +19,9 @@ from torch import Tensor
 
 from ..checkpoints.formats.stock_checkpoint import is_stock, model_settings, read_checkpoint
 from ..errors import UserError
-from ..families import Family, family_of
-from ..modules.pondering import POOLINGS
+from ..families import ARCHITECTURES, FAMILIES, Family
+from ..modules.pondering import HEADS_KINDS, POOLINGS
+from ..schema import check_fields, optional
 from .starting_weights import TRANSFERABLE_HEADS, StartingPoint, has_classifier
 
 logger = logging.getLogger(__name__)
@@ -95,10 +96,7 @@ def starting_point(cfg: StartConfig, family: Family, task, fresh: dict[str, Tens
     if cfg.distributed_world_size > 1 and not cfg.load_checkpoint_on_all_dp_ranks:
         raise UserError(f"to start from {path} several workers need --load-checkpoint-on-all-dp-ranks: by itself "
                         f"fairseq sends the checkpoint in a form that torch 2.6 and later refuse")
-    try:
-        state = read_checkpoint(path)
-    except ValueError as error:
-        raise UserError(f"{name} {error}") from error
+    state = read_checkpoint(path, name)
     _check_family(name, state, family)
     task.check_checkpoint(name, state)
     point = _point(flag, name, state, cfg)
@@ -124,10 +122,14 @@ def starting_heads(cfg: StartConfig) -> dict[str, Any]:
         return {}
     try:
         state = read_checkpoint(path)
-    except ValueError:
+    except UserError:
         return {}
     pooling, settings = pooling_of(state), model_settings(state)
     kept = KEPT_HEADS if cfg.train_only else ()
+    try:
+        check_fields(settings, {name: optional(HEADS_KINDS[name]) for name in ("pooling", *kept)}, exact=False)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}: train it again") from error
     return {name: settings[name] for name in kept
             if name in settings} | ({} if pooling is None else {"pooling": pooling})
 
@@ -156,11 +158,11 @@ def _starting_file(cfg: StartConfig) -> tuple[str, str]:
 
 
 def _check_family(name: str, state: dict[str, Any], family: Family) -> None:
-    arch = model_settings(state).get("_name") or ""
-    saved = "roberta" if is_stock(state["model"]) else family_of(arch).name if arch.startswith("palbert_") else None
-    if saved not in (None, family.name):
-        raise UserError(f"{name} is a {saved}, but --arch names a {family.name}: choose a palbert_{saved} of its "
-                        "size")
+    theirs = FAMILIES["roberta"] if is_stock(state["model"]) else ARCHITECTURES.get(
+        str(model_settings(state).get("_name")), family)
+    if theirs is not family:
+        raise UserError(f"{name} is a {theirs.name}, but --arch names a {family.name}: choose a "
+                        f"palbert_{theirs.name} of its size")
 
 
 def _point(flag: str, name: str, state: dict[str, Any], cfg: StartConfig) -> StartingPoint:
@@ -177,7 +179,7 @@ def _point(flag: str, name: str, state: dict[str, Any], cfg: StartConfig) -> Sta
     if flag != FINETUNE:
         _check_settings(name, settings, cfg, LAMBDA_SETTINGS)
         if not cfg.reset_optimizer:  # the form of its state depends on the precision
-            _check_settings(name, state["cfg"]["common"], cfg, PRECISIONS)
+            _check_settings(name, state["cfg"].get("common", {}), cfg, PRECISIONS)
         return StartingPoint(name)
     if cfg.train_only:
         _check_every_layer_answers(name, state)
@@ -191,8 +193,7 @@ def _point(flag: str, name: str, state: dict[str, Any], cfg: StartConfig) -> Sta
 
 
 def _check_every_layer_answers(name: str, state: dict[str, Any]) -> None:
-    criterion = (state.get("cfg") or {}).get("criterion") or {}
-    if criterion.get("layer_weights") == "last":
+    if state["cfg"].get("criterion", {}).get("layer_weights") == "last":
         raise UserError(f"{name} was trained for its last layer alone: the layers before it have no answers that a "
                         "lambda module could choose among")
 

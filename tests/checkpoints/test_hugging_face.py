@@ -26,7 +26,7 @@ def their_tensors(name: str) -> dict[str, torch.Tensor]:
     """Random tensors of the model that CONFIGS has of the family, by their names without a prefix."""
     torch.manual_seed(4)
     settings, vocabulary = settings_of(Path("config.json"), CONFIGS[name], FAMILIES[name])
-    shape = shape_of(FAMILIES[name], settings, vocabulary)
+    shape = shape_of(name, FAMILIES[name], settings, vocabulary)
     tensors = {}
     for ours, (rows, *columns) in expected_tensors(shape).items():
         module, leaf = ours.replace(POOLER, "pooler.").removeprefix(ENCODER).rsplit(".", 1)

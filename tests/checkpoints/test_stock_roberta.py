@@ -3,6 +3,7 @@
 import shutil
 import tarfile
 import warnings
+from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -88,10 +89,10 @@ def test_needs_its_own_vocabulary(archive, vocabulary, write_vocabulary, tmp_pat
     (lambda state: state["model"].update({"encoder.sentence_encoder.layer_norm.bias": torch.zeros(3)}),
      "has a tensor layer_norm.bias in its encoder"),
     (lambda state: state["model"].clear(), "holds no RoBERTa of fairseq"),
-    (lambda state: vars(state["cfg"]["model"]).update(activation_fn="linear"), "activation_fn is 'linear'"),
-    (lambda state: vars(state["cfg"]["model"]).update(encoder_layers=None), "does not say its encoder_layers"),
-    (lambda state: vars(state["cfg"]["model"]).update(no_scale_embedding=False), "scales its embeddings"),
-    (lambda state: vars(state["cfg"]["model"]).update(encoder_ffn_embed_dim=7),
+    (lambda state: state["cfg"]["model"].update(activation_fn="linear"), "activation_fn is 'linear'"),
+    (lambda state: state["cfg"]["model"].update(encoder_layers=None), "does not say its encoder_layers"),
+    (lambda state: state["cfg"]["model"].update(no_scale_embedding=False), "scales its embeddings"),
+    (lambda state: state["cfg"]["model"].update(encoder_ffn_embed_dim=7),
      "layers.0.fc1.weight is 24 x 16 of float32"),
 ])
 def test_what_does_not_fit_is_refused(archive, vocabulary, tmp_path, change, message):
@@ -150,6 +151,7 @@ def load_masked_lm(folder: Path, dictionary: Path):
     words = Dictionary.load(str(dictionary))
     words.add_symbol("<mask>")
     state = read_checkpoint(str(folder / "model.pt"))
-    model = RobertaModel.build_model(state["cfg"]["model"], SimpleNamespace(source_dictionary=words)).eval()
+    args = Namespace(**state["cfg"]["model"])
+    model = RobertaModel.build_model(args, SimpleNamespace(source_dictionary=words)).eval()
     model.load_state_dict(state["model"])
     return model

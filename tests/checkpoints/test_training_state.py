@@ -61,7 +61,7 @@ def test_best_and_config(save, capsys):
     assert capsys.readouterr().out == "0.5\ntask:\n  glue_task: RTE\n"
 
 
-@pytest.mark.parametrize("name, reason", [("missing.pt", "does not exist"), ("broken.pt", "does not load")])
+@pytest.mark.parametrize("name, reason", [("missing.pt", "does not exist"), ("broken.pt", "cannot be read")])
 def test_a_checkpoint_that_cannot_be_read_gives_one_line(save, tmp_path, name, reason):
     save("broken.pt", 50, keep=100)
     with pytest.raises(UserError, match=reason):

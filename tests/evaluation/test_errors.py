@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from argparse import Namespace
+from pathlib import PurePosixPath
 
 import pytest
 import torch
@@ -65,20 +65,20 @@ def test_a_folder_for_a_checkpoint(refused, tmp_path):
 def test_a_truncated_checkpoint(refused, toy, tmp_path, kept):
     whole = toy("RTE")[0].read_bytes()
     (tmp_path / "half.pt").write_bytes(whole[:int(kept * len(whole)) if kept < 1 else kept])
-    refused("truncated, or not a checkpoint", checkpoint=tmp_path / "half.pt")
+    refused("cannot be read as a checkpoint: truncated", checkpoint=tmp_path / "half.pt")
 
 
 def test_a_file_that_is_no_checkpoint(refused, tmp_path):
     (tmp_path / "notes.txt").write_text("Dear diary")
-    refused("not a checkpoint", checkpoint=tmp_path / "notes.txt")
+    refused("cannot be read as a checkpoint", checkpoint=tmp_path / "notes.txt")
 
 
 def test_a_checkpoint_that_holds_code(refused, altered):
-    refused("not a checkpoint", checkpoint=altered(lambda state: {**state, "args": Namespace(arch="roberta_base")}))
+    refused("cannot be read as a checkpoint", checkpoint=altered(lambda state: {**state, "args": PurePosixPath("a")}))
 
 
 def test_tensors_that_are_no_fairseq_checkpoint(refused, altered):
-    refused("not a checkpoint of fairseq_palbert", checkpoint=altered(lambda state: state["model"]))
+    refused("is not a fairseq checkpoint", checkpoint=altered(lambda state: state["model"]))
 
 
 def test_a_checkpoint_of_another_task(refused, altered):
@@ -91,7 +91,7 @@ def test_a_checkpoint_whose_tensors_do_not_fit(refused, altered):
 
 
 def test_a_checkpoint_without_tensors(refused, altered):
-    refused("the checkpoint holds neither", checkpoint=altered(lambda state: state.update(model={})))
+    refused("is an encoder without a classifier", checkpoint=altered(lambda state: state.update(model={})))
 
 
 def test_a_missing_data_folder(refused, tmp_path):

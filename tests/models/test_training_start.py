@@ -9,20 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from fairseq import tasks
-from fairseq.checkpoint_utils import load_checkpoint_to_cpu
+from fairseq import checkpoint_utils, tasks
 
-from fairseq_palbert.compat.safe_globals import forbid_namespace
 from fairseq_palbert.errors import UserError
 
 RESETS = ("--reset-optimizer", "--reset-dataloader", "--reset-meters")
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(autouse=True)
-def namespace_is_forbidden_again():
-    yield
-    forbid_namespace()
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +25,11 @@ def stock_files(make_stock, save_stock, tmp_path_factory):
 
 @pytest.mark.parametrize("form", ["new", "old"])
 @pytest.mark.parametrize("flags", [("--finetune-from-model",), (*RESETS, "--restore-file")])
-def test_namespace_is_allowed_only_until_fairseq_has_read_the_file(build, stock_files, tmp_path, form, flags):
+def test_fairseq_reads_the_file_as_plain_data(build, stock_files, tmp_path, form, flags):
     model = build(*flags, stock_files[form], "--save-dir", tmp_path)
-    assert Namespace in torch.serialization.get_safe_globals()
-    model.load_state_dict(load_checkpoint_to_cpu(str(stock_files[form]))["model"])
+    state = checkpoint_utils.load_checkpoint_to_cpu(str(stock_files[form]), load_on_all_ranks=True)
+    assert not {"args", "cfg"} & state.keys() and state["extra_state"]["train_iterator"]["epoch"] == 7
+    model.load_state_dict(state["model"])
     assert Namespace not in torch.serialization.get_safe_globals()
 
 

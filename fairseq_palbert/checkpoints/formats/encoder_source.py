@@ -1,6 +1,6 @@
 """A pretrained encoder as it was read from its files."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,11 +48,24 @@ class EncoderSource:
         return [POOLER + leaf for leaf in ("weight", "bias") if POOLER + leaf not in self.weights]
 
 
-def shape_of(family: Family, settings: Mapping[str, Any], vocabulary: int) -> EncoderShape:
-    """The shape of the encoder with these settings and ``vocabulary`` dictionary entries."""
+def shape_of(name: str, family: Family, settings: Mapping[str, Any], vocabulary: int) -> EncoderShape:
+    """The shape of the encoder with these settings and ``vocabulary`` dictionary entries.
+
+    Raises UserError, which begins with ``name``, for a setting of another type or out of range.
+    """
     given = {ours: settings[setting] for ours, setting in ENCODER_FIELDS.items() if settings[setting] is not None}
-    return EncoderShape(vocabulary=vocabulary, padding_id=PADDING, separator_id=END,
-                        first_position=family.first_position, **given)
+    try:
+        return EncoderShape(vocabulary=vocabulary, padding_id=PADDING, separator_id=END,
+                            first_position=family.first_position, **given)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
+
+
+def check_layers(name: str, shape: EncoderShape, stored: Collection) -> None:
+    """Raises UserError where fewer tensors are stored than there are layers, before so many layers are built."""
+    layers = (shape.groups or shape.layers) * shape.inner_layers
+    if layers > len(stored):
+        raise UserError(f"{name}: has {len(stored)} tensors, too few for {layers} layers, which its settings ask for")
 
 
 def expected_tensors(shape: EncoderShape) -> dict[str, Size]:

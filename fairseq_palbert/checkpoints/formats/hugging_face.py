@@ -19,7 +19,7 @@ from torch import Tensor
 from ...errors import UserError
 from ...families import FAMILIES, Family
 from ...modules.encoder import EncoderShape
-from .encoder_source import POOLER, SEGMENTS, EncoderSource, check_tensor, expected_tensors, shape_of
+from .encoder_source import POOLER, SEGMENTS, EncoderSource, check_layers, check_tensor, expected_tensors, shape_of
 from .names import ENCODER
 
 CONFIG_FILE = "config.json"
@@ -78,7 +78,7 @@ def read_hugging_face(folder: Path, name: str, pooling: str | None = None) -> En
     settings, vocabulary = settings_of(folder / CONFIG_FILE, config, family)
     tensors, files = read_weights(folder)
     theirs, dropped = _encoder_tensors(tensors, family)
-    weights = _to_ours(name, theirs, family, shape_of(family, settings, vocabulary))
+    weights = _to_ours(name, theirs, family, shape_of(name, family, settings, vocabulary))
     if _adds_nothing(weights, family):
         del weights[SEGMENTS]
         settings["encoder_segments"] = 0
@@ -201,6 +201,7 @@ def _to_ours(where: str, theirs: Mapping[str, Tensor], family: Family, shape: En
     """
     weights, unread = {}, dict(theirs)
     pools = any(name.startswith("pooler.") for name in theirs)
+    check_layers(where, shape, theirs)
     for ours, (rows, *columns) in expected_tensors(shape).items():
         if ours.startswith(POOLER) and not pools:
             continue

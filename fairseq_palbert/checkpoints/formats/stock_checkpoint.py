@@ -5,16 +5,27 @@ serialization. They call the encoder ``decoder``, its first LayerNorm ``emb_laye
 concatenated, ``in_proj``.
 """
 
-import pickle
 import re
-import zipfile
+import reprlib
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 import torch
-from fairseq.file_io import PathManager
 from torch import Tensor
 
+from ...errors import UserError
+from ...schema import Kind, check_fields, integer, list_of, number, optional, text
+from .torch_file import read_torch_file
+from .weights import check_weights
+
+COUNT = integer(0, 2**53)
+PLAIN = Kind("a plain value", lambda value: isinstance(value, bool | int | float | str | None))
+PLAIN_LIST = list_of(PLAIN, 0, 10000)
+TASK = {"glue_task": optional(text(100)), "label_order": optional(text()), "holdout_fraction": number(0, 1)}
+RECORD = Kind("a tokenizer's record", lambda value: isinstance(value, dict) and all(map(PLAIN.accepts, value.values()))
+              and isinstance(value.get("name"), str) and isinstance(value.get("sha256"), str) and "separators" in value)
+TASK_STATE = {"tokenizer": optional(RECORD), "dictionary": optional(text(100))}
 _ENCODER = re.compile(r"(encoder|decoder)\.sentence_encoder\.(?P<name>.+)")
 _RENAMED = {
     "layernorm_embedding": "embedding_norm",
@@ -26,27 +37,57 @@ _RENAMED = {
 }
 
 
-def read_checkpoint(path: str) -> dict[str, Any]:
-    """The whole checkpoint, with tensors mapped into memory where the format allows that.
+def read_checkpoint(path: str | Path, name: str | None = None) -> dict[str, Any]:
+    """The whole checkpoint, its configuration ``cfg`` as plain values by part and name.
 
-    Raises ValueError, whose message is a phrase, for a file that is not a fairseq checkpoint.
+    Raises UserError, which begins with ``name``, by default the path, for a file that ``read_torch_file`` or
+    ``check_weights`` refuses or that is not a fairseq checkpoint, and for values that no checkpoint has.
     """
-    local = PathManager.get_local_path(path)
+    name = name or str(path)
     try:
-        with torch.serialization.safe_globals([Namespace]):
-            state = torch.load(local, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(local))
-    except (OSError, EOFError, RuntimeError, ValueError, LookupError, AttributeError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ValueError(f"cannot be read as a checkpoint: {reason[0].split('. ')[0]}") from error
+        state = read_torch_file(path)
+    except ValueError as error:
+        raise UserError(f"{name} cannot be read as a checkpoint: truncated, damaged, or another kind of file "
+                        f"({error})") from error
     if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
-        raise ValueError("is not a fairseq checkpoint: it has no 'model'")
+        raise UserError(f"{name} is not a fairseq checkpoint: it has no 'model'")
+    check_weights(name, state["model"])
+    cfg = state.get("cfg")
+    state["cfg"] = {str(part): _plain(values) for part, values in cfg.items()} if isinstance(cfg, dict) else {}
+    try:
+        check_fields(state["cfg"].get("task", {}), TASK, "task.", exact=False)
+        check_fields(state.get("task_state") or {}, TASK_STATE, "task_state.", exact=False)
+    except ValueError as error:
+        raise UserError(f"{name}: {error}: train it again") from error
     return state
 
 
+def _plain(values: Any) -> dict[str, Any]:
+    """A part of the configuration, empty where there is none; what is neither a scalar nor a list of them, as text.
+
+    A pickle can nest lists so that to compare or to print them takes any time and memory.
+    """
+    values = vars(values) if isinstance(values, Namespace) else values
+    if not isinstance(values, dict):
+        return {}
+    return {str(setting): value if PLAIN.accepts(value) or PLAIN_LIST.accepts(value) else reprlib.repr(value)
+            for setting, value in values.items()}
+
+
 def model_settings(state: dict[str, Any]) -> dict[str, Any]:
-    """The flags that the checkpoint's model was built with."""
-    settings = (state.get("cfg") or {}).get("model") or state.get("args") or {}
-    return vars(settings) if isinstance(settings, Namespace) else settings
+    """The flags that the checkpoint's model was built with; in old checkpoints, those of all its training."""
+    return state["cfg"].get("model") or _plain(state.get("args"))
+
+
+def updates_of(name: str, state: dict[str, Any]) -> int:
+    """The number of training updates, 0 where the checkpoint does not count them. Raises UserError for another value.
+    """
+    history = state.get("optimizer_history") or [{}]
+    last = history[-1] if isinstance(history, list) else None
+    updates = last.get("num_updates", 0) if isinstance(last, dict) else None
+    if not COUNT.accepts(updates):
+        raise UserError(f"{name}: its updates are {reprlib.repr(updates)}, and should be {COUNT.description}")
+    return updates
 
 
 def is_stock(weights: dict[str, Tensor]) -> bool:

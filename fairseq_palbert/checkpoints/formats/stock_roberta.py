@@ -13,7 +13,7 @@ from torch import Tensor
 from ...errors import UserError
 from ...families import FAMILIES
 from ...tokenization.vocabulary import DICTIONARY_FILE
-from .encoder_source import POOLER, TOKENS, EncoderSource, check_tensor, expected_tensors, shape_of
+from .encoder_source import POOLER, TOKENS, EncoderSource, check_layers, check_tensor, expected_tensors, shape_of
 from .names import ENCODER
 from .stock_checkpoint import encoder_from_stock, is_stock, model_settings, read_checkpoint
 
@@ -54,10 +54,7 @@ def read_stock(checkpoint: Path, name: str, files: tuple[Path, ...]) -> EncoderS
     Raises UserError at the first fault: a damaged file, another model, a setting that this plugin cannot represent
     exactly, or a tensor that does not fit the settings.
     """
-    try:
-        state = read_checkpoint(str(checkpoint))
-    except ValueError as error:
-        raise UserError(f"{name} {error}") from error
+    state = read_checkpoint(checkpoint, name)
     if not is_stock(state["model"]):
         made_here = str(model_settings(state).get("_name")).startswith("palbert_")
         raise UserError(f"{name} is a checkpoint of this plugin already: training starts from it as it is" if made_here
@@ -68,7 +65,9 @@ def read_stock(checkpoint: Path, name: str, files: tuple[Path, ...]) -> EncoderS
     family = FAMILIES["roberta"]
     settings = _settings(name, model_settings(state), weights, family.first_position)
     dropped = others + [tensor for tensor in state["model"] if tensor.endswith(".sentence_encoder.version")]
-    _check(name, weights, expected_tensors(shape_of(family, settings, len(weights.get(TOKENS, ())))))
+    shape = shape_of(name, family, settings, len(weights.get(TOKENS, ())))
+    check_layers(name, shape, weights)
+    _check(name, weights, expected_tensors(shape))
     dictionary = checkpoint.with_name(DICTIONARY_FILE)
     return EncoderSource(name, files, family, settings, weights, native_rows=False,
                          used=[tensor for tensor in state["model"] if tensor not in dropped], dropped=dropped,

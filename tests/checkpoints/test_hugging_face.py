@@ -1,12 +1,14 @@
 """The Hugging Face layout as it is read: forms of the files, names of old and new, and what is refused."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from fairseq_palbert.checkpoints.formats import hugging_face
 from fairseq_palbert.checkpoints.formats.encoder_source import ENCODER, POOLER, SEGMENTS, expected_tensors, shape_of
 from fairseq_palbert.checkpoints.formats.hugging_face import read_hugging_face, settings_of, their_modules
 from fairseq_palbert.errors import UserError
@@ -166,7 +168,7 @@ def test_whole_numbers_are_no_weights(write):
 
 @pytest.mark.parametrize("file, content, message", [
     ("config.json", b"{", "config.json: not JSON"),
-    ("config.json", b"[]", "config.json: not a JSON object"),
+    ("config.json", b"[]", "config.json: .* is no JSON object"),
     ("model.safetensors", b"broken", "model.safetensors: cannot be read as weights"),
     ("model.safetensors", None, "has neither model.safetensors nor pytorch_model.bin"),
     ("pytorch_model.bin", b"broken", "pytorch_model.bin: cannot be read as weights"),
@@ -190,3 +192,83 @@ def test_code_in_a_pickle_is_not_run(write, tmp_path):
     with pytest.raises(UserError, match="cannot be read as weights"):
         read_hugging_face(tmp_path, "the source")
     assert not (tmp_path / "ran").exists()
+
+
+HOSTILE = {
+    "num_hidden_layers": 10**7, "hidden_size": 10**12, "vocab_size": 10**12, "intermediate_size": 2**40,
+    "max_position_embeddings": 10**12, "num_attention_heads": 10**400, "layer_norm_eps": 10**400,
+    "hidden_act": ["gelu"], "model_type": {"bert": "bert"}, "type_vocab_size": -1, "hidden_dropout_prob": 1e300,
+}
+
+
+@pytest.mark.parametrize("setting", HOSTILE)
+def test_a_size_out_of_range_is_refused_before_anything_is_built(setting, write, monkeypatch):
+    folder = write("bert", their_tensors("bert"), **{setting: HOSTILE[setting]})
+    monkeypatch.setattr(hugging_face, "expected_tensors", pytest.fail)
+    with pytest.raises(UserError):
+        read_hugging_face(folder, "hostile")
+
+
+def test_more_layers_than_the_file_has_tensors_are_not_built(write, monkeypatch):
+    folder = write("bert", their_tensors("bert"), num_hidden_layers=255)
+    monkeypatch.setattr(hugging_face, "expected_tensors", pytest.fail)
+    with pytest.raises(UserError, match="tensors, too few for 255 layers"):
+        read_hugging_face(folder, "hostile")
+
+
+@pytest.mark.parametrize("place", ["/dev/zero", "../other/model.safetensors", "below/model.safetensors", "..", "", 7,
+                                   None, ["a.safetensors"], "model.pt", "/etc/hostname", "link.safetensors"])
+@pytest.mark.parametrize("suffix", ["safetensors", "bin"])
+def test_an_index_names_files_of_its_folder_alone(place, suffix, write, tmp_path):
+    folder, name = write("bert"), {"safetensors": "model.safetensors", "bin": "pytorch_model.bin"}[suffix]
+    (folder / "link.safetensors").symlink_to("/dev/zero")
+    (folder / (name + ".index.json")).write_text(json.dumps({"weight_map": {"embeddings": place}}))
+    with pytest.raises(UserError, match="is no file of weights in its folder|there is no such file"):
+        read_hugging_face(folder, "hostile")
+
+
+@pytest.mark.parametrize("form", ["model.safetensors", "pytorch_model.bin"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_weights_that_are_not_finite_are_refused(form, value, write):
+    tensors = their_tensors("bert")
+    tensors["encoder.layer.1.output.dense.bias"][3] = value
+    folder = write("bert")
+    (save_file if form == "model.safetensors" else torch.save)(tensors, folder / form)
+    with pytest.raises(UserError, match="output.dense.bias has numbers that are NaN or infinite"):
+        read_hugging_face(folder, "diverged")
+
+
+def test_a_damaged_torch_file_is_refused(write):
+    folder = write("bert")
+    torch.save({name: tensor + 1 for name, tensor in their_tensors("bert").items()}, folder / "pytorch_model.bin")
+    content = bytearray((folder / "pytorch_model.bin").read_bytes())
+    content[len(content) // 2:len(content) // 2 + 64] = bytes(64)
+    (folder / "pytorch_model.bin").write_bytes(content)
+    with pytest.raises(UserError, match="is damaged .wrong CRC"):
+        read_hugging_face(folder, "damaged")
+
+
+@pytest.mark.parametrize("name, alias", [("roberta", "lm_head.decoder.weight"), ("mpnet", "lm_head.decoder.weight"),
+                                         ("bert", "cls.predictions.decoder.weight"),
+                                         ("albert", "predictions.decoder.weight")])
+@pytest.mark.parametrize("prefixed", [False, True])
+def test_a_tied_embedding_is_read_under_its_alias(name, alias, prefixed, write):
+    tensors = their_tensors(name)
+    expected = read_hugging_face(write(name, tensors), "plain")
+    stored = {f"{name}.{their}" if prefixed else their: tensor for their, tensor in tensors.items()}
+    embedding = next(their for their in stored if their.endswith("word_embeddings.weight"))
+    stored[alias] = stored.pop(embedding)
+    found = read_hugging_face(write(name, stored), "tied")
+    assert found.weights.keys() == expected.weights.keys() and not found.dropped and alias in found.used
+    assert all(torch.equal(found.weights[ours], expected.weights[ours]) for ours in expected.weights)
+    with pytest.raises(UserError, match="has no tensor embeddings.word_embeddings.weight"):
+        read_hugging_face(write(name, stored, tie_word_embeddings=False), "untied")
+
+
+def test_the_embedding_itself_comes_before_its_alias(write):
+    tensors = their_tensors("bert")
+    alias = {"cls.predictions.decoder.weight": torch.zeros_like(tensors["embeddings.word_embeddings.weight"])}
+    prefixed = {f"bert.{their}": tensor for their, tensor in tensors.items()}
+    found = read_hugging_face(write("bert", prefixed | alias), "both")
+    assert torch.equal(found.weights[ENCODER + "embed_tokens.weight"], tensors["embeddings.word_embeddings.weight"])
+    assert found.dropped == list(alias)

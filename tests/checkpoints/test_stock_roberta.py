@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from fairseq_palbert.checkpoints.convert import convert
+from fairseq_palbert.checkpoints.formats import stock_roberta
 from fairseq_palbert.checkpoints.formats.stock_checkpoint import read_checkpoint
 from fairseq_palbert.errors import UserError
 
@@ -90,6 +91,11 @@ def test_needs_its_own_vocabulary(archive, vocabulary, write_vocabulary, tmp_pat
      "has a tensor layer_norm.bias in its encoder"),
     (lambda state: state["model"].clear(), "holds no RoBERTa of fairseq"),
     (lambda state: state["cfg"]["model"].update(activation_fn="linear"), "activation_fn is 'linear'"),
+    (lambda state: state["cfg"]["model"].update(encoder_layers=10**7), "layers is 10000000, and should be"),
+    (lambda state: state["cfg"]["model"].update(encoder_layers=200), "has 28 tensors, too few for 200 layers"),
+    (lambda state: state["cfg"]["model"].update(encoder_embed_dim="__import__('os').abort()"), "hidden is .__import"),
+    (lambda state: state["cfg"]["model"].update(dropout=float("nan")), "dropout is nan"),
+    (lambda state: state["model"]["encoder.sentence_encoder.layers.1.fc1.bias"].fill_(float("inf")), "NaN or infinite"),
     (lambda state: state["cfg"]["model"].update(encoder_layers=None), "does not say its encoder_layers"),
     (lambda state: state["cfg"]["model"].update(no_scale_embedding=False), "scales its embeddings"),
     (lambda state: state["cfg"]["model"].update(encoder_ffn_embed_dim=7),
@@ -101,6 +107,19 @@ def test_what_does_not_fit_is_refused(archive, vocabulary, tmp_path, change, mes
     torch.save(state, tmp_path / "changed.pt")
     with pytest.raises(UserError, match=message):
         convert(tmp_path / "changed.pt", tmp_path / "out", vocab=vocabulary)
+
+
+@pytest.mark.parametrize("member", ["roberta.tiny/model.pt", "roberta.tiny/NOTE"])
+def test_an_archive_of_zeros_is_not_unpacked(vocabulary, tmp_path, member, monkeypatch):
+    path = tmp_path / "roberta.zeros.tar.gz"
+    with tarfile.open(path, "w:gz") as file:
+        info = tarfile.TarInfo(member)
+        info.size = 64 * 2**20
+        file.addfile(info, open("/dev/zero", "rb"))
+    monkeypatch.setattr(stock_roberta, "copyfileobj", pytest.fail)
+    with pytest.raises(UserError, match="cannot be unpacked: its files are more than 20 times its own size"):
+        convert(path, tmp_path / "out", vocab=vocabulary)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_damaged_archive_is_refused(packed, vocabulary, tmp_path):

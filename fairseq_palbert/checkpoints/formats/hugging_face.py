@@ -4,9 +4,6 @@
 ``ours`` the name in this plugin.
 """
 
-import json
-import pickle
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,11 +15,17 @@ from torch import Tensor
 
 from ...errors import UserError
 from ...families import FAMILIES, Family
+from ...json_files import read_json
 from ...modules.encoder import EncoderShape
+from ...schema import Kind, choice, integer, number
 from .encoder_source import POOLER, SEGMENTS, EncoderSource, check_layers, check_tensor, expected_tensors, shape_of
 from .names import ENCODER
+from .torch_file import read_torch_file
+from .weights import check_weights
 
 CONFIG_FILE = "config.json"
+REMEDY = "download it again, or give another folder of pretrained weights"
+SIZE, FRACTION = integer(1, 2**24), number(0, 1)
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 INDEX = ".index.json"  # names the file of each tensor, for weights in several files
 SIZES = {
@@ -62,6 +65,9 @@ POOLING_MODE = "pooling_mode_"
 POOLING_MODES = {"cls_token": "first", "mean_tokens": "mean"}  # ours by theirs
 BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # constants: 0, 1, 2, ... and zeros
 PARTS = ("embeddings.", "encoder.", "pooler.")
+EMBEDDING = "embeddings.word_embeddings.weight"
+# the masked-word head's matrix: a file of tied weights may hold the token embedding under this name alone
+EMBEDDING_ALIASES = ("lm_head.decoder.weight", "cls.predictions.decoder.weight", "predictions.decoder.weight")
 OLD_LEAVES = {"gamma": "weight", "beta": "bias"}  # of LayerNorm in early checkpoints
 
 
@@ -72,12 +78,13 @@ def read_hugging_face(folder: Path, name: str, pooling: str | None = None) -> En
     missing or damaged file, a setting that this plugin cannot represent exactly, or a tensor that does not fit
     config.json.
     """
-    config = _read_json(folder / CONFIG_FILE)
+    config = read_json(folder / CONFIG_FILE, REMEDY)
     family = _family(folder / CONFIG_FILE, config)
     pooling = pooling or _pooling(folder / POOLING_FILE)
     settings, vocabulary = settings_of(folder / CONFIG_FILE, config, family)
     tensors, files = read_weights(folder)
-    theirs, dropped = _encoder_tensors(tensors, family)
+    theirs, dropped = _encoder_tensors(tensors, family, tied=config.get("tie_word_embeddings", True) is True)
+    check_weights(name, theirs)
     weights = _to_ours(name, theirs, family, shape_of(name, family, settings, vocabulary))
     if _adds_nothing(weights, family):
         del weights[SEGMENTS]
@@ -95,7 +102,7 @@ def _pooling(path: Path) -> str | None:
     """
     if not path.is_file():
         return None
-    modes = [mode.removeprefix(POOLING_MODE) for mode, on in _read_json(path).items()
+    modes = [mode.removeprefix(POOLING_MODE) for mode, on in read_json(path, REMEDY).items()
              if mode.startswith(POOLING_MODE) and on]
     if len(modes) != 1 or modes[0] not in POOLING_MODES:
         raise UserError(f"{path}: pools by {' and '.join(modes) or 'nothing known'}, and this plugin by "
@@ -105,9 +112,9 @@ def _pooling(path: Path) -> str | None:
 
 def _family(path: Path, config: Mapping[str, Any]) -> Family:
     known = {family.model_type: family for family in FAMILIES.values()}
-    model_type = config.get("model_type")
+    model_type = str(config.get("model_type", ""))
     if model_type not in known:
-        fault = "it names no model_type" if model_type is None else f"model_type {model_type!r}"
+        fault = f"model_type {model_type!r:.60}" if model_type else "it names no model_type"
         raise UserError(f"{path}: {fault}, and this plugin has {', '.join(known)}")
     return known[model_type]
 
@@ -125,16 +132,14 @@ def settings_of(path: Path, config: Mapping[str, Any], family: Family) -> tuple[
     sizes = SIZES | (FACTORISED if family.factorised else {}) | (RELATIVE if family.has_relative_bias else {})
     settings = dict.fromkeys(FACTORISED | RELATIVE) | {"encoder_segments": 0}
     for ours, theirs in (sizes | (SEGMENTED if family.has_segments else {})).items():
-        settings[ours] = _number(path, config, theirs, int)
+        settings[ours] = _checked(path, config, theirs, SIZE)
     for ours, theirs in FRACTIONS.items():
-        settings[ours] = float(_number(path, config, theirs, (int, float)))
-    if config["hidden_act"] not in ACTIVATIONS:
-        raise UserError(f"{path}: hidden_act is {config['hidden_act']!r}, and this plugin has {', '.join(ACTIVATIONS)}")
-    settings["activation_fn"] = ACTIVATIONS[config["hidden_act"]]
+        settings[ours] = float(_checked(path, config, theirs, FRACTION))
+    settings["activation_fn"] = ACTIVATIONS[_checked(path, config, "hidden_act", choice(*ACTIVATIONS))]
     settings["activation_dropout"] = 0.0
-    settings["encoder_max_positions"] = _number(path, config, "max_position_embeddings", int) - family.first_position
+    settings["encoder_max_positions"] = _checked(path, config, "max_position_embeddings", SIZE) - family.first_position
     _check_sizes(path, family, settings)
-    return settings, _number(path, config, "vocab_size", int)
+    return settings, _checked(path, config, "vocab_size", SIZE)
 
 
 def _check_sizes(path: Path, family: Family, settings: Mapping[str, Any]) -> None:
@@ -154,11 +159,10 @@ def _check_sizes(path: Path, family: Family, settings: Mapping[str, Any]) -> Non
                         f"{layers}")
 
 
-def _number(path: Path, config: Mapping[str, Any], theirs: str, kind: type | tuple) -> int | float:
+def _checked(path: Path, config: Mapping[str, Any], theirs: str, kind: Kind) -> Any:
     value = config.get(theirs)
-    if isinstance(value, bool) or not isinstance(value, kind) or value < (1 if kind is int else 0):
-        raise UserError(f"{path}: {theirs} is {value!r}, which is no {'size' if kind is int else 'number'} of an "
-                        "encoder")
+    if not kind.accepts(value):
+        raise UserError(f"{path}: {theirs} is {value!r:.60}, and should be {kind.description}")
     return value
 
 
@@ -177,8 +181,12 @@ def their_modules(family: Family, shape: EncoderShape, module: str) -> tuple[str
     return tuple(name.format(**places) for name in ((names,) if isinstance(names, str) else names))
 
 
-def _encoder_tensors(tensors: Mapping[str, Tensor], family: Family) -> tuple[dict[str, Tensor], list[str]]:
-    """The tensors of encoder and pooler by current names without a prefix, and the original names of all others."""
+def _encoder_tensors(tensors: Mapping[str, Tensor], family: Family,
+                     tied: bool) -> tuple[dict[str, Tensor], list[str]]:
+    """The tensors of encoder and pooler by current names without a prefix, and the original names of all others.
+
+    ``tied``: the matrix of a masked-word head is the token embedding, and stands for it where the file lacks it.
+    """
     prefix = family.model_type + "."
     if not any(original.startswith(prefix) for original in tensors):
         prefix = ""
@@ -191,6 +199,10 @@ def _encoder_tensors(tensors: Mapping[str, Tensor], family: Family) -> tuple[dic
             continue
         module, _, leaf = name.rpartition(".")
         theirs[f"{module}.{OLD_LEAVES.get(leaf, leaf)}"] = tensor
+    alias = next((name for name in EMBEDDING_ALIASES if name in dropped), None)
+    if tied and alias and EMBEDDING not in theirs:
+        theirs[EMBEDDING] = tensors[alias]
+        dropped.remove(alias)
     return theirs, dropped
 
 
@@ -226,17 +238,14 @@ def _adds_nothing(weights: Mapping[str, Tensor], family: Family) -> bool:
 def read_weights(folder: Path) -> tuple[dict[str, Tensor], tuple[Path, ...]]:
     """All tensors of the folder, from one file or the files that an index names, and these files.
 
-    Raises UserError for a file that is missing or damaged.
+    Raises UserError for a file that is missing, damaged or outside of the folder.
     """
     for name in WEIGHT_FILES:
         if (folder / name).is_file():
             return _read_tensors(folder / name), (folder / name,)
         index = folder / (name + INDEX)
         if index.is_file():
-            places = _read_json(index).get("weight_map")
-            if not isinstance(places, dict):
-                raise UserError(f"{index}: has no weight_map")
-            files = tuple(folder / file for file in dict.fromkeys(places.values()))
+            files = tuple(folder / file for file in _indexed(index, Path(name).suffix))
             tensors = {}
             for file in files:
                 tensors |= _read_tensors(file)
@@ -244,27 +253,24 @@ def read_weights(folder: Path) -> tuple[dict[str, Tensor], tuple[Path, ...]]:
     raise UserError(f"{folder}: has neither {' nor '.join(WEIGHT_FILES)}: give a folder of pretrained weights")
 
 
+def _indexed(index: Path, suffix: str) -> list[str]:
+    """The names of the files, each once. Raises UserError for one of another form, such as a path."""
+    places = read_json(index, REMEDY).get("weight_map")
+    if not isinstance(places, dict):
+        raise UserError(f"{index}: has no weight_map: {REMEDY}")
+    for file in places.values():
+        if not isinstance(file, str) or Path(file).name != file or Path(file).suffix != suffix:
+            raise UserError(f"{index}: {file!r:.60} is no file of weights in its folder: {REMEDY}")
+    return list(dict.fromkeys(places.values()))
+
+
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (OSError, EOFError, RuntimeError, ValueError, LookupError, AttributeError, pickle.UnpicklingError,
-            SafetensorError) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(f"{path}: cannot be read as weights: {reason[0].split('. ')[0]}") from error
+        if not path.is_file():
+            raise ValueError("there is no such file")
+        tensors = load_file(path) if path.suffix == ".safetensors" else read_torch_file(path)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as weights: {error}") from error
     if not isinstance(tensors, Mapping) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         raise UserError(f"{path}: does not hold tensors by name")
     return dict(tensors)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: not a JSON object")
-    return content

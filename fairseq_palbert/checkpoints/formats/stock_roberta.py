@@ -24,6 +24,7 @@ SAME_NAME = ("encoder_layers", "encoder_embed_dim", "encoder_ffn_embed_dim", "en
 ACTIVATIONS = {"gelu_accurate": "gelu_tanh", "gelu_fast": "gelu_tanh", "swish": "silu"}  # the others have the same name
 KNOWN_ACTIVATIONS = ("gelu", "relu", "tanh", *ACTIVATIONS)
 NORM_EPS = 1e-5  # torch's default, which fairseq uses
+INFLATION = 20  # weights hardly compress: RoBERTa's archives unpack to 1.1 times their size
 POSITIONS = ENCODER + "embed_positions.weight"
 
 
@@ -31,12 +32,17 @@ POSITIONS = ENCODER + "embed_positions.weight"
 def unpacked(path: Path) -> Iterator[Path]:
     """Unpacks the checkpoint and the dictionary of an archive to a temporary folder, which is removed after the block.
 
-    Raises UserError for a file that is not such an archive.
+    Raises UserError for a file that is not such an archive, and for one that unpacks to far more than its own size.
     """
+    left = INFLATION * path.stat().st_size
     with tempfile.TemporaryDirectory() as folder:
         try:
             with tarfile.open(path) as archive:
                 for member in archive:
+                    left -= member.size
+                    if left < 0:
+                        raise UserError(f"{path}: cannot be unpacked: its files are more than {INFLATION} times its "
+                                        "own size, as no weights are: download it again")
                     name = Path(member.name).name
                     if member.isfile() and name in (MODEL_FILE, DICTIONARY_FILE):
                         with archive.extractfile(member) as packed, open(Path(folder) / name, "wb") as file:

@@ -87,9 +87,10 @@ def _task(name: Path, trained_with: GlueConfig, glue_task: str | None) -> GlueSe
 
     Raises UserError where the model's labels are not those of the task.
     """
-    labels = label_order(vars(trained_with))
     task_name = glue_task or trained_with.glue_task
     task_labels = find_task(task_name).labels
+    find_task(trained_with.glue_task)
+    labels = label_order(vars(trained_with))
     if sorted(labels) != sorted(task_labels):
         raise UserError(f"{name}: trained for {trained_with.glue_task} ({', '.join(labels) or 'scores'}), which does "
                         f"not fit {task_name} ({', '.join(task_labels) or 'scores'}): check --glue-task")

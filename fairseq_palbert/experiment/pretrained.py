@@ -172,10 +172,11 @@ def describe(source: Path) -> Start | None:
     if (source / CONVERSION).is_file():
         about = source / CONVERSION
         conversion = read_json(about, "convert the encoder again")
-        if conversion.get("arch") not in ARCHITECTURES:
-            raise UserError(f"{about}: arch is {conversion.get('arch')!r:.60}: choose a folder of palbert convert")
+        arch = str(conversion.get("arch"))
+        if arch not in ARCHITECTURES:
+            raise UserError(f"{about}: arch is {arch!r:.60}: choose a folder of palbert convert")
         flags = encoder_flags(str(about), settings_of(str(about), conversion.get("flags")))
-        return Start(conversion["arch"], source / MODEL, source, flags)
+        return Start(arch, source / MODEL, source, flags)
     parts = _configuration(source)
     if parts is None:
         return None

@@ -52,6 +52,8 @@ def read_checkpoint(path: str | Path, name: str | None = None) -> dict[str, Any]
     if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
         raise UserError(f"{name} is not a fairseq checkpoint: it has no 'model'")
     check_weights(name, state["model"])
+    for tensor in (tensor for tensor, value in state["model"].items() if not value.dim()):
+        raise UserError(f"{name}: {tensor} is a single number, which no weight of an encoder is")
     cfg = state.get("cfg")
     state["cfg"] = {str(part): _plain(values) for part, values in cfg.items()} if isinstance(cfg, dict) else {}
     try:

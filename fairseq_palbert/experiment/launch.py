@@ -164,8 +164,9 @@ def _start(command: list[str], environment: Mapping[str, str], **streams) -> sub
             os._exit(1)
 
     path = os.pathsep.join(filter(None, (str(PACKAGE.parent), os.environ.get("PYTHONPATH"))))
-    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path, **environment}, stdin=subprocess.DEVNULL,
-                            preexec_fn=end_with_parent, **streams)
+    # PYTHONSAFEPATH is -P, also for fairseq-train and the workers that it spawns
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", **environment}
+    return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, preexec_fn=end_with_parent, **streams)
 
 
 class _ended:

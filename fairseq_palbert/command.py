@@ -23,6 +23,8 @@ def run(main: Callable[[], None]) -> NoReturn:
     gone.
     """
     _open_closed_streams()
+    for stream in (sys.stdout, sys.stderr):  # whatever the locale's codec, and also names of files that are no UTF-8
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     signal.signal(signal.SIGTERM, _terminate)
     logging.getLogger(__package__).setLevel(logging.INFO)
     try:
@@ -31,6 +33,7 @@ def run(main: Callable[[], None]) -> NoReturn:
     except UserError as error:
         status = error.line
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         print("fairseq_palbert: interrupted", file=sys.stderr)
         status = 128 + signal.SIGINT
     except BrokenPipeError:
@@ -67,7 +70,7 @@ def _open_closed_streams() -> None:
     for number, (name, (mode, flags)) in enumerate(CLOSED.items()):
         if getattr(sys, name) is None:
             os.open(os.devnull, flags)  # takes the lowest free descriptor, which is ``number``
-            setattr(sys, name, open(number, mode))
+            setattr(sys, name, open(number, mode, encoding="utf-8"))
 
 
 def _terminate(number: int, frame: object) -> NoReturn:

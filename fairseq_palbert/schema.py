@@ -44,11 +44,12 @@ def optional(kind: Kind) -> Kind:
     return Kind(f"{kind.description}, or null", lambda value: value is None or kind.accepts(value))
 
 
-def object_of(kinds: Mapping[str, Kind]) -> Kind:
-    """An object with these fields, and no others."""
+def object_of(kinds: Mapping[str, Kind], absent: int = 0) -> Kind:
+    """An object with these fields, of which the last ``absent`` may be missing, and no others."""
+    required = list(kinds)[:len(kinds) - absent]
     return Kind(f"an object of {', '.join(f'{name} ({kind.description})' for name, kind in kinds.items())}",
-                lambda value: isinstance(value, dict) and value.keys() == kinds.keys()
-                and all(kind.accepts(value[name]) for name, kind in kinds.items()))
+                lambda value: isinstance(value, dict) and set(required) <= value.keys() <= kinds.keys()
+                and all(kinds[name].accepts(content) for name, content in value.items()))
 
 
 def list_of(kind: Kind, low: int, high: int) -> Kind:

@@ -26,7 +26,7 @@ ALLOWED = {
                     "tokenization"},
     "experiment": {"checkpoints", "checkpoints.formats", "command", "exits", "families", "glue"},
     "analysis": {"exits", "glue", "modules", "ponder"},
-    "serving": {"checkpoints.formats", "exits", "glue", "inference", "modules", "tokenization"},
+    "serving": {"checkpoints.formats", "cli", "exits", "glue", "inference", "modules", "tokenization"},
     "evaluation": {"analysis", "checkpoints", "checkpoints.formats", "exits", "glue", "inference", "modules", "plugin",
                    "tasks"},
     "report": {"analysis", "evaluation", "exits", "glue", "modules"},

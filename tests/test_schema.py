@@ -13,6 +13,7 @@ from fairseq_palbert.schema import BOOLEAN, check_fields, choice, integer, list_
     (choice("mlp", 0), ["mlp", 0], ["rnn", False, 0.0, None, ["mlp"], {}]),
     (optional(integer(1, 9)), [None, 1], [0, "1"]),
     (list_of(text(1), 1, 2), [["a"], ["a", "b"]], [[], ["a", "b", "c"], ["ab"], [["a"]], "a", None, {"a": 1}]),
+    (object_of({"b": BOOLEAN, "c": BOOLEAN}, absent=1), [{"b": True}, {"b": True, "c": False}], [{}, {"c": True}]),
     (object_of({"b": BOOLEAN}), [{"b": True}], [{}, {"b": 1}, {"b": True, "c": True}, [], "b", None]),
 ])
 def test_kinds(kind, accepted, refused):

@@ -35,13 +35,16 @@ def check_sizes(options: argparse.Namespace) -> None:
 
 
 def device_of(name: str) -> torch.device:
-    """The torch device of that name. Raises UserError where there is none."""
+    """The CPU or CUDA device of that name, such as cuda:1. Raises UserError where there is none."""
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UserError(f"device {name!r}: torch has no such device; use cpu or cuda") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"device {name!r}: torch finds no CUDA device here; use cpu")
+        raise UserError(f"device {name!r:.40}: torch has no such device; use cpu or cuda") from error
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"device {name!r}: this code runs on cpu and cuda alone; use one of them")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"device {name!r}: torch finds {torch.cuda.device_count()} CUDA devices here; use another, or "
+                        "cpu")
     return device
 
 

@@ -1,6 +1,8 @@
 """``python -m fairseq_palbert.serving`` is ``palbert predict``."""
 
-from ..command import run
-from .cli import main
+import sys
 
-run(main)
+from ..cli import main
+from ..command import run
+
+run(lambda: main(["predict", *sys.argv[1:]]))

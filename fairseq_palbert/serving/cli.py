@@ -1,7 +1,7 @@
 """``palbert predict``: classify a stream of sentences in constant memory.
 
 Input is TSV or JSON lines. The output has the input's format and order: ``index`` (from 0; ``id`` with --id),
-``label``, ``probability`` (of the label; none for regression) and ``exit_layer``.
+``label``, ``probability`` (of the label; none for regression) and ``exit_layer``, in JSON also ``truncated``.
 """
 
 import argparse
@@ -30,6 +30,7 @@ DEFAULT_COLUMNS = {1: ("sentence",), 2: ("sentence1", "sentence2")}
 # characters of a chunk, which the engine sorts by length: about 4 windows; --batch-size limits its rows
 CHUNK = 2**18
 DIGITS = 6
+JSON_LINES, OTHER_FORMATS = (".jsonl", ".ndjson"), (".json", ".csv", ".gz", ".bz2", ".xz", ".zst", ".zip", ".parquet")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,8 +46,8 @@ def parser() -> argparse.ArgumentParser:
         help="exit rule (default: %(default)s): " + "; ".join(rule.form for rule in RULES.values()))
     add("--out", type=Path, metavar="FILE", help="output file, which appears complete or not at all (default: standard "
                                                  "output, as predictions are made)")
-    add("--format", choices=FORMATS, help="format of input and output (default: jsonl where INPUT ends in .jsonl, "
-                                          "otherwise tsv)")
+    add("--format", choices=FORMATS, help="format of input and output (default: jsonl where INPUT ends in .jsonl or "
+                                          ".ndjson, otherwise tsv)")
     add("--sentence", action="append", metavar="COLUMN",
         help="column, or JSON key, of a sentence; give it twice for a pair (default: the names in GLUE's files of the "
              "model's task, or sentence, or sentence1 and sentence2)")
@@ -63,18 +64,33 @@ def main(argv: list[str] | None = None) -> None:
     predictor = PalbertPredictor.from_pretrained(options.model, options.dtype, options.device)
     predictor = replace(predictor, window=window_of(options, predictor.network, predictor.device))
     rule.check(predictor.network)
-    form = options.format or ("jsonl" if options.input.suffix == ".jsonl" else "tsv")
+    form = options.format or _format_of(options.input)
     columns = _columns(options.sentence, options.id, predictor.task)
     with _input(options.input) as (file, name), opened(options.out) as out:
         rows = read_rows(file, name, form, columns)
         names = ["index" if options.id is None else "id", "label",
-                 *([] if predictor.task.regression else ["probability"]), "exit_layer"]
+                 *([] if predictor.task.regression else ["probability"]), "exit_layer",
+                 *(["truncated"] if form == "jsonl" else [])]
         if form == "tsv":
             out.write(tsv_line(names, names).encode())
+        truncated = 0
         for chunk, predictions in _predicted(predictor, rule, rows, _size(file)):
             lines = [LINES[form](names, _values(row, prediction)) for row, prediction in zip(chunk, predictions)]
             out.write("".join(lines).encode())
             out.flush()
+            truncated += sum(prediction.truncated for prediction in predictions)
+    if truncated:
+        print(f"fairseq_palbert: rows cut to the model's {predictor.max_positions} tokens: {truncated}",
+              file=sys.stderr)
+
+
+def _format_of(path: Path) -> str:
+    """The format by the file's name. Raises UserError where the name is of a format that is not read."""
+    suffix = path.suffix.lower()
+    if suffix in OTHER_FORMATS:
+        raise UserError(f"{path}: {suffix} is not read: give TSV or JSON lines, one object a line, as in zcat "
+                        "reviews.jsonl.gz | palbert predict MODEL --format jsonl")
+    return "jsonl" if suffix in JSON_LINES else "tsv"
 
 
 def _columns(given: list[str] | None, id_column: str | None, task: GlueTask) -> Columns:
@@ -119,6 +135,7 @@ def _predicted(predictor: PalbertPredictor, rule: Rule, rows: Iterator[Row],
 
 
 def _values(row: Row, prediction: Prediction) -> list[Any]:
-    if prediction.probabilities is None:
-        return [row.id, round(prediction.label, DIGITS), prediction.exit_layer]
-    return [row.id, prediction.label, round(prediction.probability, DIGITS), prediction.exit_layer]
+    """The values of all fields in order; TSV leaves the last one out."""
+    answer = ([round(prediction.label, DIGITS)] if prediction.probabilities is None
+              else [prediction.label, round(prediction.probability, DIGITS)])
+    return [row.id, *answer, prediction.exit_layer, prediction.truncated]

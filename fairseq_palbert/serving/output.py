@@ -29,7 +29,7 @@ def opened(path: Path | None) -> Iterator[BinaryIO]:
 
 
 def tsv_line(names: list[str], values: list[Any]) -> str:
-    return "\t".join(map(str, values)) + "\n"
+    return "\t".join(str(value) for _, value in zip(names, values)) + "\n"
 
 
 def json_line(names: list[str], values: list[Any]) -> str:

@@ -1,12 +1,15 @@
 """Read sentences from TSV or JSON lines, row by row and strictly."""
 
-import json
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from ..errors import UserError
+from ..json_files import parse_object
 from ..tsv import decoded, fields, places
+from .texts import check_text
+
+LONGEST_LINE = 2**22  # bytes
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ def read_rows(file: BinaryIO, name: str, form: str, columns: Columns) -> Iterato
     lines = _Lines(file)
     try:
         for place, (row_id, sentences) in enumerate(FORMATS[form](lines, columns)):
+            for sentence in sentences:
+                check_text(sentence)
             yield Row(place if columns.id is None else row_id, sentences, lines.end)
     except ValueError as error:
         raise UserError(f"{name}, line {max(lines.number, 1)}: {error}") from error
@@ -83,8 +88,10 @@ class _Lines:
         self.number = self.end = 0
 
     def __iter__(self) -> Iterator[str]:
-        for line in self.file:
+        for line in iter(lambda: self.file.readline(LONGEST_LINE + 1), b""):
             self.number, self.end = self.number + 1, self.end + len(line)
+            if len(line) > LONGEST_LINE:
+                raise ValueError(f"more than {LONGEST_LINE:,} bytes: give one row a line, and cut long texts")
             try:
                 text = decoded(line, self.number)
             except ValueError as error:
@@ -100,12 +107,15 @@ def _tsv(lines: _Lines, columns: Columns) -> Iterator[tuple[str | None, tuple[st
     names = header.split("\t")
     chosen = places(names, columns.find(names))
     id_place = None if columns.id is None else places(names, [columns.id])[0]
+    row = None
     for row in rows:
         try:
             values = fields(row, len(names))
         except ValueError as error:
             raise ValueError(f"{error}: correct the row") from error
         yield None if id_place is None else values[id_place], tuple(values[place] for place in chosen)
+    if row == "":  # the only way to write an empty text in a table of one column, but more often a mistake
+        raise ValueError("a blank line at the end: remove it, or write an empty text as a blank")
 
 
 def _json_lines(lines: _Lines, columns: Columns) -> Iterator[tuple[Any, tuple[str, ...]]]:
@@ -121,22 +131,14 @@ def _json_lines(lines: _Lines, columns: Columns) -> Iterator[tuple[Any, tuple[st
 
 def _json_object(line: str) -> dict[str, Any]:
     try:
-        values = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"no JSON ({error}): give one object a line") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"{line[:40]!r} is no JSON object: give one a line")
-    return values
+        return parse_object(line)
+    except ValueError as error:
+        raise ValueError(f"{error}: give one object a line") from error
 
 
 def _json_text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{name!r} is {value!r:.40}, and should be a text")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        place = error.start + 1
-        raise ValueError(f"{name!r} has half a surrogate pair at character {place}: correct the row") from error
     return value
 
 

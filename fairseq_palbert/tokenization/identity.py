@@ -49,8 +49,8 @@ def check_identity(name: str, trained: Identity, folder: Path, dictionary: Path,
     Raises UserError, which ends in ``remedy``, at the first difference: tokenizer, number of entries, symbols. What
     ``trained`` or ``held`` does not know is not compared.
     """
-    theirs, ours = trained.tokenizer, held.tokenizer
-    if theirs and ours and theirs != ours:
+    theirs, ours = trained.tokenizer or {}, held.tokenizer or {}
+    if any(theirs[name] != ours[name] for name in theirs.keys() & ours.keys()):  # older records have no pipeline
         raise UserError(f"{name} was trained on {in_words(theirs)}, but {folder} holds {in_words(ours)}: {remedy}")
     if trained.entries not in (None, held.entries):
         raise UserError(f"{dictionary}: makes a dictionary of {held.entries} entries, but {name} was trained with "
@@ -61,5 +61,6 @@ def check_identity(name: str, trained: Identity, folder: Path, dictionary: Path,
 
 
 def in_words(record: dict[str, Any]) -> str:
-    """A tokenizer's record for a message: wordpiece (91bc3f2a…, separators: 1)"""
-    return f"{record['name']} ({record['sha256'][:8]}…, separators: {record['separators']})"
+    """A tokenizer's record for a message: wordpiece (91bc3f2a…, pipeline: 50ad3c1e…, separators: 1)"""
+    pipeline = f"pipeline: {record['pipeline'][:8]}…, " if "pipeline" in record else ""
+    return f"{record['name']} ({record['sha256'][:8]}…, {pipeline}separators: {record['separators']})"

@@ -16,6 +16,7 @@ from ..errors import UserError
 from . import gpt2_bpe, sentencepiece, wordpiece
 from .dictionary_file import formatted, read_symbols
 from .native import Native
+from .pipeline import pipeline_sha256
 from .special_tokens import END, FIRST, UNKNOWN, with_special_tokens
 
 TOKENIZER_FILE = "tokenizer.json"
@@ -77,13 +78,13 @@ class Vocabulary:
     def record(self) -> dict[str, Any]:
         """The record of the tokenizer, which data and checkpoints keep.
 
-        ``sha256`` covers the pieces in dictionary order and the ids of ``PROBE``, not files. So a tokenizer has the
-        same record in every file format.
+        ``sha256`` covers the pieces in dictionary order and the ids of ``PROBE``, ``pipeline`` what is done to other
+        texts, and neither covers files. So a tokenizer has the same record in every file format.
         """
         pieces = [piece for piece in self.pieces[len(FIRST):-1] if not FILLER.fullmatch(piece)]
         behaviour = json.dumps([self.name, pieces, [ids.tolist() for ids in self.encode(PROBE)]])
         return {"name": self.name, "separators": self.separators,
-                "sha256": hashlib.sha256(behaviour.encode()).hexdigest()}
+                "sha256": hashlib.sha256(behaviour.encode()).hexdigest(), "pipeline": pipeline_sha256(self._tokenizer)}
 
     def fillers(self, size: int | None) -> list[str]:
         """The words to add to ``symbols`` so that the dictionary has ``size`` entries; none for None."""

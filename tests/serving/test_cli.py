@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -44,11 +46,11 @@ def inputs(tmp_path, texts, pairs):
     return write
 
 
-def expected(predictor, answers) -> list[dict]:
-    if predictor.task.regression:
-        return [{"label": round(one.label, 6), "exit_layer": one.exit_layer} for one in answers]
-    return [{"label": one.label, "probability": round(one.probability, 6), "exit_layer": one.exit_layer}
+def expected(predictor, answers, form: str) -> list[dict]:
+    rows = [{"label": round(one.label, 6), "exit_layer": one.exit_layer} if predictor.task.regression else
+            {"label": one.label, "probability": round(one.probability, 6), "exit_layer": one.exit_layer}
             for one in answers]
+    return [row | ({"truncated": one.truncated} if form == "jsonl" else {}) for row, one in zip(rows, answers)]
 
 
 @pytest.mark.parametrize("form", ["tsv", "jsonl"])
@@ -61,7 +63,7 @@ def test_answers_in_the_form_and_order_of_the_input(exported, inputs, texts, pai
     # the same chunks, whose neighbours decide how sums are rounded
     main([str(folder), str(inputs(task_name, form)), "--exit", "sampling:3", "--batch-size", "1"])
     answers = predictor.predict(texts if task_name == "SST-2" else pairs, "sampling:3", batch=1)
-    rows = [{"index": place} | row for place, row in enumerate(expected(predictor, answers))]
+    rows = [{"index": place} | row for place, row in enumerate(expected(predictor, answers, form))]
     assert capsys.readouterr().out == WRITE[form](rows)
 
 
@@ -120,6 +122,15 @@ def test_out_is_complete_or_not_there(exported, inputs, tmp_path, capsys, monkey
     ("--out /: is no regular file", ["--out", "/"]),
     ("/no/where: cannot be written (No such file", ["--out", "/no/where"]),
     ("standard input, line 1: the input is empty", []),
+    ("answers.json: .json is not read: give TSV or JSON lines", ["answers.json"]),
+    ("answers.jsonl.gz: .gz is not read", ["answers.jsonl.gz"]),
+    ("a.b.CSV: .csv is not read", ["a.b.CSV"]),
+    ("cannot read answers.gz", ["answers.gz", "--format", "tsv"]),
+    ("device 'mps': this code runs on cpu and cuda alone", ["--device", "mps"]),
+    ("device 'meta'", ["--device", "meta"]),
+    ("device 'xpu:0'", ["--device", "xpu:0"]),
+    ("device 'cuda:99': torch finds", ["--device", "cuda:99"]),
+    ("device 'nothing': torch has no such device", ["--device", "nothing"]),
 ])
 def test_mistakes_are_told_in_a_line(exported, monkeypatch, message, arguments, tmp_path):
     monkeypatch.chdir(tmp_path)
@@ -127,6 +138,62 @@ def test_mistakes_are_told_in_a_line(exported, monkeypatch, message, arguments, 
         monkeypatch.setattr(sys, "stdin", nothing)
         main([str(exported("SST-2")), *arguments])
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["input.jsonl", "input.JSONL", "input.ndjson", "a.b.Ndjson"])
+def test_json_lines_by_the_name_of_the_file(exported, tmp_path, capsys, name):
+    (tmp_path / name).write_text('{"sentence": "the cat"}\n{"sentence": "' + "the cat " * 50 + '"}\n')
+    main([str(exported("SST-2")), str(tmp_path / name), "--exit", "fixed:1"])
+    told = capsys.readouterr()
+    rows = [json.loads(line) for line in told.out.splitlines()]
+    assert [(row["index"], row["exit_layer"], row["truncated"]) for row in rows] == [(0, 1, False), (1, 1, True)]
+    assert told.err.splitlines()[-1] == "fairseq_palbert: rows cut to the model's 24 tokens: 1"
+
+
+def test_files_named_as_temporary_ones_often_are_survive(exported, inputs, tmp_path):
+    path = inputs("SST-2", "tsv")
+    given = path.rename(tmp_path / "answers.part")
+    others = [tmp_path / name for name in ("answers.tmp", "answers~", ".answers.lock", ".answers.partial")]
+    for other in others:
+        other.write_text("the user's own")
+    content = given.read_text()
+    main([str(exported("SST-2")), str(given), "--out", str(tmp_path / "answers")])
+    assert given.read_text() == content and {other.read_text() for other in others} == {"the user's own"}
+    assert len((tmp_path / "answers").read_text().splitlines()) == len(content.splitlines())
+
+
+def test_two_writers_of_one_file_leave_the_whole_answers_of_one(exported, tmp_path):
+    """The first is still writing when the second begins and ends."""
+    out, command = tmp_path / "answers", [*PREDICT, str(exported("SST-2")), "--out", str(tmp_path / "answers")]
+    first = subprocess.Popen([*command, "--batch-size", "1"], cwd=ROOT, stdin=subprocess.PIPE)
+    first.stdin.write(b"sentence\n" + b"the cat sat\n" * 7)
+    first.stdin.flush()
+    while not any(path.stat().st_size > 30 for path in tmp_path.glob(".*/answers")):
+        assert first.poll() is None
+        time.sleep(0.1)
+    subprocess.run(command, cwd=ROOT, input=b"sentence\n" + b"the dog\n" * 3, timeout=300, check=True)
+    assert len(out.read_text().splitlines()) == 4
+    first.communicate(timeout=300)
+    assert first.returncode == 0 and len(out.read_text().splitlines()) == 8 and list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_leaves_nothing_or_what_the_next_run_removes(exported, tmp_path, sent):
+    command = [*PREDICT, str(exported("SST-2")), "--out", str(tmp_path / "answers")]
+    process = subprocess.Popen([*command, "--batch-size", "1"], cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdin.write(b"sentence\n" + b"the cat sat\n" * 7)
+    process.stdin.flush()
+    while not any(path.stat().st_size > 30 for path in tmp_path.glob(".*/answers")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(sent)
+    process.wait(300)
+    assert b"Traceback" not in process.stderr.read()
+    assert process.returncode == (-9 if sent == signal.SIGKILL else 128 + sent)
+    assert len(list(tmp_path.iterdir())) == (sent == signal.SIGKILL)
+    (tmp_path / "input.tsv").write_text("sentence\nthe dog\n")
+    main([str(exported("SST-2")), str(tmp_path / "input.tsv"), "--out", str(tmp_path / "answers")])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["answers", "input.tsv"]
 
 
 def test_a_batch_is_answered_before_the_next_comes(exported):

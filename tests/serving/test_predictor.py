@@ -127,6 +127,20 @@ def test_no_examples_no_answers(exported):
     ("example 1 is ('a', 'b'): this model of SST-2 takes single texts", "SST-2", [["a", ("a", "b")]]),
     ("example 0 is 'a': this model of RTE takes pairs of texts", "RTE", [["a"]]),
     ("example 0 is ('a', 3)", "RTE", [[("a", 3)]]),
+    ("example 0 is {'sentence': 'a'}: this model of SST-2 takes single texts", "SST-2", [[{"sentence": "a"}]]),
+    ("example 0 is {'sentence1': 'a', 'sentence2': 'b'}", "RTE", [[{"sentence1": "a", "sentence2": "b"}]]),
+    ("example 0 is {'a'}", "SST-2", [[{"a"}]]),
+    ("example 1 is None", "SST-2", [["a", None]]),
+    ("example 0 is nan", "SST-2", [[float("nan")]]),
+    ("example 0 is 3", "SST-2", [[3]]),
+    ("example 0 is b'a'", "SST-2", [[b"a"]]),
+    ("example 0 is ['a', None]", "RTE", [[["a", None]]]),
+    ("not None: put it into a list", "SST-2", [None]),
+    ("not {'sentence': 'a'}: put it into a list", "SST-2", [{"sentence": "a"}]),
+    ("not b'a text'", "SST-2", [b"a text"]),
+    ("not 3", "SST-2", [3]),
+    ("example 1: a text with half a surrogate pair at character 2: correct it", "SST-2", [["a", "b\ud800"]]),
+    ("example 0: a text of more than 1,048,576 characters: cut it", "RTE", [[("a", "b" * (2**20 + 1))]]),
     ("unknown exit rule 'never'", "SST-2", [["a"], "never"]),
     ("the model has 5 layers", "SST-2", [["a"], "fixed:6"]),
     ("batch 0: at least 1", "SST-2", [["a"], "fixed:1", 0]),
@@ -194,3 +208,36 @@ def test_a_bad_input_in_a_thread_reaches_who_waits_for_it(exported, texts):
         answers = [threads.submit(predictor.predict, examples) for examples in (texts[:2], [("a", "pair")], texts[2:4])]
     assert isinstance(answers[1].exception(), UserError)
     assert [len(answers[place].result()) for place in (0, 2)] == [2, 2]
+
+
+@pytest.mark.parametrize("kind", [list, tuple, iter])
+def test_examples_may_be_any_series_of_texts_and_a_pair_a_list_or_tuple(exported, pairs, kind):
+    predictor = PalbertPredictor.from_pretrained(exported("RTE"))
+    assert predictor.predict(kind(list(map(list, pairs[:5])))) == predictor.predict(pairs[:5])
+
+
+@pytest.mark.parametrize("task_name", ["SST-2", "RTE", "STS-B"])
+def test_an_example_with_more_tokens_than_the_model_takes_is_marked(exported, examples, task_name):
+    predictor = PalbertPredictor.from_pretrained(exported(task_name))
+    long = "the cat " * 5000
+    given = [*examples(task_name), long if task_name == "SST-2" else ("a", long)]
+    for one, answer in zip(given, predictor.predict(given, "fixed:1"), strict=True):
+        sentences = [one] if isinstance(one, str) else one
+        separators = predictor.vocabulary.separators if len(sentences) == 2 else 0
+        length = sum(len(ids) - 1 for ids in predictor.vocabulary.encode(sentences)) + 2 + separators
+        assert answer.truncated == (length > predictor.max_positions)
+    assert answer.truncated
+
+
+@pytest.mark.parametrize("spec", ["fixed:1", "expectation"])
+@pytest.mark.parametrize("task_name", ["SST-2", "STS-B"])
+def test_an_answer_that_is_not_finite_is_refused(exported, examples, task_name, spec):
+    """Finite weights, whose products overflow for one example of three."""
+    predictor = PalbertPredictor.from_pretrained(exported(task_name))
+    given = examples(task_name)[10:13]
+    only = (set(predictor.tokens(given)[1].tolist()) - set(torch.cat(predictor.tokens([given[0], given[2]])).tolist()))
+    row, = list(only)[:1]
+    predictor.network.encoder.embed_tokens.weight.data[row] = 3e38
+    with pytest.raises(UserError, match="example 41: the answer is NaN or infinite"):
+        predictor.predict(given, spec, first_id=40)
+    assert len(predictor.predict(given[::2], spec)) == 2

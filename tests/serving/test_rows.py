@@ -2,6 +2,7 @@
 
 import io
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,12 +39,9 @@ def test_the_first_choice_that_is_there_is_taken():
 
 
 def test_rows_come_before_the_next_is_read():
-    def lines():
-        yield b"sentence\n"
-        yield b"a\n"
-        raise AssertionError("read too far")
-
-    rows = read_rows(lines(), "FILE", "tsv", Columns((("sentence",),)))
+    lines = iter([b"sentence\n", b"a\n"])
+    file = SimpleNamespace(readline=lambda size: next(lines))  # a third line would raise StopIteration
+    rows = read_rows(file, "FILE", "tsv", Columns((("sentence",),)))
     assert next(rows).sentences == ("a",)
 
 
@@ -61,21 +59,47 @@ def test_no_rows(form, content):
     ("line 3: a blank line instead of 2 fields: correct the row", "tsv", b"sentence1\tsentence2\na\tb\n\n"),
     ("line 2: 3 fields instead of 2 fields: correct the row", "tsv", b"sentence1\tsentence2\na\tb\tc\n"),
     ("line 2: byte 0xff at position 3 of the line is no UTF-8: save", "tsv", b"sentence1\tsentence2\na\t\xff\n"),
-    ("line 1: no JSON (Expecting value", "jsonl", b"sentence1\tsentence2\n"),
-    ("line 2: no JSON", "jsonl", b'{"sentence1": "a", "sentence2": "b"}\n\n'),
-    ("line 1: no JSON (maximum recursion", "jsonl", b"[" * 100_000),
-    ("line 1: '[1]' is no JSON object", "jsonl", b"[1]"),
+    ("line 1: not JSON (Expecting value", "jsonl", b"sentence1\tsentence2\n"),
+    ("line 2: not JSON", "jsonl", b'{"sentence1": "a", "sentence2": "b"}\n\n'),
+    ("line 1: not JSON (nested more than 100 levels", "jsonl", b"[" * 100_000),
+    ("line 1: [1] is no JSON object: give one object a line", "jsonl", b"[1]"),
+    ("line 1: not JSON (NaN is no JSON number)", "jsonl", b'{"sentence1": "a", "sentence2": "b", "id": NaN}'),
+    ("line 1: not JSON (the number 1e999 is too large)", "jsonl",
+     b'{"sentence1": "a", "sentence2": "b", "id": {"n": [1e999]}}'),
+    ("line 1: not JSON (the key 'sentence1' occurs twice)", "jsonl",
+     b'{"sentence1": "a", "sentence1": "b", "sentence2": "c"}'),
+    ("line 1: not JSON (\\ud800 is half a surrogate pair)", "jsonl",
+     rb'{"sentence1": "a", "sentence2": "b", "id": "\ud800"}'),
+    ("line 2: more than 4,194,304 bytes: give one row a line", "tsv", b"sentence1\tsentence2\n" + b"a" * 60_000_000),
+    ("line 1: more than 4,194,304 bytes: give one row a line", "jsonl", b'[{"sentence1": ' * 4_000_000),
+    ("line 2: a text of more than 1,048,576 characters: cut it", "tsv",
+     b"sentence1\tsentence2\n\t" + b"a" * (2**20 + 1)),
     ("line 1: there is no 'question' and 'sentence'", "jsonl", b'{"sentence1": "a"}'),
     ("line 2: there is no 'sentence2': every row needs it", "jsonl",
      b'{"sentence1": "a", "sentence2": "b"}\n{"sentence1": "a", "sentence": ""}'),
     ("line 1: 'sentence2' is None, and should be a text", "jsonl", b'{"sentence1": "a", "sentence2": null}'),
-    ("line 1: 'sentence2' has half a surrogate pair at character 2", "jsonl",
+    ("line 1: not JSON (\\ud800 is half a surrogate pair)", "jsonl",
      rb'{"sentence1": "a", "sentence2": "b\ud800"}'),
 ])
 def test_the_first_wrong_row_is_told_in_a_line(message, form, content):
     with pytest.raises(UserError) as error:
         read(content, form)
     assert f"FILE, {message}" in str(error.value) and "\n" not in str(error.value)
+    assert len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize("form, content", [
+    ("tsv", b"sentence\na\n\n"), ("tsv", b"sentence\tkey\na\tb\n\n"), ("jsonl", b'{"sentence": "a"}\n\n'),
+])
+def test_a_blank_last_line_is_refused_in_every_format(form, content):
+    with pytest.raises(UserError, match="FILE, line 3: .*blank|FILE, line 2: not JSON"):
+        read(content, form, Columns((("sentence",),)))
+    assert read(content[:-1], form, Columns((("sentence",),)))[0].sentences == ("a",)
+
+
+def test_an_empty_text_of_a_table_of_one_column_is_a_blank_line_before_the_last_or_a_blank():
+    rows = read(b"sentence\n\na\n \n", "tsv", Columns((("sentence",),)))
+    assert [row.sentences[0].strip() for row in rows] == ["", "a", ""]
 
 
 @pytest.mark.parametrize("form, content", [

@@ -3,7 +3,8 @@
 import json
 import shutil
 import tempfile
-from itertools import combinations
+from dataclasses import replace
+from itertools import combinations, product
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tokenizers.processors import TemplateProcessing
 
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.tokenization import Vocabulary
+from fairseq_palbert.tokenization.identity import check_identity, identity_of
 from preprocess.train_bpe import train_bpe
 
 BERT_PIECES = ["[PAD]", "the", "un", "##like", "##ly", "[UNK]", "[CLS]", "'", "[SEP]", "[MASK]", "naive", "[", "]",
@@ -225,9 +227,60 @@ def test_records_tell_tokenizers_apart(tmp_path):
     for index, fill in enumerate(folders):
         (tmp_path / str(index)).mkdir()
         records.append(Vocabulary(fill(tmp_path / str(index))).record)
-    assert all(set(record) == {"name", "separators", "sha256"} for record in records)
+    assert all(set(record) == {"name", "separators", "sha256", "pipeline"} for record in records)
     # moving [PAD] changes native ids, and so the words of dict.txt, but no entry's meaning
     assert [pair for pair in combinations(range(len(records)), 2) if records[pair[0]] == records[pair[1]]] == [(0, 4)]
+
+
+def change_normalizer(content):
+    added = {"type": "Replace", "pattern": {"String": "good"}, "content": "bad"}
+    content["normalizer"] = {"type": "Sequence", "normalizers": [added, *filter(None, [content["normalizer"]])]}
+
+
+def change_pre_tokenizer(content):
+    content["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [
+        {"type": "Split", "pattern": {"String": "zq"}, "behavior": "Removed", "invert": False},
+        content["pre_tokenizer"]]}
+
+
+def add_token(content):
+    content["added_tokens"].append({"id": 5, "content": "zq", "single_word": False, "lstrip": False, "rstrip": False,
+                                    "normalized": False, "special": False})
+
+
+def change_model(content):
+    model = content["model"]
+    if model["type"] == "BPE":
+        model["merges"].reverse()
+    elif model["type"] == "Unigram":
+        model["vocab"][-1][1] -= 1
+    else:
+        model["max_input_chars_per_word"] = 7
+
+
+@pytest.mark.parametrize("family, change", [
+    *product(FAMILIES, [change_normalizer, change_pre_tokenizer, change_model]),
+    ("wordpiece", add_token), ("sentencepiece", add_token), ("mpnet", add_token),  # refused in RoBERTa's
+])
+def test_what_is_done_to_a_word_that_no_probe_holds_changes_the_record(write, tmp_path, family, change):
+    vocabulary = Vocabulary(write(family))
+    vocabulary.save(tmp_path)
+    (tmp_path / "dict.txt").unlink()  # which may no longer fit
+    content = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
+    change(content)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    changed = Vocabulary(tmp_path)
+    assert changed.record["pipeline"] != vocabulary.record["pipeline"]
+    with pytest.raises(UserError, match=r"was trained on .*pipeline: \w+….* but .* holds .*pipeline: "):
+        check_identity("the model", identity_of(vocabulary), tmp_path, tmp_path / "dict.txt", identity_of(changed), "-")
+
+
+def test_a_record_without_the_pipeline_as_older_checkpoints_have_it_is_still_compared(write):
+    held = identity_of(Vocabulary(write("wordpiece")))
+    older = {name: value for name, value in held.tokenizer.items() if name != "pipeline"}
+    check_identity("the model", replace(held, tokenizer=older), Path("data"), Path("dict.txt"), held, "-")
+    with pytest.raises(UserError, match="was trained on"):
+        check_identity("the model", replace(held, tokenizer=older | {"sha256": "0"}), Path(), Path(), held, "-")
 
 
 def test_a_tokenizer_of_the_hub_is_read_without_its_truncation_padding_and_marks(write, tmp_path):

@@ -36,10 +36,11 @@ ABSENT_BEFORE = {2: {"encoder": {"relative_buckets": 0},
                  3: {}}
 FLOATS = ("F64", "F32", "F16", "BF16")  # safetensors' names
 REMEDY = "export the checkpoint again with palbert export"
+TOKENIZER_KINDS = {"name": text(100), "separators": integer(0, 9), "sha256": text(64), "pipeline": text(64)}
 CARD_KINDS = {
     "family": choice(*FAMILIES), "glue_task": text(100), "labels": list_of(text(100), 0, 1000),
     "max_positions": integer(8, 2**24),  # a pair and its special tokens
-    "tokenizer": optional(object_of({"name": text(100), "separators": integer(0, 9), "sha256": text(64)})),
+    "tokenizer": optional(object_of(TOKENIZER_KINDS, absent=1)),
     "dictionary": optional(text(64)), "prior": optional(list_of(number(0, 1), 1, 256)),
     "updates": integer(0, 2**53), "holdout_fraction": number(0, 1), "train_examples": optional(integer(1, 2**53)),
 }

@@ -82,7 +82,8 @@ def _splits(task: GlueTask, names: list[str] | None) -> list[Split]:
 def _print(task: GlueTask, report: SplitReport) -> None:
     """Prints the split's number of rows, and a warning for missing, rejected and empty rows."""
     name = f"{task.name} {report.split.name}"
-    print(f"{name}: {report.rows} rows (official: {report.split.rows})")
+    print(f"{name}: {report.rows} rows (official: {report.split.rows}), {report.unknown} of {report.tokens} tokens "
+          "unknown")
     warnings = []
     if report.rows != report.split.rows:
         warnings.append(f"{report.rows} rows, but the official file has {report.split.rows}")

@@ -87,14 +87,12 @@ def encoder_dir():
 
 @pytest.fixture(scope="session")
 def small_vocabulary(tmp_path_factory) -> Path:
-    """Folder of a byte-level BPE of 300 pieces; its dict.txt lacks one that "zebra" needs, so that <unk> occurs."""
+    """Folder of a byte-level BPE of 294 pieces."""
     from preprocess.train_bpe import train_bpe
 
     folder = tmp_path_factory.mktemp("vocabulary")
     text = ["the cat sat on the mat", "a dog, a zebra and the cat's hat", "it isn't the 12 or 345 dogs"]
     train_bpe(text * 3, folder, 300)
-    lines = (folder / "dict.txt").read_text().splitlines()
-    (folder / "dict.txt").write_text("\n".join(lines[1:]) + "\n")
     return folder
 
 

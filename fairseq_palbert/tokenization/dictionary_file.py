@@ -4,6 +4,9 @@ import re
 from pathlib import Path
 
 from ..errors import UserError
+from .special_tokens import FIRST, MASK
+
+SPECIAL = (*FIRST, MASK)  # every dictionary has these already
 
 
 def read_symbols(path: Path) -> tuple[list[str], str]:
@@ -15,9 +18,9 @@ def read_symbols(path: Path) -> tuple[list[str], str]:
     symbols: dict[str, None] = {}
     for number, line in enumerate(re.split(r"\r?\n", text.rstrip("\n")) if text else [], start=1):
         symbol, _, count = line.rstrip().removesuffix(" #fairseq:overwrite").rpartition(" ")
-        if not count.isdecimal():
+        if not (count.isascii() and count.isdecimal()):
             raise UserError(f"{path} is no fairseq dictionary: line {number} is not a word and its count")
-        if symbol in symbols:
+        if symbol in symbols or symbol in SPECIAL:
             raise UserError(f"{path} is no fairseq dictionary: line {number} has {symbol} a second time")
         symbols[symbol] = None
     return list(symbols), text

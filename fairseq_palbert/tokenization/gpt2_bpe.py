@@ -5,6 +5,7 @@ that stand for them, then the merges in order, then <|endoftext|>. So they follo
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -13,8 +14,8 @@ from tokenizers.pre_tokenizers import ByteLevel
 
 from ..errors import UserError
 from .dictionary_file import read_symbols
-from .native import Native
-from .special_tokens import FIRST, MASK, with_special_tokens
+from .native import Native, check_dense
+from .special_tokens import FILLER, FIRST, MASK, with_special_tokens
 
 NAME = "gpt2_bpe"
 SEPARATORS = 2
@@ -25,31 +26,35 @@ END_OF_TEXT = "<|endoftext|>"
 def read_fairseq(folder: Path) -> Native:
     """Reads ``encoder.json``, ``vocab.bpe`` and ``dict.txt``.
 
-    A piece that dict.txt lacks gets an id beyond the last entry, and becomes <unk>. Raises UserError for a file that is
-    damaged or of another kind.
+    Raises UserError for a file that is damaged or of another kind, and for one that lacks pieces of another.
     """
-    symbols, text = read_symbols(folder / "dict.txt")
-    encoder, merges = folder / "encoder.json", folder / "vocab.bpe"
+    dictionary, encoder, merges = folder / "dict.txt", folder / "encoder.json", folder / "vocab.bpe"
+    symbols, text = read_symbols(dictionary)
+    piece_of = {str(number): piece for piece, number in _numbers(encoder).items()}
+    if lacking := piece_of.keys() - set(symbols):
+        raise UserError(f"{dictionary} lacks {len(lacking)} of the {len(piece_of)} pieces of {encoder.name}: give the "
+                        "one that belongs to it")
+    ids = {piece_of.get(symbol, symbol): entry for entry, symbol in enumerate(with_special_tokens(symbols))}
     try:
-        numbers = json.loads(encoder.read_text(encoding="utf-8"))
-        missing = [symbol for symbol in ByteLevel.alphabet() if symbol not in numbers]
-        if missing:
-            raise UserError(f"{encoder} is no byte-level BPE: it has no piece for {len(missing)} of the 256 bytes")
-        entries = {symbol: place for place, symbol in enumerate(with_special_tokens(symbols))}
-        piece_of = {str(number): piece for piece, number in numbers.items()}
-        if not piece_of.keys() & entries.keys():
-            raise UserError(f"{folder / 'dict.txt'} names no piece of encoder.json: give the one that belongs to it")
-        ids = {piece_of.get(symbol, symbol): entry for symbol, entry in entries.items()}
-        ids |= {piece: len(entries) + number for piece, number in numbers.items() if piece not in ids}
         # without the first line, which names the version, and without text after the last line end, as in fairseq
         pairs = [tuple(line.split()) for line in merges.read_text(encoding="utf-8").split("\n")[1:-1]]
         tokenizer = Tokenizer(BPE(vocab=ids, merges=pairs))
-    except UserError:
-        raise
     except Exception as error:  # tokenizers raises bare Exceptions
         raise UserError(f"{encoder} and {merges.name} are no byte-level BPE: {error}") from error
     tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
-    return Native(NAME, tokenizer, symbols, list(range(len(entries))), SEPARATORS, text)
+    return replace(of_tokenizer(tokenizer, str(merges)), symbols=symbols, dictionary_text=text)
+
+
+def _numbers(path: Path) -> dict[str, int]:
+    """The content of encoder.json: the GPT-2 number of each piece."""
+    try:
+        numbers = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is no byte-level BPE: {error}") from error
+    if not isinstance(numbers, dict) or set(map(type, numbers.values())) != {int}:
+        raise UserError(f"{path} is no byte-level BPE: it should hold a number for each piece")
+    check_dense(numbers, str(path))
+    return numbers
 
 
 def read_hub(folder: Path) -> Native:
@@ -66,15 +71,22 @@ def read_hub(folder: Path) -> Native:
 def of_tokenizer(tokenizer: Tokenizer, where: str) -> Native:
     """Takes a tokenizer with the Hub's ids of RoBERTa, which equal the entries of fairseq's dictionary.
 
-    Raises UserError where <s>, <pad>, </s> and <unk> are not the first pieces, or <mask> is not the last.
+    Raises UserError where <s>, <pad>, </s> and <unk> are not the first pieces, or <mask> is not the last, where a byte
+    has no piece, and for a piece that no merge makes.
     """
     ids = tokenizer.get_vocab(with_added_tokens=True)
     pieces = sorted(ids, key=ids.get)
-    if tuple(pieces[:len(FIRST)]) != FIRST or pieces[-1] != MASK or ids[MASK] != len(pieces) - 1:
+    if tuple(pieces[:len(FIRST)]) != FIRST or pieces[-1] != MASK:
         raise UserError(f"{where} is not RoBERTa's: its pieces must begin with {' '.join(FIRST)} and end with {MASK}")
+    check_dense(ids, where)
+    if lacking := set(ByteLevel.alphabet()) - ids.keys():
+        raise UserError(f"{where} is no byte-level BPE: it has no piece for {len(lacking)} of the 256 bytes")
     numbers = _gpt2_numbers(tokenizer)
-    symbols = [str(numbers.get(piece, piece)) for piece in pieces[len(FIRST):-1]]
-    return Native(NAME, tokenizer, symbols, list(range(len(pieces))), SEPARATORS)
+    own = pieces[len(FIRST):-1]
+    if unmade := [piece for piece in own if piece not in numbers and not FILLER.fullmatch(piece)]:
+        raise UserError(f"{where} is damaged: no merge makes {len(unmade)} of the pieces, such as {unmade[0]}")
+    return Native(NAME, tokenizer, [str(numbers.get(piece, piece)) for piece in own], list(range(len(pieces))),
+                  SEPARATORS)
 
 
 def _gpt2_numbers(tokenizer: Tokenizer) -> dict[str, int]:

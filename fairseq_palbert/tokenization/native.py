@@ -1,5 +1,6 @@
 """A tokenizer with the order of its ids in fairseq's dictionary."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tokenizers import Tokenizer
@@ -29,13 +30,21 @@ def in_dictionary_order(name: str, tokenizer: Tokenizer, special_tokens: tuple[s
                         separators: int = 1) -> Native:
     """Orders the pieces: ``special_tokens`` become <s>, <pad>, </s>, <unk> and <mask>, the others follow by native id.
 
-    Raises UserError, which names the source ``where``, for a special token that the vocabulary lacks.
+    Raises UserError, which names the source ``where``, for a special token that the vocabulary lacks, and for ids that
+    have gaps.
     """
+    ids = tokenizer.get_vocab(with_added_tokens=True)
+    check_dense(ids, where)
     special_ids = [tokenizer.token_to_id(piece) for piece in special_tokens]
     if None in special_ids:
         missing = special_tokens[special_ids.index(None)]
         raise UserError(f"{where} has no piece {missing}, which every {name} vocabulary here needs")
-    size = max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
-    others = [native_id for native_id in range(size) if native_id not in special_ids]
+    others = [native_id for native_id in range(len(ids)) if native_id not in special_ids]
     return Native(name, tokenizer, [str(native_id) for native_id in others],
                   [*special_ids[:len(FIRST)], *others, special_ids[-1]], separators)
+
+
+def check_dense(ids: Mapping[str, int], where: str) -> None:
+    """Raises UserError, which names the source ``where``, unless the ids of the pieces are 0 to N − 1, each once."""
+    if sorted(ids.values()) != list(range(len(ids))):
+        raise UserError(f"{where} is damaged: the ids of its {len(ids)} pieces are not 0 to {len(ids) - 1}, each once")

@@ -1,5 +1,6 @@
 """ALBERT's SentencePiece (arXiv 1909.11942) from spiece.model, tokenizing as SentencePiece does."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from .native import Native, in_dictionary_order
 
 NAME = "sentencepiece"
 SPECIAL_TOKENS = ("[CLS]", "<pad>", "[SEP]", "<unk>", "[MASK]")
+USER_DEFINED_SCORE = -0.1  # SentencePiece's, whatever the file has
 
 
 def read(folder: Path, settings: dict[str, Any]) -> Native:
@@ -19,9 +21,9 @@ def read(folder: Path, settings: dict[str, Any]) -> Native:
     These are ``do_lower_case`` (default true) and ``keep_accents`` (default false). Both, and ALBERT's quotes (`` and
     '' become "), apply before SentencePiece's own normalisation.
 
-    The model's user-defined pieces (ALBERT's are ( ) " - . – £ €) win over all others, by SentencePiece's score for
-    them: concert-goers is ▁concert - go ers. ALBERT was trained so. ``transformers`` 5 cuts them out of the raw text,
-    and what follows one begins a new word: ▁concert - ▁go ers.
+    The model's user-defined pieces (ALBERT's are ( ) " - . – £ €) win over others by their score: concert-goers is
+    ▁concert - go ers. ALBERT was trained so. ``transformers`` 5 cuts them out of the raw text, and what follows one
+    begins a new word: ▁concert - ▁go ers.
 
     Raises UserError for a damaged file and for a model that is not a unigram model.
     """
@@ -37,10 +39,13 @@ def read(folder: Path, settings: dict[str, Any]) -> Native:
     kinds = [piece.type for piece in model.pieces]
     if model.trainer_spec.model_type != model.trainer_spec.UNIGRAM or ModelProto.SentencePiece.UNKNOWN not in kinds:
         raise UserError(f"{path} is no unigram model of SentencePiece, as ALBERT's is")
+    if not model.HasField("normalizer_spec"):  # it follows the pieces
+        raise UserError(f"{path} is cut: it ends before its normaliser")
     unknown = kinds.index(ModelProto.SentencePiece.UNKNOWN)
-    best = max((piece.score for piece in model.pieces if piece.type == ModelProto.SentencePiece.NORMAL), default=0.0)
-    scores = [len(piece.piece) * best - 0.1 if piece.type == ModelProto.SentencePiece.USER_DEFINED else piece.score
+    scores = [USER_DEFINED_SCORE if piece.type == ModelProto.SentencePiece.USER_DEFINED else piece.score
               for piece in model.pieces]
+    if not all(-math.inf < score <= 0 for score in scores):
+        raise UserError(f"{path} is damaged: a score of a piece is no log probability")
     tokenizer = Tokenizer(Unigram([(piece.piece, score) for piece, score in zip(model.pieces, scores)], unknown))
     tokenizer.normalizer = normalizers.Sequence([
         normalizers.Replace("``", '"'), normalizers.Replace("''", '"'),

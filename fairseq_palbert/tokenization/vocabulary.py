@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -17,14 +16,14 @@ from . import gpt2_bpe, sentencepiece, wordpiece
 from .dictionary_file import formatted, read_symbols
 from .native import Native
 from .pipeline import pipeline_sha256
-from .special_tokens import END, FIRST, UNKNOWN, with_special_tokens
+from .special_tokens import END, FILLER, FIRST, with_special_tokens
 
 TOKENIZER_FILE = "tokenizer.json"
 DICTIONARY_FILE = "dict.txt"
 KINDS: dict[str, Callable[[Tokenizer, str], Native]] = {
     "BPE": gpt2_bpe.of_tokenizer, "WordPiece": wordpiece.of_tokenizer, "Unigram": sentencepiece.of_tokenizer,
 }
-FILLER = re.compile(r"madeupword\d{4,}")  # fairseq's symbol for a row of the embedding without a piece
+PADDING_ROWS = 1024  # Megatron pads embeddings to a multiple of 128 for each of its workers, mostly 8
 # Tokenizers differ in case, accents, quotes, digits, punctuation, white space and other scripts.
 PROBE = ("Hello WORLD, it's  naïve Ångström ``quoted'' \"text\" – don't!", "1,234.50 km² in ２０２６, ½ of 9,999 …",
          "東京 и Москва 😀\u200d", "[CLS] <s> [MASK] <mask> </s>", "unbelievably antidisestablishmentarian zxqj")
@@ -56,8 +55,7 @@ class Vocabulary:
         piece_of = {native_id: piece for piece, native_id in self._tokenizer.get_vocab(with_added_tokens=True).items()}
         self.pieces = [piece_of.get(native_id, symbol)
                        for native_id, symbol in zip(native.native_ids, with_special_tokens(self.symbols))]
-        self._entry = np.full(max(*piece_of, *native.native_ids) + 1, UNKNOWN)
-        self._entry[self.native_ids] = np.arange(len(self))
+        self._entry = np.argsort(self.native_ids)  # the inverse: native ids to dictionary ids
 
     def __len__(self) -> int:
         """The number of dictionary entries, ``<mask>`` included."""
@@ -96,14 +94,12 @@ class Vocabulary:
         """Writes ``tokenizer.json`` and ``dict.txt`` into the existing folder; ``Vocabulary(folder)`` equals this one.
 
         ``size`` is the number of entries to write, for an embedding with more rows than there are pieces: fillers take
-        the last places before ``<mask>``. Raises UserError where ``size`` is less than the number of entries.
+        the last places before ``<mask>``. Raises UserError where ``size`` is less than the number of entries, or more
+        than padding explains.
         """
-        if size is not None and size < len(self):
+        if size is not None and not len(self) <= size <= len(self) + PADDING_ROWS:
             raise UserError(f"the embedding has {size} rows, but the {self.name} vocabulary has {len(self)} entries: "
                             "give the vocabulary of that embedding")
-        if max(self._tokenizer.get_vocab(with_added_tokens=True).values()) > max(self.native_ids):
-            raise UserError("dict.txt lacks pieces of encoder.json, which tokenizer.json cannot express: give the "
-                            "dict.txt that belongs to it")
         fillers = self.fillers(size)
         (folder / TOKENIZER_FILE).write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
         dictionary = self.dictionary_text

@@ -21,15 +21,19 @@ def read(folder: Path, settings: dict[str, Any]) -> Native:
     """Reads ``vocab.txt`` with the ``settings`` of tokenizer_config.json.
 
     These are ``do_lower_case`` (default true), ``strip_accents`` (default: as ``do_lower_case``) and
-    ``tokenize_chinese_chars`` (default true). Raises UserError for a file that is not UTF-8.
+    ``tokenize_chinese_chars`` (default true). Raises UserError for a file that is not UTF-8, and for a
+    line that is blank or a repetition.
     """
     path = folder / "vocab.txt"
     try:
-        pieces = path.read_text(encoding="utf-8").split("\n")
+        pieces = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is no WordPiece vocabulary: it is not UTF-8 ({error.reason})") from error
-    ids = {piece.rstrip("\r"): native_id for native_id,
-           piece in enumerate(pieces) if native_id < len(pieces) - 1 or piece}
+    ids = {}
+    for native_id, piece in enumerate(pieces):
+        if not piece.strip() or ids.setdefault(piece.rstrip("\r"), native_id) != native_id:
+            fault = f"has {piece} a second time" if piece.strip() else "is blank"
+            raise UserError(f"{path} is no WordPiece vocabulary: line {native_id + 1} {fault}")
     tokenizer = Tokenizer(WordPiece(ids, unk_token="[UNK]"))
     tokenizer.normalizer = BertNormalizer(
         lowercase=settings.get("do_lower_case", True), strip_accents=settings.get("strip_accents"),

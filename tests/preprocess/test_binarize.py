@@ -71,7 +71,8 @@ def test_scores_keep_glues_own_scale(write_raw, small_vocabulary, tmp_path):
 def test_provenance_says_what_the_data_was_made_from(write_raw, small_vocabulary, tmp_path):
     data = make(glue_task("STS-B"), write_raw("STS-B").parent, small_vocabulary, tmp_path / "STS-B")
     provenance = json.loads((data / "glue.json").read_text())
-    assert provenance["splits"]["train"] == {"rows": 3, "official_rows": 5749, "rejected": 0}
+    assert provenance["splits"]["train"] == {"rows": 3, "official_rows": 5749, "rejected": 0, "tokens": 90,
+                                              "unknown": 0}
     assert provenance.pop("splits").keys() == {"train", "valid", "test"}
     assert provenance == {"task": "STS-B", "labels": [], "score_range": [0, 5],
                           "tokenizer": Vocabulary(small_vocabulary).record, "detokenized": False}

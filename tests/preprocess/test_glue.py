@@ -10,7 +10,7 @@ import pytest
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.glue.definitions import TASKS
 from fairseq_palbert.tokenization import Vocabulary
-from preprocess import glue
+from preprocess import binarize, glue
 from preprocess.glue import main
 
 
@@ -91,7 +91,9 @@ def sentences(folder, split: str = "train") -> list[list[int]]:
 @pytest.mark.parametrize("family, name, separators", [
     ("bert", "wordpiece", 1), ("albert", "sentencepiece", 1), ("roberta", "gpt2_bpe", 2),
 ])
-def test_any_familys_vocabulary_will_do(family, name, separators, run, out, write_raw, write_vocabulary, tmp_path):
+def test_any_familys_vocabulary_will_do(family, name, separators, run, out, write_raw, write_vocabulary, tmp_path,
+                                        monkeypatch):
+    monkeypatch.setattr(binarize, "UNKNOWN_LIMIT", 1)  # these know hardly a word
     write_raw("RTE")
     vocabulary = write_vocabulary(family, tmp_path / family)
     run("--task", "RTE", vocab=tmp_path / family)
@@ -149,8 +151,16 @@ def test_sizes_other_than_glues_are_said(run, out, write_raw, capsys):
     write_raw("RTE")
     run("--task", "RTE", "--split", "train")
     output = capsys.readouterr()
-    assert "RTE train: 3 rows (official: 2490)" in output.out
+    assert "RTE train: 3 rows (official: 2490), 0 of 90 tokens unknown" in output.out
     assert "warning: RTE train: 3 rows, but the official file has 2490" in output.err
+
+
+def test_a_vocabulary_that_knows_hardly_a_word_is_refused(run, out, write_raw, tmp_path):
+    """As BERT's does that is cut to 429 of 30,522 pieces."""
+    write_raw("RTE")
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[unused0]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
+    assert "RTE/train.tsv: 24 of 30 tokens would be <unk>: give a vocabulary that is whole" in refusal(
+        run, out, "--task", "RTE", vocab=tmp_path)
 
 
 def test_an_empty_sentence_is_kept_and_said(run, out, write_raw, capsys):

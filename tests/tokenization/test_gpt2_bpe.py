@@ -36,18 +36,13 @@ def test_awkward_text_gets_the_ids_of_fairseq(vocabulary, reference, sentence):
     assert vocabulary.encode([sentence])[0].tolist() == reference(sentence)
 
 
-def test_a_piece_that_the_dictionary_lacks_is_unk(vocabulary, reference):
-    ids = vocabulary.encode(["a zebra sat on the cat's mat"])[0].tolist()
-    assert UNK in ids and ids == reference("a zebra sat on the cat's mat")
-
-
 def test_the_vocabulary_is_found_in_its_folder_or_above(small_vocabulary, tmp_path):
     shutil.copytree(small_vocabulary, tmp_path / "gpt2_bpe")
     for folder in (tmp_path, tmp_path / "gpt2_bpe"):
         assert Vocabulary(folder).record == Vocabulary(small_vocabulary).record
 
 
-def replace(folder, name: str, content: bytes | None) -> None:
+def put(folder, name: str, content: bytes | None) -> None:
     if content is None:
         (folder / name).unlink()
     else:
@@ -58,23 +53,41 @@ def replace(folder, name: str, content: bytes | None) -> None:
     ("encoder.json", None, "no vocabulary in .*preprocess.download --vocab"),
     ("dict.txt", None, "dict.txt is missing"),
     ("vocab.bpe", None, "vocab.bpe is missing"),
-    ("encoder.json", b"{", "encoder.json and vocab.bpe are no byte-level BPE"),
-    ("encoder.json", json.dumps({"a": 0}).encode(), "no piece for 255 of the 256 bytes"),
+    ("encoder.json", b"{", "encoder.json is no byte-level BPE"),
+    ("encoder.json", json.dumps({"a": 0}).encode(), "no byte-level BPE: .*out of vocabulary"),
     ("encoder.json", b"[]", "no byte-level BPE"),
+    ("encoder.json", b'{"a": "0"}', "no byte-level BPE"),
+    ("encoder.json", b'{"a": -1}', "encoder.json is damaged: the ids of its 1 pieces are not 0 to 0, each once"),
+    ("encoder.json", b'{"a": 4000000000, "b": 0}', "encoder.json is damaged: the ids of its 2 pieces"),
+    ("encoder.json", b'{"a": 0, "b": 0}', "encoder.json is damaged"),
+    ("vocab.bpe", b"", "vocab.bpe is damaged: no merge makes 38 of the pieces"),
     ("vocab.bpe", b"#version\nQQ WW\n", "no byte-level BPE: .*QQ"),
     ("vocab.bpe", b"#version\na b c\n", "no byte-level BPE"),
     ("vocab.bpe", b"\xff\n", "no byte-level BPE"),
-    ("dict.txt", b"", "dict.txt names no piece of encoder.json"),
-    ("dict.txt", b"the 5\n", "dict.txt names no piece of encoder.json"),
+    ("dict.txt", b"", "dict.txt lacks 294 of the 294 pieces of encoder.json"),
+    ("dict.txt", b"12 5\n", "dict.txt lacks 293 of the 294 pieces of encoder.json"),
     ("dict.txt", b"12 x\n", "dict.txt is no fairseq dictionary"),
+    ("dict.txt", "12 ٣\n".encode(), "dict.txt is no fairseq dictionary"),
+    ("dict.txt", b"<mask> 1\n", "dict.txt is no fairseq dictionary: line 1 has <mask> a second time"),
     ("dict.txt", b"12 1\n12 1\n", "dict.txt is no fairseq dictionary: line 2 has 12 a second time"),
     ("dict.txt", b"\xff 1\n", "dict.txt is no fairseq dictionary: it is not UTF-8"),
 ])
 def test_a_bad_vocabulary_is_one_clear_line(small_vocabulary, tmp_path, name, content, words):
     folder = shutil.copytree(small_vocabulary, tmp_path / "vocabulary")
-    replace(folder, name, content)
+    put(folder, name, content)
     with pytest.raises(UserError, match=words):
         Vocabulary(folder)
+
+
+@pytest.mark.parametrize("name", ["encoder.json", "vocab.bpe", "dict.txt"])
+def test_a_vocabulary_is_refused_wherever_a_file_of_it_is_cut(small_vocabulary, tmp_path, name):
+    """At a line's end or within; the whole file alone is read, with or without its last line end."""
+    folder = shutil.copytree(small_vocabulary, tmp_path / "vocabulary")
+    content = (small_vocabulary / name).read_bytes()
+    for length in range(0, len(content) - 4, 7):
+        (folder / name).write_bytes(content[:length])
+        with pytest.raises(UserError):
+            Vocabulary(folder)
 
 
 def hub_files(folder, target, drop: str = "") -> None:
@@ -110,8 +123,3 @@ def test_the_hubs_files_of_another_model_are_refused(whole_vocabulary, tmp_path,
     hub_files(whole_vocabulary, tmp_path / "hub", drop=piece)
     with pytest.raises(UserError, match="vocab.json is not RoBERTa's: its pieces must begin with <s>"):
         Vocabulary(tmp_path / "hub")
-
-
-def test_pieces_that_the_dictionary_lacks_cannot_be_saved(small_vocabulary, tmp_path):
-    with pytest.raises(UserError, match="dict.txt lacks pieces of encoder.json"):
-        Vocabulary(small_vocabulary).save(tmp_path)

@@ -1,6 +1,7 @@
 """Small vocabularies of every family, made here: ids worked out by hand, saving, records, refusals."""
 
 import json
+import math
 import shutil
 import tempfile
 from dataclasses import replace
@@ -44,6 +45,7 @@ def write_albert(folder, pieces=ALBERT_PIECES, model_type=1, scores=None, **sett
     """A piece has its score of ``scores``, or −1 if it is one character, otherwise 0."""
     model = ModelProto()
     model.trainer_spec.model_type = model_type
+    model.normalizer_spec.name = "identity"
     for place, piece in enumerate(pieces):
         plain = USER_DEFINED if piece in '("' else NORMAL
         kind = UNKNOWN if piece == "<unk>" else CONTROL if piece[0] in "<[" else plain
@@ -144,7 +146,7 @@ def test_sentencepiece_by_hand(write, sentence, pieces):
 @given(st.lists(st.floats(-20, -1), min_size=20, max_size=20, unique=True),
        st.text('the un"(likely語', max_size=12))
 def test_sentencepiece_is_cut_as_by_its_library(sentencepiece_reference, scores, sentence):
-    """With a user-defined piece of two characters, whose score the library makes of the best one."""
+    """With a user-defined piece of two characters, and whatever scores the file has."""
     with tempfile.TemporaryDirectory() as folder:
         write_albert(Path(folder), [*ALBERT_PIECES, '("', "▁(", "e(", "el", "lik"], scores=scores)
         reference, vocabulary = sentencepiece_reference(Path(folder, "spiece.model")), Vocabulary(folder)
@@ -324,7 +326,7 @@ def saved(model) -> str:
     ("spiece.model", "no model", "spiece.model is no SentencePiece model"),
     ("spiece.model", "", "spiece.model is no unigram model of SentencePiece"),
     ("vocab.txt", b"\xff", "vocab.txt is no WordPiece vocabulary: it is not UTF-8"),
-    ("vocab.txt", "", r"vocab.txt has no piece \[CLS\]"),
+    ("vocab.txt", "", "vocab.txt is no WordPiece vocabulary: line 1 is blank"),
     ("README.md", "", "no vocabulary in .* it must hold tokenizer.json, vocab.txt, spiece.model"),
 ])
 def test_files_that_are_no_vocabulary_are_one_clear_line(tmp_path, name, content, words):
@@ -332,6 +334,61 @@ def test_files_that_are_no_vocabulary_are_one_clear_line(tmp_path, name, content
     with pytest.raises(UserError, match=words) as error:
         Vocabulary(tmp_path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("pieces, words", [
+    (["the", *BERT_PIECES], "line 3 has the a second time"), ([*BERT_PIECES, ""], "line 16 is blank"),
+    ([*BERT_PIECES[:9], " ", *BERT_PIECES[9:]], "line 10 is blank"),
+])
+def test_lines_of_wordpiece_that_are_blank_or_repeated_are_refused(tmp_path, pieces, words):
+    with pytest.raises(UserError, match=f"vocab.txt is no WordPiece vocabulary: {words}"):
+        Vocabulary(write_bert(tmp_path, pieces))
+
+
+def test_a_sentencepiece_is_refused_wherever_it_is_cut(tmp_path):
+    """A cut between two pieces leaves a model that protobuf reads."""
+    path = write_albert(tmp_path) / "spiece.model"
+    content = path.read_bytes()
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        with pytest.raises(UserError, match="spiece.model (is no SentencePiece model|is no unigram model|is cut)"):
+            Vocabulary(tmp_path)
+
+
+@pytest.mark.parametrize("score", [math.nan, -math.inf, 1.0])
+def test_a_sentencepiece_whose_scores_are_no_log_probabilities_is_refused(tmp_path, score):
+    with pytest.raises(UserError, match="spiece.model is damaged: a score of a piece is no log probability"):
+        Vocabulary(write_albert(tmp_path, scores=[*[-1.0] * 14, score]))
+
+
+def test_a_sentencepiece_with_a_piece_twice_is_refused(tmp_path):
+    with pytest.raises(UserError, match="spiece.model is damaged: the ids of its 15 pieces are not 0 to 14, each once"):
+        Vocabulary(write_albert(tmp_path, [*ALBERT_PIECES, "▁the"]))
+
+
+@pytest.mark.parametrize("native_id", [1, 2, 15, 4_000_000_000])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_tokenizer_whose_ids_have_gaps_is_refused(write, tmp_path, family, native_id):
+    """Of two pieces with one id, one would be the other; of an id of 4e9, memory would not hold the dictionary."""
+    Vocabulary(write(family)).save(tmp_path)
+    content = json.loads((tmp_path / "tokenizer.json").read_text())
+    pieces = content["model"]["vocab"]
+    if family == "sentencepiece":
+        pieces[-1] = pieces[-2]
+    else:
+        piece = [piece for piece in pieces if piece.isalpha()][-1]
+        pieces[piece] = native_id if native_id != pieces[piece] else native_id + 1
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match="tokenizer.json (is damaged|is not RoBERTa's)"):
+        Vocabulary(tmp_path)
+
+
+def test_an_embedding_with_more_rows_than_padding_explains_is_refused(write, tmp_path):
+    """As that of a vocabulary of which half is lost."""
+    vocabulary = Vocabulary(write("wordpiece"))
+    vocabulary.save(tmp_path, 15 + 1024)
+    with pytest.raises(UserError, match="the embedding has 1040 rows, but the wordpiece vocabulary has 15 entries"):
+        vocabulary.save(tmp_path, 15 + 1025)
 
 
 def test_sentencepiece_of_another_kind_is_refused(tmp_path):

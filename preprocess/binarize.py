@@ -103,8 +103,8 @@ def _binarize_split(task: GlueTask, split: Split, raw: Path, encode: Encode, ent
         raise UserError(f"{raw_file(task, split, raw)} has no usable row ({len(report.rejected)} rejected): "
                         "give GLUE's own file, or leave this split out with --split")
     if report.unknown > UNKNOWN_LIMIT * report.tokens:
-        raise UserError(f"{raw_file(task, split, raw)}: {report.unknown} of {report.tokens} tokens would be <unk>: give "
-                        "a vocabulary that is whole, and of the language of the text")
+        raise UserError(f"{raw_file(task, split, raw)}: {report.unknown} of {report.tokens} tokens would be <unk>: "
+                        "give a vocabulary that is whole, and of the language of the text")
     return report
 
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from ..errors import UserError
+from ..files import read_text
 from .special_tokens import FIRST, MASK
 
 SPECIAL = (*FIRST, MASK)  # every dictionary has these already
@@ -11,10 +12,7 @@ SPECIAL = (*FIRST, MASK)  # every dictionary has these already
 
 def read_symbols(path: Path) -> tuple[list[str], str]:
     """The words in order, and the file's whole text. Raises UserError for a file that fairseq would not read."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is no fairseq dictionary: it is not UTF-8 ({error.reason})") from error
+    text = read_text(path, "give the one that belongs to the vocabulary")
     symbols: dict[str, None] = {}
     for number, line in enumerate(re.split(r"\r?\n", text.rstrip("\n")) if text else [], start=1):
         symbol, _, count = line.rstrip().removesuffix(" #fairseq:overwrite").rpartition(" ")

@@ -13,6 +13,8 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 
 from ..errors import UserError
+from ..files import read_text
+from ..json_files import read_json
 from .dictionary_file import read_symbols
 from .native import Native, check_dense
 from .special_tokens import FILLER, FIRST, MASK, with_special_tokens
@@ -21,6 +23,7 @@ NAME = "gpt2_bpe"
 SEPARATORS = 2
 FILES = ("encoder.json", "vocab.bpe", "dict.txt")
 END_OF_TEXT = "<|endoftext|>"
+REMEDY = "give RoBERTa's own file"
 
 
 def read_fairseq(folder: Path) -> Native:
@@ -35,9 +38,9 @@ def read_fairseq(folder: Path) -> Native:
         raise UserError(f"{dictionary} lacks {len(lacking)} of the {len(piece_of)} pieces of {encoder.name}: give the "
                         "one that belongs to it")
     ids = {piece_of.get(symbol, symbol): entry for entry, symbol in enumerate(with_special_tokens(symbols))}
+    # without the first line, which names the version, and without text after the last line end, as in fairseq
+    pairs = [tuple(line.split()) for line in read_text(merges, REMEDY).split("\n")[1:-1]]
     try:
-        # without the first line, which names the version, and without text after the last line end, as in fairseq
-        pairs = [tuple(line.split()) for line in merges.read_text(encoding="utf-8").split("\n")[1:-1]]
         tokenizer = Tokenizer(BPE(vocab=ids, merges=pairs))
     except Exception as error:  # tokenizers raises bare Exceptions
         raise UserError(f"{encoder} and {merges.name} are no byte-level BPE: {error}") from error
@@ -47,11 +50,8 @@ def read_fairseq(folder: Path) -> Native:
 
 def _numbers(path: Path) -> dict[str, int]:
     """The content of encoder.json: the GPT-2 number of each piece."""
-    try:
-        numbers = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is no byte-level BPE: {error}") from error
-    if not isinstance(numbers, dict) or set(map(type, numbers.values())) != {int}:
+    numbers = read_json(path, REMEDY)
+    if set(map(type, numbers.values())) != {int}:
         raise UserError(f"{path} is no byte-level BPE: it should hold a number for each piece")
     check_dense(numbers, str(path))
     return numbers

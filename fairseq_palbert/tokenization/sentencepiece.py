@@ -8,6 +8,7 @@ from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import Unigram
 
 from ..errors import UserError
+from ..files import read_bytes
 from .native import Native, in_dictionary_order
 
 NAME = "sentencepiece"
@@ -33,7 +34,7 @@ def read(folder: Path, settings: dict[str, Any]) -> Native:
     path = folder / "spiece.model"
     model = ModelProto()
     try:
-        model.ParseFromString(path.read_bytes())
+        model.ParseFromString(read_bytes(path, "give ALBERT's own file"))
     except DecodeError as error:
         raise UserError(f"{path} is no SentencePiece model: {error}") from error
     kinds = [piece.type for piece in model.pieces]

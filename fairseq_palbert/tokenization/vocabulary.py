@@ -12,6 +12,9 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from ..errors import UserError
+from ..files import read_text
+from ..json_files import read_json
+from ..schema import BOOLEAN, check_fields, optional
 from . import gpt2_bpe, sentencepiece, wordpiece
 from .dictionary_file import formatted, read_symbols
 from .native import Native
@@ -23,6 +26,9 @@ DICTIONARY_FILE = "dict.txt"
 KINDS: dict[str, Callable[[Tokenizer, str], Native]] = {
     "BPE": gpt2_bpe.of_tokenizer, "WordPiece": wordpiece.of_tokenizer, "Unigram": sentencepiece.of_tokenizer,
 }
+SETTINGS_KINDS = {name: optional(BOOLEAN) if name == "strip_accents" else BOOLEAN for name in (
+    "do_lower_case", "strip_accents", "tokenize_chinese_chars", "keep_accents")}
+SETTINGS_REMEDY = "give the file that belongs to the vocabulary"
 PADDING_ROWS = 1024  # Megatron pads embeddings to a multiple of 128 for each of its workers, mostly 8
 # Tokenizers differ in case, accents, quotes, digits, punctuation, white space and other scripts.
 PROBE = ("Hello WORLD, it's  naïve Ångström ``quoted'' \"text\" – don't!", "1,234.50 km² in ２０２６, ½ of 9,999 …",
@@ -133,20 +139,20 @@ def _settings(folder: Path) -> dict[str, Any]:
     path = folder / "tokenizer_config.json"
     if not path.is_file():
         return {}
+    settings = read_json(path, SETTINGS_REMEDY)
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        check_fields(settings, SETTINGS_KINDS, exact=False)
     except ValueError as error:
-        raise UserError(f"{path} is no JSON: {error}") from error
-    if not isinstance(settings, dict):
-        raise UserError(f"{path} is no JSON object")
+        raise UserError(f"{path}: {error}: {SETTINGS_REMEDY}") from error
     return settings
 
 
 def _read_json(folder: Path) -> Native:
     """Reads tokenizer.json; a dict.txt beside it, as ``save`` writes it, names the words, fillers included."""
     path = folder / TOKENIZER_FILE
+    text = read_text(path, "give the Hugging Face Hub's own file")
     try:
-        tokenizer = Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_str(text)
     except Exception as error:  # tokenizers raises bare Exceptions
         raise UserError(f"{path} is no tokenizer of the Hugging Face Hub: {error}") from error
     kind = type(tokenizer.model).__name__

@@ -9,6 +9,7 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from ..errors import UserError
+from ..files import read_text
 from .native import Native, in_dictionary_order
 
 NAME = "wordpiece"
@@ -25,10 +26,7 @@ def read(folder: Path, settings: dict[str, Any]) -> Native:
     line that is blank or a repetition.
     """
     path = folder / "vocab.txt"
-    try:
-        pieces = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is no WordPiece vocabulary: it is not UTF-8 ({error.reason})") from error
+    pieces = read_text(path, "give BERT's or MPNet's own file").removesuffix("\n").split("\n")
     ids = {}
     for native_id, piece in enumerate(pieces):
         if not piece.strip() or ids.setdefault(piece.rstrip("\r"), native_id) != native_id:

@@ -325,7 +325,7 @@ def saved(model) -> str:
     ("tokenizer.json", "{", "is no tokenizer of the Hugging Face Hub"),
     ("spiece.model", "no model", "spiece.model is no SentencePiece model"),
     ("spiece.model", "", "spiece.model is no unigram model of SentencePiece"),
-    ("vocab.txt", b"\xff", "vocab.txt is no WordPiece vocabulary: it is not UTF-8"),
+    ("vocab.txt", b"\xff", "vocab.txt: byte 0xff at position 1 is no UTF-8"),
     ("vocab.txt", "", "vocab.txt is no WordPiece vocabulary: line 1 is blank"),
     ("README.md", "", "no vocabulary in .* it must hold tokenizer.json, vocab.txt, spiece.model"),
 ])
@@ -396,7 +396,10 @@ def test_sentencepiece_of_another_kind_is_refused(tmp_path):
         Vocabulary(write_albert(tmp_path, model_type=2))
 
 
-@pytest.mark.parametrize("content, words", [("{", "tokenizer_config.json is no JSON"), ("[]", "is no JSON object")])
+@pytest.mark.parametrize("content, words", [
+    ("{", "tokenizer_config.json: not JSON"), ("[]", "is no JSON object"),
+    ('{"do_lower_case": "no"}', "do_lower_case is 'no', and should be true or false"),
+])
 def test_broken_settings_are_refused(tmp_path, content, words):
     (write_bert(tmp_path) / "tokenizer_config.json").write_text(content)
     with pytest.raises(UserError, match=words):

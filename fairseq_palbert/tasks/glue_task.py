@@ -1,10 +1,12 @@
 """``--task glue``: sentence classification and regression on binarized GLUE data."""
 
 import logging
+import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Optional
 
+import fairseq.trainer
 import numpy as np
 import torch
 from fairseq import metrics
@@ -18,6 +20,7 @@ from ..glue.definitions import CALIBRATION, TASKS, glue_task, label_order
 from ..glue.metrics import GlueMetrics
 from .binarized import BinarizedFolder
 from .dataset import GlueDataset
+from .divergence import LatestUpdate
 from .same_tokenizer import check_same_tokenizer, tokenizer_state
 
 logger = logging.getLogger(__name__)
@@ -60,6 +63,7 @@ class GlueConfig(FairseqDataclass):
                           "none"},
     )
     seed: int = II("common.seed")
+    patience: int = II("checkpoint.patience")
     valid_subset: str = II("dataset.valid_subset")
     ignore_unused_valid_subsets: Optional[bool] = II("dataset.ignore_unused_valid_subsets")
 
@@ -84,6 +88,7 @@ class GlueSentenceTask(FairseqTask):
         _check_config(cfg, self.glue_task)
         self.metrics = GlueMetrics(self.glue_task, self.labels)
         self.folder = BinarizedFolder(cfg.data, self.glue_task, self.labels)
+        self.latest_update = LatestUpdate()
 
     @property
     def source_dictionary(self):
@@ -149,6 +154,9 @@ class GlueSentenceTask(FairseqTask):
 
     def build_model(self, cfg, from_checkpoint=False):
         if not from_checkpoint:
+            if ":" in self.cfg.data:
+                raise UserError(f"{self.cfg.data}: fairseq separates data folders by ':': choose a path without one")
+            fairseq.trainer.NanDetector = self.end_diverged  # fairseq's fails on an output that is a dataclass
             model_class(cfg._name).follow_checkpoint(cfg)
         model = super().build_model(cfg, from_checkpoint)
         if self.cfg.max_positions > model.max_positions():
@@ -165,6 +173,22 @@ class GlueSentenceTask(FairseqTask):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Checks that a checkpoint's ``task_state`` fits the data, when fairseq's commands load it."""
         self.check_checkpoint("the checkpoint", {"task_state": state_dict})
+
+    def get_checkpoint_dict(self) -> dict[str, Any]:
+        """What ``--patience`` counts, which fairseq itself forgets: the best score and the validations since."""
+        from fairseq_cli.train import should_stop_early  # imported here, since it configures logging
+
+        return {type(self).__name__: {"patience": dict(vars(should_stop_early))}}
+
+    def set_checkpoint_dict(self, state_dict: dict[str, Any]) -> None:
+        """Counts on from a checkpoint, and ends the process with status 0 where ``--patience`` has ended training."""
+        from fairseq_cli.train import should_stop_early
+
+        counted = state_dict["patience"]
+        vars(should_stop_early).update(counted)
+        if 0 < self.cfg.patience <= counted.get("num_runs", 0):
+            logger.info(f"--patience {self.cfg.patience} has ended this training: nothing to do")
+            sys.exit(0)
 
     def check_checkpoint(self, name: str, state: dict[str, Any]) -> None:
         """Raises UserError where ``state`` was trained with another tokenizer or dictionary than the data's."""
@@ -207,10 +231,20 @@ class GlueSentenceTask(FairseqTask):
         if ignore_grad:
             sample = {**sample, "id": torch.zeros_like(sample["id"]), "examples": len(self.datasets["train"].split)}
         criterion.updates = update_num
-        return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+        loss, sentences, log = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+        self.latest_update.add(update_num + 1, loss, sentences)
+        return loss, sentences, log
+
+    def end_diverged(self, model) -> None:
+        """fairseq's trainer calls this for a gradient that is not finite. Raises UserError."""
+        raise self.latest_update.diverged()
 
     def reduce_metrics(self, logging_outputs, criterion):
-        """Adds the task's GLUE metrics to what fairseq and the criterion log."""
+        """Adds the task's GLUE metrics to what fairseq and the criterion log.
+
+        Raises UserError where the loss is not finite, before fairseq saves a checkpoint of such a model.
+        """
+        self.latest_update.check_logged(float(sum(log["loss"] for log in logging_outputs)))
         super().reduce_metrics(logging_outputs, criterion)
         statistics = sum(log["statistics"] for log in logging_outputs)
         # one key a shape: fairseq adds up validation splits, whose statistics differ in length for a regression

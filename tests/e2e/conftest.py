@@ -8,6 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+TWO_LAYERS = ("--user-dir", str(ROOT / "fairseq_palbert"), "--cpu", "--task", "glue", "--arch", "palbert_roberta_tiny",
+              "--encoder-layers", "2", "--encoder-embed-dim", "16", "--encoder-ffn-embed-dim", "24",
+              "--encoder-attention-heads", "2", "--optimizer", "ponder_adam", "--batch-size", "32",
+              "--criterion", "ponder_classification", "--best-checkpoint-metric", "score",
+              "--maximize-best-checkpoint-metric", "--no-epoch-checkpoints")
 
 
 @pytest.fixture(scope="session")
@@ -21,5 +26,25 @@ def fairseq():
         )
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout + done.stderr
+
+    return run
+
+
+@pytest.fixture
+def train_in_process(monkeypatch):
+    """train_in_process(DATA, ARGUMENTS...) runs fairseq-train on a model of two layers, with no state of an
+    earlier run."""
+    from fairseq import checkpoint_utils, metrics
+    from fairseq_cli import train
+
+    def run(data: Path, *arguments: object) -> None:
+        metrics.reset()
+        for function in (train.should_stop_early, checkpoint_utils.save_checkpoint):
+            vars(function).clear()
+        monkeypatch.setattr(sys, "argv", ["fairseq-train", *map(str, (data, *TWO_LAYERS, *arguments))])
+        try:
+            train.cli_main()
+        except SystemExit as end:
+            assert not end.code
 
     return run

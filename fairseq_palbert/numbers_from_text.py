@@ -31,6 +31,18 @@ def finite_float(text: str, low: float | None = None, high: float | None = None,
     return _within(float(text), text, low, high, above, below)
 
 
+def fractions(text: str, count: int) -> list[float]:
+    """The ``count`` numbers in ``text``, separated by commas and in brackets or not, with 0 <= number < 1.
+
+    Raises ValueError as ``finite_float`` does.
+    """
+    words = text[1:-1] if (text[:1], text[-1:]) in (("(", ")"), ("[", "]")) else text
+    numbers = [finite_float(word.strip(" "), low=0, below=1) for word in words.split(",")]
+    if len(numbers) != count:
+        raise ValueError(f"{reprlib.repr(text)} has {len(numbers)} numbers instead of {count}")
+    return numbers
+
+
 def _within(number, text: str, low, high, above=None, below=None):
     bounds = [(operator.ge, "at least", low), (operator.gt, "above", above),
               (operator.le, "at most", high), (operator.lt, "below", below)]

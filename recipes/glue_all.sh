@@ -20,15 +20,16 @@ require_environment
 
 # As one command, so that a change of this file does not reach a run that is under way.
 main() {
-    local task start scored=() failed=() method="/${METHOD:-palbert}"
-    start="$("$VENV/bin/python" -P -m fairseq_palbert.experiment.pretrained "${PRETRAINED:-}" --arch "${ARCH:-}" \
-        --vocab-dir "${VOCAB_DIR:-}" --pretrained-dir "${PRETRAINED_DIR:-$ROOT/runs/pretrained}")"
-    RUN_DIR="${RUN_DIR:-$ROOT/runs/${start%%$'\n'*}${method#/palbert}}"
+    local task start found scored=() failed=() method="/${METHOD:-palbert}"
+    start="$("$VENV/bin/python" -P -m fairseq_palbert.experiment.pretrained --arch="${ARCH:-}" \
+        --vocab-dir="${VOCAB_DIR:-}" --pretrained-dir="${PRETRAINED_DIR:-$ROOT/runs/pretrained}" -- "${PRETRAINED:-}")"
+    RUN_DIR="$(absolute "${RUN_DIR:-$ROOT/runs/${start%%$'\n'*}${method#/palbert}}")"
     for task in "${TASKS[@]}"; do
         log "$task"
         RUN_DIR="$RUN_DIR/$task" "$ROOT/recipes/glue_task.sh" "$task" \
             --stage "$FIRST_STAGE" --stop-stage "$LAST_STAGE" || failed+=("$task")
-        if compgen -G "$RUN_DIR/$task/seed*/scores" >/dev/null; then scored+=("$RUN_DIR/$task"); fi
+        found=("$RUN_DIR/$task"/seed*/scores)
+        [[ ! -d "${found[0]}" ]] || scored+=("$RUN_DIR/$task")
     done
     [[ ${#scored[@]} -eq 0 ]] ||
         "$VENV/bin/python" -P -m fairseq_palbert.experiment.results "${scored[@]}" --out "$RUN_DIR/results.tsv"

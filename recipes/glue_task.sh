@@ -20,18 +20,10 @@
 
 set -euo pipefail
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
-VALUES=(ADAM_BETAS ADAM_EPS ARCH BATCH BETA CLIP_NORM CPU_WORKERS DATA DETOKENIZE DROPOUT FIRST_RUN FRESH_HEADS
-    GATE_BATCH GATE_BETA GATE_LR GATE_TARGET GATE_UPDATES GLUE_DIR HOLDOUT_FRACTION LAMBDA_LR LENGTH_POOL LR
-    MAX_EPOCH MAX_POSITIONS MAX_UPDATE METHOD MNLI_RUN NUM_GPUS PATIENCE PRETRAINED PRETRAINED_DIR PRIOR_LAMBDA
-    RUN_DIR RUNS_DIR SELECT_ON STAGE STOP_STAGE TASK TRAIN_EXAMPLES UPDATE_FREQ VOCAB_DIR WARMUP WEIGHT_DECAY)
-LISTS=(EXITS EXTRA_TRAIN_FLAGS FIRST_TRAIN_FLAGS LAYER_COST SEARCH_BETA SEARCH_LAMBDA_LR SEARCH_LR SEEDS)
 
 parse_stages "$@"
 [[ ${#ARGUMENTS[@]} -eq 1 ]] || die "name one GLUE task: see $(basename "$0") --help"
 require_environment
 export TASK="${ARGUMENTS[0]}" STAGE="$FIRST_STAGE" STOP_STAGE="$LAST_STAGE" RUNS_DIR="${RUNS_DIR:-$ROOT/runs}"
 export FIRST_RUN="${FIRST_RUN:-${VANILLA_RUN:-}}"
-SETTINGS=()
-for name in "${VALUES[@]}"; do [[ -z "${!name:-}" ]] || SETTINGS+=("${name,,}=\${oc.env:$name}"); done
-for name in "${LISTS[@]}"; do [[ -z "${!name:-}" ]] || SETTINGS+=("${name,,}=\${words_of:$name}"); done
-exec "$VENV/bin/python" -P -m fairseq_palbert.experiment "${SETTINGS[@]}"
+exec "$VENV/bin/python" -P -m fairseq_palbert.experiment.variables

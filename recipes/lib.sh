@@ -3,9 +3,15 @@
 # Sets ROOT (the repository) and VENV (the environment: run "$VENV/bin/python" -P), and exports PYTHONPATH.
 
 unset CDPATH
+
+# absolute PATH: prints it with the current folder before it, so that it never begins with a dash.
+absolute() {
+    [[ "$1" = /* ]] && printf '%s\n' "$1" || printf '%s\n' "$PWD/$1"
+}
+
 ROOT="$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")"
 VENV="${VENV:-$ROOT/.venv}"
-[[ "$VENV" = /* ]] || VENV="$PWD/$VENV"
+VENV="$(absolute "$VENV")"
 export PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}"
 export PYTHONNOUSERSITE=1
 
@@ -50,7 +56,7 @@ run_module() {
 # parse_stages ARGUMENTS: takes --stage N, --stop-stage N and --help out of the arguments, and leaves the others in
 # ARGUMENTS.
 parse_stages() {
-    FIRST_STAGE=1 LAST_STAGE=99 ARGUMENTS=()
+    FIRST_STAGE=1 LAST_STAGE=6 ARGUMENTS=()
     while (($#)); do
         case "$1" in
             --stage | --stop-stage)

@@ -23,7 +23,7 @@ source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
 
 parse_stages "$@"
 [[ $# -eq 0 ]] || die "takes no argument: its settings are variables, see $(basename "$0") --help"
-RUN_DIR="${RUN_DIR:-$ROOT/runs/quickstart}"
+RUN_DIR="$(absolute "${RUN_DIR:-$ROOT/runs/quickstart}")"
 SEED="${SEED:-1}"
 SEED_DIR="$RUN_DIR/seed$SEED"
 

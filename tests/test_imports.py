@@ -45,6 +45,7 @@ ALLOWED = {
     "tables": set(),
     "tsv": set(),
     "flag_tables": {"criterions", "models", "optim", "tasks"},
+    "train_flags": {"command", "plugin"},
     "plugin": {"criterions", "models", "optim", "tasks"},
     "__init__": {"plugin"},
 }

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairseq_palbert.numbers_from_text import finite_float, integer
+from fairseq_palbert.numbers_from_text import finite_float, fractions, integer
 
 # int and float read all of these but the last line's
 TAKEN_BY_PYTHON = ["0_3", " 2", "2 ", "2\r", "2\n", "\t2", "+2", "３", "٣", "2\u2028"]
@@ -73,3 +73,14 @@ def test_bounds(text, bounds, message):
 
 def test_the_bounds_themselves():
     assert integer("0", 0, 5) == 0 and finite_float("5", 0, 5) == 5 and finite_float("0.5", above=0, below=1) == 0.5
+
+
+@pytest.mark.parametrize("text", ["(0.9, 0.98)", "[0.9,0.98]", "0.9, 0.98"])
+def test_fractions(text):
+    assert fractions(text, 2) == [0.9, 0.98]
+
+
+@pytest.mark.parametrize("text", ["(0.9)", "(0.9, 0.98, 0)", "(0.9, 1)", "(0.9, -0)1", "(0.9, 0.98", "()", "(0.9, x)"])
+def test_no_fractions(text):
+    with pytest.raises(ValueError, match="is no number|is not at least 0 and below 1|numbers instead of 2"):
+        fractions(text, 2)

@@ -12,7 +12,6 @@ import os
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from hydra import main as hydra_main
 from hydra.core.config_store import ConfigStore
@@ -37,7 +36,6 @@ def main(argv: list[str] | None = None) -> None:
         print(help_text())
         return
     ConfigStore.instance().store("settings", Settings)
-    OmegaConf.register_new_resolver("words_of", lambda variable: os.environ[variable].split(), replace=True)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach this function as they are
     try:
         sys.argv[1:] = [*argv, *run_name(argv)]
@@ -47,12 +45,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def job(config: DictConfig) -> None:
-    """Run one experiment.
-
-    Where Slurm starts several tasks for it, the first runs the experiment and starts the part of the others.
-    """
-    if int(os.environ.get("SLURM_PROCID", 0)):
-        return
+    """Run one experiment."""
     try:
         run(settings_of(config))
     except UserError as error:
@@ -65,23 +58,13 @@ def job(config: DictConfig) -> None:
 def settings_of(config: DictConfig) -> Settings:
     """Convert Hydra's configuration. Raises UserError where a value has another type than its setting."""
     try:
-        resolved = OmegaConf.to_container(config, resolve=True)
-        # a second merge, since OmegaConf does not convert the items of a resolver's list
-        literal = {name: _literal(value) for name, value in resolved.items()}
-        values = OmegaConf.to_object(OmegaConf.merge(Settings, literal))
+        values = OmegaConf.to_object(OmegaConf.merge(Settings, config))
     except OmegaConfBaseException as error:
         raise UserError(_reason(error)) from error
     for item in fields(values):
         if getattr(values, item.name) == "":
             setattr(values, item.name, item.default if item.name in ("run_name", "method") else None)
     return values
-
-
-def _literal(value: Any) -> Any:
-    """The value, escaped so that OmegaConf resolves nothing in it."""
-    if isinstance(value, list):
-        return [_literal(item) for item in value]
-    return value.replace("${", r"\${") if isinstance(value, str) else value
 
 
 def is_override(word: str) -> bool:

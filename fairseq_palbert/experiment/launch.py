@@ -99,7 +99,7 @@ def run(command: list[str], environment: Mapping[str, str] = {}, stdout: int | I
     elif status < 0:
         raise UserError(f"{_module(command)} was ended by signal {-status}")
     else:
-        raise UserError(last.split("error: ", 1)[-1] or f"{_module(command)} failed with status {status}")
+        raise UserError(_reason(last) or f"{_module(command)} failed with status {status}")
 
 
 def output_of(command: list[str]) -> str:
@@ -137,7 +137,7 @@ def train(flags: list[str], log: Path, devices: Devices) -> None:
         if status and status < 0:
             raise UserError(f"training was ended by signal {-status} (its log: {path})")
         if status:
-            raise UserError(f"training failed: {_last_line(path)} (the whole log: {path})")
+            raise UserError(f"training failed: {_reason(_last_line(path))} (the whole log: {path})")
 
 
 def _on_nodes(command: list[str], devices: Devices) -> list[str]:
@@ -201,6 +201,11 @@ def _pass_on(stream: IO[bytes], to: IO[str]) -> str:
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").split("\n")
     return next((line for line in reversed(lines) if line.strip()), "it printed nothing")
+
+
+def _reason(line: str) -> str:
+    """An error line without the name of the program that printed it."""
+    return line.split("error: ", 1)[-1]
 
 
 def _module(command: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shlex
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +15,7 @@ from ..errors import UserError
 from ..files import replacing
 from ..glue.definitions import CALIBRATION, GlueTask, glue_task
 from . import launch, results
+from .checks import check_exits, check_exits_of, check_first_runs, check_flags, check_folders
 from .flags import batch_size, exit_flags, model_flags, word
 from .hyperparameters import LENGTH, hyperparameters, of_any_encoder
 from .invocation import invocation
@@ -26,13 +28,23 @@ from .stages import Stages, claimed
 
 
 def run(settings: Settings) -> None:
-    """Run an experiment, or continue it where it stopped. Raises UserError for a mistake, and where a stage fails."""
+    """Run an experiment, or continue it where it stopped. Raises UserError for a mistake, and where a stage fails.
+
+    Where Slurm starts several tasks for it, the first runs the experiment and starts the part of the others.
+    """
+    if int(os.environ.get("SLURM_PROCID", 0)):
+        return
+    settings = replace(settings, glue_dir=settings.glue_dir or os.environ.get("GLUE_DIR") or None,
+                       vocab_dir=settings.vocab_dir or os.environ.get("VOCAB_DIR") or None,
+                       pretrained_dir=settings.pretrained_dir or f"{settings.runs_dir}/pretrained")
     check(settings)
     check_source(settings.pretrained)
     if settings.arch:
         check_arch(settings.arch)
     if settings.exits:
         check_exits(settings.exits)
+    if settings.extra_train_flags:
+        check_flags(settings)
     devices = launch.choose_devices(settings)
     start = find_start(settings.pretrained, settings.arch, Path(settings.pretrained_dir), settings.vocab_dir,
                        may_convert=settings.stage <= 1)
@@ -40,6 +52,9 @@ def run(settings: Settings) -> None:
     if method.layers and method.layers > start.layers:
         raise UserError(f"method={settings.method}, but {start.arch} has {start.layers} layers")
     whole = complete(settings, start)
+    check_folders(whole)
+    if settings.exits:
+        check_exits_of(whole, method, start)
     if len(whole.layer_cost) > 1 and method.staged:
         for cost in whole.layer_cost:
             folder = f"{whole.run_dir}/cost{word(cost)}"
@@ -57,12 +72,6 @@ def run(settings: Settings) -> None:
         Experiment(whole, method, glue_task(whole.task), start, devices, stages).run()
 
 
-def check_exits(rules: list[str]) -> None:
-    from ..exits.registry import parse_rules  # imports torch, which is slow
-
-    parse_rules([rule.replace("fixed:N", "fixed:1") for rule in rules])
-
-
 def complete(settings: Settings, start: Start) -> Settings:
     """The settings with folders and hyperparameters in place of None.
 
@@ -76,7 +85,7 @@ def complete(settings: Settings, start: Start) -> Settings:
 
     run_dir = folder_of(settings.run_dir, settings.method) / settings.run_name
     values = {
-        "run_dir": str(run_dir), "mnli_run": str(settings.mnli_run or run_dir.parent / "MNLI"),
+        "run_dir": str(run_dir), "mnli_run": str(Path(settings.mnli_run or run_dir.parent / "MNLI").absolute()),
         "first_run": str(folder_of(settings.first_run, method.first_phase or settings.method)),
         "data": settings.data and str(Path(settings.data).absolute()),
         "select_on": settings.select_on or ("holdout" if method.staged else "valid"),
@@ -103,18 +112,6 @@ def first_phase(settings: Settings, whole: Settings) -> Settings:
     return replace(settings, method=method, run_dir=whole.first_run, run_name="", first_run=None, select_on="holdout",
                    exits=None, extra_train_flags=settings.first_train_flags, first_train_flags=[],
                    stage=1, stop_stage=4)
-
-
-def check_first_runs(settings: Settings, method: Method, trains: bool) -> None:
-    """Raises UserError where a run that this one depends on has not been trained."""
-    for seed in settings.seeds:
-        trained = f"stages/train-seed{seed}.done"
-        if not trains and not Path(settings.mnli_run, trained).exists():
-            raise UserError(f"AX is scored with MNLI's model, and mnli_run={settings.mnli_run} has none of seed "
-                            f"{seed}: train MNLI first")
-        if method.first_phase and not method.staged and not Path(settings.first_run, trained).exists():
-            raise UserError(f"method={settings.method} goes on from method={method.first_phase}, and "
-                            f"first_run={settings.first_run} has none of seed {seed}: train that first")
 
 
 @dataclass
@@ -159,7 +156,13 @@ class Experiment:
         raw = str(Path(self.settings.glue_dir).absolute()) if self.settings.glue_dir else ""
         vocabulary = self.start.vocabulary or self.settings.vocab_dir and Path(self.settings.vocab_dir).absolute()
         source = ["--raw", raw or "downloaded", "--vocab", str(vocabulary or "downloaded")]
-        self.stages.run(2, "preprocess", [self.task.name, *source, *detokenize], binarize)
+        record = [self.task.name, *source, *detokenize]
+        begun = self.stages.settings_file("preprocess")
+        if begun.exists() and not {"--raw", "--data"} & set(begun.read_text().split()):
+            raise UserError(f"{run_dir} was begun by an earlier version, which did not record the folders of raw data "
+                            f"and vocabulary: choose another run_dir, or, if they are the same as now, write "
+                            f"'{' '.join(record)}' to {begun}")
+        self.stages.run(2, "preprocess", record, binarize)
         self.settings.data = str(run_dir / "data" / self.task.name)
 
     def count_updates(self) -> None:

@@ -1,5 +1,6 @@
 """The settings of an experiment: their types, ranges, defaults and help."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from math import isfinite
@@ -11,6 +12,7 @@ from omegaconf import MISSING
 from ..errors import UserError
 from ..glue.definitions import glue_task
 from ..glue.raw import raw_files
+from ..numbers_from_text import fractions
 from .methods import method_of
 
 
@@ -22,12 +24,28 @@ class Range(NamedTuple):
 POSITIVE = Range("choose a number above 0", lambda value: value > 0)
 NOT_NEGATIVE = Range("choose a number from 0 on", lambda value: value >= 0)
 PART = Range("choose a number from 0 to 1", lambda value: 0 <= value <= 1)
+BETWEEN = Range("choose a number between 0 and 1, both excluded", lambda value: 0 < value < 1)
+SEED = Range(f"choose a number from 0 to {2**31 - 1}", lambda value: 0 <= value < 2**31)
+STAGE = Range("choose a stage from 1 to 6", lambda value: 1 <= value <= 6)
 FRACTION = Range("choose a number from 0 up to, not including, 1", lambda value: 0 <= value < 1)
 BY_TASK = "default: that of encoder and task in hyperparameters.yaml"
 
 
 def one_of(*choices: str) -> Range:
     return Range(f"choose from {', '.join(choices)}", lambda value: value in choices)
+
+
+def _are_betas(text: str) -> bool:
+    try:
+        return bool(fractions(text, 2))
+    except ValueError:
+        return False
+
+
+BETAS = Range("choose two numbers from 0 up to, not including, 1, as in (0.9, 0.999)", _are_betas)
+# fairseq evaluates the values of some flags, such as --lr and --update-freq, as Python
+NO_CALL = Range("that is a call in Python: give numbers, names and paths",
+                lambda word: not re.search(r"[^,(\[]\s*\(", word))
 
 
 def setting(default: Any, help: str, allowed: Range | None = None) -> Any:
@@ -51,18 +69,19 @@ class Settings:
         "converted folder, a checkpoint of this plugin, or none (default: the usual public checkpoint of arch)")
     arch: str | None = setting(None, "palbert_FAMILY_PRESET (default: that of pretrained, else palbert_roberta_tiny)")
     glue_dir: str | None = setting(
-        "${oc.env:GLUE_DIR,null}", "raw GLUE, one folder a task (default: $GLUE_DIR, else downloaded)")
+        None, "raw GLUE, one folder a task (default: $GLUE_DIR, else downloaded)")
     vocab_dir: str | None = setting(
-        "${oc.env:VOCAB_DIR,null}", "vocabularies of encoders that have none (default: $VOCAB_DIR)")
+        None, "vocabularies of encoders that have none (default: $VOCAB_DIR)")
     data: str | None = setting(None, "folder of a binarized task, used instead of preprocessing")
     runs_dir: str = setting("runs", "where run directories go by default")
     run_dir: str | None = setting(None, "run directory (default: RUNS_DIR/ARCH[/METHOD]/TASK)")
     run_name: str = setting("", "folder inside the run directory; --multirun names it after the values that vary")
     first_run: str | None = setting(None, "run directory of the method's first phase (default: the usual one)")
     mnli_run: str | None = setting(None, "AX: MNLI's run directory (default: beside the run directory)")
-    pretrained_dir: str = setting("${runs_dir}/pretrained", "folder of converted encoders; each is converted once")
+    pretrained_dir: str | None = setting(
+        None, "folder of converted encoders; each is converted once (default: RUNS_DIR/pretrained)")
 
-    seeds: list[int] = setting([1], "one model is trained and scored for each seed", NOT_NEGATIVE)
+    seeds: list[int] = setting([1], "one model is trained and scored for each seed", SEED)
     select_on: str | None = setting(
         None, "split that selects checkpoints (default: valid; for staged methods holdout)", one_of("valid", "holdout"))
     holdout_fraction: float | None = setting(
@@ -78,7 +97,7 @@ class Settings:
     lambda_lr: float | None = setting(None, f"peak learning rate of the lambda module ({BY_TASK})", POSITIVE)
     beta: float | None = setting(None, f"weight of the KL term ({BY_TASK})", NOT_NEGATIVE)
     prior_lambda: float | None = setting(
-        None, "parameter of the prior (default: hyperparameters.yaml, else the criterion's)", POSITIVE)
+        None, "parameter of the prior (default: hyperparameters.yaml, else the criterion's)", BETWEEN)
     batch: int | None = setting(None, f"sentences in an update, over all workers ({BY_TASK})", POSITIVE)
     update_freq: int = setting(1, "batches in an update", POSITIVE)
     length_pool: int | None = setting(None, f"--length-pool of fairseq-train ({BY_TASK})", POSITIVE)
@@ -88,11 +107,11 @@ class Settings:
         None,
         "stop after this many validations without a better score (default: hyperparameters.yaml, else never)", POSITIVE)
     weight_decay: float | None = setting(None, f"AdamW's weight decay ({BY_TASK})", NOT_NEGATIVE)
-    adam_betas: str | None = setting(None, f"Adam's betas ({BY_TASK})")
+    adam_betas: str | None = setting(None, f"Adam's betas ({BY_TASK})", BETAS)
     adam_eps: float | None = setting(None, f"Adam's epsilon ({BY_TASK})", POSITIVE)
     dropout: float | None = setting(None, f"dropout of the encoder ({BY_TASK})", FRACTION)
     clip_norm: float | None = setting(None, f"largest norm of the gradient, 0 for no limit ({BY_TASK})", NOT_NEGATIVE)
-    extra_train_flags: list[str] = setting([], "more flags of fairseq-train; they override the others")
+    extra_train_flags: list[str] = setting([], "more flags of fairseq-train; they override the others", NO_CALL)
 
     search_lr: list[float] = setting(
         [], "learning rates to try: every combination is trained with the first seed, and the best is used", POSITIVE)
@@ -106,14 +125,14 @@ class Settings:
     gate_target: str = setting("error", "METHOD_staged: --halting-target of the second phase", one_of("loss", "error"))
     layer_cost: list[float] | None = setting(
         None, f"METHOD_staged: --layer-cost; a list trains a gate a cost, in RUN_DIR/costC ({BY_TASK})", NOT_NEGATIVE)
-    first_train_flags: list[str] = setting([], "METHOD_staged: extra_train_flags of the first phase")
+    first_train_flags: list[str] = setting([], "METHOD_staged: extra_train_flags of the first phase", NO_CALL)
 
     num_gpus: int | None = setting(
         None, "GPUs to train on, for each node (default: 1 if there is one, else 0)", NOT_NEGATIVE)
     cpu_workers: int = setting(0, "processes over gloo to train with on the CPU instead", NOT_NEGATIVE)
     stage: int = setting(
-        1, "first stage to run: 1 pretrained encoder, 2 preprocess, 3 search, 4 train, 5 score, 6 table", POSITIVE)
-    stop_stage: int = setting(6, "last stage to run", POSITIVE)
+        1, "first stage to run: 1 pretrained encoder, 2 preprocess, 3 search, 4 train, 5 score, 6 table", STAGE)
+    stop_stage: int = setting(6, "last stage to run", STAGE)
 
 
 def check(settings: Settings) -> None:

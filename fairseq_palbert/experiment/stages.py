@@ -55,8 +55,11 @@ class Stages:
             done.unlink(missing_ok=True)
             begun.unlink()
 
+    def settings_file(self, name: str) -> Path:
+        return self.run_dir / "stages" / f"{name}.settings"
+
     def _record(self, name: str) -> tuple[Path, Path]:
-        return self.run_dir / "stages" / f"{name}.settings", self.run_dir / "stages" / f"{name}.done"
+        return self.settings_file(name), self.run_dir / "stages" / f"{name}.done"
 
 
 @contextmanager

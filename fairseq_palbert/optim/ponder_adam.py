@@ -12,6 +12,7 @@ from omegaconf import II
 from torch import nn
 
 from ..errors import UserError
+from ..numbers_from_text import fractions
 from .parts import PARTS
 
 # A group without parameters, at the scheduled rate itself, where schedulers read it back. It is the last group, because
@@ -95,6 +96,10 @@ def _rates(cfg: PonderAdamConfig) -> dict[str, float | None]:
 
 
 def _check(cfg: PonderAdamConfig) -> None:
+    try:
+        fractions(str(cfg.adam_betas), 2)  # a text, since fairseq evaluates one as Python
+    except ValueError as error:
+        raise UserError(f"--adam-betas: {error}: give two, as in '(0.9, 0.999)'") from error
     for part, rate in _rates(cfg).items():
         if rate is not None and not (0 <= rate < math.inf):
             raise UserError(f"--{part}-lr {rate}: a learning rate is a number, 0 or more")

@@ -57,6 +57,20 @@ def test_other_data_need_another_run_directory(experiment, stand_in, tmp_path, n
         experiment(**{name: "other"})
 
 
+def test_a_record_without_the_data_s_folders_needs_another_run_directory(experiment, stand_in, tmp_path):
+    """The recipe in bash recorded the task alone."""
+    run_dir = experiment(stop_stage=2)
+    record = run_dir / "stages" / "preprocess.settings"
+    line = record.read_text().strip()
+    record.write_text("RTE\n")
+    with pytest.raises(UserError, match="was begun by an earlier version, which did not record the folders") as error:
+        experiment()
+    assert f"write '{line}' to {record}" in str(error.value)
+    record.write_text(line)
+    experiment(stop_stage=2)
+    assert len(stand_in.find("preprocess.glue")) == 1
+
+
 def test_a_run_of_the_recipe_in_bash_goes_on(experiment, stand_in):
     """It wrote numbers as they were typed."""
     run_dir = experiment(stop_stage=4)

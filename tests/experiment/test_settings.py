@@ -47,12 +47,31 @@ REFUSED = {
     "a seed twice": ({"seeds": [1, 2, 1]}, "none twice"),
     "no epoch": ({"max_epoch": 0}, "max_epoch=0: choose a number above 0"),
     "part of an update": ({"max_update": 1.5}, "could not be converted to Integer"),
+    "no seed of numpy": ({"seeds": [2**31]}, "seeds=2147483648: choose a number from 0 to 2147483647"),
+    "warm-up of negative length": ({"warmup": -1}, "warmup=-1.0: choose a number from 0 to 1"),
+    "warm-up in updates": ({"warmup": 5}, "warmup=5.0: choose a number from 0 to 1"),
+    "no clipping": ({"clip_norm": math.nan}, "clip_norm=nan: choose a number from 0 on"),
+    "clipping below 0": ({"clip_norm": -1}, "clip_norm=-1.0: choose a number from 0 on"),
+    "decay below 0": ({"weight_decay": -1}, "weight_decay=-1.0: choose a number from 0 on"),
+    "certain halting": ({"prior_lambda": 1}, "prior_lambda=1.0: choose a number between 0 and 1"),
+    "betas": ({"adam_betas": "(0.9, 1)"}, "adam_betas=(0.9, 1): choose two numbers from 0 up to"),
+    "betas that are code": ({"adam_betas": "exec('1')"}, "adam_betas=exec('1'): choose two numbers from 0 up to"),
+    "flags that are code": ({"extra_train_flags": ["--lr", "exec('1')"]},
+                            "extra_train_flags=exec('1'): that is a call in Python"),
+    "stage": ({"stage": 7}, "stage=7: choose a stage from 1 to 6"),
+    "folder list": ({"run_dir": "at 12:30"}, "12:30: fairseq separates data folders by ':': choose a path without one"),
+    "folder list of data": ({"data": "glue:"}, "glue: is no folder"),
+    "bytes that are no text": ({"run_dir": "caf\udce9"}, r"run_dir='caf\udce9' has more than one line, or characters"),
     "no number": ({"lr": math.nan}, "lr=nan: choose a number above 0"),
     "endless": ({"clip_norm": math.inf}, "clip_norm=inf: choose a number from 0 on"),
     "batch does not divide": ({"update_freq": 3}, "do not divide into 1 workers x update_freq=3"),
     "GPUs and CPU workers": ({"num_gpus": 1, "cpu_workers": 2}, "choose one of them"),
     "more GPUs than there are": ({"num_gpus": 2}, "num_gpus=2, but this machine shows 1: lower it"),
     "AX before MNLI": ({"task": "AX"}, "none of seed 1: train MNLI first"),
+    "halting logits of none": ({"method": "pabee", "exits": ["q_exit:0.5"]}, "exit rule q_exit:0.5: it reads halting"),
+    "a layer that there is not": ({"method": "static3", "exits": ["fixed:4"]}, "exit rule fixed:4: the model has 3"),
+    "classes of a regression": ({"task": "STS-B", "exits": ["entropy:0.3"]}, "it reads the probabilities of classes"),
+    "learned exits of none": ({"exits": ["learned:0.2"]}, "exit rule learned:0.2: it reads learned-exit scores"),
     "unknown exit rule": ({"exits": ["q_exit:0.5", "qexit"]}, "unknown exit rule 'qexit': choose from q_exit"),
     "several lines": ({"extra_train_flags": ["--prior", "normal\n--fp16"]}, "more than one line"),
 }
@@ -67,11 +86,22 @@ def test_is_refused_before_any_work(experiment, stand_in, monkeypatch, values, m
     assert not stand_in.find("preprocess.glue") and not stand_in.find("fairseq-train")
 
 
-def test_every_setting_has_a_variable_of_the_recipe():
-    script = (ROOT / "recipes" / "glue_task.sh").read_text()
-    values, lists = (script.split(f"{name}=(")[1].split(")")[0].lower().split() for name in ("\nVALUES", "\nLISTS"))
-    assert sorted(values + lists) == sorted({item.name for item in fields(Settings)} - {"run_name"})
-    assert set(lists) == {item.name for item in fields(Settings) if "list" in str(item.type)}
+@pytest.mark.parametrize("values", [
+    {"exits": ["fixed:N", "learned:0.2", "patience:2"], "method": "berxit"},
+    {"exits": ["q_exit:0.5", "fixed:6"], "method": "berxit_staged"},
+    {"exits": ["fixed:8"], "extra_train_flags": ["--encoder-layers=8"]},
+    {"exits": ["learned:0.2"], "method": "vanilla", "extra_train_flags": ["--learned-exit"]},
+])
+def test_exit_rules_of_the_model_that_is_trained(experiment, values):
+    experiment(stop_stage=2, first_run="first", **values)
+
+
+def test_a_folder_that_the_current_one_makes_unusable(experiment, tmp_path, monkeypatch):
+    for name, message in (("at 12:30", "without one"), ("caf\udce9", "bytes that are no UTF-8")):
+        (tmp_path / name / "glue" / "RTE").mkdir(parents=True)
+        monkeypatch.chdir(tmp_path / name)
+        with pytest.raises(UserError, match=message):
+            experiment(vocab_dir=str(tmp_path))
 
 
 def test_every_hyperparameter_is_a_setting():

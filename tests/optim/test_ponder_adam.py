@@ -216,6 +216,10 @@ def test_single_precision_keeps_no_second_copy_of_the_weights(network):
     ({"classifier_lr": 1e-5, "lr": 0.0}, "give a positive --lr"),
     ({"layer_lr_decay": 0.0}, "--layer-lr-decay 0.0"),
     ({"layer_lr_decay": 1.1}, "--layer-lr-decay 1.1"),
+    ({"adam_betas": "(0.9, 1.5)"}, "--adam-betas: 1.5 is not at least 0 and below 1"),
+    ({"adam_betas": "(0.9,)"}, "--adam-betas: '' is no number"),
+    ({"adam_betas": [0.9]}, "--adam-betas: .* has 1 numbers instead of 2"),
+    ({"adam_betas": "exec('raise SystemExit') or (0.9, 0.9)"}, "--adam-betas: .* is no number"),
 ])
 def test_impossible_rates_are_refused(network, flags, words):
     with pytest.raises(UserError, match=words):

@@ -1,0 +1,78 @@
+"""Checks of settings against the encoder, other runs and fairseq, before any work."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from ..errors import UserError
+from ..glue.definitions import glue_task
+from . import launch
+from .methods import Method, method_of
+from .pretrained import USUAL_ARCH, Start
+from .settings import Settings
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What decides whether an exit rule fits: see ``exits.base.Model``."""
+
+    depth: int
+    outputs: int
+    halts: bool
+    learns_exit: bool
+
+
+def check_exits(rules: list[str]) -> None:
+    from ..exits.registry import parse_rules  # imports torch, which is slow
+
+    parse_rules([rule.replace("fixed:N", "fixed:1") for rule in rules])
+
+
+def check_exits_of(settings: Settings, method: Method, start: Start) -> None:
+    """Raises UserError for an exit rule that does not fit the model to be trained."""
+    from ..exits.registry import parse_rules
+
+    first = method_of(method.first_phase) if method.first_phase else Method()
+    words = " ".join((*first.flags, *method.flags, *settings.extra_train_flags)).replace("=", " ").split()
+    task, flags = glue_task(settings.task), dict(pairwise(words))
+    model = TrainedModel(int(flags.get("--encoder-layers", start.layers)), task.outputs,
+                         flags.get("--lambda-module", "mlp" if method.ponders or method.staged else "none") != "none",
+                         "--learned-exit" in words)
+    for rule in parse_rules([rule.replace("fixed:N", f"fixed:{model.depth}") for rule in settings.exits]):
+        rule.check(model)
+
+
+def check_flags(settings: Settings) -> None:
+    """Raises UserError for flags that fairseq-train does not take."""
+    method = method_of(settings.method)
+    criterion = "ponder_classification" if method.ponders or method.staged else "multi_exit_classification"
+    words = ["DATA", "--task", "glue", "--arch", settings.arch or USUAL_ARCH,
+             "--optimizer", "ponder_adam", "--lr-scheduler", "polynomial_decay", "--criterion", criterion]
+    try:
+        launch.run(launch.python("fairseq_palbert.train_flags", *words, *settings.extra_train_flags))
+    except UserError as error:
+        raise UserError(f"extra_train_flags: {error}") from error
+
+
+def check_folders(settings: Settings) -> None:
+    """Raises UserError for the path of a folder that fairseq cannot use."""
+    for name in ("run_dir", "first_run", "mnli_run", "pretrained_dir", "data"):
+        if (path := getattr(settings, name)) and not path.isprintable():
+            raise UserError(f"{name}={path!r} has characters that do not print, or bytes that are no UTF-8: choose "
+                            "another folder")
+    for name in ("run_dir", "data"):
+        if ":" in (getattr(settings, name) or ""):
+            raise UserError(f"{name}={getattr(settings, name)}: fairseq separates data folders by ':': choose a path "
+                            "without one")
+
+
+def check_first_runs(settings: Settings, method: Method, trains: bool) -> None:
+    """Raises UserError where a run that this one depends on has not been trained."""
+    for seed in settings.seeds:
+        trained = f"stages/train-seed{seed}.done"
+        if not trains and not Path(settings.mnli_run, trained).exists():
+            raise UserError(f"AX is scored with MNLI's model, and mnli_run={settings.mnli_run} has none of seed "
+                            f"{seed}: train MNLI first")
+        if method.first_phase and not method.staged and not Path(settings.first_run, trained).exists():
+            raise UserError(f"method={settings.method} goes on from method={method.first_phase}, and "
+                            f"first_run={settings.first_run} has none of seed {seed}: train that first")

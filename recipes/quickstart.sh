@@ -25,6 +25,7 @@ parse_stages "$@"
 [[ $# -eq 0 ]] || die "takes no argument: its settings are variables, see $(basename "$0") --help"
 RUN_DIR="$(absolute "${RUN_DIR:-$ROOT/runs/quickstart}")"
 SEED="${SEED:-1}"
+[[ "$SEED" =~ ^[0-9]+$ ]] || die "SEED=$SEED is no whole number"
 SEED_DIR="$RUN_DIR/seed$SEED"
 
 # follow_training: shows training's progress until this recipe ends.

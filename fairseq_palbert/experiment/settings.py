@@ -68,10 +68,8 @@ class Settings:
         "what to start from: a folder in the Hugging Face layout, a Hub id, an archive of fairseq's RoBERTa, a "
         "converted folder, a checkpoint of this plugin, or none (default: the usual public checkpoint of arch)")
     arch: str | None = setting(None, "palbert_FAMILY_PRESET (default: that of pretrained, else palbert_roberta_tiny)")
-    glue_dir: str | None = setting(
-        None, "raw GLUE, one folder a task (default: $GLUE_DIR, else downloaded)")
-    vocab_dir: str | None = setting(
-        None, "vocabularies of encoders that have none (default: $VOCAB_DIR)")
+    glue_dir: str | None = setting(None, "raw GLUE, one folder a task (default: $GLUE_DIR, else downloaded)")
+    vocab_dir: str | None = setting(None, "vocabularies of encoders that have none (default: $VOCAB_DIR)")
     data: str | None = setting(None, "folder of a binarized task, used instead of preprocessing")
     runs_dir: str = setting("runs", "where run directories go by default")
     run_dir: str | None = setting(None, "run directory (default: RUNS_DIR/ARCH[/METHOD]/TASK)")

@@ -34,3 +34,9 @@ def test_a_validation_loss_that_is_not_finite(train_in_process, data, tmp_path):
         train_in_process(data, "--glue-task", "STS-B", "--save-dir", tmp_path, "--max-update", "8",
                          "--lr-scheduler", "fixed", "--lr", "[1e-3,1e30]")
     assert updates(tmp_path) == 7
+
+
+def test_a_data_folder_that_fairseq_would_take_for_two(train_in_process, data, tmp_path):
+    (tmp_path / "12:30").symlink_to(data)
+    with pytest.raises(UserError, match="12:30: fairseq separates data folders by ':': choose a path without one"):
+        train_in_process(tmp_path / "12:30", "--glue-task", "STS-B", "--save-dir", tmp_path)

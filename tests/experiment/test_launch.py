@@ -82,6 +82,12 @@ def test_a_dead_worker_ends_the_others(trainer, tmp_path):
     assert time.monotonic() - start < 30
 
 
+def test_the_error_line_of_training_is_told(trainer, tmp_path):
+    trainer("echo training; echo 'fairseq_palbert: error: training diverged: at update 7'; exit 1\n")
+    with pytest.raises(UserError, match=r"^training failed: training diverged: at update 7 \(the whole log: "):
+        launch.train([], tmp_path / "train.log", Devices())
+
+
 def test_training_that_is_killed_is_told_in_one_line(trainer, tmp_path):
     trainer("kill -9 $$\n")
     with pytest.raises(UserError, match=r"training was ended by signal 9 \(its log: "):

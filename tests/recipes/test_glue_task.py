@@ -2,6 +2,8 @@
 
 import fcntl
 import json
+import shutil
+import signal
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -100,14 +102,32 @@ def lock_is_free(run_dir: str) -> bool:
     return True
 
 
-def test_sigterm_ends_training_too(environment, calls):
+def training(environment: dict[str, str]) -> list[Path]:
+    """The processes of this test's fairseq-train."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"CALLS={environment['CALLS']}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.append(process)
+        except OSError:
+            pass  # it has ended, or is another user's
+    return found
+
+
+@pytest.mark.parametrize("sent, status", [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_a_recipe_that_is_ended_takes_training_with_it(environment, calls, sent, status):
     recipe = subprocess.Popen([ROOT / "recipes" / "glue_task.sh", "RTE"], env=environment | {"RANK_DIES": "none"},
                               stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not calls("fairseq-train"):
         assert recipe.poll() is None
         time.sleep(0.05)
-    recipe.terminate()
-    assert recipe.wait(30) == 143
+    assert training(environment)
+    recipe.send_signal(sent)
+    assert recipe.wait(30) == status
+    deadline = time.monotonic() + 10
+    while training(environment):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     assert lock_is_free(environment["RUN_DIR"])
 
 
@@ -127,19 +147,24 @@ def test_training_that_is_killed_gives_one_line(environment, run_recipe):
     assert run.returncode == 1 and "error: training was ended by signal 9 (its log: " in run.stderr
 
 
-def test_a_run_directory_in_use_is_refused(run_recipe, environment):
+def test_a_run_directory_in_use_is_refused(run_recipe, environment, tmp_path):
+    """The command flock is not needed, nor any other than these."""
+    (tmp_path / "commands").mkdir()
+    for command in ("bash", "env", "dirname", "basename", "readlink"):
+        (tmp_path / "commands" / command).symlink_to(shutil.which(command))
     Path(environment["RUN_DIR"]).mkdir()
     with open(Path(environment["RUN_DIR"]) / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        run = run_recipe("glue_task.sh", "RTE")
+        run = run_recipe("glue_task.sh", "RTE", PATH=str(tmp_path / "commands"))
     assert run.returncode == 1 and "another process is at work in" in run.stderr
 
 
-def test_all_goes_on_after_a_failure(run_recipe, environment):
-    run = run_recipe("glue_all.sh", "RTE", "QNLI", "MNLI", "AX")
-    assert run.returncode == 1
+@pytest.mark.parametrize("run_dir", ["run", "-e [1]* $(touch made)"])
+def test_all_goes_on_after_a_failure(run_recipe, tmp_path, run_dir):
+    run = run_recipe("glue_all.sh", "RTE", "QNLI", "MNLI", "AX", RUN_DIR=run_dir)
+    assert run.returncode == 1 and not (tmp_path / "made").exists()
     assert run.stderr.rstrip().endswith("glue_all.sh: error: failed: QNLI (see above)")
-    table = (Path(environment["RUN_DIR"]) / "results.tsv").read_text().splitlines()
+    table = (tmp_path / run_dir / "results.tsv").read_text().splitlines()
     rows = [line.split("\t")[1:3] for line in table[1:]]
     assert rows == [["RTE", "valid"], ["MNLI", "valid"], ["MNLI", "valid1"], ["AX", "test"]]
 
@@ -152,6 +177,27 @@ def test_all_goes_through_every_task_and_seed(run_recipe, calls, tmp_path):
     folders = [tmp_path / "all" / task / f"seed{seed}" for task in ("RTE", "CoLA") for seed in (1, 2)]
     assert trained == [str(folder / "checkpoints") for folder in folders]
     assert len(calls("checkpoints.convert")) == 1
+
+
+def test_all_passes_no_value_on_as_code(run_recipe, calls, tmp_path):
+    values = dict.fromkeys(("ARCH", "METHOD", "VOCAB_DIR", "PRETRAINED_DIR", "RUN_DIR"), "-x$(touch made)`touch made`")
+    for variables in (values, {"PRETRAINED": "-x; touch made"}, {"VENV": "-x$(touch made)"}):
+        run = run_recipe("glue_all.sh", "RTE", **variables)
+        assert run.returncode == 1 and run.stderr.count("error: ") == 1 and "Traceback" not in run.stderr, run.stderr
+        assert not (tmp_path / "made").exists() and not calls("preprocess")
+
+
+def test_variables_of_several_lines(run_recipe, calls):
+    run = run_recipe("glue_task.sh", "RTE", SEEDS="1\n2", EXTRA_TRAIN_FLAGS="--prior\nuniform\n--layer-cost 1")
+    assert run.returncode == 0, run.stderr
+    trained = calls("fairseq-train")
+    assert len(trained) == 2 and all("--prior uniform --layer-cost 1 " in call for call in trained)
+
+
+def test_a_typo_in_train_flags_is_found_before_the_first_stage(run_recipe, calls):
+    run = run_recipe("glue_task.sh", "RTE", EXTRA_TRAIN_FLAGS="--prior uniform --wormup-updates 3")
+    assert run.returncode == 1 and not calls("preprocess.glue")
+    assert run.stderr.rstrip().endswith("error: extra_train_flags: unrecognized arguments: --wormup-updates 3")
 
 
 def test_all_offline_is_one_line_before_any_task(run_recipe, calls):

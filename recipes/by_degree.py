@@ -11,7 +11,6 @@ exit layer at most 0.75 N. Where a claim does not hold, the command prints one l
 """
 
 import argparse
-import json
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +19,7 @@ from statistics import fmean
 from fairseq_palbert.analysis.predictions_file import PREDICTIONS_FILE, read_predictions
 from fairseq_palbert.command import run
 from fairseq_palbert.errors import UserError
+from fairseq_palbert.scores_file import SCORES_FILE, read_scores
 from fairseq_palbert.tables import aligned
 from fairseq_palbert.tsv import read_rows
 
@@ -81,12 +81,7 @@ def read_answers(raw: Path, scores: Path, rule: str) -> list[Answer]:
 
 def read_depth(scores: Path) -> int:
     """N. Raises UserError where there is no scores.jsonl."""
-    path = scores / "scores.jsonl"
-    try:
-        with open(path, encoding="utf-8") as file:
-            return len(json.loads(file.readline())["exit_histogram"])
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}: score the split again") from error
+    return len(read_scores(scores / SCORES_FILE)[0]["exit_histogram"])
 
 
 def table(degrees: dict[int, Summary], overall: Summary) -> str:

@@ -40,6 +40,7 @@ ALLOWED = {
     "files": set(),
     "json_files": set(),
     "numbers_from_text": set(),
+    "scores_file": {"glue"},
     "schema": set(),
     "run_info": set(),
     "tables": set(),
@@ -49,7 +50,8 @@ ALLOWED = {
     "plugin": {"criterions", "models", "optim", "tasks"},
     "__init__": {"plugin"},
 }
-COMMON = {"command", "errors", "files", "json_files", "numbers_from_text", "schema", "run_info", "tables", "tsv"}
+COMMON = {"command", "errors", "files", "json_files", "numbers_from_text", "schema", "scores_file", "run_info",
+          "tables", "tsv"}
 WITHOUT_FAIRSEQ = {"families", "tokenization", "glue", "ponder", "exits", "modules", "inference", "analysis", "report",
                    "serving", "compat", "experiment"} | COMMON
 WITHOUT_FAIRSEQ_FILES = {"checkpoints/training_state.py", "checkpoints/formats/model_folder.py",

@@ -24,6 +24,8 @@ def describe(recorded: RecordedSplit, rule: Rule, decisions: Decisions) -> dict:
     if isinstance(rule, Sampling) and metrics:
         metrics["expected_score"] = expected_score(recorded)
     return {
+        "task": recorded.glue_task,
+        "split": recorded.split,
         "exit": rule.spec,
         "rule": rule.name,
         "threshold": rule.parameter,

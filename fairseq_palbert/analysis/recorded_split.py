@@ -5,6 +5,7 @@ regression).
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +17,17 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..exits.base import Recording
+from ..files import check_regular
 from ..glue.definitions import TASKS
 from ..glue.metrics import GlueMetrics
+from ..json_files import parse_object
 from ..modules.encoder import EncoderShape
 from ..modules.pondering import HeadsShape
+from .record_checks import PLAIN_KINDS, check_agreement, check_plain, shape_of
 
 FORMAT = "fairseq_palbert record 1"
+LARGEST = 2**30  # bytes of a file
+SHAPES = {"encoder": EncoderShape, "heads": HeadsShape}
 REMEDY = "make the record again with palbert evaluate --record"
 
 
@@ -69,36 +75,55 @@ class RecordedSplit:
         return GlueMetrics(TASKS[self.glue_task], self.labels)
 
 
-_TENSORS = ("ids", "lengths", "targets")
-_RECORDED = ("halting_logits", "logits", "error_logits")
-_PLAIN = ("split", "glue_task", "labels", "rows", "prior", "origin")
+TENSORS = ("ids", "lengths", "targets")
+RECORDED = ("halting_logits", "logits", "error_logits")
 
 
 def write_record(path: Path, recorded: RecordedSplit) -> None:
     """Write one safetensors file: the tensors, and all other fields as JSON in its metadata."""
-    tensors = {name: getattr(recorded, name) for name in _TENSORS}
-    tensors |= {name: getattr(recorded.recording, name) for name in _RECORDED}
-    about = {name: getattr(recorded, name) for name in _PLAIN}
+    tensors = {name: getattr(recorded, name) for name in TENSORS}
+    tensors |= {name: getattr(recorded.recording, name) for name in RECORDED}
+    about = {name: getattr(recorded, name) for name in PLAIN_KINDS}
     about |= {"encoder": asdict(recorded.encoder), "heads": asdict(recorded.heads)}
     save_file({name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None}, path,
               metadata={"format": FORMAT, "about": json.dumps(about)})
 
 
 def read_record(path: Path) -> RecordedSplit:
-    """Read a record. Raises UserError for a file that is missing, damaged, or not a record."""
+    """Read a record. Raises UserError for a file that is missing, damaged, no record, or contradicts itself."""
+    metadata, tensors = read_safetensors(path, FORMAT, REMEDY)
+    try:
+        return checked_split(parse_object(metadata.get("about", "")), tensors)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; {REMEDY}") from error
+
+
+def read_safetensors(path: Path, form: str, remedy: str) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors. Raises UserError for a file that is missing, damaged, too large, or of another format."""
+    check_regular(path, remedy)
+    if path.stat().st_size > LARGEST:
+        raise UserError(f"{path}: has more than {LARGEST:,} bytes; {remedy}")
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            if metadata.get("format") != form:
+                raise UserError(f"{path}: not of this version of fairseq_palbert (it is not of the format {form!r}); "
+                                f"{remedy}")
+            return metadata, {name: file.get_tensor(name) for name in file.keys()}
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}: name the file of palbert evaluate --record") from error
+        raise UserError(f"{path}: {error.strerror or error}; {remedy}") from error
     except SafetensorError as error:
-        raise UserError(f"{path}: truncated, or not a record ({error}); {REMEDY}") from error
-    if metadata.get("format") != FORMAT:
-        raise UserError(f"{path}: not a record of this version of fairseq_palbert (it is not of the format "
-                        f"{FORMAT!r}); {REMEDY}")
-    about = json.loads(metadata["about"])
-    encoder, heads = EncoderShape(**about.pop("encoder")), HeadsShape(**about.pop("heads"))
-    recording = Recording(*(tensors.get(name) for name in _RECORDED))
-    return RecordedSplit(**about, encoder=encoder, heads=heads, recording=recording,
-                         **{name: tensors.get(name) for name in _TENSORS})
+        raise UserError(f"{path}: truncated, or no safetensors ({error}); {remedy}") from error
+
+
+def checked_split(about: dict[str, Any], tensors: Mapping[str, Tensor | None]) -> RecordedSplit:
+    """The record of these plain fields and tensors.
+
+    Raises ValueError, whose message is a phrase, where one of them is missing, of another type or size, out of range
+    or not finite, or where they contradict each other.
+    """
+    shapes = {name: shape_of(kind, about.pop(name, None)) for name, kind in SHAPES.items()}
+    check_plain(about)
+    check_agreement(about, **shapes, tensors=tensors)
+    return RecordedSplit(**about, **shapes, **{name: tensors.get(name) for name in TENSORS},
+                         recording=Recording(*(tensors.get(name) for name in RECORDED)))

@@ -9,19 +9,20 @@ binarized whole and in the order of its file, so that its rows are GLUE's indice
 """
 
 import argparse
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from ..analysis.predictions_file import PREDICTIONS_FILE, read_predictions, scored_rules
+from ..analysis.predictions_file import PREDICTIONS_FILE, REMEDY, read_predictions, scored_rules
 from ..errors import UserError
 from ..exits.registry import parse_rule
 from ..files import file_sha256
 from ..glue.submission import SHEETS, Sheet, faults, write_submission
+from ..json_files import read_json
 from . import cli
+from .provenance import EVALUATION_FILE
 
 MODEL_OF = {"AX": "MNLI"}  # AX has no training data
 BEST = Path("checkpoints", "checkpoint_best.pt")
@@ -82,16 +83,17 @@ def predictions(sheet: Sheet, source: Source, rule: str) -> list[str]:
     if not fitting:
         evaluate(sheet, source, rule, places[-1])
         fitting = places[-1:]
-    answers = read_predictions(fitting[0] / PREDICTIONS_FILE, rule, sheet.split.rows)
+    answers = read_predictions(fitting[0] / PREDICTIONS_FILE, rule, sheet.split.rows, sheet.task.name)
     return list(map(sheet.spelt, answers.predictions))
 
 
 def _fits(folder: Path, digest: str, rule: str) -> bool:
     """Whether the folder has predictions of the checkpoint with that SHA-256 under the rule."""
-    table, record = folder / PREDICTIONS_FILE, folder / "evaluation.json"
-    if not (table.is_file() and record.is_file()) or json.loads(record.read_text())["checkpoint"]["sha256"] != digest:
+    table, about = folder / PREDICTIONS_FILE, folder / EVALUATION_FILE
+    if not (table.is_file() and about.is_file()):
         return False
-    return rule in scored_rules(table)
+    checkpoint = read_json(about, REMEDY).get("checkpoint")
+    return isinstance(checkpoint, dict) and checkpoint.get("sha256") == digest and rule in scored_rules(table)
 
 
 def evaluate(sheet: Sheet, source: Source, rule: str, out: Path) -> None:

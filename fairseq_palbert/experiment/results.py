@@ -11,7 +11,6 @@ all layers.
 """
 
 import argparse
-import json
 import statistics
 from collections import defaultdict
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 from .. import command
 from ..errors import UserError
 from ..files import replacing
+from ..scores_file import SCORES_FILE, read_scores
 
 COLUMNS = ("score", "mean_exit", "layer_speedup", "layers_used")
 PERCENT = 100
@@ -31,9 +31,8 @@ def collect(runs: list[Path], metric: str = "score") -> dict[tuple[Path, str, st
     """
     scores = defaultdict(list)
     for run in runs:
-        for path in sorted(run.glob("seed*/scores/*/scores.jsonl")):
-            for line in path.read_text().splitlines():
-                record = json.loads(line)
+        for path in sorted(run.glob(f"seed*/scores/*/{SCORES_FILE}")):
+            for record in read_scores(path, split=path.parent.name):
                 if record["metrics"] and metric not in record["metrics"]:
                     raise UserError(f"{path} has no {metric}: choose from {', '.join(sorted(record['metrics']))}")
                 scores[run.resolve(), path.parent.name, record["exit"]].append({
@@ -119,7 +118,7 @@ def main(arguments: list[str] | None = None) -> None:
                  "nothing was scored there")
     if args.out:
         with replacing(args.out) as part:
-            part.write_text(as_tsv(rows))
+            part.write_text(as_tsv(rows), encoding="utf-8")
     print(as_markdown(rows) if args.markdown else as_table(rows))
 
 

@@ -2,8 +2,23 @@
 
 import re
 import shlex
+from pathlib import Path
 
+from ..errors import UserError
+from ..files import read_text
+
+LONGEST = 2**20  # bytes
+REMEDY = "name a folder of recipes/glue_task.sh, as it was written"
 VARIABLE = re.compile(r"\$[A-Z_]+(/[\w./-]*)?")  # a folder of the recipe, which stays unquoted
+
+
+def read_command(path: Path) -> list[str]:
+    """The words of the file. Raises UserError where it is missing, too large, not UTF-8, or no command."""
+    content = read_text(path, REMEDY, LONGEST)
+    try:
+        return parse_command(content)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}: {REMEDY}") from error
 
 
 def parse_command(text: str) -> list[str]:

@@ -17,12 +17,14 @@ from torch import Tensor
 
 from ..analysis.bootstrap import interval, resampled
 from ..analysis.predictions_file import PREDICTIONS_FILE, read_predictions
+from ..analysis.recorded_split import RecordedSplit
 from ..analysis.records import predictions
 from ..analysis.sweep import decisions
 from ..errors import UserError
 from ..exits.registry import parse_rule
 from ..glue.definitions import TASKS
 from ..glue.metrics import GlueMetrics
+from ..numbers_from_text import finite_float
 from ..tables import aligned
 from .kept import read_kept
 
@@ -75,16 +77,27 @@ def _replayed(path: Path, split: str, rule: str, metrics: GlueMetrics) -> Answer
              if split in seed.splits]
     if not seeds:
         raise UserError(f"{path} has no record of {metrics.task.name}'s split {split}: keep that run with palbert keep")
-    exit_rule = parse_rule(rule)
-    exit_rule.check(seeds[0])
-    answers = torch.stack([predictions(decisions(recorded, exit_rule).outputs) for recorded in seeds])
-    return Answers(seeds[0].ids.tolist(), seeds[0].targets, answers)
+    exit_rule, answers = parse_rule(rule), []
+    for recorded in seeds:
+        if recorded.targets is None:
+            raise UserError(f"{path}: the split {split} has no labels, and so no score: compare on another --split")
+        exit_rule.check(recorded)
+        answers.append(_in_order(predictions(decisions(recorded, exit_rule).outputs), recorded, metrics))
+    return Answers(seeds[0].ids.tolist(), _in_order(seeds[0].targets, seeds[0], metrics), torch.stack(answers))
+
+
+def _in_order(values: Tensor, recorded: RecordedSplit, metrics: GlueMetrics) -> Tensor:
+    """Class ids in the order of the task's labels instead of the record's; scores are unchanged."""
+    if metrics.task.regression:
+        return values
+    return torch.tensor([metrics.labels.index(label) for label in recorded.labels])[values]
 
 
 def _read(path: Path, rule: str, metrics: GlueMetrics) -> tuple[list[int], list, list]:
     """ids, targets and predictions, in the order of the ids."""
-    answers = read_predictions(path, rule)
-    value_of = float if metrics.task.regression else {name: i for i, name in enumerate(metrics.labels)}.__getitem__
+    answers = read_predictions(path, rule, task=metrics.task.name)
+    class_of = {name: i for i, name in enumerate(metrics.labels)}
+    value_of = finite_float if metrics.task.regression else class_of.__getitem__
     try:
         return answers.ids, list(map(value_of, answers.labels)), list(map(value_of, answers.predictions))
     except (KeyError, ValueError) as error:

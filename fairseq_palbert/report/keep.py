@@ -11,9 +11,7 @@ converted checkpoint's folder), $FIRST_RUN. Paths in the repository are relative
 """
 
 import argparse
-import json
 import os
-import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +22,10 @@ from ..analysis.sweep import decisions
 from ..errors import UserError
 from ..exits.base import Rule
 from ..exits.registry import parse_rule
+from ..json_files import read_json_lines
+from ..schema import check_fields
+from ..scores_file import NAME, SCORES_FILE, read_scores
+from .commands import read_command, typed, value_of
 from .kept import KeptSeed, KeptSplit, read_kept, rounded, write_kept
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,14 +48,16 @@ def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
         if not paths:
             print(f"{seed} is not scored yet: left out", file=sys.stderr)
             continue
-        words = shlex.split((seed / "command").read_text())
-        task = _value(words, "--glue-task")
-        command = " ".join(word if word.startswith("$") else shlex.quote(word)
-                           for word in portable(words, run, words[1]))
+        words = read_command(seed / "command")
+        task = _needed(words, "--glue-task")
+        command = typed(portable(words, run, words[1]))
         splits = {}
         for path in paths:
             recorded = _portable_record(path, run)
-            rows = [json.loads(line) for line in path.with_name("scores.jsonl").read_text().splitlines()]
+            if recorded.glue_task != task:
+                raise UserError(f"{path}: of {recorded.glue_task}, and the command of its run of {task}: score that "
+                                "run again with --record")
+            rows = read_scores(path.with_name(SCORES_FILE), recorded.glue_task, recorded.split)
             moved = max([moved, *(_moved(recorded, parse_rule(row["exit"])) for row in rows)])
             splits[recorded.split] = KeptSplit(recorded, rows)
         seeds[seed.name] = KeptSeed(command, splits)
@@ -83,19 +87,20 @@ def _method(run: Path) -> str:
 
     Raises UserError where it is unknown.
     """
+    path, remedy = run / "invocations.jsonl", "it says METHOD: give the RUN_DIR of recipes/glue_task.sh itself"
+    variables = read_json_lines(path, remedy)[-1].get("variables")
     try:
-        *_, last = (run / "invocations.jsonl").read_text().splitlines()
-    except (OSError, ValueError) as error:
-        raise UserError(f"{run} has no invocations.jsonl, which says METHOD: give the RUN_DIR of recipes/glue_task.sh "
-                        "itself") from error
-    return json.loads(last)["variables"].get("METHOD", USUAL_METHOD)
+        check_fields(variables, {"METHOD": NAME}, "variables.", exact=False)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}: {remedy}") from error
+    return variables.get("METHOD", USUAL_METHOD)
 
 
 def _portable_record(path: Path, run: Path) -> RecordedSplit:
     """The record with a portable origin."""
     recorded = read_record(path)
     origin, command = recorded.origin, recorded.origin["command"]
-    checkpoint, *command = portable([origin["checkpoint"]["path"], *command], run, _value(command, "--data"))
+    checkpoint, *command = portable([origin["checkpoint"]["path"], *command], run, _needed(command, "--data"))
     return replace(recorded, origin={**origin, "command": command,
                                      "checkpoint": {**origin["checkpoint"], "path": checkpoint}})
 
@@ -103,10 +108,11 @@ def _portable_record(path: Path, run: Path) -> RecordedSplit:
 def portable(words: list[str], run: Path, data: str) -> list[str]:
     """The command with variables for folders of the machine. Raises UserError where another absolute path is left."""
     places = {str(run): "$RUN_DIR"}
-    if "--freeze-backbone" in words or "--train-only" in words:  # FIRST_RUN/seedS/checkpoints/checkpoint_best.pt
-        places[str(Path(_value(words, "--finetune-from-model")).parents[2])] = "$FIRST_RUN"
+    start = Path(value_of(words, "--finetune-from-model") or "")
+    if ("--freeze-backbone" in words or "--train-only" in words) and len(start.parents) > 2:
+        places[str(start.parents[2])] = "$FIRST_RUN"  # FIRST_RUN/seedS/checkpoints/checkpoint_best.pt
     elif "--finetune-from-model" in words:
-        places[str(Path(_value(words, "--finetune-from-model")).parent)] = "$PRETRAINED"
+        places[str(start.parent)] = "$PRETRAINED"
     places[str(ROOT)] = "."
     if os.path.isabs(data):
         places[data] = "$DATA"
@@ -119,8 +125,11 @@ def portable(words: list[str], run: Path, data: str) -> list[str]:
     return words
 
 
-def _value(words: list[str], flag: str) -> str:
-    return words[len(words) - words[::-1].index(flag)]
+def _needed(words: list[str], flag: str) -> str:
+    """The flag's value. Raises UserError where the command lacks it."""
+    if (value := value_of(words, flag)) is None:
+        raise UserError(f"{typed(words)}: it has no {flag}, as the commands of recipes/glue_task.sh have")
+    return value
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -9,31 +9,41 @@ back; all results of a kept run are computed from that.
 
 import json
 import zlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..analysis.recorded_split import RecordedSplit
+from ..analysis.recorded_split import RECORDED, TENSORS, RecordedSplit, checked_split, read_safetensors
 from ..errors import UserError
 from ..exits.base import Recording
 from ..files import replacing
-from ..modules.encoder import EncoderShape
-from ..modules.pondering import HeadsShape
+from ..json_files import Object, parse_object
+from ..schema import Kind, check_fields, list_of, object_of, text
+from ..scores_file import CLOCK_KINDS
+from .commands import LONGEST, parse_command
 
 FORMAT = "fairseq_palbert results 1"
-# Stored once for all seeds, in these dtypes; that of targets depends on the task.
-SHARED = {"ids": torch.int32, "lengths": torch.int16, "targets": None}
-CLOCK = ("exit", "seconds", "batch_size", "device", "dtype")
+REMEDY = "name a file of palbert keep, or keep the run again"
+# The dtypes of the stored tensors. A regression has the second of two. ``TENSORS`` are stored once for all seeds.
+STORED = {"ids": (torch.int32,), "lengths": (torch.int16,), "targets": (torch.int8, torch.float32),
+          "halting_logits": (torch.float16,), "logits": (torch.float16, torch.float32),
+          "error_logits": (torch.float16,)}
+HALF = torch.finfo(torch.float16).max
+MOST_FIELDS = 2**26  # bytes of their JSON
+OBJECTS = Kind("an object of objects",
+               lambda value: isinstance(value, dict) and all(isinstance(of_key, dict) for of_key in value.values()))
+CLOCKS = list_of(object_of(CLOCK_KINDS), 1, 10_000)
 _PLAIN = ("rows", "labels", "prior", "origin")
 
 
 @dataclass(frozen=True)
 class KeptSplit:
-    """A recorded split, and the fields ``CLOCK`` of each scored rule, which the record does not have."""
+    """A recorded split, and the fields ``CLOCK_KINDS`` of each scored rule, which the record does not have."""
 
     recorded: RecordedSplit
     clocks: list[dict]
@@ -52,7 +62,8 @@ Kept = dict[str, dict[str, KeptSeed]]  # by task and seed
 
 def rounded(recorded: RecordedSplit) -> RecordedSplit:
     """The record as it is read back."""
-    return replace(recorded, recording=_unpacked(_packed(recorded.recording)))
+    stored = _packed(recorded.recording)
+    return replace(recorded, recording=Recording(**_unpacked({name: stored.get(name) for name in RECORDED})))
 
 
 def write_kept(path: Path, kept: Kept) -> None:
@@ -67,9 +78,9 @@ def write_kept(path: Path, kept: Kept) -> None:
             about[task][name] = {"command": seed.command, "splits": {}}
             for split, kept_split in seed.splits.items():
                 recorded = kept_split.recorded
-                for shared in SHARED:
+                for shared in TENSORS:
                     values, place = getattr(recorded, shared), f"{task}/{split}/{shared}"
-                    small = None if values is None else _small(shared, values)
+                    small = None if values is None else values.to(STORED[shared][-values.is_floating_point()])
                     if small is not None and not tensors.setdefault(place, small).equal(small):
                         raise UserError(f"{task}, {name}, {split}: other {shared} than an earlier seed: score the same "
                                         "data")
@@ -78,65 +89,73 @@ def write_kept(path: Path, kept: Kept) -> None:
                 about[task][name]["splits"][split] = {
                     **{plain: getattr(recorded, plain) for plain in _PLAIN}, "encoder": asdict(recorded.encoder),
                     "heads": asdict(recorded.heads),
-                    "clocks": [{key: row[key] for key in CLOCK} for row in kept_split.clocks]}
-    text = zlib.compress(json.dumps(about).encode(), 9)
-    tensors["about"] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+                    "clocks": [{key: row[key] for key in CLOCK_KINDS} for row in kept_split.clocks]}
+    fields = zlib.compress(json.dumps(about).encode(), 9)
+    tensors["about"] = torch.frombuffer(bytearray(fields), dtype=torch.uint8)
     with replacing(path) as part:
         save_file(tensors, part, metadata={"format": FORMAT})
 
 
 def read_kept(path: Path) -> Kept:
-    """Read the file. Raises UserError where it is missing, damaged, or not written by ``write_kept``."""
+    """Read the file. Raises UserError where it is missing, damaged, contradicts itself, or is not of ``write_kept``."""
+    _, tensors = read_safetensors(path, FORMAT, REMEDY)
     try:
-        with safe_open(path, "pt") as file:
-            known = (file.metadata() or {}).get("format") == FORMAT
-            tensors = {name: file.get_tensor(name) for name in file.keys()} if known else {}
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{path}: missing or damaged ({error}): keep the run again with palbert keep") from error
-    if not known:
-        raise UserError(f"{path}: not of the format {FORMAT!r}: name a file of palbert keep")
-    about = json.loads(zlib.decompress(tensors["about"].numpy().tobytes()))
-    return {task: {name: KeptSeed(seed["command"], {split: _split(tensors, task, name, split, fields)
-                                                    for split, fields in seed["splits"].items()})
-                   for name, seed in seeds.items()} for task, seeds in about.items()}
+        about = parse_object(_decompressed(tensors.get("about")))
+        check_fields(about, dict.fromkeys(about, OBJECTS))
+        return {task: {name: _seed(tensors, task, name, seed) for name, seed in seeds.items()}
+                for task, seeds in about.items()}
+    except ValueError as error:
+        raise UserError(f"{path}: {error}: {REMEDY}") from error
 
 
-def _split(tensors: dict[str, Tensor], task: str, seed: str, split: str, fields: dict) -> KeptSplit:
-    shared = {name: tensors.get(f"{task}/{split}/{name}") for name in SHARED}
-    targets = shared["targets"]
-    if targets is not None:
-        targets = targets.double() if fields["heads"]["outputs"] == 1 else targets.long()
-    packed = {name: tensors.get(f"{task}/{split}/{seed}/{name}")
-              for name in ("halting_logits", "logits", "error_logits")}
-    recorded = RecordedSplit(
-        split=split, glue_task=task, **{name: fields[name] for name in _PLAIN},
-        encoder=EncoderShape(**fields["encoder"]), heads=HeadsShape(**fields["heads"]), ids=shared["ids"].long(),
-        lengths=shared["lengths"].long(), targets=targets, recording=_unpacked(packed))
-    return KeptSplit(recorded, fields["clocks"])
+def _decompressed(packed: Tensor | None) -> str:
+    """The JSON of all fields. Raises ValueError, whose message is a phrase."""
+    if packed is None or packed.dtype != torch.uint8:
+        raise ValueError("has no fields")
+    unpacking = zlib.decompressobj()
+    try:
+        fields = unpacking.decompress(packed.numpy().tobytes(), MOST_FIELDS)
+    except zlib.error as error:
+        raise ValueError(f"its fields do not unpack ({error})") from error
+    if not unpacking.eof:
+        raise ValueError(f"its fields are cut, or have more than {MOST_FIELDS:,} bytes")
+    return fields.decode()
 
 
-def _small(name: str, values: Tensor) -> Tensor:
-    if name == "targets":
-        return values.to(torch.float32 if values.is_floating_point() else torch.int8)
-    return values.to(SHARED[name])
+def _seed(tensors: Mapping[str, Tensor], task: str, name: str, seed: Object) -> KeptSeed:
+    check_fields(seed, {"command": text(LONGEST), "splits": OBJECTS}, f"{task}.{name}.")
+    parse_command(seed["command"])
+    return KeptSeed(seed["command"], {split: _split(tensors, task, name, split, fields)
+                                      for split, fields in seed["splits"].items()})
+
+
+def _split(tensors: Mapping[str, Tensor], task: str, seed: str, split: str, fields: Object) -> KeptSplit:
+    clocks = {"clocks": fields.pop("clocks", None)}
+    check_fields(clocks, {"clocks": CLOCKS}, f"{task}.{seed}.{split}.")
+    stored = {name: tensors.get(f"{task}/{split}/{name}") for name in TENSORS}
+    stored |= {name: tensors.get(f"{task}/{split}/{seed}/{name}") for name in RECORDED}
+    return KeptSplit(checked_split({"split": split, "glue_task": task, **fields}, _unpacked(stored)), **clocks)
 
 
 def _packed(recording: Recording) -> dict[str, Tensor]:
     """The tensors as stored. Shape of the logits: [N, E, K] -> [N, E, K − 1], for regression [N, E, 1]."""
     logits = recording.logits
-    logits = logits[..., 1:] - logits[..., :1] if logits.shape[-1] > 1 else logits
-    tensors = {"halting_logits": recording.halting_logits, "logits": logits, "error_logits": recording.error_logits}
-    # a regression's ranks depend on small differences
-    exact = logits.shape[-1] == 1 and recording.logits.shape[-1] == 1
-    return {name: values.to(torch.float32 if exact and name == "logits" else torch.float16).contiguous()
+    classes = logits.shape[-1] > 1
+    logits = logits[..., 1:] - logits[..., :1] if classes else logits
+    tensors = {**vars(recording), "logits": logits}
+    return {name: (values.clamp(-HALF, HALF).half() if classes or name != "logits"
+                   else values.float()).contiguous()  # a regression's ranks depend on small differences
             for name, values in tensors.items() if values is not None}
 
 
-def _unpacked(packed: dict[str, Tensor | None]) -> Recording:
-    halting, logits, errors = (packed.get(name) for name in ("halting_logits", "logits", "error_logits"))
-    of_classes = logits.dtype == torch.float16
-    logits = logits.float()
-    if of_classes:
-        logits = torch.cat([torch.zeros_like(logits[..., :1]), logits], -1)
-    return Recording(halting if halting is None else halting.float(), logits,
-                     errors if errors is None else errors.float())
+def _unpacked(stored: Mapping[str, Tensor | None]) -> dict[str, Tensor | None]:
+    """The tensors as a record has them. Raises ValueError, whose message is a phrase, for another dtype."""
+    tensors: dict[str, Any] = {}
+    for name, values in stored.items():
+        if values is not None and values.dtype not in STORED[name]:
+            raise ValueError(f"{name} is {values.dtype}, and should be {STORED[name][0]}")
+        exact = torch.float64 if name == "targets" else torch.float32
+        tensors[name] = None if values is None else values.to(exact if values.is_floating_point() else torch.int64)
+    if (logits := stored.get("logits")) is not None and logits.dtype == torch.float16 and logits.dim():
+        tensors["logits"] = torch.cat([torch.zeros_like(tensors["logits"][..., :1]), tensors["logits"]], -1)
+    return tensors

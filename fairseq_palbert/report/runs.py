@@ -1,11 +1,9 @@
 """Read a report's runs: folders of recipes/glue_task.sh, or files of palbert keep."""
 
-import json
-import shlex
 import sys
 from dataclasses import dataclass
 from functools import cached_property
-from math import isclose
+from math import isclose, nan
 from pathlib import Path
 
 from ..analysis.describe import describe
@@ -19,8 +17,10 @@ from ..exits.rules.random import Random
 from ..exits.rules.sampling import Sampling
 from ..glue.definitions import CALIBRATION
 from ..glue.metrics import OFFICIAL
+from ..scores_file import CLOCK_KINDS, SCORES_FILE, read_scores
+from .commands import parse_command, read_command
 from .escaping import visible
-from .kept import CLOCK, KeptSeed, read_kept
+from .kept import KeptSeed, read_kept
 
 ROUNDING = 1e-4  # tolerance for a score of 0..1
 
@@ -136,8 +136,8 @@ def _read(path: Path, split: str) -> list[Run]:
 def _kept_seed(name: str, seed: KeptSeed, split: str) -> Seed:
     kept, calibration = seed.splits[split], seed.splits.get(CALIBRATION)
     _check_labelled(kept.recorded, name)
-    points = [_point(kept.recorded, parse_rule(clock["exit"]), clock) for clock in kept.clocks]
-    return Seed(visible(name), kept.recorded, points, shlex.split(seed.command),
+    points = [_point(kept.recorded, clock) for clock in kept.clocks]
+    return Seed(visible(name), kept.recorded, points, parse_command(seed.command),
                 calibration.recorded if calibration and split != CALIBRATION else None)
 
 
@@ -147,7 +147,7 @@ def _check_labelled(recorded: RecordedSplit, name: object) -> None:
 
 
 def _read_run(folder: Path, split: str) -> Run:
-    scored = sorted(folder.glob(f"seed*/scores/{split}/scores.jsonl"))
+    scored = sorted(folder.glob(f"seed*/scores/{split}/{SCORES_FILE}"))
     recorded = [path for path in scored if path.with_name("record.safetensors").is_file()]
     for path in set(scored) - set(recorded):
         print(f"{path.parent} has no record.safetensors: left out", file=sys.stderr)
@@ -161,17 +161,13 @@ def _read_seed(scores: Path) -> Seed:
     folder = scores.parents[2]
     recorded = read_record(scores.with_name("record.safetensors"))
     _check_labelled(recorded, scores.parent)
-    try:
-        clocks = [json.loads(line) for line in scores.read_text().splitlines()]
-        points = [_point(recorded, parse_rule(clock["exit"]), clock) for clock in clocks]
-    except (ValueError, KeyError) as error:
-        raise UserError(f"{scores}: no scores of this version of fairseq_palbert ({error}): score that run "
-                        "again") from error
+    clocks = read_scores(scores, recorded.glue_task, recorded.split)
+    points = [_point(recorded, clock) for clock in clocks]
     if not all(map(_agree, (point.row for point in points), clocks)):
         raise UserError(f"{scores} and the record beside it are of different models: score that run again with "
                         "--record")
     command = folder / "command"
-    return Seed(visible(folder.name), recorded, points, shlex.split(command.read_text()) if command.is_file() else [],
+    return Seed(visible(folder.name), recorded, points, read_command(command) if command.is_file() else [],
                 _read_calibration(scores.parents[1] / CALIBRATION / "record.safetensors", recorded))
 
 
@@ -186,9 +182,14 @@ def _read_calibration(path: Path, recorded: RecordedSplit) -> RecordedSplit | No
     return calibration
 
 
-def _point(recorded: RecordedSplit, rule: Rule, clock: dict) -> Point:
-    """The rule's results, computed from the record, and its timings, measured in the engine's run."""
-    timed = {name: clock[name] for name in CLOCK if name != "exit"}
+def _point(recorded: RecordedSplit, clock: dict) -> Point:
+    """The rule's results, computed from the record, and its timings, measured in the engine's run.
+
+    Raises UserError where the rule does not fit the model.
+    """
+    rule = parse_rule(clock["exit"])
+    rule.check(recorded)
+    timed = {name: clock[name] for name in CLOCK_KINDS if name != "exit"}
     return Point(rule, {**describe(recorded, rule, decisions(recorded, rule)), **timed})
 
 
@@ -198,7 +199,7 @@ def _agree(row: dict, scored: dict) -> bool:
     Rounding changes the ranks of answers that are nearly equal.
     """
     return (row["exit_histogram"] == scored["exit_histogram"]
-            and isclose(row["metrics"]["score"], scored["metrics"]["score"], abs_tol=ROUNDING))
+            and isclose(row["metrics"]["score"], scored["metrics"].get("score", nan), abs_tol=ROUNDING))
 
 
 def _check_same_examples(folder: Path, run: Run, first: Run) -> None:

@@ -17,6 +17,7 @@ from fairseq_palbert.exits.registry import RULES, parse_rule
 from fairseq_palbert.glue.definitions import TASKS
 from fairseq_palbert.modules.encoder import EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape
+from tests.fixtures.recorded_runs import ORIGIN
 
 EXAMPLES, DEPTH = 301, 4
 
@@ -37,7 +38,7 @@ def random_record(task="MRPC", split="valid", checkpoint="a", seed=0) -> Recorde
     return RecordedSplit(
         split=split, glue_task=task, labels=list(TASKS[task].labels), rows=EXAMPLES,
         encoder=EncoderShape(9, 1, 2, 16, DEPTH, 4, 8, 1), heads=HeadsShape(logits.shape[-1], lambda_module="linear"),
-        prior=None, origin={"checkpoint": {"sha256": checkpoint}}, ids=torch.arange(EXAMPLES),
+        prior=None, origin={**ORIGIN, "checkpoint": {"path": "a.pt", "sha256": checkpoint}}, ids=torch.arange(EXAMPLES),
         lengths=torch.randint(1, 17, (EXAMPLES,), generator=generator), targets=targets,
         recording=Recording(halting, logits))
 

@@ -116,12 +116,12 @@ def test_a_bad_record_is_one_line_and_nothing_is_left(toy, evaluate, tmp_path):
     out, _ = evaluate(*toy("MRPC"), "fixed:1", options=["--record"])
     whole = (out / "record.safetensors").read_bytes()
     (tmp_path / "cut").write_bytes(whole[:-10])
-    for path, reason in ((tmp_path / "none", "No such file"), (tmp_path / "cut", "truncated, or not a record")):
+    for path, reason in ((tmp_path / "none", "No such file"), (tmp_path / "cut", "truncated, or no safetensors")):
         with pytest.raises(UserError, match=reason):
             main([str(path), "--out", str(tmp_path / "sweep")])
     with pytest.raises(UserError, match="--points 0: at least 1"):
         main([str(out / "record.safetensors"), "--points", "0", "--out", str(tmp_path / "sweep")])
     save_file({"logits": torch.zeros(1)}, tmp_path / "other")
-    with pytest.raises(UserError, match="not a record of this version"):
+    with pytest.raises(UserError, match="not of this version of fairseq_palbert"):
         main([str(tmp_path / "other"), "--out", str(tmp_path / "sweep")])
     assert not (tmp_path / "sweep").exists()

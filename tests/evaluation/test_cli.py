@@ -18,10 +18,9 @@ from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.inference.reference import decide_alone
 
 RULES = ["q_exit:0.5", "sampling:7", "expectation", "fixed:4"]
-KEYS = ["exit", "rule", "threshold", "metrics", "gained", "lost", "examples", "mean_exit", "median_exit", "p95_exit",
-        "sd_exit",
-        "exit_histogram", "mean_flops", "layer_speedup", "seconds", "sentences_per_second", "batch_size", "device",
-        "dtype"]
+KEYS = ["task", "split", "exit", "rule", "threshold", "metrics", "gained", "lost", "examples", "mean_exit",
+        "median_exit", "p95_exit", "sd_exit", "exit_histogram", "mean_flops", "layer_speedup",
+        "seconds", "sentences_per_second", "batch_size", "device", "dtype"]
 FILES = {"scores.jsonl", "predictions.tsv", "evaluation.json", "exit_histogram.png", "posterior.png"}
 LABELS = {"MRPC": ["0", "1"], "RTE": ["entailment", "not_entailment"]}
 

@@ -1,11 +1,10 @@
 """Results: mean and standard deviation over seeds."""
 
-import json
-
 import pytest
 
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.experiment import results
+from tests.fixtures.recorded_runs import write_scores
 
 
 @pytest.fixture
@@ -14,12 +13,11 @@ def scored(tmp_path):
 
     def write(run: str, seed: int, split: str, score: float | None, exit: str = "q_exit:0.5"):
         folder = tmp_path / run / f"seed{seed}" / "scores" / split
-        folder.mkdir(parents=True, exist_ok=True)
         metrics = {} if score is None else {"score": score, "f1": score / 2}
-        record = {"exit": exit, "metrics": metrics, "mean_exit": 2 + seed, "layer_speedup": 1.5,
-                  "exit_histogram": [0] * 8}
-        with open(folder / "scores.jsonl", "a") as file:
-            file.write(json.dumps(record) + "\n")
+        path = folder / "scores.jsonl"
+        earlier = path.read_text() if path.exists() else ""
+        write_scores(folder, {exit: [2 + seed]}, 8, metrics=metrics, layer_speedup=1.5)
+        path.write_text(earlier + path.read_text())
         return tmp_path / run
 
     return write

@@ -43,7 +43,8 @@ case "$call" in
         out="$(value_of --out "$@")"
         mkdir -p "$out"
         printf '%s' '{"exit": "q_exit:0.5", "metrics": {"score": 0.5}, "mean_exit": 3, "layer_speedup": 2, ' \\
-            '"exit_histogram": [0, 0, 1, 0, 0, 0]}' >"$out/scores.jsonl"
+            '"examples": 1, "exit_histogram": [0, 0, 1, 0, 0, 0], "seconds": 1, "batch_size": null, ' \\
+            '"device": "cpu", "dtype": "float32"}' >"$out/scores.jsonl"
         ;;
     *"-m fairseq_palbert.checkpoints.convert"*)
         folder="$(value_of --out "$@")"

@@ -1,6 +1,5 @@
 """recipes/quickstart.sh around a stand-in for glue_task.sh, and recipes/by_degree.py."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ import pytest
 from fairseq_palbert.errors import UserError
 from recipes import by_degree
 from recipes.progress import progress
+from tests.fixtures import recorded_runs
 
 ROOT = Path(__file__).resolve().parents[2]
 EXITS = {1: 2, 2: 3, 3: 4}
@@ -35,8 +35,7 @@ def write_scores(tmp_path):
     layer, and the first ``wrong`` answers are wrong."""
 
     def write(folder: Path, degrees: list[int], exits: dict[int, int] = EXITS, wrong: int = 0, depth: int = 6) -> Path:
-        folder.mkdir(parents=True)
-        (folder / "scores.jsonl").write_text(json.dumps({"rule": "q_exit", "exit_histogram": [0] * depth}) + "\n")
+        recorded_runs.write_scores(folder, {"q_exit:0.5": [exits[degree] for degree in degrees]}, depth)
         rows = ["index\tlabel\tq_exit:0.5.prediction\tq_exit:0.5.exit_layer"]
         rows += [f"{i}\t1\t{int(i >= wrong)}\t{exits[degree]}" for i, degree in reversed(list(enumerate(degrees)))]
         (folder / "predictions.tsv").write_text("".join(row + "\n" for row in rows))
@@ -91,7 +90,7 @@ def test_degrees_may_be_alike(easier, broken):
     (lambda scores: None, ["--rule", "fixed:6"], "no exit rule 'fixed:6': choose from q_exit:0.5, or score it with"),
     (lambda scores: (scores / "predictions.tsv").write_text(
         "index\tlabel\tq_exit:0.5.prediction\tq_exit:0.5.exit_layer\n0\t1\t1\t2\n"), [],
-     "has 1 rows, not one for each of the 40"),
+     "has 1 rows, and scores.jsonl beside it 40 examples"),
 ])
 def test_files_that_do_not_fit_are_one_line(raw, write_scores, tmp_path, change, flags, message):
     scores = write_scores(tmp_path / "scores", DEGREES)

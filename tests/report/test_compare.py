@@ -11,6 +11,7 @@ from fairseq_palbert.errors import UserError
 from fairseq_palbert.glue.definitions import TASKS
 from fairseq_palbert.glue.metrics import GlueMetrics
 from fairseq_palbert.report import compare
+from tests.fixtures.recorded_runs import write_scores
 
 
 @pytest.fixture
@@ -25,6 +26,7 @@ def scored(tmp_path):
             lines += [f"{i}\t{label}\t{answer}\t6" for i,
                       (label, answer) in enumerate(zip(labels, predictions), first_index)]
             (folder / "predictions.tsv").write_text("\n".join(lines) + "\n")
+            write_scores(folder, {rule: [6] * len(predictions)}, 6)
         return str(tmp_path / run)
 
     return write

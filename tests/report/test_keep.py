@@ -1,6 +1,6 @@
 """``palbert keep``: what it keeps of a run, and that no path of the machine stays in it."""
 
-import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,14 +8,13 @@ import torch
 from fairseq_palbert.analysis.recorded_split import RecordedSplit, read_record, write_record
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.exits.base import Recording
+from fairseq_palbert.glue.definitions import TASKS
 from fairseq_palbert.modules.encoder import EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape
 from fairseq_palbert.report import compare
 from fairseq_palbert.report import keep as keep_results
 from fairseq_palbert.report.kept import read_kept
-
-ROWS = [{"exit": rule, "seconds": 2.0, "batch_size": 32, "device": "cpu", "dtype": "float32", "mean_exit": 2}
-        for rule in ("fixed:3", "entropy:0.3")]
+from tests.fixtures.recorded_runs import ORIGIN, write_scores
 
 
 @pytest.fixture
@@ -28,15 +27,14 @@ def run(tmp_path):
         checkpoint = f"{folder}/checkpoints/checkpoint_best.pt"
         for split in ("valid", "calibration"):
             scores = folder / "scores" / split
-            scores.mkdir(parents=True)
-            (scores / "scores.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
-            origin = {"command": ["python", "-m", "fairseq_palbert.evaluation", checkpoint, "--data", "/elsewhere/MRPC",
-                                  "--out",
-                                  str(scores)], "checkpoint": {"path": checkpoint, "sha256": "ab"}}
+            write_scores(scores, {rule: [2] * 40 for rule in ("fixed:3", "entropy:0.3")}, 3)
+            origin = {**ORIGIN, "command": ["python", "-m", "fairseq_palbert.evaluation", checkpoint, "--data",
+                                            "/elsewhere/MRPC", "--out", str(scores)],
+                      "checkpoint": {"path": checkpoint, "sha256": "ab"}}
             write_record(scores / "record.safetensors", RecordedSplit(
                 split=split, glue_task="MRPC", labels=["0", "1"], rows=40,
                 encoder=EncoderShape(9, 1, 2, 16, 3, 4, 8, 1),
-                heads=HeadsShape(2), prior=None, origin=origin, ids=torch.arange(40),
+                heads=HeadsShape(2, lambda_module="none"), prior=None, origin=origin, ids=torch.arange(40),
                 lengths=torch.ones(40, dtype=torch.long),
                 targets=torch.arange(40) % 2,
                 recording=Recording(None, torch.randn(3, 40, 2, generator=torch.Generator().manual_seed(seed)))))
@@ -64,7 +62,7 @@ def test_all_seeds_and_splits_go_into_one_file_without_a_path_of_the_machine(run
             f"--criterion ponder_classification")
         recorded = seed.splits["valid"].recorded
         checkpoint = f"$RUN_DIR/{name}/checkpoints/checkpoint_best.pt"
-        assert recorded.origin == {"checkpoint": {"path": checkpoint, "sha256": "ab"}, "command": [
+        assert recorded.origin == {**ORIGIN, "checkpoint": {"path": checkpoint, "sha256": "ab"}, "command": [
             "python", "-m", "fairseq_palbert.evaluation", checkpoint, "--data", "$DATA", "--out",
             f"$RUN_DIR/{name}/scores/valid"]}
         assert [clock["exit"] for clock in seed.splits["calibration"].clocks] == ["fixed:3", "entropy:0.3"]
@@ -75,6 +73,10 @@ def test_a_task_is_replaced_and_the_others_stay(run, tmp_path, capsys):
     keep(run, capsys)
     for path in run.glob("seed*/command"):
         path.write_text(path.read_text().replace("MRPC", "RTE"))
+    with pytest.raises(UserError, match="record.safetensors: of MRPC, and the command of its run of RTE"):
+        keep(run, capsys)
+    for path in run.glob("seed*/scores/*/record.safetensors"):
+        write_record(path, replace(read_record(path), glue_task="RTE", labels=list(TASKS["RTE"].labels)))
     keep(run, capsys)
     (run / "seed2" / "command").unlink()
     for path in run.glob("seed2/scores/*/record.safetensors"):
@@ -120,7 +122,7 @@ def test_a_rounding_that_moves_examples_is_refused(run, tmp_path, monkeypatch, c
                                                         "/a/b"),
      "a path of this machine, /a/b"),
     (lambda run: run.rename(run.with_name("moved")), "has no seed.*/scores"),
-    (lambda run: (run / "invocations.jsonl").unlink(), "has no invocations.jsonl, which says METHOD"),
+    (lambda run: (run / "invocations.jsonl").unlink(), "invocations.jsonl: No such file or directory: it says METHOD"),
 ])
 def test_nothing_to_keep_and_foreign_paths_are_one_line(run, tmp_path, capsys, change, message):
     change(run)

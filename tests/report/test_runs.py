@@ -8,6 +8,7 @@ import torch
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.report.kept import KeptSeed, KeptSplit, write_kept
 from fairseq_palbert.report.runs import read_runs
+from tests.fixtures.recorded_runs import ORIGIN
 
 
 def test_runs_are_read_by_task_with_what_a_clock_measured(make_run):
@@ -41,7 +42,7 @@ WRONG = {
     "no .*seed.* with scores.jsonl and record.safetensors": lambda run: shutil.rmtree(run / "seed1/scores"),
     "are of different models": lambda run: shutil.copy(run.parents[1] / "vanilla/SST-2/seed2/scores/valid/scores.jsonl",
                                                        run / "seed1/scores/valid/scores.jsonl"),
-    "no scores of this version":
+    "has no batch_size":
         lambda run: (run / "seed1/scores/valid/scores.jsonl").write_text('{"rule": "fixed"}\n'),
 }
 
@@ -75,7 +76,8 @@ def test_the_calibration_record_is_read_beside_the_reported_one(make_run, damage
     assert run.calibrated and [seed.calibration.split for seed in run.seeds] == ["calibration"] * 2
     (folder / "seed2/scores/calibration/record.safetensors").unlink()
     assert not read_runs([folder], "valid")["SST-2"][0].calibrated
-    damage(folder / "seed1/scores/calibration/record.safetensors", origin={"checkpoint": {"sha256": "f" * 64}})
+    damage(folder / "seed1/scores/calibration/record.safetensors",
+           origin={**ORIGIN, "checkpoint": {"path": "b.pt", "sha256": "f" * 64}})
     with pytest.raises(UserError, match="seed1/scores/calibration/.*: of another checkpoint than the record of valid"):
         read_runs([folder], "valid")
 

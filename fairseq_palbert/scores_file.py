@@ -1,0 +1,65 @@
+"""Read ``scores.jsonl``, the scores of every exit rule on a split."""
+
+import re
+from math import isclose
+from pathlib import Path
+
+from .errors import UserError
+from .glue.definitions import TASKS
+from .json_files import Object, read_json_lines
+from .schema import Kind, check_fields, choice, integer, list_of, number, optional, text
+
+SCORES_FILE = "scores.jsonl"
+REMEDY = "score the split again with palbert evaluate"
+MOST_EXAMPLES, MOST_LAYERS = 10**8, 256
+
+NAME = Kind("a name of letters, digits, - and _",
+            lambda value: isinstance(value, str) and bool(re.fullmatch(r"[\w-]{1,100}", value, re.ASCII)))
+CLOCK_KINDS = {  # the fields that the engine's run adds to those of ``analysis.describe``
+    "exit": text(), "seconds": number(1e-9, 1e9), "batch_size": optional(integer(1, MOST_EXAMPLES)), "device": NAME,
+    "dtype": NAME,
+}
+KINDS = CLOCK_KINDS | {
+    "metrics": Kind("an object of numbers from -1 to 1", lambda value: isinstance(value, dict) and all(
+        map(number(-1, 1).accepts, value.values()))),
+    "examples": integer(1, MOST_EXAMPLES), "mean_exit": number(1, MOST_LAYERS),
+    "exit_histogram": list_of(integer(0, MOST_EXAMPLES), 1, MOST_LAYERS), "layer_speedup": number(1, MOST_LAYERS),
+}
+ORIGIN_KINDS = {"task": choice(*TASKS), "split": NAME}  # which files of earlier versions lack
+ROUNDING = 1e-6
+
+
+def read_scores(path: Path, task: str | None = None, split: str | None = None) -> list[Object]:
+    """The object of each rule; other fields than ``KINDS`` and ``ORIGIN_KINDS`` are not checked.
+
+    Raises UserError for a file that cannot be read, no rule, a rule that is there twice, a field that is missing, of
+    another type or out of range, rules of different splits, a histogram that contradicts ``examples`` or ``mean_exit``,
+    and scores of another task or split than those given.
+    """
+    rows = read_json_lines(path, REMEDY)
+    try:
+        for row in rows:
+            _check(row, rows[0], {"task": task, "split": split})
+        if len({row["exit"] for row in rows}) < len(rows):
+            raise ValueError("an exit rule is there twice")
+    except ValueError as error:
+        raise UserError(f"{path}: {error}: {REMEDY}") from error
+    return rows
+
+
+def _check(row: Object, first: Object, wanted: dict[str, str | None]) -> None:
+    """Raises ValueError, whose message is a phrase."""
+    if missing := KINDS.keys() - row.keys():
+        raise ValueError(f"has no {min(missing)}")
+    check_fields(row, KINDS | ORIGIN_KINDS, exact=False)
+    for name in ("examples", *ORIGIN_KINDS):
+        if row.get(name) != first.get(name):
+            raise ValueError(f"{row['exit']} has the {name} {row.get(name)}, and {first['exit']} {first.get(name)}")
+    for name, value in wanted.items():
+        if value is not None and row.get(name, value) != value:
+            raise ValueError(f"of the {name} {row[name]}, not {value}")
+    histogram = row["exit_histogram"]
+    mean = sum(n * count for n, count in enumerate(histogram, 1)) / row["examples"]
+    if sum(histogram) != row["examples"] or not isclose(mean, row["mean_exit"], rel_tol=ROUNDING):
+        raise ValueError(f"{row['exit']} has {sum(histogram)} exits with the mean {mean:g}, not {row['examples']} with "
+                         f"the mean {row['mean_exit']:g}")

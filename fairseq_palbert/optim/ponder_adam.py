@@ -81,14 +81,21 @@ class PonderAdam(FairseqAdam):
         return state
 
     def load_state_dict(self, state_dict: dict[str, Any], optimizer_overrides: dict[str, Any] | None = None) -> None:
-        """As in fairseq; the scales are those of the current flags, as ``--lr`` is."""
+        """As in fairseq; the scales are those of the current flags, as ``--lr`` is.
+
+        Raises UserError for the state of another optimizer or model.
+        """
         scales = [group["lr_scale"] for group in self.param_groups]
-        super().load_state_dict(state_dict, optimizer_overrides)
-        for group, scale in zip(self.param_groups, scales, strict=True):
-            group["lr_scale"] = scale
-        if "master_weights" in state_dict:
-            for param, weight in zip(self.params, state_dict["master_weights"], strict=True):
-                param.data.copy_(weight)
+        try:
+            super().load_state_dict(state_dict, optimizer_overrides)
+            for group, scale in zip(self.param_groups, scales, strict=True):
+                group["lr_scale"] = scale
+            if "master_weights" in state_dict:
+                for param, weight in zip(self.params, state_dict["master_weights"], strict=True):
+                    param.data.copy_(weight)
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise UserError("the optimizer's state in the checkpoint does not fit this model and --optimizer "
+                            f"({error}): add --reset-optimizer") from error
 
 
 def _rates(cfg: PonderAdamConfig) -> dict[str, float | None]:

@@ -83,6 +83,24 @@ def test_a_checkpoint_of_another_shape_is_refused_before_anything_is_trained(bui
         build("--finetune-from-model", stock_files["old"], "--encoder-embed-dim", 32, "--save-dir", tmp_path)
 
 
+@pytest.mark.parametrize("change, message", [
+    (lambda state: state["cfg"]["model"].update(pooling="${oc.env:HOME}"), "pooling is '..oc.env:HOME"),
+    (lambda state: state["cfg"]["model"].update(per_layer_pooler="yes"), "per_layer_pooler is 'yes'"),
+    (lambda state: state["cfg"]["model"].update(encoder_layers="__import__('os')"), "encoder-layers __import__"),
+    (lambda state: state["cfg"]["task"].update(holdout_fraction="1 or x"), "holdout_fraction is '1 or x'"),
+    (lambda state: state["cfg"].update(task=["glue"], criterion=7), "was trained without --holdout-fraction"),
+    (lambda state: state["model"]["network.pooler.copies.0.bias"].fill_(float("nan")), "NaN or infinite"),
+    (lambda state: state["model"].update({"network.pooler.copies.0.bias": "x"}), "no plain tensor"),
+])
+def test_the_starting_file_is_data(build, save_own, tmp_path, change, message):
+    path = save_own(tmp_path / "model.pt")
+    state = torch.load(path)
+    change(state)
+    torch.save(state, path)
+    with pytest.raises(UserError, match=message):
+        build("--finetune-from-model", path, "--train-only", "lambda", "--save-dir", tmp_path / "new")
+
+
 @pytest.mark.parametrize("form", ["new", "old"])
 def test_settings_that_no_tensor_shows_must_match(build, stock_files, tmp_path, form):
     start = ("--finetune-from-model", stock_files[form], "--save-dir", tmp_path)

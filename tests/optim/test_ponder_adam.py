@@ -179,6 +179,20 @@ def test_resume_with_other_flags_trains_at_the_new_rates(network):
     assert rates(optimizer) == pytest.approx(EXPECTED)
 
 
+@pytest.mark.parametrize("change", [
+    lambda state: state.clear(), lambda state: state["param_groups"].pop(), lambda state: state.update(param_groups=7),
+    lambda state: state["param_groups"][0].update(params=[]), lambda state: state.update(master_weights=[]),
+    lambda state: state.update(state=[1, 2]),
+])
+def test_the_state_of_another_optimizer_is_refused(network, change):
+    optimizer = build(network.parameters(), **DECAYED)
+    train(network, optimizer, steps=1, seed=1)
+    state = copy.deepcopy(optimizer.state_dict())
+    change(state)
+    with pytest.raises(UserError, match="does not fit this model and --optimizer"):
+        optimizer.load_state_dict(state)
+
+
 def test_half_precision_copies_keep_their_groups(network):
     cfg = config(**DECAYED)
     cfg.common.bf16 = True

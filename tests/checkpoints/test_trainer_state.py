@@ -82,3 +82,11 @@ def test_what_no_trainer_writes_is_refused(saved, change):
     with pytest.raises(UserError) as error:
         trainer_state(path)
     assert str(error.value).startswith(path) and "\n" not in str(error.value)
+
+
+def test_training_may_overwrite_the_file_that_it_goes_on_from(saved):
+    path = saved()
+    found = trainer_state(path)["model"]["network.weight"]
+    with open(path, "r+b") as file:
+        file.write(bytes(2000))
+    assert torch.equal(found, torch.ones(3))

@@ -37,15 +37,17 @@ _RENAMED = {
 }
 
 
-def read_checkpoint(path: str | Path, name: str | None = None) -> dict[str, Any]:
+def read_checkpoint(path: str | Path, name: str | None = None, mapped: bool = True) -> dict[str, Any]:
     """The whole checkpoint, its configuration ``cfg`` as plain values by part and name.
+
+    Tensors that are ``mapped`` into memory change with the file: copy them before it may be written again.
 
     Raises UserError, which begins with ``name``, by default the path, for a file that ``read_torch_file`` or
     ``check_weights`` refuses or that is not a fairseq checkpoint, and for values that no checkpoint has.
     """
     name = name or str(path)
     try:
-        state = read_torch_file(path)
+        state = read_torch_file(path, mapped)
     except ValueError as error:
         raise UserError(f"{name} cannot be read as a checkpoint: truncated, damaged, or another kind of file "
                         f"({error})") from error

@@ -12,8 +12,8 @@ ZIP_MAGIC = b"PK\3\4"
 ALLOCATES = b"bytearray"  # torch lets a pickle call it with a number alone: 200 bytes then take any memory
 
 
-def read_torch_file(path: str | Path) -> Any:
-    """The object in the file, with tensors mapped into memory where the format allows that.
+def read_torch_file(path: str | Path, mapped: bool = True) -> Any:
+    """The object in the file, with tensors mapped into memory where that is wanted and the format allows it.
 
     No code runs, and no memory is filled that the file does not fill. The CRC of every part is checked; torch's legacy
     format has none. ``argparse.Namespace``, which fairseq's models write into checkpoints, is allowed.
@@ -26,7 +26,7 @@ def read_torch_file(path: str | Path) -> Any:
             raise ValueError("it is no regular file")
         zipped = _checked(path)
         with torch.serialization.safe_globals([Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and zipped)
     except Exception as error:  # torch and zipfile raise exceptions of any class on damaged bytes
         reason = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
         raise ValueError(reason.splitlines()[0].split(". ")[0]) from error

@@ -23,7 +23,7 @@ def trainer_state(path: str) -> dict[str, Any]:
 
     Raises UserError for a file that ``read_checkpoint`` refuses, and for values that fairseq's trainer does not write.
     """
-    state = read_checkpoint(path)
+    state = read_checkpoint(path, mapped=False)  # training overwrites the file that it goes on from
     history = {"criterion_name": "", "optimizer_name": "", "lr_scheduler_state": {}, "num_updates": 0}
     place = {"epoch": 1, "iterations_in_epoch": 0}
     try:

@@ -18,6 +18,7 @@ def state() -> dict:
                                "num_updates": 7}],
         "extra_state": {"metrics": {"default": [(301, "lr", "AverageMeter", meter)]}, "best": float("nan"),
                         "train_iterator": {"version": 2, "epoch": 3, "iterations_in_epoch": 5, "shuffle": True},
+                        "GlueSentenceTask": {"patience": {"best": 0.5, "num_runs": 1}},
                         "previous_training_time": 1.5, "val_loss": None},
         "last_optimizer_state": {"state": {}, "param_groups": []},
         "task_state": {},
@@ -71,6 +72,8 @@ METER = (301, "lr", "AverageMeter", {})
         {"epoch": "3"}, {"epoch": -3}, {"epoch": 2**60}, {"iterations_in_epoch": None}, {"shuffle": "no"})),
     *(lambda state, value=value: state["extra_state"].update(value) for value in (
         {"train_iterator": [3, 5]}, {"best": "0.5"}, {"best": [0.5]}, {"previous_training_time": "long"},
+        {"GlueSentenceTask": 7}, {"GlueSentenceTask": {"patience": {"best": "x"}}},
+        {"GlueSentenceTask": {"patience": {"__doc__": 1}}}, {"GlueSentenceTask": {"patience": {"num_runs": None}}},
         {"metrics": [1]}, {"metrics": {"default": 7}}, {"metrics": {"default": [METER[:3]]}},
         {"metrics": {"default": [(*METER[:2], "MetersDict", {})]}},
         {"metrics": {"default": [(*METER[:2], "print", {})]}},

@@ -1,7 +1,7 @@
 """Write one task as fairseq binarized data."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -11,18 +11,15 @@ import numpy as np
 import torch
 from fairseq.data import Dictionary
 from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder, data_file_path, index_file_path, make_builder
-from sacremoses import MosesDetokenizer
 
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.files import write_json
 from fairseq_palbert.glue.definitions import GlueTask, Split
 from fairseq_palbert.glue.raw import Example, Rejected, raw_file, read_examples
+from fairseq_palbert.tasks.provenance import write_provenance
 from fairseq_palbert.tokenization import Vocabulary
 from fairseq_palbert.tokenization.special_tokens import UNKNOWN
 
-Encode = Callable[[Sequence[str]], list[np.ndarray]]  # sentences to dictionary ids
 BATCH = 10_000  # examples tokenized at a time
-PROVENANCE_FILE = "glue.json"  # in every folder of binarized data
 REJECTED_FILE = "rejected.tsv"
 UNKNOWN_LIMIT = 0.05  # share of <unk> among the tokens: BERT has 0 and ALBERT at most 0.0014 in five tasks
 
@@ -41,31 +38,22 @@ class SplitReport:
 
 
 def binarize(task: GlueTask, splits: Iterable[Split], raw: Path, vocabulary: Vocabulary, target: Path,
-             keep_going: bool = False, detokenize: bool = False) -> list[SplitReport]:
+             keep_going: bool = False) -> list[SplitReport]:
     """Writes ``input0/ input1/ label/ glue.json`` into the empty folder ``target`` and reports on each split.
 
-    ``detokenize`` first removes the spaces around punctuation by sacremoses. Raises UserError at the first row that is
-    not an example, unless ``keep_going`` is set or a release is known to hold such rows (``Split.ragged``). Rows left
-    out are listed in ``rejected.tsv``.
+    Raises UserError at the first row that is not an example, unless ``keep_going`` is set or a release is known to hold
+    such rows (``Split.ragged``). Rows left out are listed in ``rejected.tsv``.
     """
     for name in _inputs(task):
         (target / name).mkdir()
         (target / name / "dict.txt").write_text(vocabulary.dictionary_text, encoding="utf-8")
     (target / "label").mkdir()
-    encode = _detokenizing(vocabulary) if detokenize else vocabulary.encode
-    reports = [_binarize_split(task, split, raw, encode, len(vocabulary), target, keep_going) for split in splits]
+    reports = [_binarize_split(task, split, raw, vocabulary, target, keep_going) for split in splits]
     if not task.regression:
         _label_dictionary(task, reports[0].labels).save(str(target / "label" / "dict.txt"))
     _write_rejected(target / REJECTED_FILE, reports)
-    _write_provenance(target / PROVENANCE_FILE, task, vocabulary, detokenize, reports)
+    _write_provenance(target, task, vocabulary, reports)
     return reports
-
-
-def _detokenizing(vocabulary: Vocabulary) -> Encode:
-    detokenizer = MosesDetokenizer("en")
-    # GLUE's texts were never escaped for Moses: an &amp; in them is text
-    return lambda sentences: vocabulary.encode(
-        [detokenizer.detokenize(sentence.split(), unescape=False) for sentence in sentences])
 
 
 def _inputs(task: GlueTask) -> list[str]:
@@ -80,17 +68,17 @@ def _label_dictionary(task: GlueTask, counts: Counter) -> Dictionary:
     return dictionary
 
 
-def _binarize_split(task: GlueTask, split: Split, raw: Path, encode: Encode, entries: int, target: Path,
+def _binarize_split(task: GlueTask, split: Split, raw: Path, vocabulary: Vocabulary, target: Path,
                     keep_going: bool) -> SplitReport:
     report = SplitReport(split)
     examples = _accepted(read_examples(task, split, raw), report, keep_going)
     with ExitStack() as stack:
         prefixes = [target / name / split.name for name in _inputs(task)]
-        inputs = [stack.enter_context(_builder(prefix, entries)) for prefix in prefixes]
+        inputs = [stack.enter_context(_builder(prefix, len(vocabulary))) for prefix in prefixes]
         add_labels = stack.enter_context(_label_writer(task, split, target / "label")) if split.labelled else None
         while batch := list(islice(examples, BATCH)):
             for sentences, builder in zip(zip(*(example.sentences for example in batch)), inputs):
-                for ids in encode(sentences):
+                for ids in vocabulary.encode(sentences):
                     builder.add_item(torch.from_numpy(ids))
                     report.tokens += len(ids)
                     report.unknown += int(np.count_nonzero(ids == UNKNOWN))
@@ -153,14 +141,13 @@ def _write_rejected(path: Path, reports: list[SplitReport]) -> None:
                 file.write(f"{report.split.name}\t{row.file}\t{row.line}\t{row.reason}\t{row.text}\n")
 
 
-def _write_provenance(path: Path, task: GlueTask, vocabulary: Vocabulary, detokenized: bool,
-                      reports: list[SplitReport]) -> None:
-    write_json(path, {
+def _write_provenance(folder: Path, task: GlueTask, vocabulary: Vocabulary, reports: list[SplitReport]) -> None:
+    write_provenance(folder, {
         "task": task.name,
         "labels": list(task.labels),
         "score_range": list(task.score_range) if task.regression else None,
         "tokenizer": vocabulary.record,
-        "detokenized": detokenized,
+        "detokenized": bool(vocabulary.detokenized),
         "splits": {
             report.split.name: {
                 "rows": report.rows, "official_rows": report.split.rows, "rejected": len(report.rejected),

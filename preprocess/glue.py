@@ -9,9 +9,10 @@ from fairseq_palbert.command import run
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.files import check_replaceable, written_folder
 from fairseq_palbert.glue.definitions import TASKS, GlueTask, Split, glue_task
+from fairseq_palbert.tasks.provenance import PROVENANCE_FILE
 from fairseq_palbert.tokenization import Vocabulary
 
-from .binarize import PROVENANCE_FILE, REJECTED_FILE, SplitReport, binarize
+from .binarize import REJECTED_FILE, SplitReport, binarize
 from .download import download_task
 from .sources import GLUE_SOURCES
 
@@ -61,13 +62,13 @@ def main(arguments: list[str] | None = None) -> None:
         raise UserError(f"--workers {args.workers}: give 1 or more")
     # the tokenizer reads these at its first use
     os.environ.update(TOKENIZERS_PARALLELISM="true", RAYON_NUM_THREADS=str(args.workers))
-    vocabulary = Vocabulary(args.vocab)
+    vocabulary = Vocabulary(args.vocab, args.detokenize)
     for task, chosen in zip(tasks, splits):
         if args.raw is None:
             download_task(task, args.out / "raw")
         with written_folder(args.out / task.name) as folder:
             reports = binarize(task, chosen, args.raw or args.out / "raw", vocabulary, folder,
-                               args.keep_going, args.detokenize)
+                               args.keep_going)
         for report in reports:
             _print(task, report)
         print(f"{task.name}: binarized data in {args.out / task.name}")

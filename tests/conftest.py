@@ -4,7 +4,6 @@ Real data is found through GLUE_DIR and VOCAB_DIR alone, real encoders through E
 recipes/encoders.sh puts them.
 """
 
-import json
 import logging
 import os
 import random
@@ -121,26 +120,27 @@ def make_toy_data():
     """make_toy_data(folder, task, sizes, seed, tokenizer) writes a binarized data folder of a GLUE task with generated
     sentences of 1 to 12 tokens, whose label says how many of the first sentence's tokens have an odd id. The test
     split has no labels. A ``tokenizer`` record makes it a folder of our preprocessing, with glue.json; else it is as
-    fairseq's own."""
+    fairseq's own, with its log and its counts of train's labels."""
 
     def make(folder: Path, task_name: str, sizes: dict[str, int] = TOY_SIZES, seed: int = 0,
-             tokenizer: dict | None = None) -> Path:
+             tokenizer: dict | None = None, detokenized: bool = False) -> Path:
         from fairseq.data import Dictionary
 
         from fairseq_palbert.glue.definitions import glue_task
+        from fairseq_palbert.tasks.provenance import write_provenance
 
         task = glue_task(task_name)
         words, labels = Dictionary(), Dictionary()
         for i in range(TOY_WORDS):
             words.add_symbol(f"w{i}")
         for label in task.labels:
-            labels.add_symbol(label)
+            labels.add_symbol(label, n=0)
         parts = {f"input{i}": words for i in range(len(task.sentences))} | {"label": labels}
         for part, dictionary in parts.items():
             (folder / part).mkdir(parents=True)
             dictionary.save(str(folder / part / "dict.txt"))
-        if tokenizer is not None:
-            (folder / "glue.json").write_text(json.dumps({"task": task_name, "tokenizer": tokenizer}))
+            if tokenizer is None:
+                (folder / part / "preprocess.log").touch()
         rng = random.Random(seed)
         for split, rows in sizes.items():
             sentences = {
@@ -158,6 +158,12 @@ def make_toy_data():
             else:
                 ids = [min(int(part * len(task.labels)), len(task.labels) - 1) for part in odd]
                 _write(folder / "label" / split, [[labels.nspecial + i] for i in ids], labels)
+                if split == "train":
+                    for i in ids:
+                        labels.add_symbol(task.labels[i])
+        labels.save(str(folder / "label" / "dict.txt"))
+        if tokenizer is not None:
+            write_provenance(folder, {"task": task_name, "tokenizer": tokenizer, "detokenized": detokenized})
         return folder
 
     return make

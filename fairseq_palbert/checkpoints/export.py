@@ -51,6 +51,7 @@ def export_model(checkpoint: Path, vocab: Path, out: Path, overwrite: bool = Fal
             updates=model.updates,
             holdout_fraction=trained_with.holdout_fraction,
             train_examples=trained_with.train_examples,
+            detokenized=identity_in(state).detokenized,
         ))
         summary = _write_record(folder, checkpoint, model.network.state_dict(), [])
     print(summary)
@@ -79,7 +80,7 @@ def export_hugging_face(checkpoint: Path, vocab: Path, out: Path, overwrite: boo
         written = write_encoder(folder, family, shape, weights, vocabulary)
         write_tokenizer(folder, vocabulary, shape)
         pooling = pooling_of(state)
-        remarks = _remarks(family, weights, last, pooling)
+        remarks = _remarks(family, weights, last, pooling, identity_in(state).detokenized)
         write_model_card(folder, remarks, pooling, shape.hidden)
         summary = _write_record(folder, checkpoint, written, left_out, remarks)
     print(summary)
@@ -108,7 +109,8 @@ def _write_vocabulary(checkpoint: Path, state: dict[str, Any], vocab: Path, fold
     return Vocabulary(folder)
 
 
-def _remarks(family: Family, weights: dict[str, Tensor], last_pooler: int | None, pooling: str | None) -> list[str]:
+def _remarks(family: Family, weights: dict[str, Tensor], last_pooler: int | None, pooling: str | None,
+             detokenized: bool | None) -> list[str]:
     """What a user of the Hugging Face folder has to know."""
     remarks = []
     if family.has_segments and SEGMENTS not in weights:
@@ -122,6 +124,9 @@ def _remarks(family: Family, weights: dict[str, Tensor], last_pooler: int | None
     if pooling == "mean":
         remarks.append("pool by the mean over a sentence's tokens, with special tokens and without padding: "
                        "pooler_output of AutoModel reads the first token instead, on which this model was not trained")
+    if detokenized:
+        remarks.append("remove the spaces around punctuation from texts first, as sacremoses' MosesDetokenizer does: "
+                       "this model was trained so")
     return remarks
 
 

@@ -76,7 +76,7 @@ def _load_exported(folder: Path, data: str, glue_task: str | None) -> Model:
         data=data, glue_task=card.glue_task, label_order=",".join(card.labels) or None,
         max_positions=card.max_positions, holdout_fraction=card.holdout_fraction, train_examples=card.train_examples,
     ), glue_task)
-    trained_on = {"tokenizer": card.tokenizer, "dictionary": card.dictionary}
+    trained_on = {"tokenizer": card.tokenizer, "dictionary": card.dictionary, "detokenized": card.detokenized}
     task.check_checkpoint(str(folder), {"model": network.state_dict(), "task_state": trained_on})
     prior = None if card.prior is None else torch.tensor(card.prior, dtype=torch.float64)
     return Model(network.float(), prior, card.updates, card.family, task, {})

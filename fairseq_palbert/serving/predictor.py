@@ -146,8 +146,8 @@ class PalbertPredictor:
 
 def _vocabulary(folder: Path, card: ModelCard, embedded: int) -> Vocabulary:
     """The vocabulary of the folder. Raises UserError where the model was trained with another."""
-    vocabulary = Vocabulary(folder)
-    trained = Identity(card.tokenizer, card.dictionary, embedded)
+    vocabulary = Vocabulary(folder, card.detokenized)
+    trained = Identity(card.tokenizer, card.dictionary, embedded, card.detokenized)
     check_identity(f"the model of {folder / CONFIG_FILE}", trained, folder, folder / DICTIONARY_FILE,
                    identity_of(vocabulary), REMEDY)
     return vocabulary

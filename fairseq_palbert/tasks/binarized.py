@@ -3,32 +3,38 @@
 The data comes from ``palbert data`` or from fairseq's own GLUE script.
 """
 
-import json
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from fairseq.data import Dictionary, data_utils
+from fairseq.data import Dictionary
+from fairseq.data.indexed_dataset import MMapIndexedDataset
 from torch import Tensor
 
 from ..errors import UserError
+from ..files import check_regular, read_text
 from ..glue.definitions import GlueTask
+from ..numbers_from_text import finite_float
+from ..tokenization.dictionary_file import read_symbols
 from ..tokenization.special_tokens import MASK
 from .dataset import TokenizedSplit
+from .indexed_rows import open_rows
+from .provenance import PROVENANCE_FILE, Provenance
 
 logger = logging.getLogger(__name__)
 REMEDY = "make the data with palbert data"
-RECORD_KEYS = ["name", "separators", "sha256"]
+FAIRSEQS_LOG = "preprocess.log"  # fairseq's own script leaves it in each folder
 ROBERTA_SEPARATORS = 2  # of fairseq's own script, which writes data for RoBERTa and no glue.json
 
 
 class BinarizedFolder:
-    """``DATA/{input0,input1,label}`` of one task, with or without the ``glue.json`` of ``palbert data``.
+    """``DATA/{input0,input1,label}`` of one task, by ``palbert data`` or by fairseq's own script.
 
-    ``tokenizer`` is the record of the tokenizer that made the data (``name``, ``separators``, ``sha256``), None without
-    ``glue.json``. The last entry of ``dictionary`` is ``<mask>``.
+    ``provenance`` is what ``palbert data`` recorded of its data, None for data of fairseq's own script. The last entry
+    of ``dictionary`` is ``<mask>``.
     """
 
     def __init__(self, folder: str | Path, task: GlueTask, labels: Sequence[str]):
@@ -41,43 +47,42 @@ class BinarizedFolder:
         self.labels = tuple(labels)
         if not self.folder.is_dir():
             raise UserError(f"{self.folder}: no such data folder; {REMEDY}")
-        self.tokenizer = self._read_provenance()
         self.inputs = [self.folder / f"input{i}" for i in range(len(task.sentences))]
+        self.provenance = self._read_provenance()
         if len(self.inputs) == 1 and (self.folder / "input1").is_dir():
             raise UserError(f"{self.folder}: holds sentence pairs, but {task.name} has single sentences; check "
                             "--glue-task")
-        self.dictionary = self._load_dictionary(self.inputs[0])
+        self.dictionary, *others = map(self._load_dictionary, self.inputs)
+        if any(other.symbols != self.dictionary.symbols for other in others):
+            raise UserError(f"{self.folder}: input0 and input1 have different dictionaries; {REMEDY}")
         self.dictionary.add_symbol(MASK)
 
     @property
     def separators(self) -> int:
         """The number of ``</s>`` between the two sentences of a pair."""
-        return self.tokenizer["separators"] if self.tokenizer else ROBERTA_SEPARATORS
+        return self.provenance.tokenizer["separators"] if self.provenance else ROBERTA_SEPARATORS
 
-    def _read_provenance(self) -> dict | None:
-        path = self.folder / "glue.json"
-        if not path.exists():
+    def _read_provenance(self) -> Provenance | None:
+        if not (self.folder / PROVENANCE_FILE).exists() and (self.inputs[0] / FAIRSEQS_LOG).exists():
             return None
-        try:
-            provenance = json.loads(path.read_text())
-            made_for, tokenizer = provenance["task"], provenance.get("tokenizer")
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: not readable ({error}); {REMEDY}") from None
-        if made_for != self.task.name:
-            raise UserError(f"{self.folder}: holds {made_for}, not {self.task.name}; change --glue-task or the data "
-                            "folder")
-        if not isinstance(tokenizer, dict) or sorted(tokenizer) != RECORD_KEYS:
-            raise UserError(f"{path}: its tokenizer is not recorded as this version does; {REMEDY} --overwrite")
-        return tokenizer
+        provenance = Provenance.read(self.folder)
+        if provenance.task != self.task.name:
+            raise UserError(f"{self.folder}: holds {provenance.task}, not {self.task.name}; change --glue-task or the "
+                            "data folder")
+        return provenance
+
+    def _check(self, *paths: Path) -> None:
+        """Raises UserError for a file that is missing, or that has changed since ``palbert data`` wrote it."""
+        for path in paths:
+            check_regular(path, REMEDY)
+            if self.provenance:
+                self.provenance.check(path)
 
     def _load_dictionary(self, folder: Path) -> Dictionary:
         path = folder / "dict.txt"
-        if not path.is_file():
-            raise UserError(f"{path}: no such dictionary; {REMEDY}")
-        try:
-            return Dictionary.load(str(path))
-        except (ValueError, RuntimeError) as error:
-            raise UserError(f"{path}: not a fairseq dictionary ({error}); {REMEDY}") from None
+        self._check(path)
+        read_symbols(path)  # stricter than fairseq
+        return Dictionary.load(str(path))
 
     def load(self, split: str) -> TokenizedSplit:
         """The sentences and targets of a split.
@@ -85,7 +90,9 @@ class BinarizedFolder:
         Raises UserError for a missing split, unknown labels, scores out of range and files of different length. Only
         test splits may lack labels.
         """
-        sentences = [self._load_indexed(folder / split) for folder in self.inputs]
+        if not any(file.exists() for file in _files(self.inputs[0] / split)):
+            raise UserError(f"{self.folder}: no such split: {split!r}; {REMEDY}")
+        sentences = [self._rows(folder / split, self.dictionary) for folder in self.inputs]
         targets = self._scores(split) if self.task.regression else self._class_ids(split)
         if targets is None and not split.startswith("test"):
             raise UserError(f"{self.folder / 'label'}: no labels of split {split!r}, which needs them; {REMEDY}")
@@ -95,29 +102,41 @@ class BinarizedFolder:
                                 f"rows; {REMEDY}")
         return TokenizedSplit(sentences, targets, self.separators)
 
-    def _load_indexed(self, path: Path):
-        dataset = data_utils.load_indexed_dataset(str(path), self.dictionary) if _both_files(path) else None
-        if dataset is None or len(dataset) == 0:
-            raise UserError(f"{path}.bin, .idx: no such split, or an empty one; {REMEDY}")
-        return dataset
+    def _rows(self, path: Path, dictionary: Dictionary) -> MMapIndexedDataset:
+        self._check(*_files(path))
+        return open_rows(path, len(dictionary), REMEDY)
 
     def _class_ids(self, split: str) -> Tensor | None:
         path = self.folder / "label" / split
-        if not _both_files(path):
+        if not any(file.exists() for file in _files(path)):
             return None
         dictionary = self._load_dictionary(path.parent)
+        self._check_counts(dictionary)
         class_id = {dictionary.index(label): i for i, label in enumerate(self.labels) if label in dictionary}
-        stored = [int(row[0]) for row in data_utils.load_indexed_dataset(str(path), dictionary)]
+        rows = self._rows(path, dictionary)
+        if (rows.sizes != 2).any():
+            raise UserError(f"{path}.bin: a row should be a label and </s>; {REMEDY}")
+        stored = [int(row[0]) for row in rows]
         for row, index in enumerate(stored):
             if index not in class_id:
                 raise UserError(f"{path}.bin: row {row} has label {dictionary[index]!r}, but {self.task.name} has "
                                 f"{', '.join(self.labels)}; check --glue-task")
         return torch.tensor([class_id[index] for index in stored])
 
+    def _check_counts(self, dictionary: Dictionary) -> None:
+        """Raises UserError where fairseq counted other labels in train than there are, as of exchanged labels."""
+        path = self.folder / "label" / "train"
+        if self.provenance or not _files(path)[0].exists():
+            return
+        counts = Counter(int(row[0]) for row in self._rows(path, dictionary))
+        if any(counts[index] != dictionary.count[index] for index in range(dictionary.nspecial, len(dictionary))):
+            raise UserError(f"{path.parent / 'dict.txt'}: counts other labels than {path}.bin has; {REMEDY}")
+
     def _scores(self, split: str) -> Tensor | None:
         path = self.folder / "label" / f"{split}.label"
         if not path.exists():
             return None
+        self._check(path)
         scores = _read_scores(path) * self._score_scale()
         low, high = self.task.score_range
         for row, score in enumerate(scores):
@@ -127,22 +146,19 @@ class BinarizedFolder:
 
     def _score_scale(self) -> float:
         """The factor that restores the scores: 1, or 5 for STS-B data of fairseq's own script, which divides by 5."""
-        if self.tokenizer or max(_read_scores(path).max() for path in self.folder.glob("label/*.label")) > 1:
+        if self.provenance or max(_read_scores(path).max() for path in self.folder.glob("label/*.label")) > 1:
             return 1.0
         scale = self.task.score_range[1]
         logger.info(f"{self.folder}: scores within 0..1, as fairseq's own script leaves them: multiplied by {scale:g}")
         return scale
 
 
-def _both_files(path: Path) -> bool:
-    return all(path.with_name(path.name + ending).is_file() for ending in (".bin", ".idx"))
+def _files(path: Path) -> list[Path]:
+    return [path.with_name(path.name + ending) for ending in (".bin", ".idx")]
 
 
 def _read_scores(path: Path) -> np.ndarray:
     try:
-        scores = np.array([float(line) for line in path.read_text().splitlines()])
+        return np.array([finite_float(line) for line in read_text(path, REMEDY).removesuffix("\n").split("\n")])
     except ValueError as error:
-        raise UserError(f"{path}: {error}; one number a line is expected; {REMEDY}") from None
-    if not len(scores):
-        raise UserError(f"{path}: empty; {REMEDY}")
-    return scores
+        raise UserError(f"{path}: {error}; one number a line is expected; {REMEDY}") from error

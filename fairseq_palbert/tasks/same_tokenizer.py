@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from fairseq.data import Dictionary
-
 from ..tokenization.identity import Identity, check_identity, identity_in, symbols_sha256
 from .binarized import BinarizedFolder
 
@@ -11,8 +9,12 @@ REMEDY = "preprocess the data with the tokenizer of the checkpoint"
 
 
 def tokenizer_state(folder: BinarizedFolder) -> dict[str, Any]:
-    """What a checkpoint keeps: the ``tokenizer``'s record, None where unknown, and the ``dictionary``'s SHA-256."""
-    return {"tokenizer": folder.tokenizer, "dictionary": fingerprint(folder.dictionary)}
+    """What a checkpoint keeps: the ``tokenizer``'s record, ``detokenized`` or not, and the ``dictionary``'s SHA-256.
+
+    The first two are None where they are unknown.
+    """
+    held = _identity(folder)
+    return {"tokenizer": held.tokenizer, "detokenized": held.detokenized, "dictionary": held.dictionary}
 
 
 def check_same_tokenizer(name: str, state: dict[str, Any], folder: BinarizedFolder) -> None:
@@ -20,9 +22,10 @@ def check_same_tokenizer(name: str, state: dict[str, Any], folder: BinarizedFold
 
     Raises UserError as ``check_identity`` does.
     """
-    held = Identity(folder.tokenizer, fingerprint(folder.dictionary), len(folder.dictionary))
-    check_identity(name, identity_in(state), folder.folder, folder.inputs[0] / "dict.txt", held, REMEDY)
+    check_identity(name, identity_in(state), folder.folder, folder.inputs[0] / "dict.txt", _identity(folder), REMEDY)
 
 
-def fingerprint(dictionary: Dictionary) -> str:
-    return symbols_sha256(dictionary.symbols)
+def _identity(folder: BinarizedFolder) -> Identity:
+    made_of, symbols = folder.provenance, folder.dictionary.symbols
+    return Identity(made_of and made_of.tokenizer, symbols_sha256(symbols), len(symbols),
+                    made_of and made_of.detokenized)

@@ -16,6 +16,7 @@ from ..files import read_text
 from ..json_files import read_json
 from ..schema import BOOLEAN, check_fields, optional
 from . import gpt2_bpe, sentencepiece, wordpiece
+from .detokenize import detokenize
 from .dictionary_file import formatted, read_symbols
 from .native import Native
 from .pipeline import pipeline_sha256
@@ -47,10 +48,12 @@ class Vocabulary:
     these, or one that is damaged or of another kind.
     """
 
-    def __init__(self, folder: str | Path):
+    def __init__(self, folder: str | Path, detokenized: bool | None = None):
+        """``detokenized``: first remove the spaces around punctuation, by sacremoses; None is as False, but unsaid."""
         native = _read(Path(folder))
         self.name = native.name
         self.separators = native.separators
+        self.detokenized = detokenized
         self.symbols = native.symbols
         self.native_ids = np.array(native.native_ids)
         self.dictionary_text = native.dictionary_text or formatted(native.symbols)
@@ -69,6 +72,9 @@ class Vocabulary:
 
     def encode(self, sentences: Sequence[str]) -> list[np.ndarray]:
         """Dictionary ids of each sentence, with ``</s>`` at the end and no ``<s>``. Strips each sentence."""
+        return self._ids(detokenize(sentences) if self.detokenized else sentences)
+
+    def _ids(self, sentences: Sequence[str]) -> list[np.ndarray]:
         encodings = self._tokenizer.encode_batch_fast([sentence.strip() for sentence in sentences],
                                                       add_special_tokens=False)
         pieces = [encoding.ids for encoding in encodings]
@@ -86,7 +92,7 @@ class Vocabulary:
         texts, and neither covers files. So a tokenizer has the same record in every file format.
         """
         pieces = [piece for piece in self.pieces[len(FIRST):-1] if not FILLER.fullmatch(piece)]
-        behaviour = json.dumps([self.name, pieces, [ids.tolist() for ids in self.encode(PROBE)]])
+        behaviour = json.dumps([self.name, pieces, [ids.tolist() for ids in self._ids(PROBE)]])
         return {"name": self.name, "separators": self.separators,
                 "sha256": hashlib.sha256(behaviour.encode()).hexdigest(), "pipeline": pipeline_sha256(self._tokenizer)}
 

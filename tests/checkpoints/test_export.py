@@ -18,6 +18,8 @@ from fairseq_palbert.checkpoints.loading import load_model
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.evaluation.cli import main as evaluate
 from fairseq_palbert.families import FAMILIES
+from fairseq_palbert.serving import PalbertPredictor
+from fairseq_palbert.tasks.provenance import write_provenance
 from fairseq_palbert.tokenization import Vocabulary
 from preprocess.train_bpe import train_bpe
 
@@ -40,7 +42,7 @@ def byte_pairs(folder):
 def wordpiece(folder):
     marks = ["[PAD]", "[unused0]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     letters = [sign + letter for letter in "abcdefghijklmnopqrstuvwxyz'," for sign in ("", "##")]
-    (folder / "vocab.txt").write_text("\n".join([*marks, "the", "cat", *letters, "12", "##s"]) + "\n")
+    (folder / "vocab.txt").write_text("\n".join([*marks, "the", "cat", *letters, "12", "##at"]) + "\n")
 
 
 def mpnet_wordpiece(folder):
@@ -81,15 +83,16 @@ def trained(vocabularies, make_toy_data, tmp_path_factory):
 
     made = {}
 
-    def make(family, *flags):
-        if (family, flags) in made:
-            return made[family, flags]
+    def make(family, *flags, detokenized=False):
+        if (family, flags, detokenized) in made:
+            return made[family, flags, detokenized]
         folder = tmp_path_factory.mktemp("trained")
         vocabulary = Vocabulary(vocabularies[family])
         data = make_toy_data(folder / "data", "RTE", tokenizer=vocabulary.record)
         vocabulary.save(folder)
         for part in ("input0", "input1"):
             (data / part / "dict.txt").write_bytes((folder / "dict.txt").read_bytes())
+        write_provenance(data, {"task": "RTE", "tokenizer": vocabulary.record, "detokenized": detokenized})
         sizes = [f"--{name.replace('_', '-')}={value}" for name, value in SHAPES[family].items()]
         arguments = options.parse_args_and_arch(options.get_training_parser(), [
             str(data), "--task", "glue", "--glue-task", "RTE", "--max-positions", "30", "--cpu", "--batch-size", "8",
@@ -105,10 +108,31 @@ def trained(vocabularies, make_toy_data, tmp_path_factory):
                                                              else 0.1)
         Trainer(cfg, task, model,
                 task.build_criterion(cfg.criterion)).save_checkpoint(str(folder / "model.pt"), {"epoch": 1})
-        made[family, flags] = folder / "model.pt", data
-        return made[family, flags]
+        made[family, flags, detokenized] = folder / "model.pt", data
+        return made[family, flags, detokenized]
 
     return make
+
+
+def test_a_model_of_detokenized_data_serves_text_as_it_was_trained(trained, vocabularies, tmp_path, capsys):
+    checkpoint, data = trained("roberta", detokenized=True)
+    export_model(checkpoint, vocabularies["roberta"], tmp_path / "model")
+    predictor = PalbertPredictor.from_pretrained(tmp_path / "model")
+    tokenized, plain = ("I can 't see ( it ) .", "a"), ("I can't see (it).", "a")
+    assert predictor.tokens([tokenized])[0].tolist() == predictor.tokens([plain])[0].tolist()
+    evaluate([str(tmp_path / "model"), "--data", str(data), "--out", str(tmp_path / "scores"), "--exit=fixed:1"])
+    other = trained("roberta")[1]
+    with pytest.raises(UserError, match="was trained on text that was detokenized, but that of .* was not detokenized"):
+        evaluate([str(tmp_path / "model"), "--data", str(other), "--out", str(tmp_path / "none"), "--exit=fixed:1"])
+    export_hugging_face(checkpoint, vocabularies["roberta"], tmp_path / "hub")
+    assert "remove the spaces around punctuation from texts first" in capsys.readouterr().out
+
+
+def test_a_model_of_other_data_serves_text_unchanged(trained, vocabularies, tmp_path):
+    export_model(trained("roberta")[0], vocabularies["roberta"], tmp_path / "model")
+    predictor = PalbertPredictor.from_pretrained(tmp_path / "model")
+    tokenized, plain = predictor.tokens([("it is .", "a"), ("it is.", "a")])
+    assert tokenized.tolist() != plain.tolist()
 
 
 def tensors_of(checkpoint):

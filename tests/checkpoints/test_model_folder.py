@@ -21,7 +21,8 @@ from fairseq_palbert.modules.encoder import EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape
 
 CARD = ModelCard("albert", "RTE", ["entailment", "not_entailment", "unsure"], 9,
-                 {"name": "wordpiece", "separators": 1, "sha256": "ab"}, "cd", [0.1, 0.2, 0.7], 42)
+                 {"name": "wordpiece", "separators": 1, "sha256": "ab"}, "cd", [0.1, 0.2, 0.7], 42,
+                 detokenized=True)
 EMBEDDED = EncoderShape(
     vocabulary=17, padding_id=1, separator_id=2, max_positions=9, layers=3, hidden=8, ffn_hidden=12, heads=2,
     activation="gelu_tanh", dropout=0.1, embedding=5, groups=1, inner_layers=2, segments=2, first_position=2,
@@ -82,19 +83,23 @@ def test_the_files_are_data_of_two_public_formats(saved):
     assert (config["format_version"], config["family"], config["heads"]["lambda_module"]) == (4, "albert", "rnn")
 
 
-def test_a_folder_of_an_earlier_version_is_the_same_model(saved):
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_folder_of_an_earlier_version_is_the_same_model(saved, version):
     folder, network = saved
 
     def as_then(values):
-        values.update(format_version=2)
-        del values["encoder"]["relative_buckets"]
-        for name in ("pooling", "lambda_width", "lambda_reads"):
-            del values["heads"][name]
+        values.update(format_version=version)
+        del values["detokenized"]
+        if version == 2:
+            del values["encoder"]["relative_buckets"]
+            for name in ("pooling", "lambda_width", "lambda_reads"):
+                del values["heads"][name]
 
     config(as_then)(folder)
     save_file(load_file(folder / WEIGHTS_FILE), folder / WEIGHTS_FILE)  # without the digest
     then, card = read_model(folder)
-    assert (card, then.encoder.shape, then.heads_shape) == (CARD, network.encoder.shape, network.heads_shape)
+    assert (card, then.encoder.shape, then.heads_shape) == (
+        replace(CARD, detokenized=None), network.encoder.shape, network.heads_shape)
     assert all(torch.equal(tensor, network.state_dict()[name]) for name, tensor in then.state_dict().items())
 
 

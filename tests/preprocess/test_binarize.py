@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fairseq_palbert.files import file_sha256
 from fairseq_palbert.glue.definitions import GlueTask, glue_task
 from fairseq_palbert.glue.raw import Example, read_examples
 from fairseq_palbert.tasks.binarized import BinarizedFolder
@@ -74,6 +75,9 @@ def test_provenance_says_what_the_data_was_made_from(write_raw, small_vocabulary
     assert provenance["splits"]["train"] == {"rows": 3, "official_rows": 5749, "rejected": 0, "tokens": 90,
                                               "unknown": 0}
     assert provenance.pop("splits").keys() == {"train", "valid", "test"}
+    files = {path.relative_to(data).as_posix(): {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
+             for path in data.rglob("*.*") if path.name != "glue.json"}
+    assert provenance.pop("files") == files and len(files) == 3 * 2 * 2 + 2 + 2 and len(provenance.pop("sha256")) == 64
     assert provenance == {"task": "STS-B", "labels": [], "score_range": [0, 5],
                           "tokenizer": Vocabulary(small_vocabulary).record, "detokenized": False}
 

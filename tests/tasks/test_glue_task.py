@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from omegaconf import OmegaConf
 
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.tasks.glue_task import GlueConfig, GlueSentenceTask
+from fairseq_palbert.tasks.provenance import write_provenance
 
 
 @pytest.fixture(scope="module")
@@ -165,9 +167,10 @@ def test_label_ids_do_not_depend_on_the_order_of_the_label_dictionary(make_toy_d
     """fairseq's own script orders labels by their frequency."""
     folder = make_toy_data(tmp_path / "data", "SST-2")
     usual = make_task(folder, "SST-2").load_dataset("valid").split.targets
+    usual_order = Dictionary.load(str(folder / "label" / "dict.txt"))
     by_frequency = Dictionary()
-    for label in ("1", "0", "madeupword0000"):
-        by_frequency.add_symbol(label)
+    for label, counted in (("1", "0"), ("0", "1"), ("madeupword0000", "madeupword0000")):
+        by_frequency.add_symbol(label, usual_order.count[usual_order.index(counted)] if counted in "01" else 0)
     by_frequency.save(str(folder / "label" / "dict.txt"))
     assert (make_task(folder, "SST-2").load_dataset("valid").split.targets == 1 - usual).all()
 
@@ -181,36 +184,44 @@ def test_scores_of_fairseqs_own_script_are_brought_to_the_scale_of_glue(make_toy
     with caplog.at_level("INFO"):
         assert torch.allclose(make_task(folder, "STS-B").load_dataset("valid").split.targets, usual, atol=1e-12)
     assert "multiplied by 5" in caplog.text
-    (folder / "glue.json").write_text(json.dumps({"task": "STS-B", "tokenizer": RECORD}))
+    write_provenance(folder, {"task": "STS-B", "tokenizer": RECORD, "detokenized": False})
     assert make_task(folder, "STS-B").load_dataset("valid").split.targets.max() <= 1
 
 
-def break_dictionary(folder):
-    (folder / "input0" / "dict.txt").write_text("one two three\n")
-
-
 def break_label(folder):
-    labels = Dictionary()
-    for label in ("0", "2"):
-        labels.add_symbol(label)
-    labels.save(str(folder / "label" / "dict.txt"))
+    path = folder / "label" / "dict.txt"
+    path.write_text(path.read_text().replace("1 ", "2 ", 1))
+
+
+def sealed(**changes):
+    """Writes a glue.json that is right but for the changes."""
+    content = {"task": "SST-2", "tokenizer": RECORD, "detokenized": False} | changes
+    return lambda folder: write_provenance(folder, content)
+
+
+def put(name: str, content: str):
+    return lambda folder: (folder / name).write_text(content)
 
 
 DAMAGE = {
-    "no such dictionary": lambda folder: (folder / "input0" / "dict.txt").unlink(),
-    "not a fairseq dictionary": break_dictionary,
-    "no such split": lambda folder: (folder / "input0" / "valid.idx").unlink(),
-    "no labels of split 'valid'": lambda folder: (folder / "label" / "valid.bin").unlink(),
+    "input0/dict.txt: No such file": lambda folder: (folder / "input0" / "dict.txt").unlink(),
+    "is no fairseq dictionary": put("input0/dict.txt", "one two three\n"),
+    "valid.idx: No such file": lambda folder: (folder / "input0" / "valid.idx").unlink(),
+    "label/valid.bin: No such file": lambda folder: (folder / "label" / "valid.bin").unlink(),
+    "no labels of split 'valid'": lambda folder: [path.unlink() for path in (folder / "label").glob("valid.*")],
     "has label '2'": break_label,
-    "not readable": lambda folder: (folder / "glue.json").write_text("{"),
-    "holds RTE, not SST-2": lambda folder: (folder / "glue.json").write_text('{"task": "RTE"}'),
-    "not recorded as this version does": lambda folder: (folder / "glue.json").write_text(
-        '{"task": "SST-2", "tokenizer": {"name": "gpt2_bpe", "sha256": {"dict.txt": "00"}}}'),
-    "not readable (": lambda folder: (folder / "glue.json").write_text("[]"),
-    "its tokenizer is not": lambda folder: (folder / "glue.json").write_text('{"task": "SST-2"}'),
+    "glue.json: not JSON": put("glue.json", "{"),
+    "holds RTE, not SST-2": sealed(task="RTE"),
+    "tokenizer is": sealed(tokenizer={"name": "gpt2_bpe", "sha256": {"dict.txt": "00"}}),
+    "detokenized is": sealed(detokenized="no"),
+    "is no JSON object": put("glue.json", "[]"),
+    "task is None": put("glue.json", "{}"),
+    "changed since it was written, or written by an earlier version": put("glue.json", json.dumps(
+        {"task": "SST-2", "tokenizer": RECORD, "detokenized": False, "files": {}})),
+    "glue.json: No such file": lambda folder: (folder / "input0" / "preprocess.log").unlink(),
     "holds sentence pairs": lambda folder: (folder / "input1").mkdir(),
-    "rows": lambda folder: [(folder / "label" / f"train.{end}").replace(folder / "label" / f"valid.{end}")
-                            for end in ("bin", "idx")],
+    "51 and 203 rows": lambda folder: [shutil.copy(folder / "label" / f"train.{end}", folder / "label" / f"valid.{end}")
+                                       for end in ("bin", "idx")],
 }
 
 
@@ -223,7 +234,8 @@ def test_a_damaged_folder_is_refused_in_one_line(make_toy_data, tmp_path, reason
     assert reason in str(error.value) and "\n" not in str(error.value)
 
 
-SCORES = {"could not convert": "1.0\nfive\n", "outside 0..5": "1.0\n5.5\n", "empty": ""}
+SCORES = {"'five' is no number": "1.0\nfive\n", "outside 0..5": "1.0\n5.5\n", "'' is no number": "",
+          "'٣' is no number": "1.0\n٣\n", "' 2.5' is no number": " 2.5\n", "'nan' is no number": "nan\n"}
 
 
 @pytest.mark.parametrize("reason", SCORES)

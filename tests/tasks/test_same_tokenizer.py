@@ -41,8 +41,10 @@ def folders(make_toy_data, tmp_path_factory):
     base = tmp_path_factory.mktemp("tokenizers")
     records = {"wordpiece": WORDPIECE, "sentencepiece": SENTENCEPIECE, "other wordpiece": OTHER_WORDPIECE,
                "unknown": None}
-    return {name: make_toy_data(base / name.replace(" ", "_"), "RTE", SIZES, tokenizer=record)
+    data = {name: make_toy_data(base / name.replace(" ", "_"), "RTE", SIZES, tokenizer=record)
             for name, record in records.items()}
+    return data | {"detokenized": make_toy_data(base / "detokenized", "RTE", SIZES, tokenizer=WORDPIECE,
+                                                detokenized=True)}
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +88,7 @@ def validate(monkeypatch, checkpoint, data):
 
 def test_a_checkpoint_says_what_it_was_trained_on(checkpoint):
     kept = torch.load(checkpoint, weights_only=True)["task_state"]
-    assert kept["tokenizer"] == WORDPIECE and len(kept["dictionary"]) == 64
+    assert kept["tokenizer"] == WORDPIECE and len(kept["dictionary"]) == 64 and kept["detokenized"] is False
 
 
 @pytest.mark.parametrize("held", HELD)
@@ -108,6 +110,26 @@ def test_another_tokenizer_is_not_scored(folders, checkpoint, tmp_path, held):
     line = refusal(score, checkpoint, folders[held], tmp_path / "out")
     assert f"{checkpoint} {REFUSAL.format(data=folders[held], held=HELD[held])}" in line
     assert not (tmp_path / "out").exists()
+
+
+def test_data_that_was_detokenized_is_not_scored_trained_on_or_validated(folders, checkpoint, tmp_path, monkeypatch):
+    """What is done to text before the tokenizer is part of its identity."""
+    reason = ("was trained on text that was not detokenized, but that of {} was detokenized: preprocess the data with "
+              "the tokenizer of the checkpoint, with --detokenize or without, as before").format(folders["detokenized"])
+    assert f"{checkpoint} {reason}" in refusal(score, checkpoint, folders["detokenized"], tmp_path / "out")
+    assert reason in refusal(train, folders["detokenized"], tmp_path / "new", "--finetune-from-model", checkpoint)
+    assert reason in refusal(validate, monkeypatch, checkpoint, folders["detokenized"])
+
+
+def test_a_model_of_detokenized_data_scores_such_data_alone(folders, checkpoint, tmp_path):
+    state = torch.load(checkpoint, weights_only=True)
+    for name, known in (("detokenized", True), ("unknown", None)):
+        state["task_state"]["detokenized"] = known
+        torch.save(state, tmp_path / f"{name}.pt")
+        score(tmp_path / f"{name}.pt", folders["detokenized"], tmp_path / name)
+    assert "was trained on text that was detokenized, but that of" in refusal(
+        score, tmp_path / "detokenized.pt", folders["wordpiece"], tmp_path / "out")
+    score(tmp_path / "unknown.pt", folders["wordpiece"], tmp_path / "out")
 
 
 def test_another_tokenizer_is_not_validated(folders, checkpoint, monkeypatch):

@@ -23,7 +23,8 @@ from ...files import check_regular, write_json
 from ...json_files import read_json
 from ...modules.encoder import ENCODER_KINDS, Encoder, EncoderShape
 from ...modules.pondering import HEADS_KINDS, HeadsShape, PonderingClassifier
-from ...schema import check_fields, choice, integer, list_of, number, object_of, optional, text
+from ...schema import BOOLEAN, check_fields, choice, integer, list_of, number, optional, text
+from ...tokenization.identity import TOKENIZER_KIND
 from .encoder_source import described
 from .weights import check_weights
 
@@ -31,18 +32,18 @@ WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 FORMAT, FORMAT_VERSION = "fairseq_palbert", 4
 CONFIG_SHA256, FIRST_WITH_DIGEST = "config_sha256", 4
 # earlier version that is still read: the fields it lacks, with their values in a model of that version
-ABSENT_BEFORE = {2: {"encoder": {"relative_buckets": 0},
+ABSENT_BEFORE = {2: {"encoder": {"relative_buckets": 0}, "detokenized": None,
                      "heads": {"pooling": "first", "lambda_width": None, "lambda_reads": "pooled"}},
-                 3: {}}
+                 3: {"detokenized": None}}
 FLOATS = ("F64", "F32", "F16", "BF16")  # safetensors' names
 REMEDY = "export the checkpoint again with palbert export"
-TOKENIZER_KINDS = {"name": text(100), "separators": integer(0, 9), "sha256": text(64), "pipeline": text(64)}
 CARD_KINDS = {
     "family": choice(*FAMILIES), "glue_task": text(100), "labels": list_of(text(100), 0, 1000),
     "max_positions": integer(8, 2**24),  # a pair and its special tokens
-    "tokenizer": optional(object_of(TOKENIZER_KINDS, absent=1)),
+    "tokenizer": optional(TOKENIZER_KIND),
     "dictionary": optional(text(64)), "prior": optional(list_of(number(0, 1), 1, 256)),
     "updates": integer(0, 2**53), "holdout_fraction": number(0, 1), "train_examples": optional(integer(1, 2**53)),
+    "detokenized": optional(BOOLEAN),
 }
 
 
@@ -54,7 +55,8 @@ class ModelCard:
     class ids, empty for regression. ``max_positions``: maximum tokens of an example, special tokens included.
     ``tokenizer``: the record of the vocabulary. ``dictionary``: SHA-256 of the dictionary's symbols, None where
     unknown. ``prior``: over exit layers 1..N, [N], None where training had none. ``updates``: number of training
-    updates. ``holdout_fraction`` and ``train_examples``: values of the task's flags of these names.
+    updates. ``holdout_fraction`` and ``train_examples``: values of the task's flags of these names. ``detokenized``:
+    whether the spaces around punctuation were removed first, None where unknown.
     """
 
     family: str
@@ -67,6 +69,7 @@ class ModelCard:
     updates: int
     holdout_fraction: float = 0.0
     train_examples: int | None = None
+    detokenized: bool | None = None
 
 
 def write_model(folder: Path, network: PonderingClassifier, card: ModelCard) -> None:
@@ -149,8 +152,8 @@ def _with_absent_fields(config: dict[str, Any], version: int) -> dict[str, Any]:
     """The configuration without format and version, and with the fields that the version lacks."""
     content = {name: value for name, value in config.items() if name not in ("format", "format_version")}
     for part, absent in ABSENT_BEFORE.get(version, {}).items():
-        if isinstance(content.get(part), dict):
-            content[part] = absent | content[part]
+        value = content.get(part)
+        content[part] = absent | value if isinstance(absent, dict) and isinstance(value, dict) else value
     return content
 
 

@@ -1,0 +1,71 @@
+"""The record of binarized data, glue.json, with the digests of its files."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from ..errors import UserError
+from ..files import check_regular, file_sha256, write_json
+from ..json_files import read_json
+from ..schema import BOOLEAN, Kind, check_fields, text
+from ..tokenization.identity import TOKENIZER_KIND
+
+PROVENANCE_FILE = "glue.json"
+REMEDY = "make the data again with palbert data --overwrite"
+KINDS = {
+    "task": text(100), "tokenizer": TOKENIZER_KIND, "detokenized": BOOLEAN,
+    "files": Kind("an object of files", lambda value: isinstance(value, dict)),
+}
+SHA256 = "sha256"  # of all other fields
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the data in ``folder`` was made of.
+
+    ``tokenizer`` is the record of the vocabulary. ``detokenized`` says whether spaces around punctuation were removed
+    first. ``files`` has the size and the SHA-256 of each file by its path.
+    """
+
+    folder: Path
+    task: str
+    tokenizer: dict[str, Any]
+    detokenized: bool
+    files: dict[str, dict[str, Any]]
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Reads glue.json. Raises UserError where it is damaged, or of a version that recorded less."""
+        path = folder / PROVENANCE_FILE
+        content = read_json(path, REMEDY)
+        try:
+            check_fields({name: content.get(name) for name in KINDS}, KINDS)
+            if content.pop(SHA256, None) != _digest(content):
+                raise ValueError("changed since it was written, or written by an earlier version")
+        except ValueError as error:
+            raise UserError(f"{path}: {error}; {REMEDY}") from error
+        return cls(folder, content["task"], content["tokenizer"], content["detokenized"], content["files"])
+
+    def check(self, path: Path) -> None:
+        """Raises UserError where the file is not the one that was written."""
+        check_regular(path, REMEDY)
+        if self.files.get(path.relative_to(self.folder).as_posix()) != _described(path):
+            raise UserError(f"{path}: changed since it was written, by its size or SHA-256 in {PROVENANCE_FILE}; "
+                            f"{REMEDY}")
+
+
+def write_provenance(folder: Path, content: dict[str, Any]) -> None:
+    """Writes glue.json of the files in ``folder``: the fields of ``KINDS`` and others, sizes and digests."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / PROVENANCE_FILE)
+    content = content | {"files": {path.relative_to(folder).as_posix(): _described(path) for path in files}}
+    write_json(folder / PROVENANCE_FILE, content | {SHA256: _digest(content)})
+
+
+def _described(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, SHA256: file_sha256(path)}
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ...errors import UserError
-from ...schema import Kind, check_fields, integer, list_of, number, optional, text
+from ...schema import BOOLEAN, Kind, check_fields, integer, list_of, number, optional, text
 from .torch_file import read_torch_file
 from .weights import check_weights
 
@@ -25,7 +25,7 @@ PLAIN_LIST = list_of(PLAIN, 0, 10000)
 TASK = {"glue_task": optional(text(100)), "label_order": optional(text()), "holdout_fraction": number(0, 1)}
 RECORD = Kind("a tokenizer's record", lambda value: isinstance(value, dict) and all(map(PLAIN.accepts, value.values()))
               and isinstance(value.get("name"), str) and isinstance(value.get("sha256"), str) and "separators" in value)
-TASK_STATE = {"tokenizer": optional(RECORD), "dictionary": optional(text(100))}
+TASK_STATE = {"tokenizer": optional(RECORD), "dictionary": optional(text(100)), "detokenized": optional(BOOLEAN)}
 _ENCODER = re.compile(r"(encoder|decoder)\.sentence_encoder\.(?P<name>.+)")
 _RENAMED = {
     "layernorm_embedding": "embedding_norm",

@@ -55,6 +55,7 @@ COMMON = {"command", "errors", "files", "json_files", "numbers_from_text", "sche
 WITHOUT_FAIRSEQ = {"families", "tokenization", "glue", "ponder", "exits", "modules", "inference", "analysis", "report",
                    "serving", "compat", "experiment"} | COMMON
 WITHOUT_FAIRSEQ_FILES = {"checkpoints/training_state.py", "checkpoints/formats/model_folder.py",
+                         "checkpoints/formats/digests.py", "checkpoints/formats/encoder_source.py",
                          "checkpoints/formats/names.py", "checkpoints/formats/weights.py"}
 PLOTS = {"matplotlib", "tensorboard", "torch.utils.tensorboard"}
 PLOTTING = {"analysis", "evaluation", "report"}

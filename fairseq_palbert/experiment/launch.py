@@ -164,8 +164,9 @@ def _start(command: list[str], environment: Mapping[str, str], **streams) -> sub
             os._exit(1)
 
     path = os.pathsep.join(filter(None, (str(PACKAGE.parent), os.environ.get("PYTHONPATH"))))
-    # PYTHONSAFEPATH is -P, also for fairseq-train and the workers that it spawns
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", **environment}
+    # PYTHONSAFEPATH is -P, also for fairseq-train and the workers that it spawns; text is UTF-8 in any locale
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1",
+                   "PYTHONIOENCODING": "utf-8", **environment}
     return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, preexec_fn=end_with_parent, **streams)
 
 

@@ -171,6 +171,22 @@ def test_what_is_wrong_is_told_in_a_line(saved, message, change):
     assert message in str(error.value) and str(folder) in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("change", ["zeros", "flipped", "moved"])
+def test_damaged_numbers_are_noticed(saved, change):
+    folder, network = saved
+    path = folder / WEIGHTS_FILE
+    content = bytearray(path.read_bytes())
+    if change == "zeros":
+        content[-400:-300] = bytes(100)
+    elif change == "flipped":
+        content[-390] ^= 1
+    else:  # the next tensor's numbers in the place of this one's
+        content[-400:-300], content[-300:-200] = content[-300:-200], content[-400:-300]
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"{WEIGHTS_FILE}: has other numbers than it was written with"):
+        read_model(folder)
+
+
 def fields(values, prefix=()):
     """The paths of all fields of the configuration, and of values in them: ("encoder", "heads")"""
     for name, value in values.items():

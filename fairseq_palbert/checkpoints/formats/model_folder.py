@@ -3,8 +3,6 @@
 Reading needs torch and safetensors, but no fairseq.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,12 +23,13 @@ from ...modules.encoder import ENCODER_KINDS, Encoder, EncoderShape
 from ...modules.pondering import HEADS_KINDS, HeadsShape, PonderingClassifier
 from ...schema import BOOLEAN, check_fields, choice, integer, list_of, number, optional, text
 from ...tokenization.identity import TOKENIZER_KIND
+from .digests import config_sha256, tensors_sha256
 from .encoder_source import described
 from .weights import check_weights
 
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 FORMAT, FORMAT_VERSION = "fairseq_palbert", 4
-CONFIG_SHA256, FIRST_WITH_DIGEST = "config_sha256", 4
+CONFIG_SHA256, TENSORS_SHA256, FIRST_WITH_DIGESTS = "config_sha256", "tensors_sha256", 4
 # earlier version that is still read: the fields it lacks, with their values in a model of that version
 ABSENT_BEFORE = {2: {"encoder": {"relative_buckets": 0}, "detokenized": None,
                      "heads": {"pooling": "first", "lambda_width": None, "lambda_reads": "pooled"}},
@@ -75,27 +74,31 @@ class ModelCard:
 def write_model(folder: Path, network: PonderingClassifier, card: ModelCard) -> None:
     """Writes the two files into the existing ``folder``; tensors are stored exactly.
 
-    The weights' metadata holds the digest of the configuration, since not every setting shows in the tensors' shapes.
+    Each file holds a digest of the other: not every setting shows in the tensors' shapes.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     config = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(card),
-              "encoder": asdict(network.encoder.shape), "heads": asdict(network.heads_shape)}
-    save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt", CONFIG_SHA256: _sha256(config)})
+              "encoder": asdict(network.encoder.shape), "heads": asdict(network.heads_shape),
+              TENSORS_SHA256: tensors_sha256(tensors)}
+    save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt", CONFIG_SHA256: config_sha256(config)})
     write_json(folder / CONFIG_FILE, config)
 
 
 def read_model(folder: Path) -> tuple[PonderingClassifier, ModelCard]:
     """The network, on the CPU and in evaluation mode, in the precision of the stored tensors, and its card.
 
-    Raises UserError at the first fault: a missing or damaged file, another format or version, a configuration other
-    than the one that was written, a setting that is missing, unexpected or out of range, or a tensor that is missing,
-    unexpected, of another type or shape, or not finite. No memory is allocated before settings and shapes are right.
+    Raises UserError at the first fault: a missing or damaged file, another format or version, configuration or numbers
+    other than those that were written, a setting that is missing, unexpected or out of range, or a tensor that is
+    missing, unexpected, of another type or shape, or not finite. No memory is allocated before settings and shapes are
+    right.
     """
     path, weights = folder / CONFIG_FILE, folder / WEIGHTS_FILE
     config = read_json(path, f"no exported model of fairseq_palbert; {REMEDY}")
     version = _check_version(path, config)
+    content = _with_absent_fields(config, version)
+    tensors_digest = content.pop(TENSORS_SHA256, None)
     try:
-        encoder, heads, card = _parsed(_with_absent_fields(config, version))
+        encoder, heads, card = _parsed(content)
     except ValueError as error:
         raise UserError(f"{path}: {error}; {REMEDY}") from error
     with _opened(weights) as file:
@@ -107,6 +110,8 @@ def read_model(folder: Path) -> tuple[PonderingClassifier, ModelCard]:
         # cloned: tensors of the file lie at unaligned addresses, where matrix products may round differently
         tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
     check_weights(weights, tensors)
+    if tensors_digest not in (None, tensors_sha256(tensors)):
+        raise UserError(f"{weights}: has other numbers than it was written with; {REMEDY}")
     network.load_state_dict(tensors, assign=True)
     return network.eval(), card
 
@@ -139,13 +144,8 @@ def _opened(path: Path) -> Iterator[Any]:
 
 def _check_digest(path: Path, config: Mapping[str, Any], version: int, stored: str | None) -> None:
     """Raises UserError where the weights' metadata has the digest of another configuration, or lacks it."""
-    if stored != _sha256(config) and (stored is not None or version >= FIRST_WITH_DIGEST):
+    if stored != config_sha256(config) and (stored is not None or version >= FIRST_WITH_DIGESTS):
         raise UserError(f"{path}: is not the configuration that {WEIGHTS_FILE} was written with; {REMEDY}")
-
-
-def _sha256(config: Mapping[str, Any]) -> str:
-    """The SHA-256 of the configuration's content, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
 def _with_absent_fields(config: dict[str, Any], version: int) -> dict[str, Any]:

@@ -41,7 +41,8 @@ def now() -> str:
 
 def _git(*command: str) -> str | None:
     try:
-        result = subprocess.run(["git", "--no-optional-locks", "-C", str(REPOSITORY), *command], capture_output=True, text=True)
+        result = subprocess.run(["git", "--no-optional-locks", "-C", str(REPOSITORY), *command], capture_output=True,
+                                text=True, encoding="utf-8")
     except FileNotFoundError:
         return None
     return result.stdout.strip() if result.returncode == 0 else None

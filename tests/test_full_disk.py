@@ -8,6 +8,7 @@ from fairseq_palbert.evaluation import cli as evaluate
 from fairseq_palbert.report import cli as report
 from preprocess import cues
 
+
 @pytest.fixture
 def commands(make_run, toy, tmp_path):
     """The main function and arguments of each command that writes a folder, but for --out."""

@@ -168,12 +168,12 @@ def check_replaceable(target: Path, overwrite: bool, provenance: str) -> None:
 
 def write_json(path: Path, value: dict) -> None:
     """Writes indented JSON in ASCII."""
-    path.write_text(json.dumps(value, indent=2) + "\n")
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
 def write_json_lines(path: Path, rows: list[dict]) -> None:
     """Writes one JSON object a line, in ASCII."""
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 @contextmanager

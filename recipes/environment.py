@@ -33,9 +33,9 @@ class Environment:
         self.python = folder / "bin" / "python"
         self.stamps = [folder / f".setup-stamp-{count + 1}" for count in range(len(files))]
         self.unfinished, self.torch_choice = folder / ".setup-unfinished", folder / ".setup-torch"
-        lines = [line for file in files for line in file.read_text().splitlines()]
+        lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
         self.pins = {line.partition("==")[0]: line for line in lines if line and not line.startswith("#")}
-        remembered = self.torch_choice.read_text().strip() if self.torch_choice.is_file() else None
+        remembered = self.torch_choice.read_text(encoding="utf-8").strip() if self.torch_choice.is_file() else None
         self.torch = torch or remembered or self.pins[TORCH]
 
     def digest(self, files: list[Path]) -> str:
@@ -46,7 +46,7 @@ class Environment:
 
     def is_up_to_date(self) -> bool:
         return (not self.unfinished.exists() and os.access(self.python, os.X_OK) and self.stamps[-1].is_file()
-                and self.stamps[-1].read_text().startswith(self.digest(self.files)))
+                and self.stamps[-1].read_text(encoding="utf-8").startswith(self.digest(self.files)))
 
     def check_folder(self) -> None:
         """Only what was made here is ever cleared. Raises UserError for a folder of other things."""
@@ -80,7 +80,8 @@ class Environment:
 
         unresolved = ("--no-deps", "--no-build-isolation")
         constraints = self.folder / ".setup-constraints"
-        constraints.write_text("".join(f"{pin}\n" for name, pin in self.pins.items() if name != TORCH))
+        pins = [f"{pin}\n" for name, pin in self.pins.items() if name != TORCH]
+        constraints.write_text("".join(pins), encoding="utf-8")
         pip_install("the build tools", *(self.pins[name] for name in BUILD_TOOLS))
         pip_install("the packages", *unresolved,
                     *(pin for name, pin in self.pins.items() if name not in (TORCH, FAIRSEQ)))
@@ -92,16 +93,16 @@ class Environment:
         """Raises UserError with Python's last line."""
         modules = MODULES + ["transformers"] * (len(self.files) > 1)
         ended = subprocess.run([self.python, "-P", "-c", f"import {', '.join(modules)}"], cwd=self.folder,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace")
         if ended.returncode:
             last = (ended.stdout.splitlines() or ["without a word"])[-1]
             raise UserError(f"the environment in {self.folder} does not import: {last}")
 
     def finish(self) -> None:
         if self.given_torch:
-            self.torch_choice.write_text(f"{self.torch}\n")
+            self.torch_choice.write_text(f"{self.torch}\n", encoding="utf-8")
         for count, stamp in enumerate(self.stamps, 1):
-            stamp.write_text(self.digest(self.files[:count]) + "\n")
+            stamp.write_text(self.digest(self.files[:count]) + "\n", encoding="utf-8")
         self.unfinished.unlink()
         log(f"ready: {self.folder}")
 
@@ -131,7 +132,7 @@ def check_machine(compiler: str) -> None:
 
 def set_up(folder: Path, files: list[Path]) -> None:
     """Does nothing where the environment is up to date, and waits while another set-up runs."""
-    with open(REQUIREMENTS) as lock:
+    with open(REQUIREMENTS, encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         os.set_inheritable(lock.fileno(), True)
         environment = Environment(folder, files, os.environ.get("TORCH_SPEC"))

@@ -74,7 +74,7 @@ def _visible_gpus() -> list[str]:
     if not shutil.which("nvidia-smi"):
         return []
     query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-    return subprocess.run(query, capture_output=True, text=True).stdout.split()
+    return subprocess.run(query, capture_output=True, text=True, encoding="utf-8").stdout.split()
 
 
 def python(module: str, *arguments: str | Path) -> list[str]:
@@ -104,7 +104,7 @@ def run(command: list[str], environment: Mapping[str, str] = {}, stdout: int | I
 
 def output_of(command: list[str]) -> str:
     """The stdout of a command, which runs as by ``run``."""
-    with TemporaryFile("w+") as file:
+    with TemporaryFile("w+", encoding="utf-8") as file:
         run(command, stdout=file)
         file.seek(0)
         return file.read()
@@ -129,7 +129,7 @@ def train(flags: list[str], log: Path, devices: Devices) -> None:
     processes = []
     with _ended(processes):
         for command, path in zip(commands, logs, strict=True):
-            with open(path, "a") as file:
+            with open(path, "a", encoding="utf-8") as file:
                 processes.append(_start(command, devices.environment, stdout=file, stderr=subprocess.STDOUT))
         while (statuses := [process.poll() for process in processes]) and None in statuses and not any(statuses):
             time.sleep(0.1)
@@ -200,7 +200,7 @@ def _pass_on(stream: IO[bytes], to: IO[str]) -> str:
 
 
 def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").split("\n")
+    lines = log.read_text(errors="replace", encoding="utf-8").split("\n")
     return next((line for line in reversed(lines) if line.strip()), "it printed nothing")
 
 

@@ -67,7 +67,7 @@ def run(settings: Settings) -> None:
         run(first_phase(settings, whole))
     check_first_runs(whole, method, trains)
     with claimed(Path(whole.run_dir), settings.stage, settings.stop_stage) as stages:
-        with open(stages.run_dir / "invocations.jsonl", "a") as file:
+        with open(stages.run_dir / "invocations.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(invocation(settings)) + "\n")
         Experiment(whole, method, glue_task(whole.task), start, devices, stages).run()
 
@@ -158,7 +158,7 @@ class Experiment:
         source = ["--raw", raw or "downloaded", "--vocab", str(vocabulary or "downloaded")]
         record = [self.task.name, *source, *detokenize]
         begun = self.stages.settings_file("preprocess")
-        if begun.exists() and not {"--raw", "--data"} & set(begun.read_text().split()):
+        if begun.exists() and not {"--raw", "--data"} & set(begun.read_text(encoding="utf-8").split()):
             raise UserError(f"{run_dir} was begun by an earlier version, which did not record the folders of raw data "
                             f"and vocabulary: choose another run_dir, or, if they are the same as now, write "
                             f"'{' '.join(record)}' to {begun}")
@@ -172,7 +172,7 @@ class Experiment:
             return
         if not about.is_file():
             raise UserError(f"{settings.max_epoch} epochs of training need {about} to count examples: give max_update")
-        rows = json.loads(about.read_text())["splits"]["train"]["rows"]
+        rows = json.loads(about.read_text(encoding="utf-8"))["splits"]["train"]["rows"]
         rows = min(rows - round(settings.holdout_fraction * rows), settings.train_examples or rows)
         settings.max_update = settings.max_epoch * math.ceil(rows / settings.batch)
 
@@ -195,7 +195,7 @@ class Experiment:
         best = max(rows, key=lambda row: -math.inf if math.isnan(row["score"]) else row["score"])
         with replacing(table) as part:
             lines = [list(rows[0]), *(row.values() for row in rows)]
-            part.write_text("".join("\t".join(map(str, line)) + "\n" for line in lines))
+            part.write_text("".join("\t".join(map(str, line)) + "\n" for line in lines), encoding="utf-8")
         score = best.pop("score")
         log(f"search: score {score} on {self.settings.select_on} with {best} ({table})")
         self.settings = replace(self.settings, **best)
@@ -215,13 +215,13 @@ class Experiment:
             *self.devices.flags, *flags,
         ]
         with replacing(folder / "command") as part:
-            part.write_text(shlex.join(["fairseq-train", *command]) + "\n")
+            part.write_text(shlex.join(["fairseq-train", *command]) + "\n", encoding="utf-8")
         updates = int(self.training_state("resume", checkpoints))
         if updates < self.settings.max_update:
             log(f"training from update {updates} to {self.settings.max_update}; follow it with: tail -f {train_log}")
             launch.train(command, train_log, self.devices)
         with replacing(folder / "config.yaml") as part:
-            part.write_text(self.training_state("config", checkpoints / "checkpoint_best.pt"))
+            part.write_text(self.training_state("config", checkpoints / "checkpoint_best.pt"), encoding="utf-8")
 
     def score(self, seed: int) -> None:
         """Score the seed's checkpoint on every split; again where the rules or the model have changed."""
@@ -239,7 +239,7 @@ class Experiment:
     def score_split(self, trained: Path, split: str, seed: int) -> None:
         """Write scores to SEED/scores/SPLIT, and to the TensorBoard folder of training."""
         folder = self.stages.run_dir / f"seed{seed}"
-        layers = yaml.safe_load((trained / "config.yaml").read_text())["model"]["encoder_layers"]
+        layers = yaml.safe_load((trained / "config.yaml").read_text(encoding="utf-8"))["model"]["encoder_layers"]
         command = launch.python(
             "fairseq_palbert.evaluation", trained / "checkpoints" / "checkpoint_best.pt", "--data", self.settings.data,
             "--glue-task", self.task.name, "--split", split, "--out", folder / "scores" / split,

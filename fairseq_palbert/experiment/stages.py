@@ -32,7 +32,7 @@ class Stages:
         if not self.wanted(number):
             return
         begun, done = self._record(name)
-        before, now = begun.read_text().split() if begun.exists() else None, " ".join(settings).split()
+        before, now = begun.read_text(encoding="utf-8").split() if begun.exists() else None, " ".join(settings).split()
         if before is not None and not same_settings(before, now):
             raise UserError(f"{self.run_dir} was begun with other settings ({begun}: {_difference(before, now)}): "
                             f"choose another run_dir, or remove {begun.with_suffix('')}.* and what it left")
@@ -41,7 +41,7 @@ class Stages:
             return
         log(f"stage {number}, {name}")
         with replacing(begun) as part:
-            part.write_text(" ".join(settings) + "\n")
+            part.write_text(" ".join(settings) + "\n", encoding="utf-8")
         work()
         done.touch()
 
@@ -50,7 +50,7 @@ class Stages:
         begun, done = self._record(name)
         if not begun.exists():
             return
-        changed = not same_settings(begun.read_text().split(), settings)
+        changed = not same_settings(begun.read_text(encoding="utf-8").split(), settings)
         if changed or done.exists() and source.exists() and source.stat().st_mtime_ns > done.stat().st_mtime_ns:
             done.unlink(missing_ok=True)
             begun.unlink()

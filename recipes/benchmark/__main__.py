@@ -95,7 +95,7 @@ def main(argv: list[str] | None = None) -> None:
     with staged(options.out) as folder, tempfile.TemporaryDirectory() as scratch:
         measured = run(options, network, family, rule, sentences, Path(scratch))
         write_json(folder / "benchmark.json", measured)
-        (folder / "benchmark.md").write_text(tables(measured))
+        (folder / "benchmark.md").write_text(tables(measured), encoding="utf-8")
         plot(folder / "benchmark.png", measured)
     print(tables(measured))
 

@@ -88,7 +88,7 @@ def onnx_session(model: HubModel, folder: Path, threads: int) -> onnxruntime.Inf
                       output_names=["logits"],
                       dynamic_axes={"tokens": axes, "attended": axes, "logits": {0: "sentences"}},
                       dynamo=False)
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     optimizer.optimize_model(str(exported), model_type="bert", num_heads=config["num_attention_heads"],
                              hidden_size=config["hidden_size"]).save_model_to_file(str(optimised),
                                                                                    use_external_data_format=True)

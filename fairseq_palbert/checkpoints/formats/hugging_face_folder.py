@@ -108,7 +108,7 @@ encoder, tokenizer = AutoModel.from_pretrained("."), AutoTokenizer.from_pretrain
 def write_model_card(folder: Path, remarks: Iterable[str], pooling: str | None, hidden: int) -> None:
     """Writes ``README.md``, and, if the pooling is known, the file that sentence-transformers reads it from."""
     text = MODEL_CARD.format(remarks="".join(f"- {remark}.\n" for remark in remarks))
-    (folder / "README.md").write_text(text.rstrip() + "\n")
+    (folder / "README.md").write_text(text.rstrip() + "\n", encoding="utf-8")
     if pooling is not None:
         modes = {POOLING_MODE + theirs: ours == pooling for theirs, ours in POOLING_MODES.items()}
         (folder / POOLING_FILE).parent.mkdir()

@@ -10,7 +10,7 @@ from ..schema import integer, object_of, text
 from .special_tokens import with_special_tokens
 from .vocabulary import Vocabulary
 
-TOKENIZER_KIND = object_of({"name": text(100), "separators": integer(0, 9), "sha256": text(64), "pipeline": text(64)},
+TOKENIZER_KIND = object_of({"name": text(100), "separators": integer(1, 2), "sha256": text(64), "pipeline": text(64)},
                            absent=1)  # a vocabulary's record; older ones have no pipeline
 
 

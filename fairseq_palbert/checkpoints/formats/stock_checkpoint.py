@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ...errors import UserError
 from ...schema import BOOLEAN, Kind, check_fields, integer, list_of, number, optional, text
+from ...tokenization.identity import TOKENIZER_KIND
 from .torch_file import read_torch_file
 from .weights import check_weights
 
@@ -23,9 +24,7 @@ COUNT = integer(0, 2**53)
 PLAIN = Kind("a plain value", lambda value: isinstance(value, bool | int | float | str | None))
 PLAIN_LIST = list_of(PLAIN, 0, 10000)
 TASK = {"glue_task": optional(text(100)), "label_order": optional(text()), "holdout_fraction": number(0, 1)}
-RECORD = Kind("a tokenizer's record", lambda value: isinstance(value, dict) and all(map(PLAIN.accepts, value.values()))
-              and isinstance(value.get("name"), str) and isinstance(value.get("sha256"), str) and "separators" in value)
-TASK_STATE = {"tokenizer": optional(RECORD), "dictionary": optional(text(100)), "detokenized": optional(BOOLEAN)}
+TASK_STATE = {"tokenizer": optional(TOKENIZER_KIND), "dictionary": optional(text(100)), "detokenized": optional(BOOLEAN)}
 _ENCODER = re.compile(r"(encoder|decoder)\.sentence_encoder\.(?P<name>.+)")
 _RENAMED = {
     "layernorm_embedding": "embedding_norm",

@@ -5,8 +5,11 @@ import operator
 import re
 import reprlib
 
+from .errors import UserError
+
 INTEGER = re.compile(r"-?[0-9]{1,100}")
 FLOAT = re.compile(r"-?([0-9]{1,100}\.?[0-9]{0,100}|\.[0-9]{1,100})([eE][+-]?[0-9]{1,9})?")
+LARGEST_SEED = 2**63 - 1
 
 
 def integer(text: str, low: int | None = None, high: int | None = None) -> int:
@@ -41,6 +44,12 @@ def fractions(text: str, count: int) -> list[float]:
     if len(numbers) != count:
         raise ValueError(f"{reprlib.repr(text)} has {len(numbers)} numbers instead of {count}")
     return numbers
+
+
+def check_range(flag: str, value: int, low: int, high: int) -> None:
+    """Raises UserError where the value of a flag is not from ``low`` to ``high``."""
+    if not low <= value <= high:
+        raise UserError(f"{flag} {value}: at least {low} and at most {high}")
 
 
 def _within(number, text: str, low, high, above=None, below=None):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 PERCENTILES = (2.5, 97.5)
+MOST_RESAMPLES = 1_000_000
 AT_ONCE = 1 << 19  # weights in memory at a time
 Statistic = Callable[[Tensor], Tensor]  # of weighted examples, [B, E] -> [..., B]
 

@@ -21,6 +21,7 @@ from ..errors import UserError
 from ..exits.base import Rule
 from ..exits.registry import RULES
 from ..files import staged, write_json_lines
+from ..numbers_from_text import LARGEST_SEED, check_range, integer
 from ..tables import aligned
 from .contract import Budget, Contract, MaxDrop, choose, full_score, part_of, two_parts
 from .describe import describe
@@ -50,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     calibrate.add_argument("--calibrate-on", type=Path, metavar="RECORD",
                            help="choose thresholds on this record of another split, which the model was not trained "
                                 "on, and report on all of the first record")
-    add("--seed", type=int, default=0, help="seed of the shuffle that splits the examples (default: 0)")
+    add("--seed", type=integer, default=0, help="seed of the shuffle that splits the examples (default: 0)")
     add("--rule", action="append", dest="rules", choices=RULES, metavar="NAME",
         help=f"exit rule, any number of times (default: all that fit the model): {', '.join(RULES)}")
     add("--out", required=True, type=Path, help="folder for thresholds.jsonl")
@@ -63,8 +64,7 @@ def main(argv: list[str] | None = None) -> None:
     contract = MaxDrop(options.max_drop) if options.budget is None else Budget(options.budget)
     if options.confidence is not None and not 0 < options.confidence < 1:
         raise UserError(f"--confidence {options.confidence:g}: a probability between 0 and 1, such as 0.95")
-    if not 0 <= options.seed < 2**63:
-        raise UserError(f"--seed {options.seed}: at least 0 and below 2^63")
+    check_range("--seed", options.seed, 0, LARGEST_SEED)
     calibration, reported = _parts(options)
     chosen = choose(contract, options.rules or list(RULES), calibration, options.confidence, options.seed)
     promise = None if options.confidence is None else contract.promise(calibration)

@@ -17,11 +17,14 @@ from ..exits.registry import RULES
 from ..exits.replay import replay
 from ..exits.rules.fixed import Fixed
 from ..files import staged, write_json, write_json_lines
+from ..numbers_from_text import check_range, integer
 from ..tables import aligned
 from .describe import describe
 from .measures import curve_area, exit_calibration, oracle, overthinking, posterior_entropy, static_advantage
 from .recorded_split import RecordedSplit, read_record
 from .tensorboard import write_curves
+
+MOST_POINTS = 10_000
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     add("record", type=Path, help="record.safetensors of palbert evaluate --record")
     add("--rule", action="append", dest="rules", choices=RULES, metavar="NAME",
         help=f"exit rule, any number of times (default: all that fit the model): {', '.join(RULES)}")
-    add("--points", type=int, default=100, help="approximate number of thresholds a rule (default: 100)")
+    add("--points", type=integer, default=100, help="approximate number of thresholds a rule (default: 100)")
     add("--out", required=True, type=Path, help="folder for sweep.jsonl")
     add("--tensorboard-logdir", type=Path, help="write the curves there for TensorBoard, under sweep_SPLIT")
     return options
@@ -42,8 +45,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> None:
     """Raises UserError for a user's mistake; argparse's own errors exit with 2."""
     options = parser().parse_args(argv)
-    if options.points < 1:
-        raise UserError(f"--points {options.points}: at least 1")
+    check_range("--points", options.points, 1, MOST_POINTS)
     recorded = read_record(options.record)
     rules = fitting_rules(recorded, options.rules or list(RULES), options.points)
     with staged(options.out) as folder:

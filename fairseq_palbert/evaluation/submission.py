@@ -21,6 +21,7 @@ from ..exits.registry import parse_rule
 from ..files import file_sha256
 from ..glue.submission import SHEETS, Sheet, faults, write_submission
 from ..json_files import read_json
+from ..numbers_from_text import LARGEST_SEED, check_range, integer
 from . import cli
 from .provenance import EVALUATION_FILE
 
@@ -141,12 +142,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN",
                         help="run directory of recipes/glue_task.sh, one a task")
     parser.add_argument("--exit", metavar="RULE", help="exit rule, as palbert evaluate takes it")
-    parser.add_argument("--seed", type=int, default=1, help="seed of the models to use (default: %(default)s)")
+    parser.add_argument("--seed", type=integer, default=1, help="seed of the models to use (default: %(default)s)")
     parser.add_argument("--fill-missing", action="store_true", help="fill tasks without a run with a constant answer")
     action = parser.add_mutually_exclusive_group(required=True)
     action.add_argument("--out", type=Path, metavar="ZIP", help="the zip to write, from RUN... and --exit")
     action.add_argument("--check", type=Path, metavar="ZIP", help="the zip to check")
     options = parser.parse_args(arguments)
+    check_range("--seed", options.seed, 0, LARGEST_SEED)
     if options.check:
         return check(options.check)
     if not (options.runs and options.exit):

@@ -7,9 +7,11 @@ import torch
 
 from ..errors import UserError
 from ..modules.pondering import PonderingClassifier
+from ..numbers_from_text import check_range, integer
 from .for_inference import DTYPES
 from .window import Window
 
+LARGEST_SIZE = 10**9
 SIZES = {
     "batch_size": ("sentences", "sentences at a time (default: as many as fill the window)"),
     "window_tokens": ("tokens", "tokens of active sentences (default: 16384 on a CPU, 131072 on a GPU, fewer where "
@@ -21,17 +23,17 @@ SIZES = {
 
 def add_engine_flags(options: argparse.ArgumentParser) -> None:
     for name, (_, help_text) in SIZES.items():
-        options.add_argument(f"--{name.replace('_', '-')}", type=int, metavar="N", help=help_text)
+        options.add_argument(f"--{name.replace('_', '-')}", type=integer, metavar="N", help=help_text)
     options.add_argument("--dtype", default="float32", choices=DTYPES,
                          help="number format of the network; int8: of the encoder's weights (default: %(default)s)")
     options.add_argument("--device", default="cpu", help="torch device to run on (default: %(default)s)")
 
 
 def check_sizes(options: argparse.Namespace) -> None:
-    """Raises UserError for a size below 1."""
+    """Raises UserError for a size that is not from 1 to ``LARGEST_SIZE``."""
     for name in SIZES:
-        if (size := getattr(options, name)) is not None and size < 1:
-            raise UserError(f"--{name.replace('_', '-')} {size}: at least 1")
+        if (size := getattr(options, name)) is not None:
+            check_range(f"--{name.replace('_', '-')}", size, 1, LARGEST_SIZE)
 
 
 def device_of(name: str) -> torch.device:

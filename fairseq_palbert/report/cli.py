@@ -11,10 +11,12 @@ import argparse
 import os
 from pathlib import Path
 
+from ..analysis.bootstrap import MOST_RESAMPLES
 from ..errors import UserError
 from ..files import staged
 from ..glue.definitions import glue_task
 from ..glue.raw import Example, read_examples
+from ..numbers_from_text import check_range, integer
 from .commands import typed
 from .escaping import check_remarks
 from .keep import ROOT
@@ -72,10 +74,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--remarks", type=Path, metavar="FILE",
                         help="Markdown file with remarks on the results, placed before the tasks")
     parser.add_argument("--split", default="valid", help="split that was scored (default: %(default)s)")
-    parser.add_argument("--resamples", type=int, default=1000, help="bootstrap resamples (default: %(default)s)")
+    parser.add_argument("--resamples", type=integer, default=1000, help="bootstrap resamples (default: %(default)s)")
     options = parser.parse_args(arguments)
-    if options.resamples < 1:
-        raise UserError(f"--resamples {options.resamples}: at least 1")
+    check_range("--resamples", options.resamples, 1, MOST_RESAMPLES)
     remarks = read_remarks(options.remarks) if options.remarks else ""
     tasks = read_runs(options.runs, options.split)
     sentences = texts(tasks, options.glue_dir) if options.glue_dir else {}

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..analysis.bootstrap import interval, resampled
+from ..analysis.bootstrap import MOST_RESAMPLES, interval, resampled
 from ..analysis.predictions_file import PREDICTIONS_FILE, read_predictions
 from ..analysis.recorded_split import RecordedSplit
 from ..analysis.records import predictions
@@ -24,7 +24,7 @@ from ..errors import UserError
 from ..exits.registry import parse_rule
 from ..glue.definitions import TASKS
 from ..glue.metrics import GlueMetrics
-from ..numbers_from_text import finite_float
+from ..numbers_from_text import LARGEST_SEED, check_range, finite_float, integer
 from ..tables import aligned
 from .kept import read_kept
 
@@ -152,11 +152,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("rule_b", help="exit rule of the second runs, such as fixed:6")
     parser.add_argument("--runs", nargs=3, action="append", required=True, metavar=("TASK", "RUN_A", "RUN_B"))
     parser.add_argument("--split", default="valid", help="split that was scored (default: %(default)s)")
-    parser.add_argument("--resamples", type=int, default=10_000, help="number of resamples (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the resampling (default: %(default)s)")
+    parser.add_argument("--resamples", type=integer, default=10_000, help="number of resamples (default: %(default)s)")
+    parser.add_argument("--seed", type=integer, default=0, help="seed of the resampling (default: %(default)s)")
     options = parser.parse_args(arguments)
-    if options.resamples < 1:
-        raise UserError(f"--resamples {options.resamples}: at least 1")
+    check_range("--resamples", options.resamples, 1, MOST_RESAMPLES)
+    check_range("--seed", options.seed, 0, LARGEST_SEED)
     comparisons = []
     for task, *runs in options.runs:
         if task not in TASKS:

@@ -19,13 +19,14 @@ class RuleAnswers:
     """A rule's answers to E examples, in the order of their ``ids`` [E], which are rows of the split's file.
 
     ``labels`` [E] (empty where unknown) and ``predictions`` [E] are class names, or numbers as the file spells them;
-    ``exit_layers`` [E].
+    ``exit_layers`` [E]. ``score``: the official one in ``scores.jsonl``, None where labels are unknown.
     """
 
     ids: list[int]
     labels: list[str]
     predictions: list[str]
     exit_layers: list[int]
+    score: float | None = None
 
 
 def scored_rules(path: Path) -> list[str]:
@@ -69,4 +70,5 @@ def read_predictions(path: Path, rule: str, rows: int | None = None, task: str |
         raise UserError(f"{path} has {len(answers)} rows, not one for each of the {rows} of its split: "
                         "preprocess the whole file, and score that")
     ids = sorted(answers)
-    return RuleAnswers(ids, *map(list, zip(*(answers[index] for index in ids))))
+    return RuleAnswers(ids, *map(list, zip(*(answers[index] for index in ids))),
+                       scored[rule]["metrics"].get("score"))

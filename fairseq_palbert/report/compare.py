@@ -9,6 +9,7 @@ itself.
 import argparse
 from dataclasses import dataclass
 from functools import partial
+from math import isclose
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from ..tables import aligned
 from .kept import read_kept
 
 POINTS = 100
+ROUNDING = 1e-4  # tolerance for a score of −1..1
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,16 @@ def _read(path: Path, rule: str, metrics: GlueMetrics) -> tuple[list[int], list,
     class_of = {name: i for i, name in enumerate(metrics.labels)}
     value_of = finite_float if metrics.task.regression else class_of.__getitem__
     try:
-        return answers.ids, list(map(value_of, answers.labels)), list(map(value_of, answers.predictions))
+        targets, predicted = (list(map(value_of, values)) for values in (answers.labels, answers.predictions))
     except (KeyError, ValueError) as error:
         labels = ", ".join(metrics.labels) or "scores"
         raise UserError(f"{path}: {error} is no label of {metrics.task.name} ({labels})") from error
+    places = torch.arange(len(targets))
+    score = metrics(metrics.statistics(torch.tensor(predicted), torch.tensor(targets), places, len(places)))["score"]
+    if answers.score is not None and not isclose(score, answers.score, abs_tol=ROUNDING):
+        raise UserError(f"{path} has the score {score:.4f} as {metrics.task.name}, and scores.jsonl beside it "
+                        f"{answers.score:.4f}: name the task that was scored, or score the split again")
+    return answers.ids, targets, predicted
 
 
 def mean_score(answers: Answers, weights: Tensor, metrics: GlueMetrics) -> Tensor:

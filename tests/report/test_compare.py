@@ -18,7 +18,7 @@ from tests.fixtures.recorded_runs import write_scores
 def scored(tmp_path):
     """scored(run, labels, a list of predictions a seed, rule) writes what scoring leaves -> the run's folder."""
 
-    def write(run: str, labels: list, *seeds: list, rule: str = "fixed:6", first_index: int = 0):
+    def write(run: str, labels: list, *seeds: list, rule: str = "fixed:6", first_index: int = 0, **fields):
         for seed, predictions in enumerate(seeds, start=1):
             folder = tmp_path / run / f"seed{seed}" / "scores" / "valid"
             folder.mkdir(parents=True)
@@ -26,7 +26,7 @@ def scored(tmp_path):
             lines += [f"{i}\t{label}\t{answer}\t6" for i,
                       (label, answer) in enumerate(zip(labels, predictions), first_index)]
             (folder / "predictions.tsv").write_text("\n".join(lines) + "\n")
-            write_scores(folder, {rule: [6] * len(predictions)}, 6)
+            write_scores(folder, {rule: [6] * len(predictions)}, 6, **fields)
         return str(tmp_path / run)
 
     return write
@@ -106,6 +106,9 @@ WRONG = {
     "'2' is no label of SST-2 .0, 1.": lambda write: ("SST-2", *[write("a", [1], [2])] * 2),
     "'' is no label of SST-2": lambda write: ("SST-2", *[write("a", [""], [1])] * 2),
     "have other examples or labels": lambda write: ("SST-2", write("a", [1], [1]), write("b", [0], [1])),
+    "scores.jsonl: of the task CoLA, not SST-2": lambda write: ("SST-2", *[write("a", [1], [1], task="CoLA")] * 2),
+    "has the score 1.0000 as SST-2, and scores.jsonl beside it 0.0000":
+        lambda write: ("SST-2", *[write("a", [1], [1], metrics={"matthews": 0.0, "score": 0.0})] * 2),
     "a and .*b have other examples": lambda write: ("SST-2", write("a", [1], [1]), write("b", [1], [1], first_index=1)),
 }
 

@@ -1,15 +1,19 @@
-"""Read ``scores.jsonl``, the scores of every exit rule on a split."""
+"""Read ``scores.jsonl``, the scores of every exit rule on a split.
+
+``evaluation.json`` beside it has the SHA-256 of this file and of ``predictions.tsv``.
+"""
 
 import re
 from math import isclose
 from pathlib import Path
 
 from .errors import UserError
+from .files import file_sha256
 from .glue.definitions import TASKS
-from .json_files import Object, read_json_lines
+from .json_files import Object, read_json, read_json_lines
 from .schema import Kind, check_fields, choice, integer, list_of, number, optional, text
 
-SCORES_FILE = "scores.jsonl"
+SCORES_FILE, EVALUATION_FILE = "scores.jsonl", "evaluation.json"
 REMEDY = "score the split again with palbert evaluate"
 MOST_EXAMPLES, MOST_LAYERS = 10**8, 256
 
@@ -36,6 +40,7 @@ def read_scores(path: Path, task: str | None = None, split: str | None = None) -
     another type or out of range, rules of different splits, a histogram that contradicts ``examples`` or ``mean_exit``,
     and scores of another task or split than those given.
     """
+    check_unchanged(path)
     rows = read_json_lines(path, REMEDY)
     try:
         for row in rows:
@@ -45,6 +50,23 @@ def read_scores(path: Path, task: str | None = None, split: str | None = None) -
     except ValueError as error:
         raise UserError(f"{path}: {error}: {REMEDY}") from error
     return rows
+
+
+def check_unchanged(path: Path) -> None:
+    """Raises UserError where ``evaluation.json`` beside the file has another SHA-256 of it.
+
+    Earlier versions wrote none, and a file that was copied alone has none beside it.
+    """
+    about = path.with_name(EVALUATION_FILE)
+    if not (path.is_file() and about.is_file()):  # a missing file is refused where it is read
+        return
+    digests = read_json(about, REMEDY).get("files", {})
+    try:
+        check_fields(digests, {path.name: text(64)}, "files.", exact=False)
+    except ValueError as error:
+        raise UserError(f"{about}: {error}: {REMEDY}") from error
+    if path.name in digests and digests[path.name] != file_sha256(path):
+        raise UserError(f"{path}: changed after it was written, as {about.name} beside it says: {REMEDY}")
 
 
 def _check(row: Object, first: Object, wanted: dict[str, str | None]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..numbers_from_text import integer
-from ..scores_file import MOST_EXAMPLES, SCORES_FILE, read_scores
+from ..scores_file import MOST_EXAMPLES, SCORES_FILE, check_unchanged, read_scores
 from ..tsv import read_header, read_rows
 
 PREDICTIONS_FILE = "predictions.tsv"
@@ -43,6 +43,7 @@ def read_predictions(path: Path, rule: str, rows: int | None = None, task: str |
     an index or a layer that is not a number, an index that comes twice, another number of rows than was scored, other
     exit layers than were scored, or not exactly one row for each of ``rows``.
     """
+    check_unchanged(path)
     rules = scored_rules(path)
     if rule not in rules:
         raise UserError(f"{path} has no exit rule {rule!r}: choose from {', '.join(rules)}, or score it with "

@@ -66,7 +66,7 @@ def check_agreement(about: Mapping[str, Any], encoder: EncoderShape, heads: Head
             raise ValueError(f"has no {name}")
         if tensor.dtype not in dtypes or tuple(tensor.shape) != size:
             raise ValueError(f"{name} is {tensor.dtype} {list(tensor.shape)}, and should be {dtypes[0]} {list(size)}")
-        if not all(low <= end <= high for end in (tensor.aminmax() if tensor.numel() else ())):  # false for NaN
+        if not all(low <= float(end) <= high for end in (tensor.aminmax() if tensor.numel() else ())):  # false for NaN
             raise ValueError(f"{name} has values outside {low:g} to {high:g}, or NaN")
     if not tensors["ids"].diff().gt(0).all():
         raise ValueError("ids are not ascending, each once")

@@ -11,22 +11,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import UserError
 from ..exits.base import Recording
-from ..files import check_regular
 from ..glue.definitions import TASKS
 from ..glue.metrics import GlueMetrics
 from ..json_files import parse_object
 from ..modules.encoder import EncoderShape
 from ..modules.pondering import HeadsShape
 from .record_checks import PLAIN_KINDS, check_agreement, check_plain, shape_of
+from .tensor_file import read_tensors, write_tensors
 
 FORMAT = "fairseq_palbert record 1"
-LARGEST = 2**30  # bytes of a file
 SHAPES = {"encoder": EncoderShape, "heads": HeadsShape}
 REMEDY = "make the record again with palbert evaluate --record"
 
@@ -85,35 +82,17 @@ def write_record(path: Path, recorded: RecordedSplit) -> None:
     tensors |= {name: getattr(recorded.recording, name) for name in RECORDED}
     about = {name: getattr(recorded, name) for name in PLAIN_KINDS}
     about |= {"encoder": asdict(recorded.encoder), "heads": asdict(recorded.heads)}
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None}, path,
-              metadata={"format": FORMAT, "about": json.dumps(about)})
+    write_tensors(path, {"format": FORMAT, "about": json.dumps(about)},
+                  {name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None})
 
 
 def read_record(path: Path) -> RecordedSplit:
     """Read a record. Raises UserError for a file that is missing, damaged, no record, or contradicts itself."""
-    metadata, tensors = read_safetensors(path, FORMAT, REMEDY)
+    metadata, tensors = read_tensors(path, FORMAT, REMEDY)
     try:
         return checked_split(parse_object(metadata.get("about", "")), tensors)
     except ValueError as error:
         raise UserError(f"{path}: {error}; {REMEDY}") from error
-
-
-def read_safetensors(path: Path, form: str, remedy: str) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata and tensors. Raises UserError for a file that is missing, damaged, too large, or of another format."""
-    check_regular(path, remedy)
-    if path.stat().st_size > LARGEST:
-        raise UserError(f"{path}: has more than {LARGEST:,} bytes; {remedy}")
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != form:
-                raise UserError(f"{path}: not of this version of fairseq_palbert (it is not of the format {form!r}); "
-                                f"{remedy}")
-            return metadata, {name: file.get_tensor(name) for name in file.keys()}
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}; {remedy}") from error
-    except SafetensorError as error:
-        raise UserError(f"{path}: truncated, or no safetensors ({error}); {remedy}") from error
 
 
 def checked_split(about: dict[str, Any], tensors: Mapping[str, Tensor | None]) -> RecordedSplit:

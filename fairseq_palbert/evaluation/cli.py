@@ -16,14 +16,14 @@ from ..analysis.records import layer_report
 from ..checkpoints.loading import Model, load_model
 from ..exits.base import Rule
 from ..exits.registry import RULES, parse_rules
-from ..files import staged, write_json, write_json_lines
+from ..files import file_sha256, staged, write_json, write_json_lines
 from ..inference.engine import Workload, record
 from ..inference.flags import add_engine_flags, check_sizes, device_of, window_of
 from ..inference.for_inference import for_inference
-from ..scores_file import SCORES_FILE
+from ..scores_file import EVALUATION_FILE, SCORES_FILE
 from ..tsv import write_tsv
 from .plots import plot_exit_histogram, plot_posterior
-from .provenance import EVALUATION_FILE, provenance
+from .provenance import provenance
 from .score_tables import layer_table, prediction_columns, score_table
 from .scoring import Scored, Scorer
 from .split import Split, load_split
@@ -71,7 +71,9 @@ def main(argv: list[str] | None = None) -> None:
         write_json_lines(folder / SCORES_FILE, [result.row for result in scored])
         write_tsv(folder / PREDICTIONS_FILE, prediction_columns(scored, split, model.task.metrics))
         write_json(folder / EVALUATION_FILE, {**origin, "task": model.task.glue_task.name, "split": split.name,
-                                              "examples": len(split.sentences), "layers": vars(layers)})
+                                              "examples": len(split.sentences), "layers": vars(layers),
+                                              "files": {name: file_sha256(folder / name)
+                                                        for name in (SCORES_FILE, PREDICTIONS_FILE)}})
         plots = [folder / "exit_histogram.png", folder / "posterior.png"]
         plot_exit_histogram(plots[0], title, scored)
         plot_posterior(plots[1], title, layers)

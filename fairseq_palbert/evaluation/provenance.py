@@ -9,8 +9,6 @@ from ..checkpoints.formats.model_folder import WEIGHTS_FILE
 from ..files import file_sha256
 from ..run_info import git_state, now, versions
 
-EVALUATION_FILE = "evaluation.json"
-
 
 def provenance(argv: list[str], checkpoint: Path, device: torch.device) -> dict:
     """Command, time, checkpoint with its SHA-256, code (None outside a git repository), versions and device.

@@ -22,8 +22,8 @@ from ..files import file_sha256
 from ..glue.submission import SHEETS, Sheet, faults, write_submission
 from ..json_files import read_json
 from ..numbers_from_text import LARGEST_SEED, check_range, integer
+from ..scores_file import EVALUATION_FILE
 from . import cli
-from .provenance import EVALUATION_FILE
 
 MODEL_OF = {"AX": "MNLI"}  # AX has no training data
 BEST = Path("checkpoints", "checkpoint_best.pt")

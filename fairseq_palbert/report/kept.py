@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
-from ..analysis.recorded_split import RECORDED, TENSORS, RecordedSplit, checked_split, read_safetensors
+from ..analysis.recorded_split import RECORDED, TENSORS, RecordedSplit, checked_split
+from ..analysis.tensor_file import read_tensors, write_tensors
 from ..errors import UserError
 from ..exits.base import Recording
 from ..files import replacing
@@ -93,12 +93,12 @@ def write_kept(path: Path, kept: Kept) -> None:
     fields = zlib.compress(json.dumps(about).encode(), 9)
     tensors["about"] = torch.frombuffer(bytearray(fields), dtype=torch.uint8)
     with replacing(path) as part:
-        save_file(tensors, part, metadata={"format": FORMAT})
+        write_tensors(part, {"format": FORMAT}, tensors)
 
 
 def read_kept(path: Path) -> Kept:
     """Read the file. Raises UserError where it is missing, damaged, contradicts itself, or is not of ``write_kept``."""
-    _, tensors = read_safetensors(path, FORMAT, REMEDY)
+    _, tensors = read_tensors(path, FORMAT, REMEDY)
     try:
         about = parse_object(_decompressed(tensors.get("about")))
         check_fields(about, dict.fromkeys(about, OBJECTS))

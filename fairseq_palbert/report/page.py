@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from . import figures, provenance, tables
+from .degenerate import degenerate
 from .escaping import as_html, code_block
 from .front import front
 from .runs import Run
@@ -20,14 +21,14 @@ Texts = Mapping[str, Sequence[tuple[str, ...]]]
 
 def write_report(folder: Path, tasks: dict[str, list[Run]], command: str, texts: Texts, resamples: int,
                  remarks: str = "") -> None:
-    """Write README.md, its plots, report.html, and front.md, the first table alone.
+    """Write README.md, its plots, report.html, and front.md, the first table with its remark.
 
     ``command``: the command that makes the report. ``texts``: the sentences of every row of a task's split; a task may
     lack them. ``remarks``: Markdown that goes before the tasks.
     """
     tasks = [Task(name, runs) for name, runs in tasks.items()]
     colour_of = colours(list(dict.fromkeys(run.method for task in tasks for run in task.runs)))
-    first = tables.front(tasks)
+    first = "\n\n".join(filter(None, [tables.front(tasks), degenerate(tasks)]))
     front(folder / FRONT_PLOT, tasks, colour_of)
     (folder / FRONT).write_text(first + "\n", encoding="utf-8")
     sections = [_introduction(tasks, command), first, f"![Score against layers]({FRONT_PLOT})"]

@@ -11,6 +11,7 @@ from typing import NoReturn
 from .errors import UserError
 
 OUTPUT_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF}
+PATH_ERRORS = {errno.ENAMETOOLONG}
 # mode and flags that open a stream the caller has closed: input is empty, output fails, messages are discarded
 CLOSED = {"stdin": ("r", os.O_RDONLY), "stdout": ("w", os.O_RDONLY), "stderr": ("w", os.O_WRONLY)}
 
@@ -40,11 +41,14 @@ def run(main: Callable[[], None]) -> NoReturn:
         _discard_output()
         status = 128 + signal.SIGPIPE
     except OSError as error:
-        if error.errno not in OUTPUT_ERRORS:
+        if error.errno in PATH_ERRORS:
+            status = UserError(f"{error.filename}: {error.strerror}: choose another place").line
+        elif error.errno in OUTPUT_ERRORS:
+            _discard_output()
+            status = UserError(f"{error.filename or 'output'}: cannot be written ({error.strerror}): choose another "
+                               "place").line
+        else:
             raise
-        _discard_output()
-        status = UserError(f"{error.filename or 'output'}: cannot be written ({error.strerror}): choose another "
-                           "place").line
     sys.exit(status)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fairseq_palbert import cli
+from fairseq_palbert.command import PATH_ERRORS
 from fairseq_palbert.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -62,6 +63,18 @@ def test_a_mistake_is_one_line_and_status_1(command, tmp_path):
     assert done.returncode == 1 and done.stdout == ""
     line = done.stderr.splitlines()[-1]
     assert line.startswith("fairseq_palbert: error: ") and message in line and "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_a_path_that_is_too_long_is_one_line(command, tmp_path, monkeypatch):
+    """As ``command.run`` has it, which makes a line of an error with the number of ``PATH_ERRORS``."""
+    monkeypatch.chdir(tmp_path)
+    arguments = [word.replace("nowhere", "x" * 5000).replace("task=SQuAD", f"task=RTE glue_dir={'x' * 5000}")
+                 for word in WRONG[command][0]]
+    with pytest.raises((UserError, OSError, SystemExit)) as raised:
+        cli.main([command, *" ".join(arguments).split()])
+    assert not isinstance(raised.value, OSError) or raised.value.errno in PATH_ERRORS
     assert not list(tmp_path.iterdir())
 
 

@@ -51,6 +51,7 @@ def start():
      "fairseq_palbert: error: no such file\n"),
     ("sys.exit('two\\nlines')", 1, "", "two\nlines\n"),
     ("sys.exit(2)", 2, "", ""),
+    ("open('x' * 300)", 1, "", f"fairseq_palbert: error: {'x' * 300}: File name too long: choose another place\n"),
     ("raise KeyboardInterrupt", 130, "", "fairseq_palbert: interrupted\n"),
     ("os.kill(os.getpid(), 15)", 143, "", ""),
 ])

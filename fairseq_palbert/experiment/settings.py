@@ -28,6 +28,7 @@ BETWEEN = Range("choose a number between 0 and 1, both excluded", lambda value: 
 SEED = Range(f"choose a number from 0 to {2**31 - 1}", lambda value: 0 <= value < 2**31)
 STAGE = Range("choose a stage from 1 to 6", lambda value: 1 <= value <= 6)
 FRACTION = Range("choose a number from 0 up to, not including, 1", lambda value: 0 <= value < 1)
+LONGEST = 1000  # characters of a value, fewer than of a path
 BY_TASK = "default: that of encoder and task in hyperparameters.yaml"
 
 
@@ -162,6 +163,8 @@ def check(settings: Settings) -> None:
 
 
 def _check_value(name: str, value: Any, allowed: Range | None) -> None:
+    if isinstance(value, str) and len(value) > LONGEST:
+        raise UserError(f"{name}={value} has {len(value)} characters: at most {LONGEST}")
     if isinstance(value, str) and not value.isprintable():
         raise UserError(f"{name}={value!r} has more than one line, or characters that do not print")
     if isinstance(value, float) and not isfinite(value) or value is not None and allowed and not allowed.holds(value):

@@ -44,7 +44,7 @@ def decided(checkpoint: Path, data: Path) -> tuple[list, list, list]:
 
 
 def lines_of(path: Path) -> list[str]:
-    return path.read_text().removesuffix("\n").split("\n") if path.stat().st_size else []
+    return path.read_bytes().decode().removesuffix("\n").split("\n") if path.stat().st_size else []
 
 
 def equal_where_known(expected: dict, read: list[str], given: list) -> bool:

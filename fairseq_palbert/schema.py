@@ -1,8 +1,12 @@
 """Check the types and ranges of fields that were read from a file."""
 
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+SHORT = reprlib.Repr()  # of few levels and items: a pickle can nest lists so that to print them whole never ends
+SHORT.maxstring = SHORT.maxother = 60
 
 
 @dataclass(frozen=True)
@@ -65,13 +69,13 @@ def check_fields(values: Any, kinds: Mapping[str, Kind], prefix: str = "", exact
     Otherwise absent and other fields are allowed.
     """
     if not isinstance(values, Mapping):
-        raise ValueError(f"{prefix.rstrip('.') or 'the content'} is {values!r:.60}, and should be an object")
+        raise ValueError(f"{prefix.rstrip('.') or 'the content'} is {SHORT.repr(values)}, and should be an object")
     for name, kind in kinds.items():
         if name not in values:
             if exact:
                 raise ValueError(f"has no {prefix}{name}")
         elif not kind.accepts(values[name]):
-            raise ValueError(f"{prefix}{name} is {values[name]!r:.60}, and should be {kind.description}")
+            raise ValueError(f"{prefix}{name} is {SHORT.repr(values[name])}, and should be {kind.description}")
     for name in values:
         if exact and name not in kinds:
             raise ValueError(f"has {prefix}{name}, which this code does not know")

@@ -36,7 +36,7 @@ def export_model(checkpoint: Path, vocab: Path, out: Path, overwrite: bool = Fal
     evaluate`` read ``out``. Raises UserError for a checkpoint that is not a trained model, and for another vocabulary.
     """
     state, trained_with = read_trained(checkpoint)
-    model = trained_model(checkpoint, state, glue_task(trained_with.glue_task))
+    model = trained_model(checkpoint, state, trained_with, glue_task(trained_with.glue_task))
     check_replaceable(out, overwrite, EXPORT_FILE)
     with written_folder(out) as folder:
         vocabulary = _write_vocabulary(checkpoint, state, vocab, folder)

@@ -66,7 +66,7 @@ def _load_checkpoint(checkpoint: Path, data: str, glue_task: str | None) -> Mode
     state, trained_with = read_trained(checkpoint)
     task = _task(checkpoint, replace(trained_with, data=data), glue_task)
     task.check_checkpoint(str(checkpoint), state)
-    trained = trained_model(checkpoint, state, task.glue_task)
+    trained = trained_model(checkpoint, state, trained_with, task.glue_task)
     return Model(**vars(trained), task=task, settings=compared_settings(str(checkpoint), state))
 
 
@@ -112,12 +112,18 @@ def read_trained(checkpoint: Path) -> tuple[dict[str, Any], GlueConfig]:
     return state, trained_with
 
 
-def trained_model(checkpoint: Path, state: dict[str, Any], task: GlueTask) -> Trained:
-    """The trained model in the checkpoint's ``state``. Raises UserError where its tensors do not fit its settings."""
+def trained_model(checkpoint: Path, state: dict[str, Any], trained_with: GlueConfig, task: GlueTask) -> Trained:
+    """The trained model in the checkpoint's ``state``, for a task with the labels of the one it was trained for.
+
+    Raises UserError where its tensors do not fit its settings, or the settings each other.
+    """
     name, weights = str(checkpoint), state["model"]
     configuration, criterion = model_configuration(name, state), criterion_configuration(name, state)
     shape = shape_of(name, configuration.family, configuration.encoder, len(weights.get(TOKENS, ())))
     check_layers(name, shape, weights)
+    if trained_with.max_positions > shape.max_positions:
+        raise UserError(f"{name}: max_positions {trained_with.max_positions} is more than the encoder has, "
+                        f"{shape.max_positions}: train it again")
     with torch.device("meta"):  # no memory: the tensors are those of the file
         network = PonderingClassifier(Encoder(shape), replace(configuration.heads, outputs=task.outputs))
     fresh = {NETWORK + tensor: value for tensor, value in network.state_dict().items()}

@@ -189,6 +189,7 @@ def test_a_setting_of_another_type_or_size_is_refused(altered, read_by, change, 
     ("task", {"glue_task": None}, "unknown GLUE task None"), ("task", {"glue_task": "XYZ"}, "unknown GLUE task 'XYZ'"),
     ("task", {"label_order": "yes,no"}, "check --glue-task"), ("task", {"label_order": 7}, "label_order is 7"),
     ("task", {"max_positions": "512"}, "max_positions is '512'"),
+    ("task", {"max_positions": 513}, "max_positions 513 is more than the encoder has, 512"),
     ("task", {"holdout_fraction": 1.5}, "holdout_fraction is 1.5"),
     ("optimization", {"lr": []}, "lr is "), ("common", {"seed": "1"}, "seed is '1'"),
 ])
@@ -201,6 +202,8 @@ def test_a_value_of_another_part_is_refused(altered, read_by, part, change, mess
 @pytest.mark.parametrize("change", [
     lambda state: state.update(cfg=[]), lambda state: state.update(cfg="cfg"), lambda state: state["cfg"].clear(),
     lambda state: state.update(task_state=["x"]), lambda state: state.update(task_state={"dictionary": 7}),
+    lambda state: state.update(task_state=torch.zeros(2)), lambda state: state.update(task_state=nested()),
+    lambda state: state.update(task_state={"dictionary": nested()}), lambda state: state.update(model=nested()),
     lambda state: state.update(task_state={"tokenizer": {"name": "bpe"}}), lambda state: state["model"].clear(),
     lambda state: state.update(optimizer_history=7),
     lambda state: state.update(optimizer_history=[{"num_updates": -1}]),

@@ -62,7 +62,16 @@ def test_what_is_absent_has_its_value_at_a_start(saved, change):
 METER = (301, "lr", "AverageMeter", {})
 
 
+NESTED = []
+for _ in range(60):
+    NESTED = [NESTED, NESTED]  # takes 2^60 steps to print
+
+
 @pytest.mark.parametrize("change", [
+    *(lambda state, part=part: state["extra_state"].update({part: NESTED}) for part in ("best", "metrics",
+                                                                                       "train_iterator")),
+    *(lambda state, part=part: state.update({part: NESTED}) for part in ("extra_state", "optimizer_history")),
+    lambda state: state["optimizer_history"][0].update(lr_scheduler_state=NESTED),
     lambda state: state.update(extra_state=["x"]), lambda state: state.update(optimizer_history={"x": 1}),
     lambda state: state.update(optimizer_history=[7]),
     *(lambda state, value=value: state["optimizer_history"][0].update(value) for value in (

@@ -60,7 +60,8 @@ def read_checkpoint(path: str | Path, name: str | None = None, mapped: bool = Tr
     state["cfg"] = {str(part): _plain(values) for part, values in cfg.items()} if isinstance(cfg, dict) else {}
     try:
         check_fields(state["cfg"].get("task", {}), TASK, "task.", exact=False)
-        check_fields(state.get("task_state") or {}, TASK_STATE, "task_state.", exact=False)
+        if state.get("task_state") is not None:
+            check_fields(state["task_state"], TASK_STATE, "task_state.", exact=False)
     except ValueError as error:
         raise UserError(f"{name}: {error}: train it again") from error
     return state

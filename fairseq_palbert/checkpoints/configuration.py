@@ -14,8 +14,8 @@ from ..models.presets import BARE
 from ..modules.pondering import POOLINGS, HeadsShape
 from ..schema import BOOLEAN, Kind, check_fields, choice, integer, list_of, number, optional, text
 from ..tasks.glue_task import GlueConfig
+from .formats.checkpoint_file import model_settings
 from .formats.names import ENCODER_FIELDS
-from .formats.stock_checkpoint import model_settings
 
 LARGEST = 2**53
 TYPES = {bool: BOOLEAN, int: integer(-LARGEST, LARGEST), float: number(-1e300, 1e300), str: text()}

@@ -17,11 +17,11 @@ from ..tokenization import Vocabulary
 from ..tokenization.identity import check_identity, identity_in, identity_of
 from ..tokenization.vocabulary import DICTIONARY_FILE
 from .configuration import model_configuration
+from .formats.checkpoint_file import read_checkpoint
 from .formats.encoder_source import POOLER, SEGMENTS, TOKENS, shape_of
 from .formats.hugging_face_folder import check_expressible, write_encoder, write_model_card, write_tokenizer
 from .formats.model_folder import ModelCard, write_model
 from .formats.names import ENCODER, NETWORK
-from .formats.stock_checkpoint import read_checkpoint
 from .loading import read_trained, trained_model
 
 EXPORT_FILE = "export.json"

@@ -22,10 +22,10 @@ from ..modules.pondering import PonderingClassifier
 from ..ponder.prior import log_prior
 from ..tasks.glue_task import GlueConfig, GlueSentenceTask
 from .configuration import compared_settings, criterion_configuration, model_configuration, task_configuration
+from .formats.checkpoint_file import read_checkpoint, updates_of
 from .formats.encoder_source import TOKENS, check_layers, shape_of
 from .formats.model_folder import read_model
 from .formats.names import NETWORK
-from .formats.stock_checkpoint import read_checkpoint, updates_of
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import yaml
 from .. import command
 from ..errors import UserError
 from ..files import replacing
-from .formats.stock_checkpoint import read_checkpoint, updates_of
+from .formats.checkpoint_file import read_checkpoint, updates_of
 
 LAST = "checkpoint_last.pt"
 

@@ -187,7 +187,7 @@ def describe(source: Path) -> Start | None:
 
 def _configuration(path: Path) -> dict[str, dict[str, Any]] | None:
     """The configuration in a checkpoint of this plugin, by part and name; None for another file."""
-    from ..checkpoints.formats.stock_checkpoint import read_checkpoint  # imports torch, which is slow
+    from ..checkpoints.formats.checkpoint_file import read_checkpoint  # imports torch, which is slow
 
     if not path.is_file():
         return None

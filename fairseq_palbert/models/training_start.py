@@ -17,7 +17,8 @@ from fairseq.file_io import PathManager
 from omegaconf import II
 from torch import Tensor
 
-from ..checkpoints.formats.stock_checkpoint import is_stock, model_settings, read_checkpoint
+from ..checkpoints.formats.checkpoint_file import model_settings, read_checkpoint
+from ..checkpoints.formats.stock_checkpoint import is_stock
 from ..errors import UserError
 from ..families import ARCHITECTURES, FAMILIES, Family
 from ..modules.pondering import HEADS_KINDS, POOLINGS

@@ -12,7 +12,7 @@ import torch
 
 from fairseq_palbert.checkpoints.convert import convert
 from fairseq_palbert.checkpoints.formats import stock_roberta
-from fairseq_palbert.checkpoints.formats.stock_checkpoint import read_checkpoint
+from fairseq_palbert.checkpoints.formats.checkpoint_file import read_checkpoint
 from fairseq_palbert.errors import UserError
 
 TOLERANCE = 1e-5

@@ -13,9 +13,10 @@ from torch import Tensor
 from ...errors import UserError
 from ...families import FAMILIES
 from ...tokenization.vocabulary import DICTIONARY_FILE
+from .checkpoint_file import model_settings, read_checkpoint
 from .encoder_source import POOLER, TOKENS, EncoderSource, check_layers, check_tensor, expected_tensors, shape_of
 from .names import ENCODER
-from .stock_checkpoint import encoder_from_stock, is_stock, model_settings, read_checkpoint
+from .stock_checkpoint import encoder_from_stock, is_stock
 
 MODEL_FILE = "model.pt"
 ARCHIVES = (".tar.gz", ".tgz", ".tar")

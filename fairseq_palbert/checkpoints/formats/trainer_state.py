@@ -4,7 +4,7 @@ from typing import Any
 
 from ...errors import UserError
 from ...schema import BOOLEAN, Kind, check_fields, choice, integer, text
-from .stock_checkpoint import COUNT, PLAIN, read_checkpoint
+from .checkpoint_file import COUNT, PLAIN, read_checkpoint
 
 NUMBER = Kind("a number", lambda value: type(value) in (int, float))  # the best score may be NaN
 OBJECT = Kind("values by name", lambda value: isinstance(value, dict))

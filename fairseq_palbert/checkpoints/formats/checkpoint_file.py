@@ -15,7 +15,8 @@ COUNT = integer(0, 2**53)
 PLAIN = Kind("a plain value", lambda value: isinstance(value, bool | int | float | str | None))
 PLAIN_LIST = list_of(PLAIN, 0, 10000)
 TASK = {"glue_task": optional(text(100)), "label_order": optional(text()), "holdout_fraction": number(0, 1)}
-TASK_STATE = {"tokenizer": optional(TOKENIZER_KIND), "dictionary": optional(text(100)), "detokenized": optional(BOOLEAN)}
+TASK_STATE = {"tokenizer": optional(TOKENIZER_KIND), "dictionary": optional(text(100)),
+              "detokenized": optional(BOOLEAN)}
 
 
 def read_checkpoint(path: str | Path, name: str | None = None, mapped: bool = True) -> dict[str, Any]:

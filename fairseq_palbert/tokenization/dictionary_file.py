@@ -16,7 +16,7 @@ def read_symbols(path: Path) -> tuple[list[str], str]:
     symbols: dict[str, None] = {}
     for number, line in enumerate(re.split(r"\r?\n", text.rstrip("\n")) if text else [], start=1):
         symbol, _, count = line.rstrip().removesuffix(" #fairseq:overwrite").rpartition(" ")
-        if not (count.isascii() and count.isdecimal()):
+        if not (symbol and count.isascii() and count.isdecimal()):
             raise UserError(f"{path} is no fairseq dictionary: line {number} is not a word and its count")
         if symbol in symbols or symbol in SPECIAL:
             raise UserError(f"{path} is no fairseq dictionary: line {number} has {symbol} a second time")

@@ -47,12 +47,16 @@ def read(folder: Path, settings: dict[str, Any]) -> Native:
               for piece in model.pieces]
     if not all(-math.inf < score <= 0 for score in scores):
         raise UserError(f"{path} is damaged: a score of a piece is no log probability")
-    tokenizer = Tokenizer(Unigram([(piece.piece, score) for piece, score in zip(model.pieces, scores)], unknown))
+    try:
+        tokenizer = Tokenizer(Unigram([(piece.piece, score) for piece, score in zip(model.pieces, scores)], unknown))
+        own_normalisation = _own_normalisation(model.normalizer_spec.precompiled_charsmap)
+    except Exception as error:  # tokenizers raises bare Exceptions
+        raise UserError(f"{path} is damaged: {error}") from error
     tokenizer.normalizer = normalizers.Sequence([
         normalizers.Replace("``", '"'), normalizers.Replace("''", '"'),
         *([] if settings.get("keep_accents", False) else [normalizers.NFKD(), normalizers.StripAccents()]),
         *([normalizers.Lowercase()] if settings.get("do_lower_case", True) else []),
-        *_own_normalisation(model.normalizer_spec.precompiled_charsmap),
+        *own_normalisation,
     ])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
         pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always"),

@@ -280,7 +280,7 @@ def test_regression_is_scored_on_several_validation_splits_in_turn(folders, leng
     for length in lengths:
         targets, ids = torch.arange(9.0), torch.arange(9)
         log = {"statistics": task.metrics.statistics(targets * (-1) ** len(scores), targets, ids, length), "ntokens": 1,
-               "nsentences": 1}
+               "nsentences": 1, "loss": 1.0}
         with metrics.aggregate(new_root=True) as own, metrics.aggregate("valid of a test"):
             task.reduce_metrics([log], Criterion())
         scores.append(own.get_smoothed_values()["score"])

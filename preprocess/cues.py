@@ -25,6 +25,7 @@ from pathlib import Path
 from fairseq_palbert.command import run
 from fairseq_palbert.files import written_folder
 from fairseq_palbert.glue.definitions import Split, glue_task
+from fairseq_palbert.numbers_from_text import LARGEST_SEED, check_range, integer
 from fairseq_palbert.tsv import read_rows
 
 from .train_bpe import train_bpe
@@ -120,8 +121,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True,
                         help="folder for raw/Cues (train.tsv, dev.tsv, test.tsv) and vocab/gpt2_bpe (a BPE of "
                              "train.tsv)")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same files (default: %(default)s)")
+    parser.add_argument("--seed", type=integer, default=1,
+                        help="the same seed gives the same files (default: %(default)s)")
     options = parser.parse_args(argv)
+    check_range("--seed", options.seed, 0, LARGEST_SEED)
     raw, vocabulary = options.out / "raw" / "Cues", options.out / "vocab" / "gpt2_bpe"
     with written_folder(raw) as folder:
         write_task(folder, options.seed)

@@ -9,6 +9,7 @@ from fairseq_palbert.command import run
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.files import check_replaceable, written_folder
 from fairseq_palbert.glue.definitions import TASKS, GlueTask, Split, glue_task
+from fairseq_palbert.numbers_from_text import check_range, integer
 from fairseq_palbert.tasks.provenance import PROVENANCE_FILE
 from fairseq_palbert.tokenization import Vocabulary
 
@@ -16,6 +17,7 @@ from .binarize import REJECTED_FILE, SplitReport, binarize
 from .download import download_task
 from .sources import GLUE_SOURCES
 
+MOST_WORKERS = 1024
 NAMED_LINES = 5  # rejected lines that a warning names; rejected.tsv lists all
 
 
@@ -39,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
                              "either, tasks are downloaded to OUT/raw)")
     parser.add_argument("--split", action="append", metavar="NAME",
                         help="split, may be repeated: train, valid, valid1, test or test1 (default: all of the task)")
-    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), metavar="K",
+    parser.add_argument("--workers", type=integer, default=len(os.sched_getaffinity(0)), metavar="K",
                         help="threads of the tokenizer (default: %(default)s, the CPUs available)")
     parser.add_argument("--detokenize", action="store_true",
                         help="first remove the spaces around punctuation, as in CoLA and MRPC, by sacremoses")
@@ -51,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> None:
     args = _parser().parse_args(arguments)
+    check_range("--workers", args.workers, 1, MOST_WORKERS)
     tasks = [glue_task(name) for name in (GLUE_SOURCES if "all" in args.task else dict.fromkeys(args.task))]
     splits = [_splits(task, args.split) for task in tasks]
     for task in tasks:
@@ -58,8 +61,6 @@ def main(arguments: list[str] | None = None) -> None:
     if args.vocab is None:
         raise UserError("no vocabulary named: give --vocab or $VOCAB_DIR; "
                         "`python -m preprocess.download --vocab --out DIR` fetches RoBERTa's to DIR/gpt2_bpe")
-    if args.workers < 1:
-        raise UserError(f"--workers {args.workers}: give 1 or more")
     # the tokenizer reads these at its first use
     os.environ.update(TOKENIZERS_PARALLELISM="true", RAYON_NUM_THREADS=str(args.workers))
     vocabulary = Vocabulary(args.vocab, args.detokenize)

@@ -1,7 +1,6 @@
 """Download one file over HTTP, resumable and verified."""
 
 import os
-import re
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from tqdm import tqdm
 
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.files import file_sha256, locked, writing
+from fairseq_palbert.numbers_from_text import integer
 
 TIMEOUT = (15, 60)  # seconds to connect, and between two pieces of data
 ATTEMPTS = 3  # consecutive attempts that may break off without a new byte
@@ -116,11 +116,11 @@ def _request(url: str, start: int) -> requests.Response:
 
 def _announced(response: requests.Response) -> int | None:
     """The size of the whole file in bytes, from the response's headers; None where they do not state it."""
-    if response.status_code in (206, 416):
-        total = re.fullmatch(r"bytes .*/(\d+)", response.headers.get("Content-Range", ""))
-        return int(total[1]) if total else None
-    length = response.headers.get("Content-Length", "")
-    return int(length) if length.isdigit() else None
+    name = "Content-Range" if response.status_code in (206, 416) else "Content-Length"
+    try:
+        return integer(response.headers.get(name, "").rpartition("/")[2], 0)  # bytes 5-9/10, or 10
+    except ValueError:
+        return None
 
 
 def _empty(file: BinaryIO) -> None:

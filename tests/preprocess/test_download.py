@@ -1,12 +1,14 @@
 import hashlib
 import io
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.glue.definitions import TASKS, glue_task
 from preprocess import download as module
+from preprocess import transfer
 from preprocess.download import download_task, download_vocabulary, extract, main
 from preprocess.sources import GLUE_SOURCES, VOCABULARY_SOURCES, Source
 
@@ -112,3 +114,12 @@ def test_the_table_covers_glue_with_figures_for_every_file():
     assert set(GLUE_SOURCES) == set(TASKS) - {"Cues"}
     for source in (source for sources in GLUE_SOURCES.values() for source in sources):
         assert source.url.startswith("https://") and source.size > 0 and len(source.sha256) == 64
+
+
+@pytest.mark.parametrize("status, headers, size", [
+    (200, {"Content-Length": "12"}, 12), (206, {"Content-Range": "bytes 3-11/12"}, 12),
+    (200, {"Content-Length": "²"}, None), (206, {"Content-Range": "bytes 3-11/*"}, None), (416, {}, None),
+    (200, {"Content-Length": "1_2"}, None), (206, {"Content-Range": "bytes 3-11/١٢"}, None),
+])
+def test_the_announced_size_is_a_plain_number_or_unknown(status, headers, size):
+    assert transfer._announced(SimpleNamespace(status_code=status, headers=headers)) == size

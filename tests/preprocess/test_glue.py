@@ -248,7 +248,7 @@ def test_a_later_fault_keeps_the_tasks_before_it(run, out, write_raw):
 @pytest.mark.parametrize("arguments, places, words", [
     (["--task", "SQuAD"], {}, "unknown GLUE task 'SQuAD': choose from CoLA"),
     (["--task", "RTE", "--split", "dev"], {}, "RTE has no split 'dev': choose from train, valid, test"),
-    (["--task", "RTE", "--workers", "0"], {}, "--workers 0: give 1 or more"),
+    (["--task", "RTE", "--workers", "0"], {}, "--workers 0: at least 1 and at most 1024"),
     (["--task", "RTE"], {"vocab": None}, "no vocabulary named: give --vocab or $VOCAB_DIR"),
     (["--task", "RTE"], {"vocab": "/nonexistent"}, "no vocabulary in /nonexistent"),
     (["--task", "RTE"], {"raw": "/nonexistent"}, "/nonexistent/RTE/train.tsv is missing"),

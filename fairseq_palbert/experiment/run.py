@@ -14,6 +14,7 @@ import yaml
 from ..errors import UserError
 from ..files import replacing
 from ..glue.definitions import CALIBRATION, GlueTask, glue_task
+from ..json_files import read_json
 from . import launch, results
 from .checks import check_exits, check_exits_of, check_first_runs, check_flags, check_folders
 from .flags import batch_size, exit_flags, model_flags, word
@@ -114,6 +115,15 @@ def first_phase(settings: Settings, whole: Settings) -> Settings:
                    stage=1, stop_stage=4)
 
 
+def rows_of_train(about: Path) -> int:
+    """The number of training examples that a folder's glue.json names. Raises UserError where it names none."""
+    remedy = "make the data again with palbert data, or give max_update"
+    match read_json(about, remedy):
+        case {"splits": {"train": {"rows": int(rows)}}} if rows > 0:
+            return rows
+    raise UserError(f"{about} does not say how many rows train has: {remedy}")
+
+
 @dataclass
 class Experiment:
     """An experiment in one run directory; ``settings`` are complete."""
@@ -172,7 +182,7 @@ class Experiment:
             return
         if not about.is_file():
             raise UserError(f"{settings.max_epoch} epochs of training need {about} to count examples: give max_update")
-        rows = json.loads(about.read_text(encoding="utf-8"))["splits"]["train"]["rows"]
+        rows = rows_of_train(about)
         rows = min(rows - round(settings.holdout_fraction * rows), settings.train_examples or rows)
         settings.max_update = settings.max_epoch * math.ceil(rows / settings.batch)
 

@@ -135,6 +135,19 @@ def test_epochs_set_the_length_of_training(experiment, stand_in):
     assert lengths == ["552", "138", "552", "3"]
 
 
+@pytest.mark.parametrize("content, message", [
+    ('{"splits": {"train": {"rows": "SEEDS[$(touch made)]"}}}', "does not say how many rows train has"),
+    ('{"splits": {"train": {"rows": 0}}}', "does not say"), ('{"splits": []}', "does not say"), ("{", "not JSON"),
+    ('{"splits": {"train": {"rows": NaN}}}', "NaN is no JSON number"),
+])
+def test_rows_that_are_no_number(experiment, stand_in, tmp_path, content, message):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "glue.json").write_text(content)
+    with pytest.raises(UserError, match=message):
+        experiment(data="data", max_epoch=3)
+    assert not stand_in.find("fairseq-train")
+
+
 def test_a_staged_method_trains_its_first_phase_where_it_has_to(experiment, stand_in, tmp_path):
     for seeds in ([1], [1, 2]):
         run_dir = experiment(method="pabee_staged", run_dir="gate", first_run="pabee", seeds=seeds)

@@ -26,6 +26,7 @@ NOT_NEGATIVE = Range("choose a number from 0 on", lambda value: value >= 0)
 PART = Range("choose a number from 0 to 1", lambda value: 0 <= value <= 1)
 BETWEEN = Range("choose a number between 0 and 1, both excluded", lambda value: 0 < value < 1)
 SEED = Range(f"choose a number from 0 to {2**31 - 1}", lambda value: 0 <= value < 2**31)
+TOKENS = Range("choose a number from 8 on, for a pair and its special tokens", lambda value: value >= 8)
 STAGE = Range("choose a stage from 1 to 6", lambda value: 1 <= value <= 6)
 FRACTION = Range("choose a number from 0 up to, not including, 1", lambda value: 0 <= value < 1)
 LONGEST = 1000  # characters of a value, fewer than of a path
@@ -100,7 +101,7 @@ class Settings:
     batch: int | None = setting(None, f"sentences in an update, over all workers ({BY_TASK})", POSITIVE)
     update_freq: int = setting(1, "batches in an update", POSITIVE)
     length_pool: int | None = setting(None, f"--length-pool of fairseq-train ({BY_TASK})", POSITIVE)
-    max_positions: int | None = setting(None, f"most tokens of an example ({BY_TASK})", POSITIVE)
+    max_positions: int | None = setting(None, f"most tokens of an example ({BY_TASK})", TOKENS)
     warmup: float | None = setting(None, f"fraction of training with a rising learning rate ({BY_TASK})", PART)
     patience: int | None = setting(
         None,

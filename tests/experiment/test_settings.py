@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 import yaml
@@ -58,6 +59,7 @@ REFUSED = {
     "betas that are code": ({"adam_betas": "exec('1')"}, "adam_betas=exec('1'): choose two numbers from 0 up to"),
     "flags that are code": ({"extra_train_flags": ["--lr", "exec('1')"]},
                             "extra_train_flags=exec('1'): that is a call in Python"),
+    "no room for a pair": ({"max_positions": 7}, "max_positions=7: choose a number from 8 on"),
     "stage": ({"stage": 7}, "stage=7: choose a stage from 1 to 6"),
     "folder list": ({"run_dir": "at 12:30"}, "12:30: fairseq separates data folders by ':': choose a path without one"),
     "folder list of data": ({"data": "glue:"}, "glue: is no folder"),
@@ -102,6 +104,13 @@ def test_a_folder_that_the_current_one_makes_unusable(experiment, tmp_path, monk
         monkeypatch.chdir(tmp_path / name)
         with pytest.raises(UserError, match=message):
             experiment(vocab_dir=str(tmp_path))
+
+
+def test_every_number_has_a_range():
+    without = {item.name for item in fields(Settings) if item.metadata["allowed"] is None}
+    kinds = get_type_hints(Settings)
+    assert not {name for name in without if {int, float} & {kinds[name], *get_args(kinds[name])} or
+                kinds[name] in (list[int], list[float], list[float] | None)}
 
 
 def test_every_hyperparameter_is_a_setting():

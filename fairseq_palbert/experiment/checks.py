@@ -22,23 +22,23 @@ class TrainedModel:
     learns_exit: bool
 
 
-def check_exits(rules: list[str]) -> None:
+def parse_exits(rules: list[str], layers: int = 1) -> list:
+    """The exit rules, with the number of layers in place of N. Raises UserError for one that is no rule."""
     from ..exits.registry import parse_rules  # imports torch, which is slow
 
-    parse_rules([rule.replace("fixed:N", "fixed:1") for rule in rules])
+    return parse_rules([rule.replace("fixed:N", f"fixed:{layers}") for rule in rules])
 
 
-def check_exits_of(settings: Settings, method: Method, start: Start) -> None:
+def check_exits(settings: Settings, method: Method, start: Start) -> None:
     """Raises UserError for an exit rule that does not fit the model to be trained."""
-    from ..exits.registry import parse_rules
-
     first = method_of(method.first_phase) if method.first_phase else Method()
-    words = " ".join((*first.flags, *method.flags, *settings.extra_train_flags)).replace("=", " ").split()
-    task, flags = glue_task(settings.task), dict(pairwise(words))
-    model = TrainedModel(int(flags.get("--encoder-layers", start.layers)), task.outputs,
-                         flags.get("--lambda-module", "mlp" if method.ponders or method.staged else "none") != "none",
-                         "--learned-exit" in words)
-    for rule in parse_rules([rule.replace("fixed:N", f"fixed:{model.depth}") for rule in settings.exits]):
+    given = first.flags + method.flags, settings.first_train_flags, settings.extra_train_flags
+    words = " ".join(word for flags in given for word in flags).replace("=", " ").split()
+    value_of = dict(pairwise(words))
+    lambda_module = value_of.get("--lambda-module", "mlp" if method.ponders or method.staged else "none")
+    model = TrainedModel(int(value_of.get("--encoder-layers", start.layers)), glue_task(settings.task).outputs,
+                         lambda_module != "none", "--learned-exit" in words)
+    for rule in parse_exits(settings.exits, model.depth):
         rule.check(model)
 
 

@@ -16,7 +16,7 @@ from ..files import replacing
 from ..glue.definitions import CALIBRATION, GlueTask, glue_task
 from ..json_files import read_json
 from . import launch, results
-from .checks import check_exits, check_exits_of, check_first_runs, check_flags, check_folders
+from .checks import check_exits, check_first_runs, check_flags, check_folders, parse_exits
 from .flags import batch_size, exit_flags, model_flags, word
 from .hyperparameters import LENGTH, hyperparameters, of_any_encoder
 from .invocation import invocation
@@ -43,7 +43,7 @@ def run(settings: Settings) -> None:
     if settings.arch:
         check_arch(settings.arch)
     if settings.exits:
-        check_exits(settings.exits)
+        parse_exits(settings.exits)
     if settings.extra_train_flags:
         check_flags(settings)
     devices = launch.choose_devices(settings)
@@ -55,7 +55,7 @@ def run(settings: Settings) -> None:
     whole = complete(settings, start)
     check_folders(whole)
     if settings.exits:
-        check_exits_of(whole, method, start)
+        check_exits(whole, method, start)
     if len(whole.layer_cost) > 1 and method.staged:
         for cost in whole.layer_cost:
             folder = f"{whole.run_dir}/cost{word(cost)}"

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from fairseq_palbert.experiment import launch
+from fairseq_palbert.experiment.settings import given
 from fairseq_palbert.experiment.stages import same_settings
+from fairseq_palbert.experiment.variables import settings_of
 
 CASES = json.loads(Path(__file__).with_name("commands.json").read_text())
-LISTS = {"SEEDS": int, "EXITS": str, "LAYER_COST": float, "SEARCH_LR": float, "SEARCH_BETA": float,
-         "EXTRA_TRAIN_FLAGS": str, "FIRST_TRAIN_FLAGS": str}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
@@ -30,9 +30,8 @@ def test_commands_are_those_of_the_recipes_in_bash(experiment, tmp_path, first_r
             text = text.replace(name, path)
         return text
 
-    values = {name.lower(): [*map(LISTS[name], value.split())] if name in LISTS else in_place(value)
-              for name, value in case["variables"].items()}
-    experiment(task=case["task"], stop_stage=4, **values)
+    values = settings_of({name: in_place(value) for name, value in case["variables"].items()})
+    experiment(task=case["task"], stop_stage=4, **given(values))
     for folder, expected in case["commands"].items():
         command = shlex.split(Path(in_place(folder), "command").read_text())
         assert same_settings(shlex.split(in_place(expected)), command), f"{command}\n{expected}"

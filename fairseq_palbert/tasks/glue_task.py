@@ -178,15 +178,22 @@ class GlueSentenceTask(FairseqTask):
         """What ``--patience`` counts, which fairseq itself forgets: the best score and the validations since."""
         from fairseq_cli.train import should_stop_early  # imported here, since it configures logging
 
-        return {type(self).__name__: {"patience": dict(vars(should_stop_early))}}
+        counts = {"best": None, "num_runs": 0} | vars(should_stop_early)
+        return {type(self).__name__: {"patience": counts}}
 
     def set_checkpoint_dict(self, state_dict: dict[str, Any]) -> None:
-        """Counts on from a checkpoint, and ends the process with status 0 where ``--patience`` has ended training."""
+        """Counts on from a checkpoint, and ends the process with status 0 where ``--patience`` has ended training.
+
+        Raises UserError where the checkpoint has no such counts.
+        """
         from fairseq_cli.train import should_stop_early
 
-        counted = state_dict["patience"]
-        vars(should_stop_early).update(counted)
-        if 0 < self.cfg.patience <= counted.get("num_runs", 0):
+        match state_dict:
+            case {"patience": {"best": None | float() | int() as best, "num_runs": int(validations)}}:
+                should_stop_early.best, should_stop_early.num_runs = best, validations
+            case _:
+                raise UserError("the checkpoint's counts for --patience are damaged: go on from another checkpoint")
+        if 0 < self.cfg.patience <= validations:
             logger.info(f"--patience {self.cfg.patience} has ended this training: nothing to do")
             sys.exit(0)
 
@@ -244,7 +251,7 @@ class GlueSentenceTask(FairseqTask):
 
         Raises UserError where the loss is not finite, before fairseq saves a checkpoint of such a model.
         """
-        self.latest_update.check_logged(float(sum(log["loss"] for log in logging_outputs)))
+        self.latest_update.check_logged(float(sum(log.get("loss", 0.0) for log in logging_outputs)))
         super().reduce_metrics(logging_outputs, criterion)
         statistics = sum(log["statistics"] for log in logging_outputs)
         # one key a shape: fairseq adds up validation splits, whose statistics differ in length for a regression

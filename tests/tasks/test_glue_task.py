@@ -294,3 +294,10 @@ def test_an_empty_holdout_and_too_small_max_tokens_are_refused(folders):
             task.load_dataset(split)
     with pytest.raises(UserError, match="--max-tokens 5 is less than the longest example"):
         task.get_batch_iterator(task.load_dataset("valid"), max_tokens=5)
+
+
+@pytest.mark.parametrize("counts", ["text", {}, {"best": "SEEDS[$(touch made)]", "num_runs": 1},
+                                    {"best": 0.5, "num_runs": None}])
+def test_damaged_counts_for_patience_are_refused(folders, counts):
+    with pytest.raises(UserError, match="counts for --patience are damaged"):
+        make_task(folders["SST-2"], "SST-2", patience=3).set_checkpoint_dict({"patience": counts})

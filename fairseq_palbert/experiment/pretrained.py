@@ -149,7 +149,8 @@ def convert(source: str, folder: Path, vocab_dir: str | None) -> None:
         if folder.is_dir():
             return
         log(f"stage 1, converting {source} to {folder}")
-        downloads, path, vocabulary = Path(f"{folder}.download"), Path(source), []
+        downloads, vocabulary = Path(f"{folder}.download"), []
+        path = Path(source).absolute() if Path(source).exists() else Path(source)  # a name may begin with a dash
         if "://" in source:
             path = downloads / Path(source).name
             launch.run(launch.python("preprocess.download", "--url", source, "--out", path), stdout=launch.STDERR)

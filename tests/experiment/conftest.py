@@ -18,7 +18,8 @@ from fairseq_palbert.experiment.run import run
 from fairseq_palbert.experiment.settings import Settings
 
 SCORE = {"exit": "q_exit:0.5", "metrics": {"score": 0.5}, "mean_exit": 3, "layer_speedup": 2,
-         "exit_histogram": [0, 0, 1, 0, 0, 0]}
+         "examples": 1, "exit_histogram": [0, 0, 1, 0, 0, 0], "seconds": 1, "batch_size": None, "device": "cpu",
+         "dtype": "float32"}
 
 
 def value_of(flag: str, words: list[str]) -> str:

@@ -38,6 +38,11 @@ class TestConversion:
         assert "--arch palbert_bert_minilm_l6 --encoder-layers 7 --dropout 0.0" in trained
         assert f"--finetune-from-model {folder}/model.pt" in trained and "--fresh-heads" not in trained
 
+    def test_of_a_folder_whose_name_begins_with_a_dash(self, experiment, stand_in, source, tmp_path):
+        source.rename(tmp_path / "-x")
+        experiment(stop_stage=1, pretrained="-x")
+        assert f"checkpoints.convert {tmp_path}/-x --out " in stand_in.find("checkpoints.convert")[0]
+
     def test_is_done_once_for_all_runs(self, experiment, stand_in, source, conversions):
         for run_dir in ("one", "two"):
             experiment(stop_stage=1, run_dir=run_dir, pretrained=str(source))

@@ -19,8 +19,10 @@ MOST_EXAMPLES, MOST_LAYERS = 10**8, 256
 
 NAME = Kind("a name of letters, digits, - and _",
             lambda value: isinstance(value, str) and bool(re.fullmatch(r"[\w-]{1,100}", value, re.ASCII)))
+RULE = Kind("an exit rule", lambda value: isinstance(value, str)
+            and bool(re.fullmatch(r"[a-z_]{1,100}(:[0-9.,:e+-]{0,10000})?", value)))
 CLOCK_KINDS = {  # the fields that the engine's run adds to those of ``analysis.describe``
-    "exit": text(), "seconds": number(1e-9, 1e9), "batch_size": optional(integer(1, MOST_EXAMPLES)), "device": NAME,
+    "exit": RULE, "seconds": number(1e-9, 1e9), "batch_size": optional(integer(1, MOST_EXAMPLES)), "device": NAME,
     "dtype": NAME,
 }
 KINDS = CLOCK_KINDS | {

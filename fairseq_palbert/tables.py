@@ -1,4 +1,6 @@
-"""Tables as aligned text and as Markdown."""
+"""Tables as aligned text and as Markdown, and any text as they show it unchanged."""
+
+import re
 
 from tabulate import tabulate
 
@@ -16,3 +18,13 @@ def markdown(table: list[list[str]], words: int = 2) -> str:
     """
     rule = ["---"] * words + ["---:"] * (len(table[0]) - words)
     return "\n".join(f"| {' | '.join(line)} |" for line in (table[0], rule, *table[1:]))
+
+
+def visible(text: str) -> str:
+    """One line of printable characters; others, such as line ends and lone surrogates, become Python's escapes."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is: ``visible``, and special characters become character references."""
+    return re.sub(r"[^\w\s.,;:'\"!?()-]|(?<![^\W_])_|_(?![^\W_])", lambda match: f"&#{ord(match[0])};", visible(text))

@@ -19,6 +19,7 @@ from .. import command
 from ..errors import UserError
 from ..files import replacing
 from ..scores_file import SCORES_FILE, read_scores
+from ..tables import plain, visible
 
 COLUMNS = ("score", "mean_exit", "layer_speedup", "layers_used")
 PERCENT = 100
@@ -55,7 +56,8 @@ def summarise(scores: dict[tuple[Path, str, str], list[dict]]) -> list[dict]:
     """
     rows = []
     for (run, split, rule), seeds in scores.items():
-        row = {"method": run.parent.name, "run": run.name, "split": split, "rule": rule, "seeds": len(seeds)}
+        row = {"method": visible(run.parent.name), "run": visible(run.name), "split": visible(split), "rule": rule,
+               "seeds": len(seeds)}
         for column in COLUMNS:
             values = [seed[column] for seed in seeds]
             row[column], row[f"{column}_sd"] = (None, None) if None in values else mean_and_sd(values)
@@ -87,9 +89,9 @@ def as_markdown(rows: list[dict]) -> str:
     for row in rows:
         cells[row["method"], row["rule"]][_task(row)] = (
             f"{_cell(row, 'score', PERCENT)}; {row['mean_exit']:.2f} ({row['layers_used'] * PERCENT:.0f} %)")
-    lines = [["method", "exit rule", *tasks], ["---"] * (2 + len(tasks))]
+    lines = [["method", "exit rule", *map(plain, tasks)], ["---"] * (2 + len(tasks))]
     for (method, rule), by_task in cells.items():
-        lines.append([method, f"`{rule}`", *(by_task.get(task, "") for task in tasks)])
+        lines.append([plain(method), f"`{rule}`", *(by_task.get(task, "") for task in tasks)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

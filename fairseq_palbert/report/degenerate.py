@@ -5,7 +5,7 @@ from collections.abc import Callable
 from ..analysis.records import predictions
 from ..analysis.sweep import decisions
 from ..exits.base import Rule
-from .escaping import plain
+from ..tables import plain
 from .runs import Seed, adapts
 from .task import Task
 from .thresholds import Setting

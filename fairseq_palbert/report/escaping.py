@@ -1,9 +1,11 @@
-"""Text that a user brings, as Markdown, HTML and plots show it unchanged."""
+"""Code and remarks that a user brings, as Markdown and HTML show them unchanged."""
 
 import re
 from html.parser import HTMLParser
 
 import markdown
+
+from ..tables import plain, visible
 
 EXTENSIONS = ["tables", "fenced_code"]
 # what Markdown makes of text: tags, and their attributes
@@ -11,16 +13,6 @@ TAGS = {*(f"h{level}" for level in range(1, 7)), "p", "br", "hr", "ul", "ol", "l
         "blockquote", "table", "thead", "tbody", "tr", "th", "td", "a"}
 ATTRIBUTES = {"class": r"language-[\w+-]+", "style": r"text-align: (left|right|center);", "title": ".*",
               "start": r"\d+", "href": r"(https?://|#|[\w.-]+([/#]|$)).*"}
-
-
-def visible(text: str) -> str:
-    """One line of printable characters; others, such as line ends and lone surrogates, become Python's escapes."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-
-
-def plain(text: str) -> str:
-    """Text that Markdown shows as it is: ``visible``, and special characters become character references."""
-    return re.sub(r"[^\w\s.,;:'\"!?()-]|(?<![^\W_])_|_(?![^\W_])", lambda match: f"&#{ord(match[0])};", visible(text))
 
 
 def code(text: str) -> str:

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from pathlib import PurePath
 
 from ..glue.definitions import CALIBRATION
+from ..tables import plain
 from .commands import typed, value_of
-from .escaping import code, plain
+from .escaping import code
 from .runs import Run, official
 from .task import Task
 

@@ -18,8 +18,8 @@ from ..exits.rules.sampling import Sampling
 from ..glue.definitions import CALIBRATION
 from ..glue.metrics import OFFICIAL
 from ..scores_file import CLOCK_KINDS, SCORES_FILE, read_scores
+from ..tables import visible
 from .commands import parse_command, read_command
-from .escaping import visible
 from .kept import KeptSeed, read_kept
 
 ROUNDING = 1e-4  # tolerance for a score of 0..1

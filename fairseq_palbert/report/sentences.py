@@ -10,8 +10,7 @@ from torch import Tensor
 
 from ..analysis.measures import errors
 from ..analysis.records import predictions
-from ..tables import markdown
-from .escaping import plain
+from ..tables import markdown, plain
 from .runs import Run
 from .task import Task, examples
 

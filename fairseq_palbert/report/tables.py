@@ -7,9 +7,8 @@ import numpy as np
 
 from ..analysis.measures import calibration_error, failure_auroc
 from ..exits.base import Rule
-from ..tables import markdown
+from ..tables import markdown, plain
 from .claims import Claim, against_fixed_models, against_other_rules, by_task_and_pooled, ordering
-from .escaping import plain
 from .runs import Point, Run
 from .task import Task, examples
 from .thresholds import HALF, Setting, setting

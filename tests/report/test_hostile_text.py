@@ -9,7 +9,8 @@ import pytest
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.report import cli as report
 from fairseq_palbert.report.commands import parse_command, typed
-from fairseq_palbert.report.escaping import as_html, check_remarks, code_block, plain
+from fairseq_palbert.report.escaping import as_html, check_remarks, code_block
+from fairseq_palbert.tables import plain
 from tests.fixtures.recorded_runs import write_run
 
 NAMES = ["$x^{2", "<img src=x>", "_under_", "a|b`c`", "[x](y)", "![x](y)", "new\nline\x01", "*b*", "名 <b>", "a" * 200]

@@ -6,9 +6,10 @@ from fairseq_palbert.analysis.measures import errors
 from fairseq_palbert.analysis.records import posterior, predictions
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.report import tables
-from fairseq_palbert.report.sentences import hardest_and_easiest, plain
+from fairseq_palbert.report.sentences import hardest_and_easiest
 from fairseq_palbert.report.task import examples
 from fairseq_palbert.report.thresholds import BUDGETS, setting
+from fairseq_palbert.tables import plain
 
 METHODS = {"palbert": ["q_exit:0.5", "expectation", "fixed:4"], "pabee": ["patience:1", "fixed:4"],
            "vanilla": ["fixed:4"]}

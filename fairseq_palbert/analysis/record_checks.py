@@ -31,7 +31,7 @@ ORIGIN_KINDS = {
 }
 FLOATS = (torch.float16, torch.float32, torch.float64)
 WHOLE = (torch.int64,)
-FINITE = -torch.finfo(torch.float64).max, torch.finfo(torch.float64).max
+FINITE = -torch.finfo(torch.float32).max, torch.finfo(torch.float32).max  # whose sums of squares float64 holds
 
 
 def check_plain(about: Mapping[str, Any]) -> None:

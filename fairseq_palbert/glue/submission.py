@@ -22,6 +22,7 @@ MNLI_FILES = {"test": "MNLI-m.tsv", "test1": "MNLI-mm.tsv"}
 TIME = (1980, 1, 1, 0, 0, 0)  # the earliest time of a zip entry
 MODE = 0o644
 ROW = 64  # bytes that a line may have
+DIRECTORY = 2**20  # bytes that the zip's own records may have
 METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # those that zipfile unpacks piece by piece
 
 
@@ -107,7 +108,12 @@ def write_submission(path: Path, answers: Mapping[str, Sequence[str]]) -> None:
 
 def faults(path: Path) -> list[str]:
     """What is wrong with a submission, at most one line a file, with the file's name; empty for a valid one."""
+    largest = sum(map(_largest, SHEETS.values())) + DIRECTORY
     try:
+        if path.exists() and not path.is_file():
+            return ["is no regular file"]
+        if path.stat().st_size > largest:
+            return [f"has more than {largest:,} bytes"]
         with zipfile.ZipFile(path) as archive:
             names = Counter(archive.namelist())
             unknown = [f"{name}: {_why_unknown(name)}" for name in names if name not in SHEETS]
@@ -123,10 +129,15 @@ def _why_unknown(name: str) -> str:
     return "a folder, or in one: the files belong at the top" if "/" in name else "is none of the eleven files"
 
 
+def _largest(sheet: Sheet) -> int:
+    """Bytes that the file may have."""
+    return ROW * (1 + sheet.split.rows)
+
+
 def _file_fault(archive: zipfile.ZipFile, count: int, sheet: Sheet) -> str | None:
     if count != 1:
         return f"is in the zip {count} times" if count else "is missing"
-    entry, most = archive.getinfo(sheet.file), ROW * (1 + sheet.split.rows)
+    entry, most = archive.getinfo(sheet.file), _largest(sheet)
     if entry.compress_type not in METHODS:
         return "is compressed by another method than deflate"
     if entry.file_size > most:

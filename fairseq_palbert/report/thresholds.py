@@ -53,13 +53,14 @@ def compared_rules(run: Run) -> list[str]:
 def chosen_settings(run: Run) -> dict[tuple[str, str], Setting]:
     """The settings by rule and budget, for a run whose seeds all have a calibration record.
 
-    Each seed has the best score with a mean exit layer of at most that fraction of N.
+    Each seed has the best score with a mean exit layer of at most that fraction of N, or of 1.
     """
     by_seed = [try_all(compared_rules(run), seed.calibration) for seed in run.seeds]
+    budgets = {name: Budget(max(part * run.recorded.depth, 1)) for name, part in BUDGETS.items()}
     return {
-        (name, budget): setting(run, name, [preferred(Budget(part * run.recorded.depth), tried[name], seed.calibration)
+        (name, budget): setting(run, name, [preferred(limit, tried[name], seed.calibration)
                                             for seed, tried in zip(run.seeds, by_seed)], chosen=True)
-        for name in compared_rules(run) for budget, part in BUDGETS.items()
+        for name in compared_rules(run) for budget, limit in budgets.items()
     }
 
 

@@ -34,6 +34,8 @@ def with_recording(recorded: RecordedSplit, **tensors) -> RecordedSplit:
 DAMAGED = {
     "NaN logits": ("logits has values outside", lambda r: changed(r, "logits", (1, 5, 0), float("nan"))),
     "infinite logits": ("logits has values outside", lambda r: changed(r, "logits", (1, 5, 0), -INFINITE)),
+    "larger than float32": ("logits has values outside", lambda r: with_recording(
+        r, logits=r.recording.logits.double() * 1e300)),
     "NaN halting": ("halting_logits has values outside", lambda r: changed(r, "halting_logits", (0, 9), float("nan"))),
     "infinite halting": ("halting_logits has values outside", lambda r: changed(r, "halting_logits", (0, 9), INFINITE)),
     "id twice": ("ids are not ascending, each once", lambda r: changed(r, "ids", 5, 4)),

@@ -1,5 +1,6 @@
 """GLUE's submission: our zip is sound at the official sizes, and every kind of damage gets its own line."""
 
+import os
 import tracemalloc
 import zipfile
 from dataclasses import replace
@@ -200,6 +201,15 @@ def test_a_zip_that_cannot_be_read_gives_one_line(shorter, tmp_path, damage, lin
 
 def test_no_zip_at_all_gives_one_line(tmp_path):
     assert faults(tmp_path / "nowhere.zip") == ["cannot be read (No such file or directory)"]
+
+
+def test_a_pipe_and_a_large_file_are_not_read(shorter, tmp_path):
+    os.mkfifo(tmp_path / "a.zip")
+    assert faults(tmp_path / "a.zip") == ["is no regular file"]
+    with open(tmp_path / "b.zip", "wb") as file:
+        file.truncate(10**9)  # a sparse file
+    line, = faults(tmp_path / "b.zip")
+    assert line.startswith("has more than ")
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])

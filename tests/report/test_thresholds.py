@@ -1,5 +1,7 @@
 """Thresholds chosen on the calibration split and applied to the reported one."""
 
+from dataclasses import replace
+
 import pytest
 
 from fairseq_palbert.analysis.contract import Budget, choose
@@ -22,6 +24,16 @@ def test_each_seed_has_the_threshold_of_its_own_calibration_record(run):
             assert rule == choose(limit, [name], seed.calibration)[name]
             assert describe(seed.calibration, rule, decisions(seed.calibration, rule))["mean_exit"] <= limit.limit
             assert row == describe(seed.recorded, rule, decisions(seed.recorded, rule))
+
+
+def test_a_model_of_one_layer_stays_at_it(make_task):
+    def first_layer(recorded):
+        recording = replace(recorded.recording, logits=recorded.recording.logits[:1],
+                            halting_logits=recorded.recording.halting_logits[:0])
+        return replace(recorded, encoder=replace(recorded.encoder, layers=1), prior=[1.0], recording=recording)
+
+    task = make_task("SST-2", {"palbert": ["q_exit:0.5"]}, calibrated=True, change=first_layer)
+    assert {row["mean_exit"] for one in chosen_settings(task.runs[0]).values() for row in one.rows} == {1}
 
 
 def test_the_reported_split_chooses_nothing(make_run, damage):

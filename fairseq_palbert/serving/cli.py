@@ -61,6 +61,9 @@ def main(argv: list[str] | None = None) -> None:
     options = parser().parse_args(argv)
     rule = parse_rule(options.exit)
     check_sizes(options)
+    if options.out is not None and options.out.exists() and options.input.exists() and (
+            options.out.samefile(options.input)):
+        raise UserError(f"--out {options.out}: is the input, which would be lost: choose another name")
     predictor = PalbertPredictor.from_pretrained(options.model, options.dtype, options.device)
     predictor = replace(predictor, window=window_of(options, predictor.network, predictor.device))
     rule.check(predictor.network)

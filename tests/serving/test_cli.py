@@ -162,6 +162,15 @@ def test_files_named_as_temporary_ones_often_are_survive(exported, inputs, tmp_p
     assert len((tmp_path / "answers").read_text().splitlines()) == len(content.splitlines())
 
 
+def test_the_input_is_not_replaced(exported, inputs, tmp_path, monkeypatch):
+    path = inputs("SST-2", "tsv")
+    content = path.read_text()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="--out input.tsv: is the input, which would be lost"):
+        main([str(exported("SST-2")), str(path), "--out", "input.tsv"])
+    assert path.read_text() == content
+
+
 def test_two_writers_of_one_file_leave_the_whole_answers_of_one(exported, tmp_path):
     """The first is still writing when the second begins and ends."""
     out, command = tmp_path / "answers", [*PREDICT, str(exported("SST-2")), "--out", str(tmp_path / "answers")]

@@ -14,11 +14,9 @@ from ..tokenization.identity import TOKENIZER_KIND
 
 PROVENANCE_FILE = "glue.json"
 REMEDY = "make the data again with palbert data --overwrite"
-KINDS = {
-    "task": text(100), "tokenizer": TOKENIZER_KIND, "detokenized": BOOLEAN,
-    "files": Kind("an object of files", lambda value: isinstance(value, dict)),
-}
-SHA256 = "sha256"  # of all other fields
+KINDS = {"task": text(100), "tokenizer": TOKENIZER_KIND, "detokenized": BOOLEAN}
+FILES, SHA256 = "files", "sha256"  # sizes and digests of the files, and the digest of all other fields
+DIGESTS = {FILES: Kind("an object of files", lambda value: isinstance(value, dict)), SHA256: text(64)}
 
 
 @dataclass(frozen=True)
@@ -26,32 +24,34 @@ class Provenance:
     """What the data in ``folder`` was made of.
 
     ``tokenizer`` is the record of the vocabulary. ``detokenized`` says whether spaces around punctuation were removed
-    first. ``files`` has the size and the SHA-256 of each file by its path.
+    first. ``files`` has the size and the SHA-256 of each file by its path, None in data of earlier versions.
     """
 
     folder: Path
     task: str
     tokenizer: dict[str, Any]
     detokenized: bool
-    files: dict[str, dict[str, Any]]
+    files: dict[str, dict[str, Any]] | None
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Reads glue.json. Raises UserError where it is damaged, or of a version that recorded less."""
+        """Reads glue.json. Raises UserError where it is damaged."""
         path = folder / PROVENANCE_FILE
         content = read_json(path, REMEDY)
         try:
             check_fields({name: content.get(name) for name in KINDS}, KINDS)
-            if content.pop(SHA256, None) != _digest(content):
-                raise ValueError("changed since it was written, or written by an earlier version")
+            if content.keys() & DIGESTS.keys():  # earlier versions recorded none
+                check_fields({name: content.get(name) for name in DIGESTS}, DIGESTS)
+                if content.pop(SHA256) != _digest(content):
+                    raise ValueError("changed since it was written")
         except ValueError as error:
             raise UserError(f"{path}: {error}; {REMEDY}") from error
-        return cls(folder, content["task"], content["tokenizer"], content["detokenized"], content["files"])
+        return cls(folder, content["task"], content["tokenizer"], content["detokenized"], content.get(FILES))
 
     def check(self, path: Path) -> None:
         """Raises UserError where the file is not the one that was written."""
         check_regular(path, REMEDY)
-        if self.files.get(path.relative_to(self.folder).as_posix()) != _described(path):
+        if self.files is not None and self.files.get(path.relative_to(self.folder).as_posix()) != _described(path):
             raise UserError(f"{path}: changed since it was written, by its size or SHA-256 in {PROVENANCE_FILE}; "
                             f"{REMEDY}")
 
@@ -59,7 +59,7 @@ class Provenance:
 def write_provenance(folder: Path, content: dict[str, Any]) -> None:
     """Writes glue.json of the files in ``folder``: the fields of ``KINDS`` and others, sizes and digests."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path != folder / PROVENANCE_FILE)
-    content = content | {"files": {path.relative_to(folder).as_posix(): _described(path) for path in files}}
+    content = content | {FILES: {path.relative_to(folder).as_posix(): _described(path) for path in files}}
     write_json(folder / PROVENANCE_FILE, content | {SHA256: _digest(content)})
 
 

@@ -203,6 +203,7 @@ def put(name: str, content: str):
     return lambda folder: (folder / name).write_text(content)
 
 
+EARLIER = {"task": "SST-2", "tokenizer": RECORD, "detokenized": False}  # without digests
 DAMAGE = {
     "input0/dict.txt: No such file": lambda folder: (folder / "input0" / "dict.txt").unlink(),
     "is no fairseq dictionary": put("input0/dict.txt", "one two three\n"),
@@ -216,8 +217,9 @@ DAMAGE = {
     "detokenized is": sealed(detokenized="no"),
     "is no JSON object": put("glue.json", "[]"),
     "task is None": put("glue.json", "{}"),
-    "changed since it was written, or written by an earlier version": put("glue.json", json.dumps(
-        {"task": "SST-2", "tokenizer": RECORD, "detokenized": False, "files": {}})),
+    "sha256 is None": put("glue.json", json.dumps(EARLIER | {"files": {}})),
+    "files is None": put("glue.json", json.dumps(EARLIER | {"sha256": "00"})),
+    "changed since it was written": put("glue.json", json.dumps(EARLIER | {"files": {}, "sha256": "00"})),
     "glue.json: No such file": lambda folder: (folder / "input0" / "preprocess.log").unlink(),
     "holds sentence pairs": lambda folder: (folder / "input1").mkdir(),
     "51 and 203 rows": lambda folder: [shutil.copy(folder / "label" / f"train.{end}", folder / "label" / f"valid.{end}")
@@ -232,6 +234,15 @@ def test_a_damaged_folder_is_refused_in_one_line(make_toy_data, tmp_path, reason
     with pytest.raises(UserError) as error:
         make_task(folder, "SST-2").load_dataset("valid")
     assert reason in str(error.value) and "\n" not in str(error.value)
+
+
+def test_data_of_an_earlier_version_has_no_digests(make_toy_data, tmp_path):
+    folder = make_toy_data(tmp_path / "data", "SST-2")
+    put("glue.json", json.dumps(EARLIER))(folder)
+    assert len(make_task(folder, "SST-2").load_dataset("valid")) == 51
+    (folder / "input0" / "valid.bin").write_bytes(b"")
+    with pytest.raises(UserError, match="tokens are cut"):
+        make_task(folder, "SST-2").load_dataset("valid")
 
 
 SCORES = {"'five' is no number": "1.0\nfive\n", "outside 0..5": "1.0\n5.5\n", "'' is no number": "",

@@ -20,7 +20,7 @@ from .detokenize import detokenize
 from .dictionary_file import formatted, read_symbols
 from .native import Native
 from .pipeline import pipeline_sha256
-from .special_tokens import END, FILLER, FIRST, with_special_tokens
+from .special_tokens import END, FILLER, FIRST, UNKNOWN, with_special_tokens
 
 TOKENIZER_FILE = "tokenizer.json"
 DICTIONARY_FILE = "dict.txt"
@@ -65,6 +65,7 @@ class Vocabulary:
         self.pieces = [piece_of.get(native_id, symbol)
                        for native_id, symbol in zip(native.native_ids, with_special_tokens(self.symbols))]
         self._entry = np.argsort(self.native_ids)  # the inverse: native ids to dictionary ids
+        self._entry[self.native_ids[:UNKNOWN]] = UNKNOWN  # a text that has the piece <pad> makes no padding
 
     def __len__(self) -> int:
         """The number of dictionary entries, ``<mask>`` included."""

@@ -19,6 +19,7 @@ from tokenizers.processors import TemplateProcessing
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.tokenization import Vocabulary
 from fairseq_palbert.tokenization.identity import check_identity, identity_of
+from fairseq_palbert.tokenization.special_tokens import END, FIRST
 from preprocess.train_bpe import train_bpe
 
 BERT_PIECES = ["[PAD]", "the", "un", "##like", "##ly", "[UNK]", "[CLS]", "'", "[SEP]", "[MASK]", "naive", "[", "]",
@@ -232,6 +233,13 @@ def test_records_tell_tokenizers_apart(tmp_path):
     assert all(set(record) == {"name", "separators", "sha256", "pipeline"} for record in records)
     # moving [PAD] changes native ids, and so the words of dict.txt, but no entry's meaning
     assert [pair for pair in combinations(range(len(records)), 2) if records[pair[0]] == records[pair[1]]] == [(0, 4)]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_text_makes_a_special_token_but_unk(write, family):
+    texts = ["<s> <pad> </s>", "[CLS]<pad>[SEP]", "[PAD] the [SEP]", "<pad>"]
+    for ids in Vocabulary(write(family)).encode(texts):
+        assert ids[-1] == END and not (set(ids[:-1].tolist()) & set(range(FIRST.index("<unk>"))))
 
 
 def change_normalizer(content):

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from fairseq.models import BaseFairseqModel, register_model
 from omegaconf import DictConfig, open_dict
@@ -194,11 +194,16 @@ class PalbertModel(BaseFairseqModel):
         start = starting_point(self.cfg, self.family, task, self.state_dict())
         if start:
             self.starting_point = start
-            read_checkpoints_by(trainer_state)
+            read_checkpoints_by(self.read_trainer_state)
         elif self.cfg.freeze_backbone or self.cfg.train_only:
             flag = "--freeze-backbone" if self.cfg.freeze_backbone else f"--train-only {self.cfg.train_only}"
             raise UserError(f"{flag} keeps a trained model as it is, and there is none to start from: add "
                             "--finetune-from-model")
+
+    @staticmethod
+    def read_trainer_state(path: str) -> dict[str, Any]:
+        """``trainer_state``, as a method: of methods, fairseq's commands show a UserError in one line."""
+        return trainer_state(path)
 
     def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> None:
         """Turns what fairseq has read into weights for this model, in place: see ``models.starting_weights``."""

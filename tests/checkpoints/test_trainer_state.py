@@ -81,8 +81,6 @@ for _ in range(60):
         {"epoch": "3"}, {"epoch": -3}, {"epoch": 2**60}, {"iterations_in_epoch": None}, {"shuffle": "no"})),
     *(lambda state, value=value: state["extra_state"].update(value) for value in (
         {"train_iterator": [3, 5]}, {"best": "0.5"}, {"best": [0.5]}, {"previous_training_time": "long"},
-        {"GlueSentenceTask": 7}, {"GlueSentenceTask": {"patience": {"best": "x"}}},
-        {"GlueSentenceTask": {"patience": {"__doc__": 1}}}, {"GlueSentenceTask": {"patience": {"num_runs": None}}},
         {"metrics": [1]}, {"metrics": {"default": 7}}, {"metrics": {"default": [METER[:3]]}},
         {"metrics": {"default": [(*METER[:2], "MetersDict", {})]}},
         {"metrics": {"default": [(*METER[:2], "print", {})]}},

@@ -12,10 +12,7 @@ PLAIN_OBJECT = Kind("plain values by name", lambda value: isinstance(value, dict
     PLAIN.accepts(item) for item in value.values()))
 PLACE = {"epoch": COUNT, "iterations_in_epoch": COUNT, "len": COUNT, "version": COUNT, "shuffle": BOOLEAN}
 HISTORY = {"criterion_name": text(), "optimizer_name": text(), "num_updates": COUNT, "lr_scheduler_state": PLAIN_OBJECT}
-PATIENCE = Kind("what --patience counts", lambda value: isinstance(value, dict) and value.keys() == {"patience"} and (
-    isinstance(value["patience"], dict) and value["patience"].keys() <= {"best", "num_runs"}
-    and all(map(NUMBER.accepts, value["patience"].values()))))
-PROGRESS = {"best": NUMBER, "previous_training_time": NUMBER, "GlueSentenceTask": PATIENCE}
+PROGRESS = {"best": NUMBER, "previous_training_time": NUMBER}
 # fairseq calls the class that a file names
 METER = {"priority": integer(-2**53, 2**53), "key": text(), "values": OBJECT,
          "class": choice("AverageMeter", "SumMeter", "TimeMeter", "StopwatchMeter")}

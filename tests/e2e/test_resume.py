@@ -94,3 +94,11 @@ def test_both_count_score_and_select_alike(unbroken, resumed):
     assert unbroken["optimizer_history"][-1] == resumed["optimizer_history"][-1]
     for name in ("best", "val_loss", "train_iterator"):
         assert unbroken["extra_state"][name] == resumed["extra_state"][name]
+
+
+def test_a_damaged_state_of_training_ends_in_one_line(data, unbroken, tmp_path):
+    torch.save({**unbroken, "extra_state": unbroken["extra_state"] | {"best": "x"}}, tmp_path / "checkpoint_last.pt")
+    with pytest.raises(AssertionError) as error:
+        train(data, tmp_path)
+    assert "fairseq_palbert: error:" in str(error.value) and "extra_state.best is 'x'" in str(error.value)
+    assert "Traceback" not in str(error.value)

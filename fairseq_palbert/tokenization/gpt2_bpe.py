@@ -16,6 +16,7 @@ from ..errors import UserError
 from ..files import read_text
 from ..json_files import read_json
 from .dictionary_file import read_symbols
+from .library_errors import refused
 from .native import Native, check_dense
 from .special_tokens import FILLER, FIRST, MASK, with_special_tokens
 
@@ -40,10 +41,8 @@ def read_fairseq(folder: Path) -> Native:
     ids = {piece_of.get(symbol, symbol): entry for entry, symbol in enumerate(with_special_tokens(symbols))}
     # without the first line, which names the version, and without text after the last line end, as in fairseq
     pairs = [tuple(line.split()) for line in read_text(merges, REMEDY).split("\n")[1:-1]]
-    try:
+    with refused(f"{encoder} and {merges.name} are no byte-level BPE"):
         tokenizer = Tokenizer(BPE(vocab=ids, merges=pairs))
-    except Exception as error:  # tokenizers raises bare Exceptions
-        raise UserError(f"{encoder} and {merges.name} are no byte-level BPE: {error}") from error
     tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
     return replace(of_tokenizer(tokenizer, str(merges)), symbols=symbols, dictionary_text=text)
 
@@ -60,10 +59,8 @@ def _numbers(path: Path) -> dict[str, int]:
 def read_hub(folder: Path) -> Native:
     """Reads ``vocab.json`` and ``merges.txt``. Raises UserError for files that are not RoBERTa's."""
     vocab, merges = folder / "vocab.json", folder / "merges.txt"
-    try:
+    with refused(f"{vocab} and {merges.name} are no byte-level BPE"):
         tokenizer = Tokenizer(BPE.from_file(str(vocab), str(merges)))
-    except Exception as error:  # tokenizers raises bare Exceptions
-        raise UserError(f"{vocab} and {merges.name} are no byte-level BPE: {error}") from error
     tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
     return of_tokenizer(tokenizer, str(vocab))
 

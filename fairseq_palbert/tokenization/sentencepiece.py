@@ -9,6 +9,7 @@ from tokenizers.models import Unigram
 
 from ..errors import UserError
 from ..files import read_bytes
+from .library_errors import refused
 from .native import Native, in_dictionary_order
 
 NAME = "sentencepiece"
@@ -47,11 +48,9 @@ def read(folder: Path, settings: dict[str, Any]) -> Native:
               for piece in model.pieces]
     if not all(-math.inf < score <= 0 for score in scores):
         raise UserError(f"{path} is damaged: a score of a piece is no log probability")
-    try:
+    with refused(f"{path} is damaged"):
         tokenizer = Tokenizer(Unigram([(piece.piece, score) for piece, score in zip(model.pieces, scores)], unknown))
         own_normalisation = _own_normalisation(model.normalizer_spec.precompiled_charsmap)
-    except Exception as error:  # tokenizers raises bare Exceptions
-        raise UserError(f"{path} is damaged: {error}") from error
     tokenizer.normalizer = normalizers.Sequence([
         normalizers.Replace("``", '"'), normalizers.Replace("''", '"'),
         *([] if settings.get("keep_accents", False) else [normalizers.NFKD(), normalizers.StripAccents()]),

@@ -18,6 +18,7 @@ from ..schema import BOOLEAN, check_fields, optional
 from . import gpt2_bpe, sentencepiece, wordpiece
 from .detokenize import detokenize
 from .dictionary_file import formatted, read_symbols
+from .library_errors import refused
 from .native import Native
 from .pipeline import pipeline_sha256
 from .special_tokens import END, FILLER, FIRST, UNKNOWN, with_special_tokens
@@ -76,8 +77,9 @@ class Vocabulary:
         return self._ids(detokenize(sentences) if self.detokenized else sentences)
 
     def _ids(self, sentences: Sequence[str]) -> list[np.ndarray]:
-        encodings = self._tokenizer.encode_batch_fast([sentence.strip() for sentence in sentences],
-                                                      add_special_tokens=False)
+        with refused(f"the {self.name} tokenizer is damaged, and cannot read a sentence"):
+            encodings = self._tokenizer.encode_batch_fast([sentence.strip() for sentence in sentences],
+                                                          add_special_tokens=False)
         pieces = [encoding.ids for encoding in encodings]
         ids = self._entry[np.fromiter(chain.from_iterable(pieces), dtype=np.int64)]
         ends = np.cumsum([len(sentence) for sentence in pieces], dtype=np.int64)
@@ -158,10 +160,8 @@ def _read_json(folder: Path) -> Native:
     """Reads tokenizer.json; a dict.txt beside it, as ``save`` writes it, names the words, fillers included."""
     path = folder / TOKENIZER_FILE
     text = read_text(path, "give the Hugging Face Hub's own file")
-    try:
+    with refused(f"{path} is no tokenizer of the Hugging Face Hub"):
         tokenizer = Tokenizer.from_str(text)
-    except Exception as error:  # tokenizers raises bare Exceptions
-        raise UserError(f"{path} is no tokenizer of the Hugging Face Hub: {error}") from error
     kind = type(tokenizer.model).__name__
     if kind not in KINDS:
         raise UserError(f"{path} is a {kind} tokenizer: choose from {', '.join(KINDS)}")

@@ -1,6 +1,8 @@
 """A changed file of a vocabulary is refused in one line, or is another vocabulary that works."""
 
+import random
 import shutil
+import struct
 from pathlib import Path
 
 import pytest
@@ -10,19 +12,22 @@ from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.tokenization import Vocabulary
+from fairseq_palbert.tokenization.library_errors import refused
 
 from ..fixtures.mutations import mutated
 
 SENTENCES = ["the cat sat on w3 w7", "naïve 語 (w1) w29", ""]
 
 
-def write_sentencepiece(folder: Path) -> None:
+def write_sentencepiece(folder: Path, characters: bytes = b"") -> None:
+    """``characters``: the normaliser's map, a trie with its size before it."""
     folder.mkdir()
     model = ModelProto()
     for piece, kind in (("<pad>", 3), ("<unk>", 2), ("[CLS]", 3), ("[SEP]", 3), ("[MASK]", 3), ("(", 4), ("▁", 1),
                         ("▁the", 1), *((letter, 1) for letter in "acehnostw123")):
         model.pieces.add(piece=piece, score=-1.0, type=kind)
     model.normalizer_spec.name = "identity"
+    model.normalizer_spec.precompiled_charsmap = characters
     (folder / "spiece.model").write_bytes(model.SerializeToString())
     (folder / "tokenizer_config.json").write_text('{"do_lower_case": true, "keep_accents": false}')
 
@@ -50,3 +55,19 @@ def test_any_change_of_a_file(folders, tmp_path_factory, data):
         return
     assert all(0 <= ids.min() and ids.max() < len(vocabulary) for ids in vocabulary.encode(SENTENCES))
     assert len(vocabulary.record["sha256"]) == 64
+
+
+@pytest.mark.parametrize("seed", [243, 245, 247])
+def test_a_panic_of_the_library_is_one_line(tmp_path, seed):
+    """A trie of random bytes, which Rust reads beyond its end."""
+    drawn = random.Random(seed)
+    size = drawn.choice([4, 8, 64, 256])
+    write_sentencepiece(tmp_path / "vocabulary", struct.pack("<I", size) + drawn.randbytes(size + 4))
+    with pytest.raises(UserError, match="damaged"):
+        print(Vocabulary(tmp_path / "vocabulary").record)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_what_ends_a_process_passes_through(error):
+    with pytest.raises(error), refused("spiece.model is damaged"):
+        raise error

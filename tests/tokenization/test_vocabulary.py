@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 import shutil
 import tempfile
 from dataclasses import replace
@@ -144,10 +145,11 @@ def test_sentencepiece_by_hand(write, sentence, pieces):
     assert pieces_of(Vocabulary(write("sentencepiece")), sentence) == [*pieces, "[SEP]"]
 
 
-@given(st.lists(st.floats(-20, -1), min_size=20, max_size=20, unique=True),
+@given(st.integers(0, 2**32).map(random.Random),  # not scores that hypothesis prefers: equal sums are cut by rounding
        st.text('the un"(likely語', max_size=12))
-def test_sentencepiece_is_cut_as_by_its_library(sentencepiece_reference, scores, sentence):
+def test_sentencepiece_is_cut_as_by_its_library(sentencepiece_reference, drawn, sentence):
     """With a user-defined piece of two characters, and whatever scores the file has."""
+    scores = [drawn.uniform(-20, -1) for _ in range(20)]
     with tempfile.TemporaryDirectory() as folder:
         write_albert(Path(folder), [*ALBERT_PIECES, '("', "▁(", "e(", "el", "lik"], scores=scores)
         reference, vocabulary = sentencepiece_reference(Path(folder, "spiece.model")), Vocabulary(folder)

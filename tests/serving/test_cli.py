@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -189,7 +190,8 @@ def test_two_writers_of_one_file_leave_the_whole_answers_of_one(exported, tmp_pa
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_leaves_nothing_or_what_the_next_run_removes(exported, tmp_path, sent):
     command = [*PREDICT, str(exported("SST-2")), "--out", str(tmp_path / "answers")]
-    process = subprocess.Popen([*command, "--batch-size", "1"], cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen([*command, "--batch-size", "1"], cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+                               preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL))  # not a job's "ignore"
     process.stdin.write(b"sentence\n" + b"the cat sat\n" * 7)
     process.stdin.flush()
     while not any(path.stat().st_size > 30 for path in tmp_path.glob(".*/answers")):

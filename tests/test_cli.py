@@ -66,14 +66,13 @@ def test_a_mistake_is_one_line_and_status_1(command, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("command", cli.COMMANDS)
+@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name != "train"])  # tests/fuzz/test_settings.py
 def test_a_path_that_is_too_long_is_one_line(command, tmp_path, monkeypatch):
     """As ``command.run`` has it, which makes a line of an error with the number of ``PATH_ERRORS``."""
     monkeypatch.chdir(tmp_path)
-    arguments = [word.replace("nowhere", "x" * 5000).replace("task=SQuAD", f"task=RTE glue_dir={'x' * 5000}")
-                 for word in WRONG[command][0]]
+    arguments = [word.replace("nowhere", "x" * 5000) for word in WRONG[command][0]]
     with pytest.raises((UserError, OSError, SystemExit)) as raised:
-        cli.main([command, *" ".join(arguments).split()])
+        cli.main([command, *arguments])
     assert not isinstance(raised.value, OSError) or raised.value.errno in PATH_ERRORS
     assert not list(tmp_path.iterdir())
 

@@ -22,4 +22,5 @@ export TOKENIZERS_PARALLELISM=false
 
 cd "$ROOT"
 "$VENV/bin/ruff" check --quiet
-exec "$VENV/bin/python" -m pytest -n "$WORKERS" --dist loadfile "$@" </dev/null
+# in the order of the folders, since the files with the fewest tests, e2e, are the longest
+exec "$VENV/bin/python" -m pytest -n "$WORKERS" --dist loadfile --no-loadscope-reorder "$@" </dev/null

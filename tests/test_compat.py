@@ -10,17 +10,19 @@ import httpx2
 import pytest
 import torch
 from fairseq import checkpoint_utils, models, options, trainer
+from fairseq_cli import train
 from huggingface_hub import snapshot_download
+from omegaconf import OmegaConf
 from torch.nn import functional as F
 
 from fairseq_palbert import plugin  # noqa: F401  registers
-from fairseq_palbert.compat import fairseq_checkpoints, fairseq_registries, onednn
+from fairseq_palbert.compat import fairseq_registries, fairseq_trainer, onednn
 from fairseq_palbert.compat.hugging_face import CONNECTION_ERRORS
 from fairseq_palbert.models.palbert import PalbertModel
 
 PACKAGE = Path(__file__).parents[1] / "fairseq_palbert"
 PRIVATE = re.compile(r"torch\.ops\b|torch\._|torch\.ao\b|\b(ARCH|MODEL)_\w*REGISTRY\b|\.tpu\b|\bhttpx2\b"
-                     r"|load_checkpoint_to_cpu =")
+                     r"|load_checkpoint_to_cpu =|\bNanDetector\b|\bshould_stop_early\b")
 INDUCTOR = "what torch/_inductor/fx_passes calls in its place is what it has become"
 
 
@@ -61,11 +63,32 @@ def test_torch_ops_onednn_qlinear():
 
 def test_fairseq_s_trainer_reads_checkpoints_by_its_module_s_function(monkeypatch):
     with canary("fairseq.checkpoint_utils.load_checkpoint_to_cpu", "reading checkpoints as data (models.palbert)",
-                "Let compat.fairseq_checkpoints replace what Trainer.load_checkpoint calls"):
+                "Let compat.fairseq_trainer replace what Trainer.load_checkpoint calls"):
         monkeypatch.setattr(checkpoint_utils, "load_checkpoint_to_cpu", checkpoint_utils.load_checkpoint_to_cpu)
-        fairseq_checkpoints.read_checkpoints_by(lambda path: f"read {path}")
+        fairseq_trainer.read_checkpoints_by(lambda path: f"read {path}")
         assert trainer.checkpoint_utils.load_checkpoint_to_cpu("a.pt", load_on_all_ranks=True) == "read a.pt"
         assert "checkpoint_utils.load_checkpoint_to_cpu(" in inspect.getsource(trainer.Trainer.load_checkpoint)
+
+
+def test_fairseq_s_trainer_diagnoses_nan_by_its_module_s_class(monkeypatch):
+    with canary("fairseq.trainer.NanDetector", "the line of a training that diverges (tasks.glue_task)",
+                "Let compat.fairseq_trainer replace what Trainer.train_step calls for a FloatingPointError"):
+        monkeypatch.setattr(trainer, "NanDetector", trainer.NanDetector)
+        fairseq_trainer.end_divergence_by("end")
+        assert trainer.NanDetector == "end"
+        assert "with NanDetector(self.get_model())" in inspect.getsource(trainer.Trainer.train_step)
+
+
+def test_fairseq_counts_for_patience_in_attributes_of_a_function(monkeypatch):
+    should_stop_early = train.should_stop_early
+    monkeypatch.setattr(should_stop_early, "best", None, raising=False)
+    monkeypatch.setattr(should_stop_early, "num_runs", 0, raising=False)
+    cfg = OmegaConf.create({"checkpoint": {"patience": 3, "maximize_best_checkpoint_metric": True}})
+    with canary("fairseq_cli.train.should_stop_early", "--patience over a resumed training (tasks.glue_task)",
+                "Let compat.fairseq_trainer read and set where it counts now"):
+        fairseq_trainer.count_patience_on(0.9, 1)
+        assert not should_stop_early(cfg, 0.8) and fairseq_trainer.patience_counts() == {"best": 0.9, "num_runs": 2}
+        assert should_stop_early(cfg, 0.8)
 
 
 def parsed(*words: str) -> Namespace:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..checkpoints.formats.names import ENCODER_FIELDS
 from ..checkpoints.formats.trainer_state import trainer_state
-from ..compat.fairseq_checkpoints import read_checkpoints_by
+from ..compat.fairseq_trainer import read_checkpoints_by
 from ..errors import UserError
 from ..families import FAMILIES, Family
 from ..modules.encoder import Encoder, EncoderShape

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Optional
 
-import fairseq.trainer
 import numpy as np
 import torch
 from fairseq import metrics
@@ -15,6 +14,7 @@ from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II, MISSING
 
 from ..compat.fairseq_registries import model_class
+from ..compat.fairseq_trainer import count_patience_on, end_divergence_by, patience_counts
 from ..errors import UserError
 from ..glue.definitions import CALIBRATION, TASKS, glue_task, label_order
 from ..glue.metrics import GlueMetrics
@@ -156,7 +156,7 @@ class GlueSentenceTask(FairseqTask):
         if not from_checkpoint:
             if ":" in self.cfg.data:
                 raise UserError(f"{self.cfg.data}: fairseq separates data folders by ':': choose a path without one")
-            fairseq.trainer.NanDetector = self.end_diverged  # fairseq's fails on an output that is a dataclass
+            end_divergence_by(self.end_diverged)
             model_class(cfg._name).follow_checkpoint(cfg)
         model = super().build_model(cfg, from_checkpoint)
         if self.cfg.max_positions > model.max_positions():
@@ -175,22 +175,17 @@ class GlueSentenceTask(FairseqTask):
         self.check_checkpoint("the checkpoint", {"task_state": state_dict})
 
     def get_checkpoint_dict(self) -> dict[str, Any]:
-        """What ``--patience`` counts, which fairseq itself forgets: the best score and the validations since."""
-        from fairseq_cli.train import should_stop_early  # imported here, since it configures logging
-
-        counts = {"best": None, "num_runs": 0} | vars(should_stop_early)
-        return {type(self).__name__: {"patience": counts}}
+        """What ``--patience`` counts, which fairseq itself forgets."""
+        return {type(self).__name__: {"patience": patience_counts()}}
 
     def set_checkpoint_dict(self, state_dict: dict[str, Any]) -> None:
         """Counts on from a checkpoint, and ends the process with status 0 where ``--patience`` has ended training.
 
         Raises UserError where the checkpoint has no such counts.
         """
-        from fairseq_cli.train import should_stop_early
-
         match state_dict:
             case {"patience": {"best": None | float() | int() as best, "num_runs": int(validations)}}:
-                should_stop_early.best, should_stop_early.num_runs = best, validations
+                count_patience_on(best, validations)
             case _:
                 raise UserError("the checkpoint's counts for --patience are damaged: go on from another checkpoint")
         if 0 < self.cfg.patience <= validations:

@@ -4,13 +4,14 @@ import struct
 from pathlib import Path
 
 import numpy as np
-from fairseq.data.indexed_dataset import MMapIndexedDataset, _code_to_dtype
+from fairseq.data.indexed_dataset import MMapIndexedDataset
 
 from ..errors import UserError
 from ..tokenization.special_tokens import END
 
 HEADER = struct.Struct("<9sQBQ")  # magic, version, code of the tokens' type, number of rows
 MAGIC, VERSION = b"MMIDIDX\x00\x00", 1
+TYPES = {1: "u1", 2: "i1", 3: "<i2", 4: "<i4", 5: "<i8", 8: "<u2", 9: "<u4", 10: "<u8"}  # of tokens, by their codes
 
 
 def open_rows(prefix: Path, entries: int, remedy: str) -> MMapIndexedDataset:
@@ -32,13 +33,13 @@ def _check(index: Path, data: Path, entries: int) -> None:
     """Raises ValueError, whose message is a phrase, at the first fault."""
     with open(index, "rb") as file:
         magic, version, code, rows = HEADER.unpack(file.read(HEADER.size).ljust(HEADER.size))
-    kind = np.dtype(_code_to_dtype.get(code, float))
-    if (magic, version) != (MAGIC, VERSION) or kind.kind not in "iu":
+    if (magic, version) != (MAGIC, VERSION) or code not in TYPES:
         raise ValueError("not of fairseq's format mmap")
     if not rows:
         raise ValueError("no rows")
     if index.stat().st_size != HEADER.size + rows * (4 + 8):
         raise ValueError(f"the index is cut or too long for its {rows} rows")
+    kind = np.dtype(TYPES[code])
     sizes = np.fromfile(index, "<i4", rows, offset=HEADER.size)
     starts = np.fromfile(index, "<i8", rows, offset=HEADER.size + sizes.nbytes)
     ends = np.cumsum(sizes, dtype=np.int64)

@@ -1,0 +1,35 @@
+"""What fairseq's trainer looks up in modules: its reader of checkpoints, its diagnosis of NaN, its early stopping.
+
+fairseq's reader composes a Hydra configuration of the file's strings, and ends in a traceback on a damaged file. Its
+diagnosis fails on an output that is a dataclass. Its counts for ``--patience`` are in no checkpoint.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import fairseq.trainer
+from fairseq import checkpoint_utils
+from torch import nn
+
+
+def read_checkpoints_by(read: Callable[[str], dict[str, Any]]) -> None:
+    """Makes fairseq's trainer read checkpoints by ``read``, of a path."""
+    checkpoint_utils.load_checkpoint_to_cpu = lambda path, *_, **__: read(path)
+
+
+def end_divergence_by(end: Callable[[nn.Module], None]) -> None:
+    """Makes fairseq's trainer call ``end``, of the model, for a gradient that is not finite."""
+    fairseq.trainer.NanDetector = end
+
+
+def patience_counts() -> dict[str, Any]:
+    """What ``--patience`` counts: the ``best`` score, and in ``num_runs`` the validations since."""
+    from fairseq_cli.train import should_stop_early  # imported here, since it configures logging
+
+    return {"best": None, "num_runs": 0} | vars(should_stop_early)
+
+
+def count_patience_on(best: float | None, num_runs: int) -> None:
+    from fairseq_cli.train import should_stop_early
+
+    should_stop_early.best, should_stop_early.num_runs = best, num_runs

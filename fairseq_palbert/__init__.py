@@ -16,5 +16,5 @@ if sys.modules.get("fairseq"):
     from . import plugin
 
     if "fairseq_cli" in sys.modules:  # a command of fairseq runs, not another program
-        plugin.exit_on_user_errors()
+        plugin.guard_commands()
         os.environ["PYTHONSAFEPATH"] = "1"  # nor do workers, which it spawns, look into the current folder

@@ -7,7 +7,7 @@ class UserError(ValueError):
     """A user's mistake; the message says in one line what is wrong, where, and what to do.
 
     ``command.run`` prints that line on stderr and exits with status 1. Under fairseq's commands
-    ``plugin.exit_on_user_errors`` does the same.
+    ``plugin.guard_commands`` does the same.
     """
 
     def __init__(self, message: str):

@@ -11,6 +11,8 @@ from .errors import UserError
 logging.getLogger("fairseq.tasks.text_to_speech").setLevel(logging.WARNING)  # hides a hint to install tensorboardX
 _level = logging.getLogger().level
 from . import criterions, models, optim, tasks  # noqa: E402
+from .checkpoints.loading import check_trained  # noqa: E402
+from .compat.fairseq_trainer import check_checkpoints_by  # noqa: E402
 
 logging.getLogger().setLevel(_level)  # importing fairseq enables the debug lines of every library
 
@@ -20,8 +22,8 @@ REGISTERED = (
 )
 
 
-def exit_on_user_errors() -> None:
-    """Makes every method that fairseq calls end the process on a UserError, with its line and status 1.
+def guard_commands() -> None:
+    """Makes fairseq's commands refuse checkpoints that are not ours, and end on a UserError with its line and status 1.
 
     fairseq would not pass the UserError on: ``Trainer.load_checkpoint`` replaces it by another exception, and
     ``Trainer.train_step`` saves crash.pt. For a worker's, torch prints a traceback, and so does Hydra.
@@ -33,6 +35,7 @@ def exit_on_user_errors() -> None:
                 setattr(part, name, type(method)(_exiting_on_user_error(method.__func__)))
             elif callable(method) and not isinstance(method, type):
                 setattr(part, name, _exiting_on_user_error(method))
+    check_checkpoints_by(_exiting_on_user_error(check_trained))
     sys.excepthook = functools.partial(_silent_after_worker, sys.excepthook)
 
 

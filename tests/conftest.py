@@ -11,6 +11,7 @@ import resource
 from pathlib import Path
 
 import pytest
+from fairseq import checkpoint_utils, trainer
 from hypothesis import settings
 
 import fairseq_palbert.plugin  # noqa: F401  as fairseq's commands have it
@@ -177,6 +178,13 @@ def _write(prefix: Path, rows: list[list[int]], dictionary) -> None:
     for row in rows:
         builder.add_item(torch.tensor([*row, dictionary.eos()], dtype=torch.int32))
     builder.finalize(f"{prefix}.idx")
+
+
+@pytest.fixture(autouse=True)
+def fairseq_s_own_functions_again(monkeypatch):
+    """A task and a model make fairseq call functions of ours, for good: see compat.fairseq_trainer."""
+    monkeypatch.setattr(checkpoint_utils, "load_checkpoint_to_cpu", checkpoint_utils.load_checkpoint_to_cpu)
+    monkeypatch.setattr(trainer, "NanDetector", trainer.NanDetector)
 
 
 @pytest.fixture(autouse=True)

@@ -47,7 +47,7 @@ ALLOWED = {
     "tsv": set(),
     "flag_tables": {"criterions", "models", "optim", "tasks"},
     "train_flags": {"command", "plugin"},
-    "plugin": {"criterions", "models", "optim", "tasks"},
+    "plugin": {"checkpoints", "compat.fairseq_trainer", "criterions", "models", "optim", "tasks"},
     "__init__": {"plugin"},
 }
 COMMON = {"command", "errors", "files", "json_files", "numbers_from_text", "schema", "scores_file", "run_info",

@@ -112,6 +112,16 @@ def read_trained(checkpoint: Path) -> tuple[dict[str, Any], GlueConfig]:
     return state, trained_with
 
 
+def check_trained(checkpoint: str) -> None:
+    """Raises UserError for a file that is not a checkpoint of a GLUE model of this project.
+
+    fairseq's own commands build what a checkpoint names, and evaluate strings of its configuration.
+    """
+    state, _ = read_trained(Path(checkpoint))
+    model_configuration(checkpoint, state)
+    criterion_configuration(checkpoint, state)
+
+
 def trained_model(checkpoint: Path, state: dict[str, Any], trained_with: GlueConfig, task: GlueTask) -> Trained:
     """The trained model in the checkpoint's ``state``, for a task with the labels of the one it was trained for.
 

@@ -1,4 +1,4 @@
-"""What fairseq's trainer looks up in modules: its reader of checkpoints, its diagnosis of NaN, its early stopping.
+"""What fairseq's commands look up in modules: the reader of checkpoints, the diagnosis of NaN, early stopping.
 
 fairseq's reader composes a Hydra configuration of the file's strings, and ends in a traceback on a damaged file. Its
 diagnosis fails on an output that is a dataclass. Its counts for ``--patience`` are in no checkpoint.
@@ -15,6 +15,17 @@ from torch import nn
 def read_checkpoints_by(read: Callable[[str], dict[str, Any]]) -> None:
     """Makes fairseq's trainer read checkpoints by ``read``, of a path."""
     checkpoint_utils.load_checkpoint_to_cpu = lambda path, *_, **__: read(path)
+
+
+def check_checkpoints_by(check: Callable[[str], None]) -> None:
+    """Makes fairseq's commands call ``check``, of a path, before they read a checkpoint."""
+    read = checkpoint_utils.load_checkpoint_to_cpu
+
+    def checked(path: str, *arguments: Any, **named: Any) -> dict[str, Any]:
+        check(path)
+        return read(path, *arguments, **named)
+
+    checkpoint_utils.load_checkpoint_to_cpu = checked
 
 
 def end_divergence_by(end: Callable[[nn.Module], None]) -> None:

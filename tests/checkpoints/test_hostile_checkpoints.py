@@ -3,8 +3,11 @@
 import io
 import json
 import re
+import subprocess
+import sys
 import zipfile
 from argparse import Namespace
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +19,7 @@ from fairseq_palbert.checkpoints.loading import load_model
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.experiment import pretrained
 
+ROOT = Path(__file__).parents[2]
 ROUTES = ("evaluate", "export", "export to transformers", "convert", "resume", "pretrained")
 
 
@@ -164,6 +168,20 @@ def test_nothing_in_a_configuration_is_evaluated(altered, read_by, tmp_path, nam
     else:
         assert route != "evaluate" or name in HARMLESS
     assert not marker.exists()
+
+
+@pytest.mark.parametrize("name", ["wav2vec2", "ctc", "another task"])
+def test_fairseq_validate_builds_nothing_but_our_models(altered, toy, tmp_path, name):
+    marker = tmp_path / "marker"
+    code = f"[(1, 1, 1)] if open({str(marker)!r}, 'w') else []"
+    path = altered(lambda state: [state["cfg"][part].update(values)
+                                  for part, values in hostile(code, "")[name].items()])
+    done = subprocess.run(
+        [Path(sys.executable).with_name("fairseq-validate"), toy("RTE")[1], "--user-dir", ROOT / "fairseq_palbert",
+         "--path", path, "--cpu", "--task", "glue", "--glue-task", "RTE", "--batch-size", "20"],
+        capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1 and not marker.exists()
+    assert done.stderr.splitlines()[-1].startswith(f"fairseq_palbert: error: {path}: "), done.stderr
 
 
 @pytest.mark.parametrize("change, message", [

@@ -6,17 +6,10 @@ from collections import OrderedDict
 
 import pytest
 import torch
-from fairseq import checkpoint_utils
 from omegaconf import OmegaConf
 
 STOCK = {"encoder_layers": 3, "encoder_embed_dim": 16, "encoder_ffn_embed_dim": 24, "encoder_attention_heads": 2}
 ARCH = ("--arch", "palbert_roberta_tiny", *(f"--{name.replace('_', '-')}={value}" for name, value in STOCK.items()))
-
-
-@pytest.fixture(autouse=True)
-def fairseq_s_own_reader_again(monkeypatch):
-    """A model that starts from a file makes fairseq read it by our function, for good."""
-    monkeypatch.setattr(checkpoint_utils, "load_checkpoint_to_cpu", checkpoint_utils.load_checkpoint_to_cpu)
 
 
 @pytest.fixture(scope="session")

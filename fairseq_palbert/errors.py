@@ -12,6 +12,8 @@ class UserError(ValueError):
 
     def __init__(self, message: str):
         line = " ".join(str(message).split())
+        # a terminal would obey the control characters of a file that the message repeats
+        line = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
         if len(line) > LONGEST:
             line = f"{line[:3 * LONGEST // 4]} … {line[-LONGEST // 4:]}"
         super().__init__(line)

@@ -26,6 +26,11 @@ def test_a_user_error_is_an_ordinary_exception_of_one_line():
     assert str(pickle.loads(pickle.dumps(error))) == str(error), "as between processes"
 
 
+def test_an_error_repeats_no_control_characters():
+    assert str(UserError("a.tsv: 'x\x1b[2J\x00\udc80é\u202e' is no label")) == (
+        r"a.tsv: 'x\x1b[2J\x00\udc80é\u202e' is no label")
+
+
 def test_an_error_that_repeats_a_huge_input_is_cut():
     error = UserError(f"config.json: {'x' * 10**7} is no number: make it again")
     assert len(error.line) < 1100 and str(error).startswith("config.json: xxx")

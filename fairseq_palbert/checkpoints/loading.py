@@ -19,6 +19,7 @@ from ..glue.definitions import glue_task as find_task
 from ..models.starting_weights import StartingPoint, has_classifier
 from ..modules.encoder import Encoder
 from ..modules.pondering import PonderingClassifier
+from ..modules.without_memory import without_memory
 from ..ponder.prior import log_prior
 from ..tasks.glue_task import GlueConfig, GlueSentenceTask
 from .configuration import compared_settings, criterion_configuration, model_configuration, task_configuration
@@ -134,7 +135,7 @@ def trained_model(checkpoint: Path, state: dict[str, Any], trained_with: GlueCon
     if trained_with.max_positions > shape.max_positions:
         raise UserError(f"{name}: max_positions {trained_with.max_positions} is more than the encoder has, "
                         f"{shape.max_positions}: train it again")
-    with torch.device("meta"):  # no memory: the tensors are those of the file
+    with without_memory():  # the tensors are those of the file
         network = PonderingClassifier(Encoder(shape), replace(configuration.heads, outputs=task.outputs))
     fresh = {NETWORK + tensor: value for tensor, value in network.state_dict().items()}
     StartingPoint(name).check_fit(weights, fresh)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Size, Tensor
 
 from ...errors import UserError
 from ...families import Family
 from ...modules.encoder import Encoder, EncoderShape
 from ...modules.pondering import HeadsShape, PonderingClassifier
+from ...modules.without_memory import without_memory
 from ...tokenization.special_tokens import END, PADDING
 from .names import ENCODER, ENCODER_FIELDS, NETWORK
 
@@ -69,8 +69,8 @@ def check_layers(name: str, shape: EncoderShape, stored: Collection) -> None:
 
 
 def expected_tensors(shape: EncoderShape) -> dict[str, Size]:
-    """The size of every tensor of the encoder and its pooler, by name, from a network on the meta device."""
-    with torch.device("meta"):
+    """The size of every tensor of the encoder and its pooler, by name."""
+    with without_memory():
         network = PonderingClassifier(Encoder(shape), HeadsShape(outputs=1, lambda_module="none"))
     tensors = {NETWORK + name: tensor.shape for name, tensor in network.state_dict().items()}
     return {name: size for name, size in tensors.items() if name.startswith((ENCODER, POOLER))}

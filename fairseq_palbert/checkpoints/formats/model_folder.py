@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -21,6 +20,7 @@ from ...files import check_regular, write_json
 from ...json_files import read_json
 from ...modules.encoder import ENCODER_KINDS, Encoder, EncoderShape
 from ...modules.pondering import HEADS_KINDS, HeadsShape, PonderingClassifier
+from ...modules.without_memory import without_memory
 from ...schema import BOOLEAN, check_fields, choice, integer, list_of, number, optional, text
 from ...tokenization.identity import TOKENIZER_KIND
 from .digests import config_sha256, tensors_sha256
@@ -104,7 +104,7 @@ def read_model(folder: Path) -> tuple[PonderingClassifier, ModelCard]:
     with _opened(weights) as file:
         _check_digest(path, config, version, (file.metadata() or {}).get(CONFIG_SHA256))
         _check_layers(weights, encoder, file.keys())
-        with torch.device("meta"):  # no memory: the tensors are read from the file
+        with without_memory():  # the tensors are read from the file
             network = PonderingClassifier(Encoder(encoder), heads)
         _check_tensors(weights, {name: file.get_slice(name) for name in file.keys()}, network.state_dict())
         # cloned: tensors of the file lie at unaligned addresses, where matrix products may round differently

@@ -11,7 +11,6 @@ import resource
 from pathlib import Path
 
 import pytest
-from fairseq import checkpoint_utils, trainer
 from hypothesis import settings
 
 import fairseq_palbert.plugin  # noqa: F401  as fairseq's commands have it
@@ -183,6 +182,8 @@ def _write(prefix: Path, rows: list[list[int]], dictionary) -> None:
 @pytest.fixture(autouse=True)
 def fairseq_s_own_functions_again(monkeypatch):
     """A task and a model make fairseq call functions of ours, for good: see compat.fairseq_trainer."""
+    from fairseq import checkpoint_utils, trainer  # after the plugin, which keeps the import of fairseq quiet
+
     monkeypatch.setattr(checkpoint_utils, "load_checkpoint_to_cpu", checkpoint_utils.load_checkpoint_to_cpu)
     monkeypatch.setattr(trainer, "NanDetector", trainer.NanDetector)
 

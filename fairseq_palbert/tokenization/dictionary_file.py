@@ -14,7 +14,7 @@ def read_symbols(path: Path) -> tuple[list[str], str]:
     """The words in order, and the file's whole text. Raises UserError for a file that fairseq would not read."""
     text = read_text(path, "give the one that belongs to the vocabulary")
     symbols: dict[str, None] = {}
-    for number, line in enumerate(re.split(r"\r?\n", text.rstrip("\n")) if text else [], start=1):
+    for number, line in enumerate(re.split(r"\r?\n", text.removesuffix("\n")) if text else [], start=1):
         symbol, _, count = line.rstrip().removesuffix(" #fairseq:overwrite").rpartition(" ")
         if not (symbol and count.isascii() and count.isdecimal()):
             raise UserError(f"{path} is no fairseq dictionary: line {number} is not a word and its count")

@@ -207,6 +207,7 @@ EARLIER = {"task": "SST-2", "tokenizer": RECORD, "detokenized": False}  # withou
 DAMAGE = {
     "input0/dict.txt: No such file": lambda folder: (folder / "input0" / "dict.txt").unlink(),
     "is no fairseq dictionary": put("input0/dict.txt", "one two three\n"),
+    "line 2 is not a word and its count": put("input0/dict.txt", "one 1\n\n"),
     "valid.idx: No such file": lambda folder: (folder / "input0" / "valid.idx").unlink(),
     "label/valid.bin: No such file": lambda folder: (folder / "label" / "valid.bin").unlink(),
     "no labels of split 'valid'": lambda folder: [path.unlink() for path in (folder / "label").glob("valid.*")],

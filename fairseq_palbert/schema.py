@@ -18,6 +18,7 @@ class Kind:
 
 
 BOOLEAN = Kind("true or false", lambda value: isinstance(value, bool))
+OBJECT = Kind("an object", lambda value: isinstance(value, dict))
 
 
 def integer(low: int, high: int) -> Kind:

@@ -12,10 +12,9 @@ from torch import Tensor
 from ..glue.definitions import TASKS, GlueTask
 from ..modules.encoder import EncoderShape
 from ..modules.pondering import HeadsShape
-from ..schema import BOOLEAN, Kind, check_fields, choice, integer, list_of, number, object_of, optional, text
+from ..schema import BOOLEAN, OBJECT, Kind, check_fields, choice, integer, list_of, number, object_of, optional, text
 from ..scores_file import MOST_EXAMPLES, MOST_LAYERS, NAME
 
-OBJECT = Kind("an object", lambda value: isinstance(value, dict))
 PLAIN_KINDS = {
     "split": NAME, "glue_task": choice(*TASKS), "labels": list_of(text(100), 0, 1000),
     "rows": integer(1, MOST_EXAMPLES), "prior": optional(list_of(number(0, 1), 1, MOST_LAYERS)), "origin": OBJECT,

@@ -9,14 +9,14 @@ from typing import Any, Self
 from ..errors import UserError
 from ..files import check_regular, file_sha256, write_json
 from ..json_files import read_json
-from ..schema import BOOLEAN, Kind, check_fields, text
+from ..schema import BOOLEAN, OBJECT, check_fields, text
 from ..tokenization.identity import TOKENIZER_KIND
 
 PROVENANCE_FILE = "glue.json"
 REMEDY = "make the data again with palbert data --overwrite"
 KINDS = {"task": text(100), "tokenizer": TOKENIZER_KIND, "detokenized": BOOLEAN}
 FILES, SHA256 = "files", "sha256"  # sizes and digests of the files, and the digest of all other fields
-DIGESTS = {FILES: Kind("an object of files", lambda value: isinstance(value, dict)), SHA256: text(64)}
+DIGESTS = {FILES: OBJECT, SHA256: text(64)}
 
 
 @dataclass(frozen=True)

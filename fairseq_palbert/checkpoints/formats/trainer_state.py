@@ -3,11 +3,10 @@
 from typing import Any
 
 from ...errors import UserError
-from ...schema import BOOLEAN, Kind, check_fields, choice, integer, text
+from ...schema import BOOLEAN, OBJECT, Kind, check_fields, choice, integer, text
 from .checkpoint_file import COUNT, PLAIN, read_checkpoint
 
 NUMBER = Kind("a number", lambda value: type(value) in (int, float))  # the best score may be NaN
-OBJECT = Kind("values by name", lambda value: isinstance(value, dict))
 PLAIN_OBJECT = Kind("plain values by name", lambda value: isinstance(value, dict) and all(
     PLAIN.accepts(item) for item in value.values()))
 PLACE = {"epoch": COUNT, "iterations_in_epoch": COUNT, "len": COUNT, "version": COUNT, "shuffle": BOOLEAN}

@@ -8,7 +8,7 @@ from .errors import UserError
 
 # command: its module, imported only when the command is called, and its description
 COMMANDS = {
-    "data": ("preprocess.glue", "convert raw GLUE files to binarized data"),
+    "data": ("preprocess.data", "convert raw files to binarized data"),
     "convert": ("fairseq_palbert.checkpoints.convert",
                 "convert a pretrained encoder to a checkpoint that training starts from"),
     "train": ("fairseq_palbert.experiment.cli", "preprocess, train and score one task"),

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from .errors import UserError
 from .files import file_sha256
-from .glue.definitions import TASKS
 from .json_files import Object, read_json, read_json_lines
-from .schema import Kind, check_fields, choice, integer, list_of, number, optional, text
+from .schema import Kind, check_fields, integer, list_of, number, optional, text
 
 SCORES_FILE, EVALUATION_FILE = "scores.jsonl", "evaluation.json"
 REMEDY = "score the split again with palbert evaluate"
@@ -31,7 +30,7 @@ KINDS = CLOCK_KINDS | {
     "examples": integer(1, MOST_EXAMPLES), "mean_exit": number(1, MOST_LAYERS),
     "exit_histogram": list_of(integer(0, MOST_EXAMPLES), 1, MOST_LAYERS), "layer_speedup": number(1, MOST_LAYERS),
 }
-ORIGIN_KINDS = {"task": choice(*TASKS), "split": NAME}  # which files of earlier versions lack
+ORIGIN_KINDS = {"task": NAME, "split": NAME}  # which files of earlier versions lack
 ROUNDING = 1e-6
 
 

@@ -12,10 +12,12 @@ import torch
 from fairseq.data import Dictionary
 from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder, data_file_path, index_file_path, make_builder
 
+from fairseq_palbert.definitions.definition import Split, TaskDefinition
+from fairseq_palbert.definitions.packaged import recorded
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.definitions import GlueTask, Split
-from fairseq_palbert.glue.raw import Example, Rejected, raw_file, read_examples
-from fairseq_palbert.tasks.provenance import write_provenance
+from fairseq_palbert.raw.examples import Example, Rejected, read_examples, with_labels
+from fairseq_palbert.raw.files import raw_file
+from fairseq_palbert.tasks.provenance import DEFINITION, write_provenance
 from fairseq_palbert.tokenization import Vocabulary
 from fairseq_palbert.tokenization.special_tokens import UNKNOWN
 
@@ -37,7 +39,7 @@ class SplitReport:
     rejected: list[Rejected] = field(default_factory=list)
 
 
-def binarize(task: GlueTask, splits: Iterable[Split], raw: Path, vocabulary: Vocabulary, target: Path,
+def binarize(task: TaskDefinition, splits: Iterable[Split], raw: Path, vocabulary: Vocabulary, target: Path,
              keep_going: bool = False) -> list[SplitReport]:
     """Writes ``input0/ input1/ label/ glue.json`` into the empty folder ``target`` and reports on each split.
 
@@ -48,6 +50,7 @@ def binarize(task: GlueTask, splits: Iterable[Split], raw: Path, vocabulary: Voc
         (target / name).mkdir()
         (target / name / "dict.txt").write_text(vocabulary.dictionary_text, encoding="utf-8")
     (target / "label").mkdir()
+    task = with_labels(task, raw)
     reports = [_binarize_split(task, split, raw, vocabulary, target, keep_going) for split in splits]
     if not task.regression:
         _label_dictionary(task, reports[0].labels).save(str(target / "label" / "dict.txt"))
@@ -56,11 +59,11 @@ def binarize(task: GlueTask, splits: Iterable[Split], raw: Path, vocabulary: Voc
     return reports
 
 
-def _inputs(task: GlueTask) -> list[str]:
+def _inputs(task: TaskDefinition) -> list[str]:
     return [f"input{index}" for index in range(len(task.sentences))]
 
 
-def _label_dictionary(task: GlueTask, counts: Counter) -> Dictionary:
+def _label_dictionary(task: TaskDefinition, counts: Counter) -> Dictionary:
     """The labels in the order of the task table, which fixes their ids, with their counts."""
     dictionary = Dictionary()
     for label in task.labels:
@@ -68,7 +71,7 @@ def _label_dictionary(task: GlueTask, counts: Counter) -> Dictionary:
     return dictionary
 
 
-def _binarize_split(task: GlueTask, split: Split, raw: Path, vocabulary: Vocabulary, target: Path,
+def _binarize_split(task: TaskDefinition, split: Split, raw: Path, vocabulary: Vocabulary, target: Path,
                     keep_going: bool) -> SplitReport:
     report = SplitReport(split)
     examples = _accepted(read_examples(task, split, raw), report, keep_going)
@@ -89,7 +92,7 @@ def _binarize_split(task: GlueTask, split: Split, raw: Path, vocabulary: Vocabul
             report.labels.update(example.label for example in batch)
     if not report.rows:
         raise UserError(f"{raw_file(task, split, raw)} has no usable row ({len(report.rejected)} rejected): "
-                        "give GLUE's own file, or leave this split out with --split")
+                        "give the whole file, or leave this split out with --split")
     if report.unknown > UNKNOWN_LIMIT * report.tokens:
         raise UserError(f"{raw_file(task, split, raw)}: {report.unknown} of {report.tokens} tokens would be <unk>: "
                         "give a vocabulary that is whole, and of the language of the text")
@@ -115,11 +118,11 @@ def _builder(prefix: Path, entries: int) -> Iterator[MMapIndexedDatasetBuilder]:
 
 
 @contextmanager
-def _label_writer(task: GlueTask, split: Split, folder: Path) -> Iterator[Callable[[Iterable[str]], None]]:
+def _label_writer(task: TaskDefinition, split: Split, folder: Path) -> Iterator[Callable[[Iterable[str]], None]]:
     """Yields a function that adds labels to ``split.bin`` as [id, </s>], for regression to ``split.label`` as lines."""
     if task.regression:
         with open(folder / f"{split.name}.label", "w", encoding="utf-8") as file:
-            yield lambda labels: file.writelines(f"{task.score(label)}\n" for label in labels)
+            yield lambda labels: file.writelines(f"{task.score_in(label)}\n" for label in labels)
         return
     dictionary = _label_dictionary(task, Counter())
     items = {label: torch.tensor([dictionary.index(label), dictionary.eos()]) for label in task.labels}
@@ -141,13 +144,14 @@ def _write_rejected(path: Path, reports: list[SplitReport]) -> None:
                 file.write(f"{report.split.name}\t{row.file}\t{row.line}\t{row.reason}\t{row.text}\n")
 
 
-def _write_provenance(folder: Path, task: GlueTask, vocabulary: Vocabulary, reports: list[SplitReport]) -> None:
+def _write_provenance(folder: Path, task: TaskDefinition, vocabulary: Vocabulary, reports: list[SplitReport]) -> None:
     write_provenance(folder, {
         "task": task.name,
         "labels": list(task.labels),
         "score_range": list(task.score_range) if task.regression else None,
         "tokenizer": vocabulary.record,
         "detokenized": bool(vocabulary.detokenized),
+        **({DEFINITION: definition} if (definition := recorded(task)) else {}),
         "splits": {
             report.split.name: {
                 "rows": report.rows, "official_rows": report.split.rows, "rejected": len(report.rejected),

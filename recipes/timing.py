@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from fairseq_palbert.analysis.records import predictions
+from fairseq_palbert.definitions.metrics import TaskMetrics
 from fairseq_palbert.exits.base import Decisions
-from fairseq_palbert.glue.metrics import GlueMetrics
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -29,7 +29,7 @@ def in_turn(runs: dict[Name, Callable[[], Decisions]], rounds: int,
     return {name: (decided[name], taken) for name, taken in seconds.items()}
 
 
-def points(metrics: GlueMetrics, targets: Tensor, decided: Decisions) -> float:
+def points(metrics: TaskMetrics, targets: Tensor, decided: Decisions) -> float:
     """GLUE's score of the decisions, in points. Shape: targets [E]."""
     once = torch.ones(1, len(targets), dtype=torch.float64)
     return 100 * float(metrics.weighted(predictions(decided.outputs), targets, once))

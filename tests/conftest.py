@@ -126,10 +126,10 @@ def make_toy_data():
              tokenizer: dict | None = None, detokenized: bool = False) -> Path:
         from fairseq.data import Dictionary
 
-        from fairseq_palbert.glue.definitions import glue_task
+        from fairseq_palbert.definitions.packaged import packaged_task
         from fairseq_palbert.tasks.provenance import write_provenance
 
-        task = glue_task(task_name)
+        task = packaged_task(task_name)
         words, labels = Dictionary(), Dictionary()
         for i in range(TOY_WORDS):
             words.add_symbol(f"w{i}")

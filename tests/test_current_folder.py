@@ -28,7 +28,7 @@ def run(command: list[str], folder: Path, environment: dict[str, str]) -> subpro
     ([Path(sys.executable).with_name("palbert"), "predict", "."], 1, "config.json: No such file"),
     ([sys.executable, "-m", "fairseq_palbert", "predict", "."], 1, "config.json: No such file"),
     ([sys.executable, "-m", "fairseq_palbert.serving", "."], 1, "config.json: No such file"),
-    ([sys.executable, "-m", "preprocess.glue", "--help"], 0, ""),
+    ([sys.executable, "-m", "preprocess.data", "--help"], 0, ""),
     ([sys.executable, "-m", "fairseq_palbert.experiment", "task=RTE", "--cfg", "job"], 0, ""),
 ])
 def test_a_command_does_not(hostile, command, status, message):

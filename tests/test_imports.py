@@ -8,28 +8,28 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "fairseq_palbert"
 # What each part may import of the others; the longest name that fits a file is its part. Every part may import COMMON.
 ALLOWED = {
-    "glue": set(),
+    "definitions": set(),
     "ponder": set(),
     "modules": {"ponder"},
     "families": set(),
     "tokenization": set(),
-    "exits": {"glue", "ponder"},
-    "inference": {"compat", "exits", "glue", "modules", "ponder"},
+    "exits": {"definitions", "ponder"},
+    "inference": {"compat", "exits", "definitions", "modules", "ponder"},
     "optim": set(),
-    "tasks": {"compat.fairseq_registries", "compat.fairseq_trainer", "glue", "tokenization"},
+    "tasks": {"compat.fairseq_registries", "compat.fairseq_trainer", "definitions", "tokenization"},
     "checkpoints.formats": {"families", "modules", "tokenization"},
     "models": {"checkpoints.formats", "compat", "compat.fairseq_trainer", "compat.fairseq_registries", "families",
                "modules", "optim", "ponder"},
-    "criterions": {"exits", "glue", "modules", "ponder"},
-    "checkpoints": {"checkpoints.formats", "compat", "criterions", "families", "glue", "models", "modules", "ponder",
+    "criterions": {"exits", "definitions", "modules", "ponder"},
+    "checkpoints": {"checkpoints.formats", "compat", "criterions", "families", "definitions", "models", "modules", "ponder",
                     "tasks",
                     "tokenization"},
-    "experiment": {"checkpoints", "checkpoints.formats", "command", "exits", "families", "glue"},
-    "analysis": {"exits", "glue", "modules", "ponder"},
-    "serving": {"checkpoints.formats", "cli", "exits", "glue", "inference", "modules", "tokenization"},
-    "evaluation": {"analysis", "checkpoints", "checkpoints.formats", "exits", "glue", "inference", "modules", "plugin",
+    "experiment": {"checkpoints", "checkpoints.formats", "command", "exits", "families", "definitions"},
+    "analysis": {"exits", "definitions", "modules", "ponder"},
+    "serving": {"checkpoints.formats", "cli", "exits", "definitions", "inference", "modules", "tokenization"},
+    "evaluation": {"analysis", "checkpoints", "checkpoints.formats", "exits", "definitions", "inference", "modules", "plugin",
                    "tasks"},
-    "report": {"analysis", "evaluation", "exits", "glue", "modules"},
+    "report": {"analysis", "evaluation", "exits", "definitions", "modules"},
     "command": set(),
     "compat": set(),
     "compat.fairseq_trainer": set(),
@@ -40,7 +40,7 @@ ALLOWED = {
     "files": set(),
     "json_files": set(),
     "numbers_from_text": set(),
-    "scores_file": {"glue"},
+    "scores_file": {"definitions"},
     "schema": set(),
     "run_info": set(),
     "tables": set(),
@@ -52,7 +52,7 @@ ALLOWED = {
 }
 COMMON = {"command", "errors", "files", "json_files", "numbers_from_text", "schema", "scores_file", "run_info",
           "tables", "tsv"}
-WITHOUT_FAIRSEQ = {"families", "tokenization", "glue", "ponder", "exits", "modules", "inference", "analysis", "report",
+WITHOUT_FAIRSEQ = {"families", "tokenization", "definitions", "ponder", "exits", "modules", "inference", "analysis", "report",
                    "serving", "compat", "experiment"} | COMMON
 WITHOUT_FAIRSEQ_FILES = {"checkpoints/training_state.py", "checkpoints/formats/model_folder.py",
                          "checkpoints/formats/digests.py", "checkpoints/formats/encoder_source.py",
@@ -63,7 +63,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def part_of(module: tuple[str, ...]) -> str:
-    """``glue`` of ("glue", "definitions"); ``checkpoints.formats`` of ("checkpoints", "formats", "names")."""
+    """``definitions`` of ("definitions", "definitions"); ``checkpoints.formats`` of ("checkpoints", "formats", "names")."""
     names = [".".join(module[:length]) for length in range(len(module), 0, -1)]
     return next((name for name in names if name in ALLOWED), names[-1])
 
@@ -92,9 +92,9 @@ def test_imports_are_told_apart(tmp_path, monkeypatch):
     (tmp_path / "exits").mkdir()
     file = tmp_path / "exits" / "rule.py"
     file.write_text("import torch.nn as nn\nfrom fairseq import metrics\nfrom ..ponder.halting import cdf\n"
-                    "from .. import glue\nfrom . import base\ndef late():\n    from ..tasks import glue\n")
+                    "from .. import definitions\nfrom . import base\ndef late():\n    from ..tasks import definitions\n")
     assert module_of(file) == ("exits", "rule")
-    assert imported(file) == ({"torch.nn", "fairseq", "fairseq.metrics"}, {"ponder", "glue", "exits", "tasks"})
+    assert imported(file) == ({"torch.nn", "fairseq", "fairseq.metrics"}, {"ponder", "definitions", "exits", "tasks"})
 
 
 def test_a_part_is_the_longest_name():

@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> None:
             for name, rule in chosen.items()]
     with staged(options.out) as folder:
         write_json_lines(folder / "thresholds.jsonl", rows)
-    print(f"{reported.glue_task}: picked on {len(calibration.ids)} examples of {calibration.split}, reported on "
+    print(f"{reported.task.name}: picked on {len(calibration.ids)} examples of {calibration.split}, reported on "
           f"{len(reported.ids)} others of {reported.split}", _remark(contract, options.confidence, promise),
           threshold_table(rows), f"Written to {options.out}", sep="\n\n")
 

@@ -140,7 +140,7 @@ class MaxDrop(Contract):
         return Fixed(depth)
 
     def losses(self, recorded: RecordedSplit, decided: Decisions) -> Tensor:
-        task = recorded.metrics.task
+        task = recorded.task
         answers, at_last = predictions(decided.outputs), predictions(recorded.recording.logits[-1])
         if not task.regression:
             return (errors(recorded, answers) - errors(recorded, at_last)).clamp(min=0)
@@ -152,7 +152,7 @@ class MaxDrop(Contract):
         return self.limit
 
     def promise(self, recorded: RecordedSplit) -> str:
-        task = recorded.metrics.task
+        task = recorded.task
         if not task.regression:
             return f"accuracy is expected to drop by at most {self.limit:g}"
         low, high = task.score_range

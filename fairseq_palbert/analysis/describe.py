@@ -24,7 +24,7 @@ def describe(recorded: RecordedSplit, rule: Rule, decisions: Decisions) -> dict:
     if isinstance(rule, Sampling) and metrics:
         metrics["expected_score"] = expected_score(recorded)
     return {
-        "task": recorded.glue_task,
+        "task": recorded.task.name,
         "split": recorded.split,
         "exit": rule.spec,
         "rule": rule.name,

@@ -28,7 +28,7 @@ class Oracle:
 
 def errors(recorded: RecordedSplit, answers: Tensor) -> Tensor:
     """The error of each answer, in float64: 0 or 1 for classes, |ŷ − y| for regression. Shape: [..., E] -> [..., E]."""
-    if recorded.metrics.task.regression:
+    if recorded.task.regression:
         return (answers.double() - recorded.targets.double()).abs()
     return answers.ne(recorded.targets).double()
 
@@ -89,7 +89,7 @@ def failure_auroc(confidences: Tensor, right: Tensor) -> float | None:
 
 def exit_calibration(recorded: RecordedSplit) -> list[dict[str, float | None]] | None:
     """``ece`` and ``auroc`` of every layer's largest probability; None for regression, which has no probabilities."""
-    if recorded.metrics.task.regression:
+    if recorded.task.regression:
         return None
     right = 1 - errors(recorded, predictions(recorded.recording.logits))
     return [{"ece": calibration_error(confidences, of_layer), "auroc": failure_auroc(confidences, of_layer)}

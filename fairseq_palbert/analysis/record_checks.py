@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..glue.definitions import TASKS, GlueTask
+from ..definitions.definition import TaskDefinition
 from ..modules.encoder import EncoderShape
 from ..modules.pondering import HeadsShape
-from ..schema import BOOLEAN, OBJECT, Kind, check_fields, choice, integer, list_of, number, object_of, optional, text
+from ..schema import BOOLEAN, OBJECT, Kind, check_fields, integer, list_of, number, object_of, optional, text
 from ..scores_file import MOST_EXAMPLES, MOST_LAYERS, NAME
 
 PLAIN_KINDS = {
-    "split": NAME, "glue_task": choice(*TASKS), "labels": list_of(text(100), 0, 1000),
+    "split": NAME, "glue_task": NAME, "labels": list_of(text(100), 0, 1000), "definition": optional(OBJECT),
     "rows": integer(1, MOST_EXAMPLES), "prior": optional(list_of(number(0, 1), 1, MOST_LAYERS)), "origin": OBJECT,
 }
 DEVICE_KINDS = {"type": NAME, "name": text(), "threads": integer(1, 2**20)}  # a GPU has no threads
@@ -49,15 +49,15 @@ def shape_of(kind: type, fields: Any) -> Any:
         raise ValueError(f"the fields {fields!r:.60} are of no {kind.__name__}") from error
 
 
-def check_agreement(about: Mapping[str, Any], encoder: EncoderShape, heads: HeadsShape,
+def check_agreement(about: Mapping[str, Any], task: TaskDefinition, encoder: EncoderShape, heads: HeadsShape,
                     tensors: Mapping[str, Tensor | None]) -> None:
     """Raises ValueError, whose message is a phrase, where fields and tensors contradict the task or each other.
 
     ``tensors``: ids, lengths, targets, halting_logits, logits and error_logits, where they are there.
     """
-    task, layers = TASKS[about["glue_task"]], encoder.layers
-    if heads.outputs != task.outputs or sorted(about["labels"]) != sorted(task.labels):
-        raise ValueError(f"outputs {heads.outputs} and labels {about['labels']} are not those of {task.name}")
+    layers = encoder.layers
+    if heads.outputs != task.outputs:
+        raise ValueError(f"outputs {heads.outputs} are not those of {task.name}, {task.outputs}")
     if about["prior"] is not None and len(about["prior"]) != layers:
         raise ValueError(f"has a prior of {len(about['prior'])} layers, and {layers} layers")
     for name, (dtypes, size, low, high) in _wanted(task, about["rows"], encoder, heads, tensors).items():
@@ -71,7 +71,7 @@ def check_agreement(about: Mapping[str, Any], encoder: EncoderShape, heads: Head
         raise ValueError("ids are not ascending, each once")
 
 
-def _wanted(task: GlueTask, rows: int, encoder: EncoderShape, heads: HeadsShape,
+def _wanted(task: TaskDefinition, rows: int, encoder: EncoderShape, heads: HeadsShape,
             tensors: Mapping[str, Tensor | None]) -> dict[str, tuple]:
     """The types, size and range of each tensor that the record should have."""
     examples = max(len(tensors["ids"]), 1) if tensors.get("ids") is not None else 1

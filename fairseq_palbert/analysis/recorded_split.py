@@ -13,10 +13,12 @@ from typing import Any
 
 from torch import Tensor
 
+from ..definitions.definition import TaskDefinition
+from ..definitions.metrics import TaskMetrics
+from ..definitions.packaged import recorded as definition_to_record
+from ..definitions.packaged import restored
 from ..errors import UserError
 from ..exits.base import Recording
-from ..glue.definitions import TASKS
-from ..glue.metrics import GlueMetrics
 from ..json_files import parse_object
 from ..modules.encoder import EncoderShape
 from ..modules.pondering import HeadsShape
@@ -32,15 +34,14 @@ REMEDY = "make the record again with palbert evaluate --record"
 class RecordedSplit:
     """A model's answers at every depth of a split, and what scoring them needs; neither model nor data.
 
-    ``labels``: class names by id, empty for regression. ``rows``: rows of the split's file, more than E where the split
-    is a part of it. ``ids``: each example's row [E]. ``lengths``: tokens, special ones included [E]. ``targets``: [E],
-    None where labels are unknown. ``prior``: the training's prior on layers 1..N, None where it had none. ``origin``:
-    the ``provenance`` of the pass, with the checkpoint's SHA-256.
+    ``task``: its labels are in the order of the class ids. ``rows``: rows of the split's file, more than E where the
+    split is a part of it. ``ids``: each example's row [E]. ``lengths``: tokens, special ones included [E]. ``targets``:
+    [E], None where labels are unknown. ``prior``: the training's prior on layers 1..N, None where it had none.
+    ``origin``: the ``provenance`` of the pass, with the checkpoint's SHA-256.
     """
 
     split: str
-    glue_task: str
-    labels: list[str]
+    task: TaskDefinition
     rows: int
     encoder: EncoderShape
     heads: HeadsShape
@@ -68,8 +69,8 @@ class RecordedSplit:
         return self.heads.learned_exit
 
     @cached_property
-    def metrics(self) -> GlueMetrics:
-        return GlueMetrics(TASKS[self.glue_task], self.labels)
+    def metrics(self) -> TaskMetrics:
+        return TaskMetrics(self.task)
 
 
 TENSORS = ("ids", "lengths", "targets")
@@ -80,10 +81,17 @@ def write_record(path: Path, recorded: RecordedSplit) -> None:
     """Write one safetensors file: the tensors, and all other fields as JSON in its metadata."""
     tensors = {name: getattr(recorded, name) for name in TENSORS}
     tensors |= {name: getattr(recorded.recording, name) for name in RECORDED}
-    about = {name: getattr(recorded, name) for name in PLAIN_KINDS}
+    about = plain_fields(recorded)
     about |= {"encoder": asdict(recorded.encoder), "heads": asdict(recorded.heads)}
     write_tensors(path, {"format": FORMAT, "about": json.dumps(about)},
                   {name: tensor.contiguous() for name, tensor in tensors.items() if tensor is not None})
+
+
+def plain_fields(recorded: RecordedSplit) -> dict[str, Any]:
+    """The fields ``PLAIN_KINDS``; a task of the package is recorded by its name and labels."""
+    task = recorded.task
+    fields = {"glue_task": task.name, "labels": list(task.labels), "definition": definition_to_record(task)}
+    return fields | {name: getattr(recorded, name) for name in PLAIN_KINDS if name not in fields}
 
 
 def read_record(path: Path) -> RecordedSplit:
@@ -102,7 +110,9 @@ def checked_split(about: dict[str, Any], tensors: Mapping[str, Tensor | None]) -
     or not finite, or where they contradict each other.
     """
     shapes = {name: shape_of(kind, about.pop(name, None)) for name, kind in SHAPES.items()}
+    about.setdefault("definition", None)  # which earlier versions lack
     check_plain(about)
-    check_agreement(about, **shapes, tensors=tensors)
-    return RecordedSplit(**about, **shapes, **{name: tensors.get(name) for name in TENSORS},
+    task = restored(about.pop("glue_task"), about.pop("definition"), about.pop("labels"))
+    check_agreement(about, task, **shapes, tensors=tensors)
+    return RecordedSplit(task=task, **about, **shapes, **{name: tensors.get(name) for name in TENSORS},
                          recording=Recording(*(tensors.get(name) for name in RECORDED)))

@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
             if options.tensorboard_logdir:
                 write_curves(options.tensorboard_logdir / f"sweep_{recorded.split}", rows)
     remarks = [] if recorded.targets is not None else ["This split has no labels: depths only, no metrics."]
-    print(f"{recorded.glue_task}, {recorded.split}: {len(recorded.ids)} examples", *remarks, curve_table(rows),
+    print(f"{recorded.task.name}, {recorded.split}: {len(recorded.ids)} examples", *remarks, curve_table(rows),
           f"Written to {options.out}", sep="\n\n")
 
 

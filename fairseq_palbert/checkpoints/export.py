@@ -8,11 +8,12 @@ from typing import Any
 
 from torch import Tensor
 
+from ..definitions.packaged import recorded
 from ..errors import UserError
 from ..families import Family
 from ..files import check_replaceable, file_sha256, write_json, written_folder
-from ..glue.definitions import glue_task, label_order
 from ..models.training_start import pooling_of
+from ..tasks.trained_task import trained_task
 from ..tokenization import Vocabulary
 from ..tokenization.identity import check_identity, identity_in, identity_of
 from ..tokenization.vocabulary import DICTIONARY_FILE
@@ -36,14 +37,16 @@ def export_model(checkpoint: Path, vocab: Path, out: Path, overwrite: bool = Fal
     evaluate`` read ``out``. Raises UserError for a checkpoint that is not a trained model, and for another vocabulary.
     """
     state, trained_with = read_trained(checkpoint)
-    model = trained_model(checkpoint, state, trained_with, glue_task(trained_with.glue_task))
+    task = trained_task(str(checkpoint), state)
+    model = trained_model(checkpoint, state, trained_with, task)
     check_replaceable(out, overwrite, EXPORT_FILE)
     with written_folder(out) as folder:
         vocabulary = _write_vocabulary(checkpoint, state, vocab, folder)
         write_model(folder, model.network, ModelCard(
             family=model.family,
-            glue_task=trained_with.glue_task,
-            labels=list(label_order(vars(trained_with))),
+            glue_task=task.name,
+            labels=list(task.labels),
+            definition=recorded(task),
             max_positions=trained_with.max_positions,
             tokenizer=vocabulary.record,
             dictionary=identity_of(vocabulary).dictionary,

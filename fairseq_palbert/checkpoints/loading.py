@@ -13,15 +13,15 @@ import torch
 from torch import Tensor
 
 from ..criterions.ponder_classification import PonderClassification, PonderClassificationConfig
+from ..definitions.definition import TaskDefinition
 from ..errors import UserError
-from ..glue.definitions import GlueTask, label_order
-from ..glue.definitions import glue_task as find_task
 from ..models.starting_weights import StartingPoint, has_classifier
 from ..modules.encoder import Encoder
 from ..modules.pondering import PonderingClassifier
 from ..modules.without_memory import without_memory
 from ..ponder.prior import log_prior
 from ..tasks.glue_task import GlueConfig, GlueSentenceTask
+from ..tasks.trained_task import trained_task
 from .configuration import compared_settings, criterion_configuration, model_configuration, task_configuration
 from .formats.checkpoint_file import read_checkpoint, updates_of
 from .formats.encoder_source import TOKENS, check_layers, shape_of
@@ -65,44 +65,35 @@ def load_model(checkpoint: Path, data: str, glue_task: str | None) -> Model:
 
 def _load_checkpoint(checkpoint: Path, data: str, glue_task: str | None) -> Model:
     state, trained_with = read_trained(checkpoint)
-    task = _task(checkpoint, replace(trained_with, data=data), glue_task)
+    task = _task(replace(trained_with, data=data), trained_task(str(checkpoint), state), glue_task)
     task.check_checkpoint(str(checkpoint), state)
-    trained = trained_model(checkpoint, state, trained_with, task.glue_task)
+    trained = trained_model(checkpoint, state, trained_with, task.definition)
     return Model(**vars(trained), task=task, settings=compared_settings(str(checkpoint), state))
 
 
 def _load_exported(folder: Path, data: str, glue_task: str | None) -> Model:
     network, card = read_model(folder)
-    task = _task(folder, GlueConfig(
-        data=data, glue_task=card.glue_task, label_order=",".join(card.labels) or None,
-        max_positions=card.max_positions, holdout_fraction=card.holdout_fraction, train_examples=card.train_examples,
-    ), glue_task)
+    task = _task(GlueConfig(data=data, max_positions=card.max_positions, holdout_fraction=card.holdout_fraction,
+                            train_examples=card.train_examples), card.task, glue_task)
     trained_on = {"tokenizer": card.tokenizer, "dictionary": card.dictionary, "detokenized": card.detokenized}
     task.check_checkpoint(str(folder), {"model": network.state_dict(), "task_state": trained_on})
     prior = None if card.prior is None else torch.tensor(card.prior, dtype=torch.float64)
     return Model(network.float(), prior, card.updates, card.family, task, {})
 
 
-def _task(name: Path, trained_with: GlueConfig, glue_task: str | None) -> GlueSentenceTask:
+def _task(trained_with: GlueConfig, trained_for: TaskDefinition, name: str | None) -> GlueSentenceTask:
     """The task to score, by default the one that the model was trained for.
 
     Raises UserError where the model's labels are not those of the task.
     """
-    task_name = glue_task or trained_with.glue_task
-    task_labels = find_task(task_name).labels
-    find_task(trained_with.glue_task)
-    labels = label_order(vars(trained_with))
-    if sorted(labels) != sorted(task_labels):
-        raise UserError(f"{name}: trained for {trained_with.glue_task} ({', '.join(labels) or 'scores'}), which does "
-                        f"not fit {task_name} ({', '.join(task_labels) or 'scores'}): check --glue-task")
-    return GlueSentenceTask.setup_task(replace(
-        trained_with, glue_task=task_name, label_order=",".join(labels) or None, ignore_unused_valid_subsets=True))
+    settings = replace(trained_with, glue_task=name or trained_for.name, ignore_unused_valid_subsets=True)
+    return GlueSentenceTask(settings, trained_for.labels)
 
 
 def read_trained(checkpoint: Path) -> tuple[dict[str, Any], GlueConfig]:
     """The checkpoint and its task's configuration.
 
-    Raises UserError for a file that is missing, damaged, or not a checkpoint of a GLUE model of this project.
+    Raises UserError for a file that is missing, damaged, or not a checkpoint of a model of this project.
     """
     if not checkpoint.is_file():
         raise UserError(f"{checkpoint}: no such checkpoint file")
@@ -114,7 +105,7 @@ def read_trained(checkpoint: Path) -> tuple[dict[str, Any], GlueConfig]:
 
 
 def check_trained(checkpoint: str) -> None:
-    """Raises UserError for a file that is not a checkpoint of a GLUE model of this project.
+    """Raises UserError for a file that is not a checkpoint of a model of this project.
 
     fairseq's own commands build what a checkpoint names, and evaluate strings of its configuration.
     """
@@ -123,7 +114,7 @@ def check_trained(checkpoint: str) -> None:
     criterion_configuration(checkpoint, state)
 
 
-def trained_model(checkpoint: Path, state: dict[str, Any], trained_with: GlueConfig, task: GlueTask) -> Trained:
+def trained_model(checkpoint: Path, state: dict[str, Any], trained_with: GlueConfig, task: TaskDefinition) -> Trained:
     """The trained model in the checkpoint's ``state``, for a task with the labels of the one it was trained for.
 
     Raises UserError where its tensors do not fit its settings, or the settings each other.
@@ -144,6 +135,6 @@ def trained_model(checkpoint: Path, state: dict[str, Any], trained_with: GlueCon
                             assign=True)
     prior = None
     if isinstance(criterion, PonderClassificationConfig):
-        objective = PonderClassification(criterion, SimpleNamespace(glue_task=task)).objective(network.depth)
+        objective = PonderClassification(criterion, SimpleNamespace(definition=task)).objective(network.depth)
         prior = log_prior(objective.prior, network.depth, objective.lambda_p, objective.prior_remainder).exp()
     return Trained(network.float().eval(), prior, updates_of(name, state), configuration.family.name)

@@ -63,10 +63,10 @@ class EveryLayerCriterion(FairseqCriterion):
 
     def __init__(self, cfg: EveryLayerConfig, task):
         super().__init__(task)
-        if not hasattr(task, "glue_task"):
+        if not hasattr(task, "definition"):
             raise UserError(f"--criterion {self.name} needs --task glue")
         _check_config(cfg)
-        self.regression = task.glue_task.regression
+        self.regression = task.definition.regression
         self.distillation = Distillation(cfg.distill_weight, cfg.distill_temperature, str(cfg.distill_kl))
         self.freelb = FreeLB(cfg.freelb_steps, cfg.freelb_lr, cfg.freelb_norm)
         self.updates = 0

@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     add("--exit", action="append", default=[], metavar="RULE", dest="rules",
         help="exit rule, any number of times: " + "; ".join(rule.form for rule in RULES.values()))
     add("--out", required=True, type=Path, help="folder for scores, predictions and plots")
-    add("--glue-task", help="GLUE task of the data, if it is not the checkpoint's own (AX with MNLI's model)")
+    add("--glue-task", help="task of the data, if it is not the checkpoint's own (AX with MNLI's model)")
     add_engine_flags(options)
     add("--record", action="store_true", help="also write record.safetensors, every layer's answers, for palbert sweep")
     add("--tensorboard-logdir", type=Path, help="folder to write scores for TensorBoard to, under score_SPLIT")
@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
     for rule in rules:
         rule.check(model.network)
     split = load_split(model.task, options.split)
-    title = f"{model.task.glue_task.name}, {split.name}: {len(split.sentences)} examples"
+    title = f"{model.task.definition.name}, {split.name}: {len(split.sentences)} examples"
     with staged(options.out) as folder:
         origin = provenance(argv, options.checkpoint, device)
         recorded, scored = _score(options, device, rules, model, split, origin)
@@ -69,8 +69,8 @@ def main(argv: list[str] | None = None) -> None:
         if options.record:
             write_record(folder / "record.safetensors", recorded)
         write_json_lines(folder / SCORES_FILE, [result.row for result in scored])
-        write_tsv(folder / PREDICTIONS_FILE, prediction_columns(scored, split, model.task.metrics))
-        write_json(folder / EVALUATION_FILE, {**origin, "task": model.task.glue_task.name, "split": split.name,
+        write_tsv(folder / PREDICTIONS_FILE, prediction_columns(scored, split, model.task.definition))
+        write_json(folder / EVALUATION_FILE, {**origin, "task": model.task.definition.name, "split": split.name,
                                               "examples": len(split.sentences), "layers": vars(layers),
                                               "files": {name: file_sha256(folder / name)
                                                         for name in (SCORES_FILE, PREDICTIONS_FILE)}})
@@ -93,7 +93,7 @@ def _score(options: argparse.Namespace, device: torch.device, rules: list[Rule],
     network = for_inference(model.network, options.dtype, device)
     workload = Workload(split.sentences, window_of(options, network, device), device, split.ids)
     recorded = RecordedSplit(
-        split=split.name, glue_task=model.task.glue_task.name, labels=list(model.task.metrics.labels), rows=split.rows,
+        split=split.name, task=model.task.definition, rows=split.rows,
         encoder=network.encoder.shape, heads=network.heads_shape,
         prior=None if model.prior is None else model.prior.tolist(), origin=origin,
         ids=split.ids, lengths=torch.tensor([len(sentence) for sentence in split.sentences]), targets=split.targets,

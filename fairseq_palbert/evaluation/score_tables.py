@@ -4,7 +4,7 @@ from torch import Tensor
 
 from ..analysis.predictions_file import EXIT_LAYER, INDEX, LABEL, PREDICTION
 from ..analysis.records import LayerReport, predictions
-from ..glue.metrics import GlueMetrics
+from ..definitions.definition import TaskDefinition
 from ..tables import aligned
 from .scoring import Scored
 from .split import Split
@@ -40,20 +40,20 @@ def layer_table(layers: LayerReport) -> str:
     return aligned([["layer", *present], *map(list, zip(numbers, *present.values()))])
 
 
-def prediction_columns(scored: list[Scored], split: Split, metrics: GlueMetrics) -> dict[str, list]:
+def prediction_columns(scored: list[Scored], split: Split, task: TaskDefinition) -> dict[str, list]:
     """``index``, ``label`` (empty where unknown), then ``RULE.prediction`` and ``RULE.exit_layer`` of every rule.
 
     Classes are given by name.
     """
     columns = {
         INDEX: split.ids.tolist(),
-        LABEL: [""] * len(split.sentences) if split.targets is None else _named(split.targets, metrics),
+        LABEL: [""] * len(split.sentences) if split.targets is None else _named(split.targets, task),
     }
     for result in scored:
-        columns[result.rule.spec + PREDICTION] = _named(predictions(result.decisions.outputs), metrics)
+        columns[result.rule.spec + PREDICTION] = _named(predictions(result.decisions.outputs), task)
         columns[result.rule.spec + EXIT_LAYER] = result.decisions.exit_layers.tolist()
     return columns
 
 
-def _named(values: Tensor, metrics: GlueMetrics) -> list:
-    return values.tolist() if metrics.task.regression else [metrics.labels[value] for value in values.tolist()]
+def _named(values: Tensor, task: TaskDefinition) -> list:
+    return values.tolist() if task.regression else [task.labels[value] for value in values.tolist()]

@@ -19,10 +19,10 @@ from ..analysis.predictions_file import PREDICTIONS_FILE, REMEDY, read_predictio
 from ..errors import UserError
 from ..exits.registry import parse_rule
 from ..files import file_sha256
-from ..glue.submission import SHEETS, Sheet, faults, write_submission
 from ..json_files import read_json
 from ..numbers_from_text import LARGEST_SEED, check_range, integer
 from ..scores_file import EVALUATION_FILE
+from ..submissions.glue import SHEETS, Sheet, faults, write_submission
 from . import cli
 
 MODEL_OF = {"AX": "MNLI"}  # AX has no training data

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from ..definitions.packaged import find_task
 from ..errors import UserError
-from ..glue.definitions import glue_task
 from . import launch
 from .methods import Method, method_of
 from .pretrained import USUAL_ARCH, Start
@@ -36,7 +36,7 @@ def check_exits(settings: Settings, method: Method, start: Start) -> None:
     words = " ".join(word for flags in given for word in flags).replace("=", " ").split()
     value_of = dict(pairwise(words))
     lambda_module = value_of.get("--lambda-module", "mlp" if method.ponders or method.staged else "none")
-    model = TrainedModel(int(value_of.get("--encoder-layers", start.layers)), glue_task(settings.task).outputs,
+    model = TrainedModel(int(value_of.get("--encoder-layers", start.layers)), find_task(settings.task).outputs,
                          lambda_module != "none", "--learned-exit" in words)
     for rule in parse_exits(settings.exits, model.depth):
         rule.check(model)

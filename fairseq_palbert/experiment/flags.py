@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from ..definitions.packaged import find_task
 from ..errors import UserError
-from ..glue.definitions import glue_task
 from .methods import Method, method_of
 from .pretrained import Start
 from .settings import Settings
@@ -11,7 +11,7 @@ from .settings import Settings
 
 def model_flags(settings: Settings, start: Start, seed: int, workers: int) -> list[str]:
     """The flags for complete settings. Raises UserError where a batch does not divide among the workers."""
-    method, task = method_of(settings.method), glue_task(settings.task)
+    method, task = method_of(settings.method), find_task(settings.task)
     valid = list(task.valid_splits)
     if settings.select_on == "holdout":
         valid = ["holdout", *valid]

@@ -10,6 +10,7 @@ from ..errors import UserError
 
 FILE = Path(__file__).with_name("hyperparameters.yaml")
 LENGTH = ("max_update", "max_epoch")
+OTHER = "other"  # the entry of tasks that have none
 
 
 def hyperparameters(arch: str, task: str) -> dict[str, Any]:
@@ -27,7 +28,8 @@ def of_any_encoder(task: str) -> dict[str, Any]:
 
 def _row(name: str, task: str) -> dict[str, Any]:
     entry = _entries().get(name, {})
-    return entry.get("every_task", {}) | entry.get("tasks", {}).get(task, {})
+    tasks = entry.get("tasks", {})
+    return entry.get("every_task", {}) | tasks.get(task, tasks.get(OTHER, {}))
 
 
 @cache

@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
+from ..definitions.definition import TaskDefinition
 from ..errors import UserError
-from ..glue.definitions import GlueTask
 
 Q_EXIT = ("q_exit:0.5", "sampling:1", "expectation", "fixed:N")
 EXIT_EACH = ("--per-layer-pooler", "--per-layer-classifier")
@@ -30,7 +30,7 @@ class Method:
     staged: bool = False
     layers: int | None = None
 
-    def exits_of(self, task: GlueTask) -> list[str]:
+    def exits_of(self, task: TaskDefinition) -> list[str]:
         """The rules to score on a task. For regression, patience needs a tolerance and there is no entropy."""
         if not task.regression:
             return list(self.exits)

@@ -6,14 +6,16 @@ import os
 import shlex
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from itertools import product
 from pathlib import Path
 
 import yaml
 
+from ..definitions.definition import CALIBRATION, TaskDefinition
+from ..definitions.packaged import find_task, recorded
 from ..errors import UserError
 from ..files import replacing
-from ..glue.definitions import CALIBRATION, GlueTask, glue_task
 from ..json_files import read_json
 from . import launch, results
 from .checks import check_exits, check_first_runs, check_flags, check_folders, parse_exits
@@ -24,7 +26,7 @@ from .launch import Devices
 from .log import log
 from .methods import Method, method_of
 from .pretrained import Start, check_arch, check_source, find_start, find_vocabulary
-from .settings import Settings, check
+from .settings import Settings, check, raw_folder
 from .stages import Stages, claimed
 
 
@@ -36,6 +38,7 @@ def run(settings: Settings) -> None:
     if int(os.environ.get("SLURM_PROCID", 0)):
         return
     settings = replace(settings, glue_dir=settings.glue_dir or os.environ.get("GLUE_DIR") or None,
+                       superglue_dir=settings.superglue_dir or os.environ.get("SUPERGLUE_DIR") or None,
                        vocab_dir=settings.vocab_dir or os.environ.get("VOCAB_DIR") or None,
                        pretrained_dir=settings.pretrained_dir or f"{settings.runs_dir}/pretrained")
     check(settings)
@@ -61,7 +64,7 @@ def run(settings: Settings) -> None:
             folder = f"{whole.run_dir}/cost{word(cost)}"
             run(replace(settings, layer_cost=[cost], first_run=whole.first_run, run_dir=folder, run_name=""))
         return
-    trains = bool(glue_task(settings.task).valid_splits)
+    trains = bool(find_task(settings.task).valid_splits)
     if trains:
         batch_size(whole, devices.workers)
     if method.staged and settings.stop_stage >= 4:
@@ -70,7 +73,7 @@ def run(settings: Settings) -> None:
     with claimed(Path(whole.run_dir), settings.stage, settings.stop_stage) as stages:
         with open(stages.run_dir / "invocations.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(invocation(settings)) + "\n")
-        Experiment(whole, method, glue_task(whole.task), start, devices, stages).run()
+        Experiment(whole, method, find_task(whole.task), start, devices, stages).run()
 
 
 def complete(settings: Settings, start: Start) -> Settings:
@@ -78,7 +81,7 @@ def complete(settings: Settings, start: Start) -> Settings:
 
     A setting that is still None has no flag.
     """
-    method, task = method_of(settings.method), glue_task(settings.task)
+    method, task = method_of(settings.method), find_task(settings.task)
     runs = Path(settings.runs_dir).absolute() / start.arch
 
     def folder_of(run: str | None, name: str) -> Path:
@@ -130,7 +133,7 @@ class Experiment:
 
     settings: Settings
     method: Method
-    task: GlueTask
+    task: TaskDefinition
     start: Start
     devices: Devices
     stages: Stages
@@ -159,14 +162,14 @@ class Experiment:
 
         def binarize() -> None:
             vocabulary = find_vocabulary(self.start, self.settings.vocab_dir, download)
-            command = launch.python("preprocess.glue", "--task", self.task.name, "--vocab", vocabulary,
-                                    "--out", run_dir / "data", "--overwrite", *detokenize)
-            launch.run(command, {"GLUE_DIR": raw} if raw else {})
+            launch.run(launch.python("preprocess.data", self.settings.task, "--vocab", vocabulary,
+                                     "--out", run_dir / "data", "--overwrite", *(["--raw", raw] if raw else []),
+                                     *detokenize))
 
-        raw = str(Path(self.settings.glue_dir).absolute()) if self.settings.glue_dir else ""
+        raw = raw_folder(self.settings)
         vocabulary = self.start.vocabulary or self.settings.vocab_dir and Path(self.settings.vocab_dir).absolute()
-        source = ["--raw", raw or "downloaded", "--vocab", str(vocabulary or "downloaded")]
-        record = [self.task.name, *source, *detokenize]
+        source = ["--raw", str(raw or "downloaded"), "--vocab", str(vocabulary or "downloaded")]
+        record = [self.task.name, *source, *detokenize, *self.definition_digest()]
         begun = self.stages.settings_file("preprocess")
         if begun.exists() and not {"--raw", "--data"} & set(begun.read_text(encoding="utf-8").split()):
             raise UserError(f"{run_dir} was begun by an earlier version, which did not record the folders of raw data "
@@ -174,6 +177,11 @@ class Experiment:
                             f"'{' '.join(record)}' to {begun}")
         self.stages.run(2, "preprocess", record, binarize)
         self.settings.data = str(run_dir / "data" / self.task.name)
+
+    def definition_digest(self) -> list[str]:
+        """The SHA-256 of an own task's definition, so that other data is not taken for that of an earlier one."""
+        own = recorded(self.task)
+        return ["--definition", sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()] if own else []
 
     def count_updates(self) -> None:
         """Set max_update where the length of training is given in epochs."""

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 from omegaconf import MISSING
 
+from ..definitions.packaged import find_task
+from ..definitions.task_file import ENDING
 from ..errors import UserError
-from ..glue.definitions import glue_task
-from ..glue.raw import raw_files
 from ..numbers_from_text import fractions
+from ..raw.files import check_raw
 from .methods import method_of
 
 
@@ -60,7 +61,9 @@ def setting(default: Any, help: str, allowed: Range | None = None) -> Any:
 
 @dataclass
 class Settings:
-    task: str = setting(MISSING, "GLUE task, AX (scored with MNLI's model), or Cues, the quickstart's task")
+    task: str = setting(
+        MISSING, "your own task file (TOML), a task of GLUE or SuperGLUE (AX is scored with MNLI's model), or Cues, "
+                 "the quickstart's task")
     method: str = setting(
         "palbert",
         "palbert, pondernet, pabee, uniform, deebert, fastbert or berxit, each also with _staged; vanilla; or staticK, "
@@ -71,6 +74,8 @@ class Settings:
         "converted folder, a checkpoint of this plugin, or none (default: the usual public checkpoint of arch)")
     arch: str | None = setting(None, "palbert_FAMILY_PRESET (default: that of pretrained, else palbert_roberta_tiny)")
     glue_dir: str | None = setting(None, "raw GLUE, one folder a task (default: $GLUE_DIR, else downloaded)")
+    superglue_dir: str | None = setting(
+        None, "raw SuperGLUE, one folder a task (default: $SUPERGLUE_DIR, else downloaded)")
     vocab_dir: str | None = setting(None, "vocabularies of encoders that have none (default: $VOCAB_DIR)")
     data: str | None = setting(None, "folder of a binarized task, used instead of preprocessing")
     runs_dir: str = setting("runs", "where run directories go by default")
@@ -141,7 +146,7 @@ def check(settings: Settings) -> None:
         value = getattr(settings, item.name)
         for element in value if isinstance(value, list) else [value]:
             _check_value(item.name, element, item.metadata["allowed"])
-    task = glue_task(settings.task)
+    task = find_task(settings.task)
     method = method_of(settings.method)
     pondering = method_of(method.first_phase) if method.staged else method
     if not settings.seeds or len(set(settings.seeds)) < len(settings.seeds):
@@ -149,18 +154,25 @@ def check(settings: Settings) -> None:
     for name in ("exits", "layer_cost"):
         if getattr(settings, name) == []:
             raise UserError(f"{name} is empty: name at least one, or leave it out")
-    for name in ("glue_dir", "vocab_dir", "data"):
+    for name in ("glue_dir", "superglue_dir", "vocab_dir", "data"):
         if (folder := getattr(settings, name)) and not Path(folder).is_dir():
             raise UserError(f"{name}={folder} is no folder")
-    places = raw_files(task, task.splits[0], Path(settings.glue_dir or ""))
-    if settings.glue_dir and not settings.data and not any(place.parent.is_dir() for place in places):
-        raise UserError(f"glue_dir={settings.glue_dir} has no folder {settings.task}")
+    if not settings.data and (raw := raw_folder(settings)):
+        check_raw(task, raw)
     if method.staged and settings.select_on == "valid":
         raise UserError(f"method={settings.method} learns on rows that its first phase held out: select_on=holdout")
     for name in ("beta", "prior_lambda", "lambda_lr", "search_beta", "search_lambda_lr"):
         if getattr(settings, name) not in (None, []) and not pondering.ponders:
             raise UserError(f"{name} is a setting of pondering, and method={settings.method} does not ponder: leave "
                             "it out")
+
+
+def raw_folder(settings: Settings) -> Path | None:
+    """The folder of the task's raw files, that of its own task file; None where they are to be downloaded."""
+    if settings.task.endswith(ENDING):
+        return Path(settings.task).absolute().parent
+    folder = settings.superglue_dir if find_task(settings.task).benchmark == "SuperGLUE" else settings.glue_dir
+    return Path(folder).absolute() if folder else None
 
 
 def _check_value(name: str, value: Any, allowed: Range | None) -> None:

@@ -127,7 +127,7 @@ class PalbertModel(BaseFairseqModel):
 
     @classmethod
     def build_model(cls, cfg: PalbertConfig, task) -> "PalbertModel":
-        """The model for the task's dictionary (``source_dictionary``) and outputs (``glue_task.outputs``).
+        """The model for the task's dictionary (``source_dictionary``) and outputs (``definition.outputs``).
 
         Raises UserError for a contradiction in the flags.
         """
@@ -137,7 +137,7 @@ class PalbertModel(BaseFairseqModel):
         encoder = Encoder(encoder_shape(cfg, cls.family, task.source_dictionary))
         heads = {item.name: getattr(cfg, item.name) for item in fields(HeadsShape) if item.name != "outputs"}
         heads["pooling"] = cfg.pooling or POOLINGS[0]
-        network = PonderingClassifier(encoder, HeadsShape(outputs=task.glue_task.outputs, **heads))
+        network = PonderingClassifier(encoder, HeadsShape(outputs=task.definition.outputs, **heads))
         tag_parameters(network)
         if cfg.freeze_backbone:
             for module in (encoder, network.pooler.copies[-1], network.classifier.copies[-1]):

@@ -14,9 +14,8 @@ from pathlib import Path
 from ..analysis.bootstrap import MOST_RESAMPLES
 from ..errors import UserError
 from ..files import staged
-from ..glue.definitions import glue_task
-from ..glue.raw import Example, read_examples
 from ..numbers_from_text import check_range, integer
+from ..raw.examples import Example, read_examples
 from .commands import typed
 from .escaping import check_remarks
 from .keep import ROOT
@@ -28,8 +27,8 @@ def texts(tasks: dict[str, list[Run]], raw: Path) -> dict[str, list[tuple[str, .
     """The sentences of every row of each task's split. Raises UserError where the raw file has other rows."""
     by_task = {}
     for name, (run, *_) in tasks.items():
-        task, recorded = glue_task(name), run.recorded
-        rows = read_examples(task, task.split(recorded.split), raw)
+        recorded = run.recorded
+        rows = read_examples(recorded.task, recorded.task.split(recorded.split), raw)
         by_task[name] = [row.sentences for row in rows if isinstance(row, Example)]
         if len(by_task[name]) != recorded.rows:
             raise UserError(f"--glue-dir {raw}: {name} has {len(by_task[name])} rows of {recorded.split}, the record "

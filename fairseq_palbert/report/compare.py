@@ -21,10 +21,10 @@ from ..analysis.predictions_file import PREDICTIONS_FILE, read_predictions
 from ..analysis.recorded_split import RecordedSplit
 from ..analysis.records import predictions
 from ..analysis.sweep import decisions
+from ..definitions.metrics import TaskMetrics
+from ..definitions.packaged import find_task
 from ..errors import UserError
 from ..exits.registry import parse_rule
-from ..glue.definitions import TASKS
-from ..glue.metrics import GlueMetrics
 from ..numbers_from_text import LARGEST_SEED, check_range, finite_float, integer
 from ..tables import aligned
 from .kept import read_kept
@@ -58,7 +58,7 @@ class Comparison:
         return interval(self.differences)
 
 
-def read_answers(run: Path, split: str, rule: str, metrics: GlueMetrics) -> Answers:
+def read_answers(run: Path, split: str, rule: str, metrics: TaskMetrics) -> Answers:
     """Read a run. Raises UserError for files that are missing, lack the rule, or do not agree with each other."""
     if run.is_file():
         return _replayed(run, split, rule, metrics)
@@ -73,7 +73,7 @@ def read_answers(run: Path, split: str, rule: str, metrics: GlueMetrics) -> Answ
     return Answers(ids, torch.tensor(targets), torch.tensor([predictions for _, _, predictions in seeds]))
 
 
-def _replayed(path: Path, split: str, rule: str, metrics: GlueMetrics) -> Answers:
+def _replayed(path: Path, split: str, rule: str, metrics: TaskMetrics) -> Answers:
     """The rule replayed on the records in a file of ``palbert keep``; it need not have been scored."""
     seeds = [seed.splits[split].recorded for seed in read_kept(path).get(metrics.task.name, {}).values()
              if split in seed.splits]
@@ -88,23 +88,23 @@ def _replayed(path: Path, split: str, rule: str, metrics: GlueMetrics) -> Answer
     return Answers(seeds[0].ids.tolist(), _in_order(seeds[0].targets, seeds[0], metrics), torch.stack(answers))
 
 
-def _in_order(values: Tensor, recorded: RecordedSplit, metrics: GlueMetrics) -> Tensor:
+def _in_order(values: Tensor, recorded: RecordedSplit, metrics: TaskMetrics) -> Tensor:
     """Class ids in the order of the task's labels instead of the record's; scores are unchanged."""
     if metrics.task.regression:
         return values
-    return torch.tensor([metrics.labels.index(label) for label in recorded.labels])[values]
+    return torch.tensor([metrics.task.labels.index(label) for label in recorded.task.labels])[values]
 
 
-def _read(path: Path, rule: str, metrics: GlueMetrics) -> tuple[list[int], list, list]:
+def _read(path: Path, rule: str, metrics: TaskMetrics) -> tuple[list[int], list, list]:
     """ids, targets and predictions, in the order of the ids."""
     answers = read_predictions(path, rule, task=metrics.task.name)
-    class_of = {name: i for i, name in enumerate(metrics.labels)}
+    class_of = {name: i for i, name in enumerate(metrics.task.labels)}
     value_of = finite_float if metrics.task.regression else class_of.__getitem__
     try:
         targets, predicted = (list(map(value_of, values)) for values in (answers.labels, answers.predictions))
     except (KeyError, ValueError) as error:
-        labels = ", ".join(metrics.labels) or "scores"
-        raise UserError(f"{path}: {error} is no label of {metrics.task.name} ({labels})") from error
+        raise UserError(f"{path}: {error} is no label of {metrics.task.name} "
+                        f"({metrics.task.answers_in_words})") from error
     places = torch.arange(len(targets))
     score = metrics(metrics.statistics(torch.tensor(predicted), torch.tensor(targets), places, len(places)))["score"]
     if answers.score is not None and not isclose(score, answers.score, abs_tol=ROUNDING):
@@ -113,13 +113,13 @@ def _read(path: Path, rule: str, metrics: GlueMetrics) -> tuple[list[int], list,
     return answers.ids, targets, predicted
 
 
-def mean_score(answers: Answers, weights: Tensor, metrics: GlueMetrics) -> Tensor:
+def mean_score(answers: Answers, weights: Tensor, metrics: TaskMetrics) -> Tensor:
     """The official score of weighted examples in points, averaged over seeds. Shape: [B, E] -> [B]."""
     scores = [metrics.weighted(of_seed, answers.targets, weights) for of_seed in answers.predictions]
     return POINTS * sum(scores) / len(scores)
 
 
-def compare(name: str, a: Answers, b: Answers, metrics: GlueMetrics, resamples: int, seed: int) -> Comparison:
+def compare(name: str, a: Answers, b: Answers, metrics: TaskMetrics, resamples: int, seed: int) -> Comparison:
     examples = len(a.ids)
     of_a, of_b = (resampled(partial(mean_score, answers, metrics=metrics), examples, resamples, (seed, *name.encode()))
                   for answers in (a, b))
@@ -167,9 +167,7 @@ def main(arguments: list[str] | None = None) -> None:
     check_range("--seed", options.seed, 0, LARGEST_SEED)
     comparisons = []
     for task, *runs in options.runs:
-        if task not in TASKS:
-            raise UserError(f"unknown GLUE task {task!r}: choose from {', '.join(TASKS)}")
-        metrics = GlueMetrics(TASKS[task])
+        metrics = TaskMetrics(find_task(task))
         a, b = (read_answers(Path(run), options.split, rule, metrics)
                 for run, rule in zip(runs, (options.rule_a, options.rule_b)))
         if a.ids != b.ids or not a.targets.equal(b.targets):

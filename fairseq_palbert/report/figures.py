@@ -57,7 +57,7 @@ def _panel_a_run(path: Path, runs: list[Run], across: str, up: str):
 
 def depth_against_examples(path: Path, task: Task, colours: dict[str, str]) -> None:
     """Accuracy (or mean error) by exit layer, and mean exit layer by length; seeds pooled."""
-    regression = task.recorded.metrics.task.regression
+    regression = task.recorded.task.regression
     with panels(path, 2) as (figure, (by_exit, by_length)):
         for run in task.adaptive:
             decided, colour = examples(task.main[run.method]), colours[run.method]

@@ -54,10 +54,10 @@ def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
         splits = {}
         for path in paths:
             recorded = _portable_record(path, run)
-            if recorded.glue_task != task:
-                raise UserError(f"{path}: of {recorded.glue_task}, and the command of its run of {task}: score that "
+            if recorded.task.name != task:
+                raise UserError(f"{path}: of {recorded.task.name}, and the command of its run of {task}: score that "
                                 "run again with --record")
-            rows = read_scores(path.with_name(SCORES_FILE), recorded.glue_task, recorded.split)
+            rows = read_scores(path.with_name(SCORES_FILE), recorded.task.name, recorded.split)
             moved = max([moved, *(_moved(recorded, parse_rule(row["exit"])) for row in rows)])
             splits[recorded.split] = KeptSplit(recorded, rows)
         seeds[seed.name] = KeptSeed(command, splits)

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..analysis.recorded_split import RECORDED, TENSORS, RecordedSplit, checked_split
+from ..analysis.recorded_split import RECORDED, TENSORS, RecordedSplit, checked_split, plain_fields
 from ..analysis.tensor_file import read_tensors, write_tensors
 from ..errors import UserError
 from ..exits.base import Recording
@@ -29,8 +29,9 @@ from .commands import LONGEST, parse_command
 
 FORMAT = "fairseq_palbert results 1"
 REMEDY = "name a file of palbert keep, or keep the run again"
-# The dtypes of the stored tensors. A regression has the second of two. ``TENSORS`` are stored once for all seeds.
-STORED = {"ids": (torch.int32,), "lengths": (torch.int16,), "targets": (torch.int8, torch.float32),
+# The dtypes of the stored tensors: the first is written, of a regression the last, and others are of earlier versions.
+# ``TENSORS`` are stored once for all seeds.
+STORED = {"ids": (torch.int32,), "lengths": (torch.int16,), "targets": (torch.int16, torch.int8, torch.float32),
           "halting_logits": (torch.float16,), "logits": (torch.float16, torch.float32),
           "error_logits": (torch.float16,)}
 HALF = torch.finfo(torch.float16).max
@@ -38,7 +39,6 @@ MOST_FIELDS = 2**26  # bytes of their JSON
 OBJECTS = Kind("an object of objects",
                lambda value: isinstance(value, dict) and all(isinstance(of_key, dict) for of_key in value.values()))
 CLOCKS = list_of(object_of(CLOCK_KINDS), 1, 10_000)
-_PLAIN = ("rows", "labels", "prior", "origin")
 
 
 @dataclass(frozen=True)
@@ -87,13 +87,19 @@ def write_kept(path: Path, kept: Kept) -> None:
                 tensors |= {f"{task}/{split}/{name}/{packed}": values
                             for packed, values in _packed(recorded.recording).items()}
                 about[task][name]["splits"][split] = {
-                    **{plain: getattr(recorded, plain) for plain in _PLAIN}, "encoder": asdict(recorded.encoder),
+                    **_plain(recorded), "encoder": asdict(recorded.encoder),
                     "heads": asdict(recorded.heads),
                     "clocks": [{key: row[key] for key in CLOCK_KINDS} for row in kept_split.clocks]}
     fields = zlib.compress(json.dumps(about).encode(), 9)
     tensors["about"] = torch.frombuffer(bytearray(fields), dtype=torch.uint8)
     with replacing(path) as part:
         write_tensors(part, {"format": FORMAT}, tensors)
+
+
+def _plain(recorded: RecordedSplit) -> dict[str, Any]:
+    """The fields that are stored: name and split are keys, and a task of the package has no definition."""
+    return {name: value for name, value in plain_fields(recorded).items()
+            if name not in ("glue_task", "split") and (name, value) != ("definition", None)}
 
 
 def read_kept(path: Path) -> Kept:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import PurePath
 
-from ..glue.definitions import CALIBRATION
+from ..definitions.definition import CALIBRATION
 from ..tables import plain
 from .commands import typed, value_of
 from .escaping import code

@@ -9,14 +9,13 @@ from pathlib import Path
 from ..analysis.describe import describe
 from ..analysis.recorded_split import RecordedSplit, read_record
 from ..analysis.sweep import decisions
+from ..definitions.definition import CALIBRATION
 from ..errors import UserError
 from ..exits.base import AllDepthsRule, Rule
 from ..exits.registry import RULES, parse_rule
 from ..exits.rules.fixed import Fixed
 from ..exits.rules.random import Random
 from ..exits.rules.sampling import Sampling
-from ..glue.definitions import CALIBRATION
-from ..glue.metrics import OFFICIAL
 from ..scores_file import CLOCK_KINDS, SCORES_FILE, read_scores
 from ..tables import visible
 from .commands import parse_command, read_command
@@ -100,8 +99,8 @@ def adaptive_rules(recorded: RecordedSplit) -> list[str]:
 
 def official(recorded: RecordedSplit) -> str:
     """The official score in words: "mean of pearson and spearman"."""
-    names = OFFICIAL[recorded.metrics.task.metric]
-    return names[0] if len(names) == 1 else f"mean of {' and '.join(names)}"
+    names = recorded.task.metrics
+    return names[0] if recorded.task.score == "first" else f"mean of {' and '.join(names)}"
 
 
 def read_runs(folders: list[Path], split: str) -> dict[str, list[Run]]:
@@ -112,9 +111,9 @@ def read_runs(folders: list[Path], split: str) -> dict[str, list[Run]]:
     """
     tasks: dict[str, list[Run]] = {}
     for folder, run in ((path, run) for path in folders for run in _read(path, split)):
-        others = tasks.setdefault(run.recorded.glue_task, [])
+        others = tasks.setdefault(run.recorded.task.name, [])
         if any(run.method == other.method for other in others):
-            raise UserError(f"{folder}: a second run of {run.method} on {run.recorded.glue_task}: runs are told apart "
+            raise UserError(f"{folder}: a second run of {run.method} on {run.recorded.task.name}: runs are told apart "
                             "by the name of the folder above them")
         others.append(run)
         _check_same_examples(folder, run, others[0])
@@ -161,7 +160,7 @@ def _read_seed(scores: Path) -> Seed:
     folder = scores.parents[2]
     recorded = read_record(scores.with_name("record.safetensors"))
     _check_labelled(recorded, scores.parent)
-    clocks = read_scores(scores, recorded.glue_task, recorded.split)
+    clocks = read_scores(scores, recorded.task.name, recorded.split)
     points = [_point(recorded, clock) for clock in clocks]
     if not all(map(_agree, (point.row for point in points), clocks)):
         raise UserError(f"{scores} and the record beside it are of different models: score that run again with "

@@ -40,15 +40,15 @@ def _mean_error(run: Run) -> Tensor:
 
 def _table(task: Task, places: list[int], wrong: Tensor, exits: dict[str, Tensor], texts: Sequence | None) -> str:
     recorded = task.recorded
-    labels = recorded.metrics.labels
+    labels = recorded.task.labels
     lines = []
     for place in places:
         row, target = int(recorded.ids[place]), recorded.targets[place]
         lines.append([
             str(row), *([" / ".join(map(plain, texts[row]))] if texts else []),
-            f"{float(target):.2f}" if recorded.metrics.task.regression else labels[int(target)],
+            f"{float(target):.2f}" if recorded.task.regression else labels[int(target)],
             f"{wrong[place]:.2f}", *(f"{layers[place]:.1f}" for layers in exits.values()),
         ])
-    measure = "mean error" if recorded.metrics.task.regression else "share wrong"
+    measure = "mean error" if recorded.task.regression else "share wrong"
     header = ["row", *(["text"] if texts else []), "label", measure, *(f"exit, {plain(method)}" for method in exits)]
     return markdown([header, *lines], words=2 if texts else 1)

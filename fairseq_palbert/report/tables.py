@@ -147,7 +147,7 @@ def _by_seed(values) -> str:
 def usual_settings(task: Task) -> str:
     """Every method under the rules that it was scored with."""
     header = ["method", "exit rule", "seeds", "score", "mean exit", "FLOPs, %", "speed-up", "gained, %", "lost, %"]
-    if not task.recorded.metrics.task.regression:
+    if not task.recorded.task.regression:
         header += ["ECE, %", "AUROC"]
     return markdown([header, *([plain(run.method), f"`{rule.spec}`", str(len(run.seeds)), *_row(task, run, rule)]
                                for run in task.runs for rule in run.rules)])

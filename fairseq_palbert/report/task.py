@@ -105,5 +105,5 @@ def examples(chosen: Setting) -> Examples:
         wrong.append(errors(seed.recorded, predictions(decided.outputs)))
         mixed = isinstance(rule, AllDepthsRule)  # its outputs are probabilities, not logits
         confidences.append(decided.outputs.amax(-1) if mixed else confidence(decided.outputs))
-    regression = chosen.run.recorded.metrics.task.regression
+    regression = chosen.run.recorded.task.regression
     return Examples(stack(exit_layers), stack(wrong), None if regression else stack(confidences))

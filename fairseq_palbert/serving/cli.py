@@ -16,10 +16,10 @@ from typing import Any, BinaryIO
 
 from tqdm import tqdm
 
+from ..definitions.definition import TaskDefinition
 from ..errors import UserError
 from ..exits.base import Rule
 from ..exits.registry import RULES, parse_rule
-from ..glue.definitions import GlueTask
 from ..inference.flags import add_engine_flags, check_sizes, window_of
 from .output import LINES, opened, tsv_line
 from .predictor import PalbertPredictor, Prediction
@@ -96,8 +96,8 @@ def _format_of(path: Path) -> str:
     return "jsonl" if suffix in JSON_LINES else "tsv"
 
 
-def _columns(given: list[str] | None, id_column: str | None, task: GlueTask) -> Columns:
-    defaults = tuple(dict.fromkeys((task.sentences, DEFAULT_COLUMNS[len(task.sentences)])))
+def _columns(given: list[str] | None, id_column: str | None, task: TaskDefinition) -> Columns:
+    defaults = tuple(dict.fromkeys((task.sentence_names, DEFAULT_COLUMNS[len(task.sentences)])))
     if given is not None and len(given) != len(task.sentences):
         raise UserError(f"--sentence is given {len(given)} times, and a row of {task.name} has {len(task.sentences)}: "
                         "give it once for each")

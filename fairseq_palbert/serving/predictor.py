@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from ..checkpoints.formats.model_folder import CONFIG_FILE, REMEDY, ModelCard, read_model
+from ..definitions.definition import TaskDefinition
 from ..errors import UserError
 from ..exits.base import AllDepthsRule, Rule
 from ..exits.registry import parse_rule
-from ..glue.definitions import GlueTask, glue_task
 from ..inference.engine import Workload, decide
 from ..inference.flags import device_of, fitting_window
 from ..inference.for_inference import DTYPES, for_inference
@@ -53,11 +53,15 @@ class PalbertPredictor:
 
     network: PonderingClassifier
     vocabulary: Vocabulary
-    task: GlueTask
-    labels: tuple[str, ...]
+    task: TaskDefinition
     max_positions: int
     device: torch.device
     window: Window
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """In the order of the class ids; empty for regression."""
+        return self.task.labels
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, dtype: str = "float32", device: str = "cpu") -> Self:
@@ -71,12 +75,8 @@ class PalbertPredictor:
             raise UserError(f"dtype {dtype!r}: choose from {', '.join(DTYPES)}")
         network, card = read_model(folder)
         vocabulary = _vocabulary(folder, card, network.encoder.shape.vocabulary)
-        task = glue_task(card.glue_task)
-        if sorted(card.labels) != sorted(task.labels):
-            raise UserError(f"{folder / CONFIG_FILE}: labels {', '.join(card.labels)} are not those of {task.name}, "
-                            f"{', '.join(task.labels)}; {REMEDY}")
         network = for_inference(network, dtype, device)
-        return cls(network, vocabulary, task, tuple(card.labels), card.max_positions, device,
+        return cls(network, vocabulary, card.task, card.max_positions, device,
                    fitting_window(network, device))
 
     def predict(self, examples: Iterable[Example], rule: str | Rule = "q_exit:0.5", batch: int | None = None,

@@ -1,4 +1,4 @@
-"""Read binarized GLUE data and check it against the task.
+"""Read binarized data and check it against the task.
 
 The data comes from ``palbert data`` or from fairseq's own GLUE script.
 """
@@ -14,9 +14,10 @@ from fairseq.data import Dictionary
 from fairseq.data.indexed_dataset import MMapIndexedDataset
 from torch import Tensor
 
+from ..definitions.definition import TaskDefinition
+from ..definitions.packaged import in_order, packaged_task
 from ..errors import UserError
 from ..files import check_regular, read_text
-from ..glue.definitions import GlueTask
 from ..numbers_from_text import finite_float
 from ..tokenization.dictionary_file import read_symbols
 from ..tokenization.special_tokens import MASK
@@ -33,24 +34,24 @@ ROBERTA_SEPARATORS = 2  # of fairseq's own script, which writes data for RoBERTa
 class BinarizedFolder:
     """``DATA/{input0,input1,label}`` of one task, by ``palbert data`` or by fairseq's own script.
 
-    ``provenance`` is what ``palbert data`` recorded of its data, None for data of fairseq's own script. The last entry
-    of ``dictionary`` is ``<mask>``.
+    ``task`` is its definition, with the labels in the order of the class ids. ``provenance`` is what ``palbert data``
+    recorded of its data, None for data of fairseq's own script. The last entry of ``dictionary`` is ``<mask>``.
     """
 
-    def __init__(self, folder: str | Path, task: GlueTask, labels: Sequence[str]):
-        """``labels`` is the order of the class ids.
+    def __init__(self, folder: str | Path, name: str | None = None, labels: Sequence[str] | None = None):
+        """``name``: the task that the folder should hold; data of fairseq's own script does not say it.
 
-        Raises UserError where the folder does not hold this task's data.
+        ``labels``: in the order of the class ids, by default that of the definition. Raises UserError where the folder
+        holds no data, that of another task, or other labels.
         """
         self.folder = Path(folder)
-        self.task = task
-        self.labels = tuple(labels)
         if not self.folder.is_dir():
             raise UserError(f"{self.folder}: no such data folder; {REMEDY}")
-        self.inputs = [self.folder / f"input{i}" for i in range(len(task.sentences))]
         self.provenance = self._read_provenance()
+        self.task = self._definition(name, labels)
+        self.inputs = [self.folder / f"input{i}" for i in range(len(self.task.sentences))]
         if len(self.inputs) == 1 and (self.folder / "input1").is_dir():
-            raise UserError(f"{self.folder}: holds sentence pairs, but {task.name} has single sentences; check "
+            raise UserError(f"{self.folder}: holds sentence pairs, but {self.task.name} has single sentences; check "
                             "--glue-task")
         self.dictionary, *others = map(self._load_dictionary, self.inputs)
         if any(other.symbols != self.dictionary.symbols for other in others):
@@ -63,13 +64,24 @@ class BinarizedFolder:
         return self.provenance.tokenizer["separators"] if self.provenance else ROBERTA_SEPARATORS
 
     def _read_provenance(self) -> Provenance | None:
-        if not (self.folder / PROVENANCE_FILE).exists() and (self.inputs[0] / FAIRSEQS_LOG).exists():
+        if not (self.folder / PROVENANCE_FILE).exists() and (self.folder / "input0" / FAIRSEQS_LOG).exists():
             return None
-        provenance = Provenance.read(self.folder)
-        if provenance.task != self.task.name:
-            raise UserError(f"{self.folder}: holds {provenance.task}, not {self.task.name}; change --glue-task or the "
-                            "data folder")
-        return provenance
+        return Provenance.read(self.folder)
+
+    def _definition(self, name: str | None, labels: Sequence[str] | None) -> TaskDefinition:
+        if self.provenance is None:
+            if name is None:
+                raise UserError(f"{self.folder}: made by fairseq's own script, and does not say of which task: add "
+                                "--glue-task")
+            task = packaged_task(name)
+        else:
+            task = self.provenance.task
+            if name not in (None, task.name):
+                raise UserError(f"{self.folder}: holds {task.name}, not {name}; change --glue-task or the data folder")
+        try:
+            return task if labels is None else in_order(task, labels)
+        except ValueError as error:
+            raise UserError(f"{self.folder}: {error}: check --label-order") from error
 
     def _check(self, *paths: Path) -> None:
         """Raises UserError for a file that is missing, or that has changed since ``palbert data`` wrote it."""
@@ -112,7 +124,7 @@ class BinarizedFolder:
             return None
         dictionary = self._load_dictionary(path.parent)
         self._check_counts(dictionary)
-        class_id = {dictionary.index(label): i for i, label in enumerate(self.labels) if label in dictionary}
+        class_id = {dictionary.index(label): i for i, label in enumerate(self.task.labels) if label in dictionary}
         rows = self._rows(path, dictionary)
         if (rows.sizes != 2).any():
             raise UserError(f"{path}.bin: a row should be a label and </s>; {REMEDY}")
@@ -120,7 +132,7 @@ class BinarizedFolder:
         for row, index in enumerate(stored):
             if index not in class_id:
                 raise UserError(f"{path}.bin: row {row} has label {dictionary[index]!r}, but {self.task.name} has "
-                                f"{', '.join(self.labels)}; check --glue-task")
+                                f"{self.task.answers_in_words}; check --glue-task")
         return torch.tensor([class_id[index] for index in stored])
 
     def _check_counts(self, dictionary: Dictionary) -> None:

@@ -1,7 +1,8 @@
-"""``--task glue``: sentence classification and regression on binarized GLUE data."""
+"""``--task glue``: sentence classification and regression on binarized data."""
 
 import logging
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Optional
@@ -15,13 +16,15 @@ from omegaconf import II, MISSING
 
 from ..compat.fairseq_registries import model_class
 from ..compat.fairseq_trainer import count_patience_on, end_divergence_by, patience_counts
+from ..definitions.definition import CALIBRATION, TaskDefinition
+from ..definitions.metrics import TaskMetrics
+from ..definitions.packaged import packaged
 from ..errors import UserError
-from ..glue.definitions import CALIBRATION, TASKS, glue_task, label_order
-from ..glue.metrics import GlueMetrics
 from .binarized import BinarizedFolder
 from .dataset import GlueDataset
 from .divergence import LatestUpdate
 from .same_tokenizer import check_same_tokenizer, tokenizer_state
+from .trained_task import task_state, trained_task
 
 logger = logging.getLogger(__name__)
 HOLDOUT, GATE = "holdout", "gate"
@@ -33,7 +36,9 @@ SHUFFLE_SEED = 0  # not --seed: all seeds train, and select checkpoints, on the 
 class GlueConfig(FairseqDataclass):
     data: str = field(default=MISSING, metadata={"help": "folder of the binarized task, made by palbert data"})
     glue_task: Optional[str] = field(
-        default=None, metadata={"help": f"GLUE task, which fixes columns, labels and metric: {', '.join(TASKS)}"}
+        default=None,
+        metadata={"help": f"name of the task: {', '.join(packaged())}, or that of your own task file (default: that of "
+                          "the data folder)"},
     )
     max_positions: int = field(
         default=512,
@@ -43,7 +48,7 @@ class GlueConfig(FairseqDataclass):
     label_order: Optional[str] = field(
         default=None,
         metadata={"help": "labels in the order of their class ids, comma-separated, to match a checkpoint's (default: "
-                          "the task table's order)"},
+                          "the definition's order)"},
     )
     holdout_fraction: float = field(
         default=0.0,
@@ -70,24 +75,22 @@ class GlueConfig(FairseqDataclass):
 
 @register_task("glue", dataclass=GlueConfig)
 class GlueSentenceTask(FairseqTask):
-    """One GLUE task: its data, its labels and its metrics.
+    """One task: its data and its metrics.
 
-    ``glue_task`` is the row of the task table, ``labels`` the order of the class ids, ``metrics`` the task's metrics.
+    ``definition`` is what the data folder says of the task, with the labels in the order of the class ids.
     """
 
     @classmethod
     def setup_task(cls, cfg: GlueConfig, **_):
-        if cfg.glue_task is None:
-            raise UserError(f"--task glue needs --glue-task: choose from {', '.join(TASKS)}")
-        return cls(cfg)
+        return cls(cfg, cfg.label_order.split(",") if cfg.label_order else None)
 
-    def __init__(self, cfg: GlueConfig):
+    def __init__(self, cfg: GlueConfig, labels: Sequence[str] | None = None):
+        """``labels``: in the order of the class ids, by default that of the definition."""
         super().__init__(cfg)
-        self.glue_task = glue_task(cfg.glue_task)
-        self.labels = _label_order(cfg.label_order, self.glue_task)
-        _check_config(cfg, self.glue_task)
-        self.metrics = GlueMetrics(self.glue_task, self.labels)
-        self.folder = BinarizedFolder(cfg.data, self.glue_task, self.labels)
+        self.folder = BinarizedFolder(cfg.data, cfg.glue_task, labels)
+        self.definition = self.folder.task
+        _check_config(cfg, self.definition)
+        self.metrics = TaskMetrics(self.definition)
         self.latest_update = LatestUpdate()
 
     @property
@@ -115,7 +118,7 @@ class GlueSentenceTask(FairseqTask):
         dataset = GlueDataset(loaded, ids, self.cfg.max_positions, shuffle=split in ("train", GATE),
                               length_pool=self.cfg.length_pool)
         part = "" if len(ids) == len(loaded) else f" of the {len(loaded)} rows of train, by a seeded shuffle"
-        logger.info(f"{self.glue_task.name} {split}: {len(dataset)} examples{part}, {dataset.truncated} of them "
+        logger.info(f"{self.definition.name} {split}: {len(dataset)} examples{part}, {dataset.truncated} of them "
                     f"truncated to {self.cfg.max_positions} tokens")
         self.datasets[split] = dataset
         return dataset
@@ -167,8 +170,8 @@ class GlueSentenceTask(FairseqTask):
         return model
 
     def state_dict(self) -> dict[str, Any]:
-        """The ``task_state`` that fairseq saves in every checkpoint: see ``tokenizer_state``."""
-        return tokenizer_state(self.folder)
+        """The ``task_state`` that fairseq saves in every checkpoint: the tokenizer and the task."""
+        return tokenizer_state(self.folder) | task_state(self.definition)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Checks that a checkpoint's ``task_state`` fits the data, when fairseq's commands load it."""
@@ -198,11 +201,11 @@ class GlueSentenceTask(FairseqTask):
 
     def check_classifier(self, name: str, state: dict[str, Any]) -> None:
         """Raises UserError where the checkpoint's class ids do not stand for this task's labels."""
-        trained_with = (state.get("cfg") or {}).get("task") or {}
-        trained_for = trained_with.get("glue_task")
-        if trained_for != self.glue_task.name or label_order(trained_with) != tuple(self.labels):
-            raise UserError(f"{name} was trained for {trained_for}: its classifier can be kept for "
-                            f"{self.glue_task.name} only if it was trained for that task, with the same --label-order")
+        trained = trained_task(name, state)
+        if (trained.name, trained.labels) != (self.definition.name, self.definition.labels):
+            raise UserError(f"{name} was trained for {trained.name}: its classifier can be kept for "
+                            f"{self.definition.name} only if it was trained for that task, with the same labels in the "
+                            "same order")
 
     def begin_epoch(self, epoch, model):
         """fairseq calls this before the first batch of an epoch."""
@@ -242,7 +245,7 @@ class GlueSentenceTask(FairseqTask):
         raise self.latest_update.diverged()
 
     def reduce_metrics(self, logging_outputs, criterion):
-        """Adds the task's GLUE metrics to what fairseq and the criterion log.
+        """Adds the task's metrics to what fairseq and the criterion log.
 
         Raises UserError where the loss is not finite, before fairseq saves a checkpoint of such a model.
         """
@@ -256,15 +259,7 @@ class GlueSentenceTask(FairseqTask):
             metrics.log_derived(name, lambda meters, name=name: self.metrics(meters[key].sum)[name])
 
 
-def _label_order(order: str | None, task) -> tuple[str, ...]:
-    labels = tuple(order.split(",")) if order else task.labels
-    if sorted(labels) != sorted(task.labels):
-        raise UserError(f"--label-order {order}: {task.name} has the labels "
-                        f"{','.join(task.labels) or '(none: regression)'}")
-    return labels
-
-
-def _check_config(cfg: GlueConfig, task) -> None:
+def _check_config(cfg: GlueConfig, task: TaskDefinition) -> None:
     if not 0 <= cfg.holdout_fraction < 1:
         raise UserError(f"--holdout-fraction {cfg.holdout_fraction}: choose a part of train from 0 up to, not "
                         "including, 1")

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from ..definitions.definition import TaskDefinition
+from ..definitions.packaged import restored
 from ..errors import UserError
 from ..files import check_regular, file_sha256, write_json
 from ..json_files import read_json
@@ -15,6 +17,7 @@ from ..tokenization.identity import TOKENIZER_KIND
 PROVENANCE_FILE = "glue.json"
 REMEDY = "make the data again with palbert data --overwrite"
 KINDS = {"task": text(100), "tokenizer": TOKENIZER_KIND, "detokenized": BOOLEAN}
+DEFINITION = "definition"  # of a task that is none of the package
 FILES, SHA256 = "files", "sha256"  # sizes and digests of the files, and the digest of all other fields
 DIGESTS = {FILES: OBJECT, SHA256: text(64)}
 
@@ -23,12 +26,13 @@ DIGESTS = {FILES: OBJECT, SHA256: text(64)}
 class Provenance:
     """What the data in ``folder`` was made of.
 
-    ``tokenizer`` is the record of the vocabulary. ``detokenized`` says whether spaces around punctuation were removed
-    first. ``files`` has the size and the SHA-256 of each file by its path, None in data of earlier versions.
+    ``task`` is the definition. ``tokenizer`` is the record of the vocabulary. ``detokenized`` says whether spaces
+    around punctuation were removed first. ``files`` has the size and the SHA-256 of each file by its path, None in data
+    of earlier versions.
     """
 
     folder: Path
-    task: str
+    task: TaskDefinition
     tokenizer: dict[str, Any]
     detokenized: bool
     files: dict[str, dict[str, Any]] | None
@@ -44,9 +48,10 @@ class Provenance:
                 check_fields({name: content.get(name) for name in DIGESTS}, DIGESTS)
                 if content.pop(SHA256) != _digest(content):
                     raise ValueError("changed since it was written")
+            task = restored(content["task"], content.get(DEFINITION))
         except ValueError as error:
             raise UserError(f"{path}: {error}; {REMEDY}") from error
-        return cls(folder, content["task"], content["tokenizer"], content["detokenized"], content.get(FILES))
+        return cls(folder, task, content["tokenizer"], content["detokenized"], content.get(FILES))
 
     def check(self, path: Path) -> None:
         """Raises UserError where the file is not the one that was written."""

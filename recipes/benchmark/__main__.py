@@ -121,7 +121,7 @@ def read_model(options: argparse.Namespace) -> tuple[PonderingClassifier, str, G
     task = GlueSentenceTask.setup_task(GlueConfig(data=str(options.data), glue_task=options.data.name,
                                                   max_positions=512))
     return random_network(len(task.source_dictionary), options.layers, options.hidden,
-                          task.glue_task.outputs), "roberta", task
+                          task.definition.outputs), "roberta", task
 
 
 def rule_of(options: argparse.Namespace, network: PonderingClassifier) -> ExitRule:

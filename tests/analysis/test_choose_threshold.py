@@ -11,10 +11,10 @@ from fairseq_palbert.analysis.contract import part_of, two_parts
 from fairseq_palbert.analysis.describe import describe
 from fairseq_palbert.analysis.recorded_split import RecordedSplit, write_record
 from fairseq_palbert.analysis.sweep import decisions
+from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.exits.base import Recording
 from fairseq_palbert.exits.registry import RULES, parse_rule
-from fairseq_palbert.glue.definitions import TASKS
 from fairseq_palbert.modules.encoder import EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape
 from tests.fixtures.recorded_runs import ORIGIN
@@ -25,7 +25,7 @@ EXAMPLES, DEPTH = 301, 4
 def random_record(task="MRPC", split="valid", checkpoint="a", seed=0) -> RecordedSplit:
     """Answers that become better from layer to layer."""
     generator = torch.Generator().manual_seed(seed)
-    classes, regression = len(TASKS[task].labels), TASKS[task].regression
+    classes, regression = len(packaged_task(task).labels), packaged_task(task).regression
     better = torch.arange(1.0, DEPTH + 1)[:, None, None]
     if regression:
         targets = 5 * torch.rand(EXAMPLES, dtype=torch.float64, generator=generator)
@@ -36,7 +36,7 @@ def random_record(task="MRPC", split="valid", checkpoint="a", seed=0) -> Recorde
             DEPTH, EXAMPLES, classes, generator=generator)
     halting = torch.randn(DEPTH - 1, EXAMPLES, generator=generator)
     return RecordedSplit(
-        split=split, glue_task=task, labels=list(TASKS[task].labels), rows=EXAMPLES,
+        split=split, task=packaged_task(task), rows=EXAMPLES,
         encoder=EncoderShape(9, 1, 2, 16, DEPTH, 4, 8, 1), heads=HeadsShape(logits.shape[-1], lambda_module="linear"),
         prior=None, origin={**ORIGIN, "checkpoint": {"path": "a.pt", "sha256": checkpoint}}, ids=torch.arange(EXAMPLES),
         lengths=torch.randint(1, 17, (EXAMPLES,), generator=generator), targets=targets,

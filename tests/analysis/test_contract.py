@@ -13,11 +13,11 @@ from fairseq_palbert.analysis.describe import describe
 from fairseq_palbert.analysis.recorded_split import RecordedSplit
 from fairseq_palbert.analysis.sweep import decisions
 from fairseq_palbert.analysis.temperature import fit_temperatures
+from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.exits.base import Recording
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.exits.rules.fixed import Fixed
-from fairseq_palbert.glue.definitions import TASKS
 from fairseq_palbert.modules.encoder import EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape
 from fairseq_palbert.ponder.halting import cdf
@@ -28,7 +28,7 @@ DRAWS, EXAMPLES, CONFIDENCE = 80, 200, 0.9
 def record_of(logits, targets, task="SST-2", halting=None) -> RecordedSplit:
     depth, examples, outputs = logits.shape
     return RecordedSplit(
-        split="valid", glue_task=task, labels=list(TASKS[task].labels), rows=examples,
+        split="valid", task=packaged_task(task), rows=examples,
         encoder=EncoderShape(9, 1, 2, 16, depth, 4, 8, 1),
         heads=HeadsShape(outputs, lambda_module="none" if halting is None else "linear"), prior=None, origin={},
         ids=torch.arange(examples), lengths=torch.full((examples,), 5), targets=targets,

@@ -19,19 +19,19 @@ from fairseq_palbert.analysis.measures import (
     static_advantage,
 )
 from fairseq_palbert.analysis.recorded_split import RecordedSplit
+from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.exits.base import Recording
-from fairseq_palbert.glue.definitions import TASKS
 from fairseq_palbert.modules.encoder import EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape
 
 
 def record_of(answers, targets, task="SST-2", halting=None) -> RecordedSplit:
     """``answers`` [N][E]: class ids or values. A class has probability 0.73."""
-    answers, regression = torch.tensor(answers), TASKS[task].regression
+    answers, regression = torch.tensor(answers), packaged_task(task).regression
     logits = answers.unsqueeze(-1).float() if regression else torch.nn.functional.one_hot(answers, 2).float()
     depth, examples = answers.shape
     return RecordedSplit(
-        split="valid", glue_task=task, labels=list(TASKS[task].labels), rows=examples,
+        split="valid", task=packaged_task(task), rows=examples,
         encoder=EncoderShape(9, 1, 2, 16, depth, 4, 8, 1),
         heads=HeadsShape(logits.shape[-1], lambda_module="none" if halting is None else "linear"), prior=None,
         origin={},

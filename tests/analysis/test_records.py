@@ -8,10 +8,10 @@ from scipy.stats import pearsonr, spearmanr
 
 from fairseq_palbert.analysis.recorded_split import RecordedSplit
 from fairseq_palbert.analysis.records import LayerReport, expected_score, layer_report, posterior, predictions
+from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.exits.base import Recording
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.exits.replay import replay
-from fairseq_palbert.glue.definitions import TASKS
 from fairseq_palbert.modules.encoder import EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape
 
@@ -21,7 +21,7 @@ LAYERS, EXAMPLES = 4, 30
 def record_of(task_name: str) -> RecordedSplit:
     """A random record whose deeper layers know more of the target."""
     torch.manual_seed(0)
-    task = TASKS[task_name]
+    task = packaged_task(task_name)
     halting = torch.randn(LAYERS - 1, EXAMPLES)
     depth = torch.arange(1, LAYERS + 1)[:, None]
     if task.regression:
@@ -32,7 +32,7 @@ def record_of(task_name: str) -> RecordedSplit:
         logits = torch.randn(LAYERS, EXAMPLES, task.outputs)
         logits[:, torch.arange(EXAMPLES), targets] += depth / LAYERS
     return RecordedSplit(
-        split="valid", glue_task=task_name, labels=list(task.labels), rows=EXAMPLES,
+        split="valid", task=packaged_task(task_name), rows=EXAMPLES,
         encoder=EncoderShape(9, 1, 2, 16, LAYERS, 4, 8, 1), heads=HeadsShape(task.outputs), prior=[0.4, 0.3, 0.2, 0.1],
         origin={"checkpoint": {"sha256": "0"}}, ids=torch.arange(EXAMPLES), lengths=torch.full((EXAMPLES,), 5),
         targets=targets, recording=Recording(halting, logits))

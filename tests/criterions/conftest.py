@@ -6,8 +6,8 @@ import pytest
 import torch
 from fairseq import metrics
 
-from fairseq_palbert.glue.definitions import glue_task
-from fairseq_palbert.glue.metrics import GlueMetrics
+from fairseq_palbert.definitions.metrics import TaskMetrics
+from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.modules.pondering import HeadsShape, PonderOutput
 
 DEPTH, BATCH = 5, 6
@@ -41,7 +41,7 @@ def make_model():
 @pytest.fixture
 def make_task():
     """make_task("RTE") has what a criterion asks of ``--task glue``."""
-    return lambda name: SimpleNamespace(glue_task=glue_task(name), metrics=GlueMetrics(glue_task(name)),
+    return lambda name: SimpleNamespace(glue_task=packaged_task(name), metrics=TaskMetrics(packaged_task(name)),
                                         target_variance=3.0)
 
 

@@ -12,8 +12,8 @@ from fairseq_palbert.criterions.multi_exit_classification import (
     MultiExitClassificationConfig,
     layer_weights,
 )
+from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.definitions import glue_task
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
 
@@ -50,7 +50,7 @@ def plain_loss(output, target, regression):
     ("last", lambda n: n == DEPTH), ("uniform", lambda n: 1 / DEPTH),
     ("linear", lambda n: 2 * n / (DEPTH * (DEPTH + 1)))])
 def test_the_loss_equals_a_nested_loop(make_criterion, make_model, make_sample, name, targets, weights, of_layer):
-    task = glue_task(name)
+    task = packaged_task(name)
     model = make_model(task.outputs, **NO_LAMBDA)
     loss, sample_size, log = make_criterion(weights, name)(model, make_sample(targets))
     expected = sum(of_layer(n) * plain_loss(model.logits[n - 1, i], targets[i], task.regression)
@@ -65,7 +65,7 @@ def test_logs_are_means_per_sentence_and_metrics_those_of_the_last_layer(make_cr
                                                                          logged,
                                                                          name, targets, by_layer):
     criterion = make_criterion("linear", name)
-    models = [make_model(glue_task(name).outputs, seed, **NO_LAMBDA) for seed in (1, 2)]
+    models = [make_model(packaged_task(name).outputs, seed, **NO_LAMBDA) for seed in (1, 2)]
     logs = [criterion(model, make_sample(targets))[2] for model in models]
     together, singly = logged(criterion, logs), [logged(criterion, [log]) for log in logs]
     assert set(together) == {"loss"} | {f"{by_layer}_{n}" for n in range(1, DEPTH + 1)}

@@ -6,8 +6,8 @@ import torch
 from omegaconf import OmegaConf
 
 from fairseq_palbert.criterions.ponder_classification import PonderClassification, PonderClassificationConfig
+from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.definitions import glue_task
 
 DEPTH, BATCH = 5, 6
 
@@ -54,7 +54,7 @@ def squared_error(output, target):
 @pytest.mark.parametrize("name, targets, loss_of",
                          [("SST-2", CLASSES, cross_entropy), ("STS-B", SCORES, squared_error)])
 def test_loss_and_exits_equal_a_nested_loop(make_criterion, make_model, make_sample, name, targets, loss_of):
-    model = make_model(glue_task(name).outputs)
+    model = make_model(packaged_task(name).outputs)
     criterion = make_criterion(name, beta=0.3, prior_lambda=0.2, q_exit_threshold=0.6)
     loss, sample_size, log = criterion(model, make_sample(targets))
     expected, depth, exits = expected_sums(model, targets, loss_of, 0.3, 0.2, 0.6)
@@ -75,7 +75,7 @@ def squared_error_over_variance(output, target):
 @pytest.mark.parametrize("name, targets, loss_of",
                          [("SST-2", CLASSES, wrong), ("STS-B", SCORES, squared_error_over_variance)])
 def test_halting_may_weigh_errors_and_a_cost_a_layer(make_criterion, make_model, make_sample, name, targets, loss_of):
-    model = make_model(glue_task(name).outputs)
+    model = make_model(packaged_task(name).outputs)
     model.cfg.train_only = "lambda"
     criterion = make_criterion(name, beta=0.3, prior_lambda=0.2, halting_target="error", layer_cost=0.07)
     loss, _, log = criterion(model, make_sample(targets))
@@ -113,7 +113,7 @@ def test_as_released_sets_the_three_departures_of_the_published_code(make_criter
 def test_logs_of_two_batches_are_those_of_both_together(make_criterion, make_model, make_sample, logged, name, targets,
                                                          by_layer):
     criterion = make_criterion(name)
-    logs = [criterion(make_model(glue_task(name).outputs, seed), make_sample(targets))[2] for seed in (1, 2)]
+    logs = [criterion(make_model(packaged_task(name).outputs, seed), make_sample(targets))[2] for seed in (1, 2)]
     singly = [logged(criterion, [log]) for log in logs]
     together = logged(criterion, logs)
     names = {"loss", "task_loss", "kl", "posterior_depth", "q_exit_depth"}

@@ -34,7 +34,7 @@ def benchmark(tmp_path):
 def exported(checkpoint, data, folder, family: str):
     model = load_model(checkpoint, str(data), None)
     folder.mkdir()
-    write_model(folder, model.network, ModelCard(family, model.task.glue_task.name, list(model.task.labels), 512, None,
+    write_model(folder, model.network, ModelCard(family, model.task.definition.name, list(model.task.labels), 512, None,
                                                  model.task.state_dict()["dictionary"], None, 0))
     return folder
 

@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 
+from fairseq_palbert.definitions.metrics import TaskMetrics
+from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.exits.base import Decisions
-from fairseq_palbert.glue.definitions import glue_task
-from fairseq_palbert.glue.metrics import GlueMetrics
 from fairseq_palbert.inference.engine import Workload
 from recipes.benchmark.ours import random_network
 from recipes.benchmark_tradeoff import main, measure, plot, settings, table
@@ -44,7 +44,7 @@ def test_rows_hold_what_was_decided_and_every_time(tmp_path):
         calls.append(1)
         return decided
 
-    metrics = GlueMetrics(glue_task("SST-2"), ["0", "1"])
+    metrics = TaskMetrics(packaged_task("SST-2"))
     targets = torch.tensor([0, 1, 1, 0])
     row, = measure({("palbert", "q_exit:0.5"): decide}, lambda decided: points(metrics, targets, decided), 4, rounds=3)
     assert len(calls) == 4 and len(row["milliseconds"]) == 3 and min(row["milliseconds"]) > 0

@@ -12,7 +12,7 @@ import pytest
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.evaluation import submission
 from fairseq_palbert.evaluation.cli import parser
-from fairseq_palbert.glue.submission import SHEETS
+from fairseq_palbert.submissions.glue import SHEETS
 from tests.fixtures.recorded_runs import write_scores
 
 TASKS = ["AX", "CoLA", "MNLI", "MRPC", "QNLI", "QQP", "RTE", "SST-2", "STS-B", "WNLI"]

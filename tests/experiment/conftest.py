@@ -60,7 +60,7 @@ class StandIn:
         out.mkdir(parents=True, exist_ok=True)
         if "--url" in words:
             (out / name).write_text("archive")
-        elif module == "preprocess.glue":
+        elif module == "preprocess.data":
             (out / value_of("--task", words)).mkdir(exist_ok=True)
             (out / value_of("--task", words) / "glue.json").write_text('{"splits": {"train": {"rows": 3668}}}')
         elif module == "fairseq_palbert.checkpoints.convert":

@@ -33,7 +33,7 @@ class TestConversion:
         folder, = conversions()
         converted, = stand_in.find("checkpoints.convert")
         assert converted.endswith(f"checkpoints.convert {source} --out {folder}") and folder.name.startswith("encoder-")
-        assert f"--vocab {folder} " in stand_in.find("preprocess.glue")[0]
+        assert f"--vocab {folder} " in stand_in.find("preprocess.data")[0]
         trained, = stand_in.find("fairseq-train")
         assert "--arch palbert_bert_minilm_l6 --encoder-layers 7 --dropout 0.0" in trained
         assert f"--finetune-from-model {folder}/model.pt" in trained and "--fresh-heads" not in trained
@@ -73,7 +73,7 @@ class TestConversion:
         stand_in.fail_at = "checkpoints.convert"
         with pytest.raises(UserError, match="out of luck"):
             experiment(pretrained="a/bert")
-        assert not conversions() and not stand_in.find("preprocess.glue")
+        assert not conversions() and not stand_in.find("preprocess.data")
 
     def test_a_converted_folder_is_used_as_it_is(self, experiment, stand_in, source):
         (source / "conversion.json").write_text('{"arch": "palbert_albert_base", "flags": []}')
@@ -136,7 +136,7 @@ class TestUsualCheckpoints:
         experiment(stop_stage=2, arch=arch, run_dir="without")
         (vocabularies / folder).mkdir()
         experiment(stop_stage=2, arch=arch)
-        without, within = stand_in.find("preprocess.glue")
+        without, within = stand_in.find("preprocess.data")
         assert f"--vocab {vocabularies} " in without and f"--vocab {vocabularies / folder} " in within
 
 
@@ -173,7 +173,7 @@ class TestHyperparameters:
 
     def test_detokenize(self, experiment, stand_in):
         experiment(stop_stage=2, detokenize=True)
-        assert "--detokenize" in stand_in.find("preprocess.glue")[0]
+        assert "--detokenize" in stand_in.find("preprocess.data")[0]
         with pytest.raises(UserError, match="other settings"):
             experiment()
 
@@ -200,7 +200,7 @@ class TestOwnCheckpoints:
     def test_are_used_as_they_are(self, trained, experiment, stand_in, tmp_path):
         experiment(stop_stage=4, pretrained="rte.pt")
         assert not stand_in.find("checkpoints.convert")
-        assert f"--vocab {tmp_path / 'converted'} " in stand_in.find("preprocess.glue")[0]
+        assert f"--vocab {tmp_path / 'converted'} " in stand_in.find("preprocess.data")[0]
         trained_by, = stand_in.find("fairseq-train")
         assert "--arch palbert_bert --encoder-layers 3 --activation-fn relu --dropout" in trained_by
         assert stand_in.trained["finetune-from-model"] == str(trained)

@@ -7,7 +7,7 @@ import pytest
 
 from fairseq_palbert.errors import UserError
 
-STAGES = ("preprocess.glue", "fairseq-train", "fairseq_palbert.evaluation")
+STAGES = ("preprocess.data", "fairseq-train", "fairseq_palbert.evaluation")
 
 
 def splits_scored(stand_in):
@@ -37,7 +37,7 @@ def test_the_kept_command_is_what_was_run(experiment, stand_in):
 
 def test_stages_can_be_chosen(experiment, stand_in):
     experiment(stop_stage=2, search_lr=[0.1, 0.2])
-    assert stand_in.find("preprocess.glue") and not stand_in.find("fairseq-train")
+    assert stand_in.find("preprocess.data") and not stand_in.find("fairseq-train")
     experiment(stage=4, stop_stage=4)
     assert stand_in.find("fairseq-train") and not stand_in.find("fairseq_palbert.evaluation")
 
@@ -68,7 +68,7 @@ def test_a_record_without_the_data_s_folders_needs_another_run_directory(experim
     assert f"write '{line}' to {record}" in str(error.value)
     record.write_text(line)
     experiment(stop_stage=2)
-    assert len(stand_in.find("preprocess.glue")) == 1
+    assert len(stand_in.find("preprocess.data")) == 1
 
 
 def test_a_run_of_the_recipe_in_bash_goes_on(experiment, stand_in):
@@ -153,7 +153,7 @@ def test_a_staged_method_trains_its_first_phase_where_it_has_to(experiment, stan
         run_dir = experiment(method="pabee_staged", run_dir="gate", first_run="pabee", seeds=seeds)
     trained = [call.split("--save-dir ")[1].split()[0] for call in stand_in.find("fairseq-train")]
     assert trained == [f"{tmp_path}/{run}/seed{seed}/checkpoints" for seed in (1, 2) for run in ("pabee", "gate")]
-    assert len(stand_in.find("preprocess.glue")) == 1 and not (tmp_path / "pabee" / "seed1" / "scores").exists()
+    assert len(stand_in.find("preprocess.data")) == 1 and not (tmp_path / "pabee" / "seed1" / "scores").exists()
     assert stand_in.trained["finetune-from-model"] == f"{tmp_path}/pabee/seed2/checkpoints/checkpoint_best.pt"
     assert (run_dir / "seed2" / "scores" / "calibration").is_dir()
 

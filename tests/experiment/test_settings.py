@@ -85,7 +85,7 @@ def test_is_refused_before_any_work(experiment, stand_in, monkeypatch, values, m
     with pytest.raises(UserError) as refused:
         experiment(**values)
     assert message in str(refused.value)
-    assert not stand_in.find("preprocess.glue") and not stand_in.find("fairseq-train")
+    assert not stand_in.find("preprocess.data") and not stand_in.find("fairseq-train")
 
 
 @pytest.mark.parametrize("values", [

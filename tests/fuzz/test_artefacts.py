@@ -12,9 +12,9 @@ from fairseq_palbert.errors import UserError
 from fairseq_palbert.evaluation import submission
 from fairseq_palbert.experiment import results
 from fairseq_palbert.files import file_sha256
-from fairseq_palbert.glue.submission import SHEETS, write_submission
 from fairseq_palbert.report import compare, keep
 from fairseq_palbert.report.runs import read_runs
+from fairseq_palbert.submissions.glue import SHEETS, write_submission
 from tests.fixtures.recorded_runs import write_run
 
 RULE, RUN, SEED, KEPT = "q_exit:0.5", "runs/palbert/SST-2", "runs/palbert/SST-2/seed1", "kept/small/palbert.safetensors"

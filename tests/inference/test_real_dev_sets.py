@@ -10,6 +10,7 @@ import random
 import pytest
 import torch
 
+from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.exits.cdf_rule import CdfRule
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.exits.replay import replay
@@ -17,7 +18,6 @@ from fairseq_palbert.exits.rules.confidence import Confidence, confidence
 from fairseq_palbert.exits.rules.entropy import Entropy, normalised_entropy
 from fairseq_palbert.exits.rules.learned import Learned, expected_error
 from fairseq_palbert.exits.rules.patience import Patience
-from fairseq_palbert.glue.definitions import TASKS
 from fairseq_palbert.inference.engine import Workload, decide, record
 from fairseq_palbert.inference.window import Window
 from fairseq_palbert.ponder.halting import cdf
@@ -31,11 +31,11 @@ OF_CLASSES, OF_VALUES = ["patience:1", "entropy:0.9", "confidence:0.7"], ["patie
 @pytest.fixture(scope="module")
 def dev_set(glue_dir, vocab_dir):
     """dev_set("RTE") -> the token ids of every dev example, as preprocessing and task make them."""
-    from fairseq_palbert.glue.raw import read_examples
+    from fairseq_palbert.raw.examples import read_examples
     from fairseq_palbert.tokenization import Vocabulary
 
     def load(task_name: str) -> list[torch.Tensor]:
-        task, raw, vocabulary = TASKS[task_name], glue_dir(task_name).parent, Vocabulary(vocab_dir("gpt2_bpe"))
+        task, raw, vocabulary = packaged_task(task_name), glue_dir(task_name).parent, Vocabulary(vocab_dir("gpt2_bpe"))
         examples = [row.sentences for row in read_examples(task, task.split("valid"), raw)]
         encoded = [[torch.from_numpy(ids)[:-1] for ids in vocabulary.encode(column)] for column in zip(*examples)]
         return [example(sentences, list(map(len, sentences)), separators=2) for sentences in zip(*encoded)]
@@ -98,11 +98,11 @@ def test_the_whole_dev_set_is_decided_alike_in_any_batch(dev_set, make_network, 
     sentences = dev_set(task_name)
     assert len(sentences) == rows
     network = make_network(vocabulary=50265, layers=6, hidden=16, max_positions=512, halting_bias=-1.0, family=family,
-                           seed=seed, outputs=TASKS[task_name].outputs, learned_exit=True, **heads)
+                           seed=seed, outputs=packaged_task(task_name).outputs, learned_exit=True, **heads)
     ids = torch.arange(rows)
     alone = record(network, Workload(sentences, Window(sentences=1)))
     order = random.Random(0).sample(range(rows), rows)
-    for spec in SPECS + (OF_VALUES if TASKS[task_name].regression else OF_CLASSES):
+    for spec in SPECS + (OF_VALUES if packaged_task(task_name).regression else OF_CLASSES):
         rule = parse_rule(spec)
         reference = replay(rule, alone, ids)
         margin = margins(rule, alone, reference, ids)

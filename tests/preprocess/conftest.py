@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fairseq_palbert.glue.definitions import GlueTask
+from fairseq_palbert.definitions.definition import TaskDefinition
 
 
 @dataclass
@@ -97,12 +97,12 @@ def run_fairseq_steps(monkeypatch, tmp_path):
         monkeypatch.setattr(logging.getLogger("fairseq_cli.preprocess"), "handlers", [])
         main(options.get_preprocessing_parser().parse_args(["--only-source", "--workers", "1", *arguments]))
 
-    def run(task: GlueTask, raw: Path, vocabulary: Path, out: Path) -> Path:
+    def run(task: TaskDefinition, raw: Path, vocabulary: Path, out: Path) -> Path:
         work = tmp_path / "processed"
         work.mkdir()
         fields = {}
         for split in task.splits:
-            lines = (raw / split.file).read_text(encoding="utf-8-sig").split("\n")
+            lines = (raw / split.source.file).read_text(encoding="utf-8-sig").split("\n")
             columns = list(split.columns) or lines.pop(0).split("\t")
             rows = [line.split("\t") for line in lines if line]
             for name, column in [*zip(("input0", "input1"), task.sentences), *[("label", task.label)] * split.labelled]:

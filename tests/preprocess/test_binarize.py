@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from fairseq_palbert.definitions.definition import TaskDefinition
+from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.files import file_sha256
-from fairseq_palbert.glue.definitions import GlueTask, glue_task
-from fairseq_palbert.glue.raw import Example, read_examples
+from fairseq_palbert.raw.examples import Example, read_examples
 from fairseq_palbert.tasks.binarized import BinarizedFolder
 from fairseq_palbert.tokenization import Vocabulary
 from preprocess.binarize import binarize
@@ -16,13 +17,13 @@ from preprocess.binarize import binarize
 EOS, SPECIAL = 2, 4
 
 
-def make(task: GlueTask, raw: Path, vocabulary: Path, target: Path) -> Path:
+def make(task: TaskDefinition, raw: Path, vocabulary: Path, target: Path) -> Path:
     target.mkdir()
     binarize(task, task.splits, raw, Vocabulary(vocabulary), target)
     return target
 
 
-def stock_dataset(data: Path, task: GlueTask, split: str):
+def stock_dataset(data: Path, task: TaskDefinition, split: str):
     """The split as fairseq's own task of GLUE, ``sentence_prediction``, reads it with its own GLUE recipe's tokens."""
     from fairseq.tasks.sentence_prediction import SentencePredictionTask
 
@@ -35,7 +36,7 @@ def stock_dataset(data: Path, task: GlueTask, split: str):
 
 @pytest.mark.parametrize("name", ["SST-2", "RTE", "STS-B"])
 def test_stock_sentence_prediction_reads_tokens_and_labels(name, write_raw, small_vocabulary, fairseq_ids, tmp_path):
-    task = glue_task(name)
+    task = packaged_task(name)
     raw = write_raw(name, rows=5).parent
     data = make(task, raw, small_vocabulary, tmp_path / name)
     ids = fairseq_ids(small_vocabulary)
@@ -58,19 +59,19 @@ def test_stock_sentence_prediction_reads_tokens_and_labels(name, write_raw, smal
 def test_labels_follow_the_table_and_not_their_frequency(write_raw, small_vocabulary, tmp_path):
     folder = write_raw("RTE")
     (folder / "train.tsv").write_text("index\tsentence1\tsentence2\tlabel\n" + "0\ta\tb\tnot_entailment\n" * 3)
-    data = make(glue_task("RTE"), folder.parent, small_vocabulary, tmp_path / "RTE")
+    data = make(packaged_task("RTE"), folder.parent, small_vocabulary, tmp_path / "RTE")
     assert (data / "label" / "dict.txt").read_text() == "entailment 0\nnot_entailment 3\n"
-    assert [row["target"].item() for row in stock_dataset(data, glue_task("RTE"), "train")] == [1, 1, 1]
+    assert [row["target"].item() for row in stock_dataset(data, packaged_task("RTE"), "train")] == [1, 1, 1]
 
 
 def test_scores_keep_glues_own_scale(write_raw, small_vocabulary, tmp_path):
-    data = make(glue_task("STS-B"), write_raw("STS-B", rows=6).parent, small_vocabulary, tmp_path / "STS-B")
+    data = make(packaged_task("STS-B"), write_raw("STS-B", rows=6).parent, small_vocabulary, tmp_path / "STS-B")
     assert (data / "label" / "train.label").read_text() == "0.25\n1.25\n2.25\n3.25\n4.25\n5.0\n"
     assert not (data / "label" / "test.label").exists()
 
 
 def test_provenance_says_what_the_data_was_made_from(write_raw, small_vocabulary, tmp_path):
-    data = make(glue_task("STS-B"), write_raw("STS-B").parent, small_vocabulary, tmp_path / "STS-B")
+    data = make(packaged_task("STS-B"), write_raw("STS-B").parent, small_vocabulary, tmp_path / "STS-B")
     provenance = json.loads((data / "glue.json").read_text())
     assert provenance["splits"]["train"] == {"rows": 3, "official_rows": 5749, "rejected": 0, "tokens": 90,
                                               "unknown": 0}
@@ -83,7 +84,7 @@ def test_provenance_says_what_the_data_was_made_from(write_raw, small_vocabulary
 
 
 def test_mnli_has_two_validation_and_two_test_splits(write_raw, small_vocabulary, tmp_path):
-    data = make(glue_task("MNLI"), write_raw("MNLI").parent, small_vocabulary, tmp_path / "MNLI")
+    data = make(packaged_task("MNLI"), write_raw("MNLI").parent, small_vocabulary, tmp_path / "MNLI")
     splits = {"train", "valid", "valid1", "test", "test1"}
     assert {path.stem for path in (data / "input1").glob("*.bin")} == splits
     assert {path.stem for path in (data / "label").glob("*.bin")} == splits - {"test", "test1"}
@@ -91,9 +92,9 @@ def test_mnli_has_two_validation_and_two_test_splits(write_raw, small_vocabulary
 
 def test_many_batches_equal_one(write_raw, small_vocabulary, tmp_path, monkeypatch):
     raw = write_raw("RTE", rows=7).parent
-    whole = make(glue_task("RTE"), raw, small_vocabulary, tmp_path / "whole")
+    whole = make(packaged_task("RTE"), raw, small_vocabulary, tmp_path / "whole")
     monkeypatch.setattr("preprocess.binarize.BATCH", 3)
-    parts = make(glue_task("RTE"), raw, small_vocabulary, tmp_path / "parts")
+    parts = make(packaged_task("RTE"), raw, small_vocabulary, tmp_path / "parts")
     assert contents(whole) == contents(parts)
 
 
@@ -101,19 +102,19 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*")}
 
 
-def sample(released: Path, task: GlueTask, folder: Path, rows: int = 150) -> Path:
+def sample(released: Path, task: TaskDefinition, folder: Path, rows: int = 150) -> Path:
     """The first rows of every split of a real task."""
     folder.mkdir(parents=True)
     for split in task.splits:
-        lines = (released / split.file).read_text(encoding="utf-8").split("\n")[:rows + (not split.columns)]
-        (folder / split.file).write_text("\n".join(lines) + "\n")
+        lines = (released / split.source.file).read_text(encoding="utf-8").split("\n")[:rows + (not split.columns)]
+        (folder / split.source.file).write_text("\n".join(lines) + "\n")
     return folder
 
 
 @pytest.mark.parametrize("name", ["CoLA", "RTE", "STS-B"])
 def test_the_steps_of_fairseqs_own_script_give_the_same_files(name, glue_dir, vocab_dir, run_fairseq_steps, tmp_path):
     """Inputs are equal byte for byte; labels are, once read through their dictionary, and scores, once scaled back."""
-    task = glue_task(name)
+    task = packaged_task(name)
     raw = sample(glue_dir(name), task, tmp_path / "raw" / name)
     ours = make(task, raw.parent, vocab_dir("gpt2_bpe"), tmp_path / "ours")
     theirs = run_fairseq_steps(task, raw, vocab_dir("gpt2_bpe"), tmp_path / "theirs")
@@ -134,7 +135,7 @@ def test_the_steps_of_fairseqs_own_script_give_the_same_files(name, glue_dir, vo
             assert mine.targets.tolist() == pytest.approx(fairseqs.targets.tolist(), abs=1e-5)
 
 
-def read_labels(data: Path, task: GlueTask, split: str, scale: float = 1.0) -> list[float]:
+def read_labels(data: Path, task: TaskDefinition, split: str, scale: float = 1.0) -> list[float]:
     """Label ids of the table, or scores times ``scale``."""
     from fairseq.data import Dictionary
     from fairseq.data.indexed_dataset import MMapIndexedDataset

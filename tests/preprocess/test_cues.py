@@ -4,11 +4,11 @@ from collections import Counter, defaultdict
 
 import pytest
 
+from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.definitions import glue_task
 from preprocess import cues, train_bpe
 
-TASK = glue_task("Cues")
+TASK = packaged_task("Cues")
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def rows(folder):
     """Every split's rows, as dictionaries."""
-    return {split.name: read(folder / split.file) for split in TASK.splits}
+    return {split.name: read(folder / split.source.file) for split in TASK.splits}
 
 
 def read(path):
@@ -113,8 +113,8 @@ def test_a_seed_gives_the_same_bytes_and_another_other_ones(folder, tmp_path):
         (tmp_path / str(seed)).mkdir()
         cues.write_task(tmp_path / str(seed), seed)
     for split in TASK.splits:
-        assert (tmp_path / "1" / split.file).read_bytes() == (folder / split.file).read_bytes()
-        assert (tmp_path / "2" / split.file).read_bytes() != (folder / split.file).read_bytes()
+        assert (tmp_path / "1" / split.source.file).read_bytes() == (folder / split.source.file).read_bytes()
+        assert (tmp_path / "2" / split.source.file).read_bytes() != (folder / split.source.file).read_bytes()
 
 
 def test_sentences_seen_before_are_not_drawn():

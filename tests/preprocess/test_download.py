@@ -5,15 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
+from fairseq_palbert.definitions.packaged import packaged, packaged_task
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.definitions import TASKS, glue_task
 from preprocess import download as module
 from preprocess import transfer
 from preprocess.download import download_task, download_vocabulary, extract, main
 from preprocess.sources import GLUE_SOURCES, VOCABULARY_SOURCES, Source
 
-RTE = glue_task("RTE")
-MEMBERS = {f"RTE/{split.file}": split.file.encode() for split in RTE.splits}
+RTE = packaged_task("RTE")
+MEMBERS = {f"RTE/{split.source.file}": split.source.file.encode() for split in RTE.splits}
 
 
 def zipped(members: dict[str, bytes]) -> bytes:
@@ -50,14 +50,14 @@ def test_a_task_is_fetched_unpacked_and_not_fetched_again(server, monkeypatch, t
     serve(server, monkeypatch, "RTE", RTE__zip=zipped(MEMBERS))
     for _ in range(2):
         folder = download_task(RTE, tmp_path)
-    assert contents(folder) == {split.file: split.file.encode() for split in RTE.splits}
+    assert contents(folder) == {split.source.file: split.source.file.encode() for split in RTE.splits}
     assert len(server.ranges) == 1
 
 
 def test_the_three_files_of_mrpc_are_fetched_as_they_are(server, monkeypatch, tmp_path):
     files = {"mrpc_dev_ids__tsv": b"1\t2\n", "msr_paraphrase_train__txt": b"a", "msr_paraphrase_test__txt": b"b"}
     serve(server, monkeypatch, "MRPC", **files)
-    folder = download_task(glue_task("MRPC"), tmp_path)
+    folder = download_task(packaged_task("MRPC"), tmp_path)
     assert contents(folder) == {name.replace("__", "."): content for name, content in files.items()}
 
 
@@ -77,7 +77,7 @@ def test_the_command_fetches_one_address(server, tmp_path, capsys):
 
 def test_a_task_without_a_public_copy_is_refused(tmp_path):
     with pytest.raises(UserError, match="Cues has no public download: choose from CoLA"):
-        download_task(glue_task("Cues"), tmp_path)
+        download_task(packaged_task("Cues"), tmp_path)
 
 
 def test_members_are_written_under_our_own_names_alone(archive, tmp_path):
@@ -86,7 +86,7 @@ def test_members_are_written_under_our_own_names_alone(archive, tmp_path):
     folder = tmp_path / "out"
     folder.mkdir()
     before = set(tmp_path.iterdir())
-    extract(archive(zipped(members | others)), [split.file for split in RTE.splits], folder)
+    extract(archive(zipped(members | others)), [split.source.file for split in RTE.splits], folder)
     assert contents(folder) == {"train.tsv": b"1", "dev.tsv": b"2", "test.tsv": b"3"}
     assert set(tmp_path.iterdir()) == before | {tmp_path / "RTE.zip"}
 
@@ -106,12 +106,12 @@ def test_a_bad_archive_is_named_and_leaves_no_half_file(archive, tmp_path, conte
     folder = tmp_path / "out"
     folder.mkdir()
     with pytest.raises(UserError, match=words):
-        extract(archive(content), [split.file for split in RTE.splits], folder)
+        extract(archive(content), [split.source.file for split in RTE.splits], folder)
     assert all(path.suffix == ".tsv" for path in folder.iterdir())
 
 
 def test_the_table_covers_glue_with_figures_for_every_file():
-    assert set(GLUE_SOURCES) == set(TASKS) - {"Cues"}
+    assert set(GLUE_SOURCES) == set(packaged()) - {"Cues"}
     for source in (source for sources in GLUE_SOURCES.values() for source in sources):
         assert source.url.startswith("https://") and source.size > 0 and len(source.sha256) == 64
 

@@ -34,7 +34,7 @@ AS_STAND_IN='import runpy, sys
 sys.executable, *sys.argv = sys.argv[1:]
 runpy.run_module(sys.argv[0], run_name="__main__")'
 case "$call" in
-    *"-m preprocess.glue"*)
+    *"-m preprocess.data"*)
         folder="$(value_of --out "$@")/$(value_of --task "$@")"
         mkdir -p "$folder"
         echo '{"splits": {"train": {"rows": 100}}}' >"$folder/glue.json"

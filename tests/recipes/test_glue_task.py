@@ -57,10 +57,10 @@ def test_leaves_a_whole_record(run_recipe, environment, calls):
 
 
 @pytest.mark.parametrize(
-    "killed_at", ["preprocess.glue", "fairseq-train", "training_state config", "fairseq_palbert.evaluation"]
+    "killed_at", ["preprocess.data", "fairseq-train", "training_state config", "fairseq_palbert.evaluation"]
 )
 def test_resumes_after_a_kill(run_recipe, calls, killed_at):
-    stages = ["preprocess.glue", "fairseq-train", "fairseq_palbert.evaluation"]
+    stages = ["preprocess.data", "fairseq-train", "fairseq_palbert.evaluation"]
     assert run_recipe("glue_task.sh", "RTE", KILL_AT=killed_at).returncode == -9
     again = run_recipe("glue_task.sh", "RTE")
     assert again.returncode == 0, again.stderr
@@ -71,7 +71,7 @@ def test_resumes_after_a_kill(run_recipe, calls, killed_at):
 
 def test_stages_can_be_chosen(run_recipe, calls):
     assert run_recipe("glue_task.sh", "RTE", "--stop-stage", "2").returncode == 0
-    assert calls("preprocess.glue") and not calls("fairseq-train")
+    assert calls("preprocess.data") and not calls("fairseq-train")
     assert run_recipe("glue_task.sh", "RTE", "--stage", "4", "--stop-stage", "4").returncode == 0
     assert calls("fairseq-train") and not calls("fairseq_palbert.evaluation")
 
@@ -196,14 +196,14 @@ def test_variables_of_several_lines(run_recipe, calls):
 
 def test_a_typo_in_train_flags_is_found_before_the_first_stage(run_recipe, calls):
     run = run_recipe("glue_task.sh", "RTE", EXTRA_TRAIN_FLAGS="--prior uniform --wormup-updates 3")
-    assert run.returncode == 1 and not calls("preprocess.glue")
+    assert run.returncode == 1 and not calls("preprocess.data")
     assert run.stderr.rstrip().endswith("error: extra_train_flags: unrecognized arguments: --wormup-updates 3")
 
 
 def test_all_offline_is_one_line_before_any_task(run_recipe, calls):
     run = run_recipe("glue_all.sh", "RTE", "CoLA", ARCH="palbert_albert_base", RUN_DIR="")
     assert run.returncode == 1 and run.stderr.count("error") == 1 and "offline" in run.stderr
-    assert len(calls("checkpoints.convert albert/albert-base-v2 ")) == 1 and not calls("preprocess.glue")
+    assert len(calls("checkpoints.convert albert/albert-base-v2 ")) == 1 and not calls("preprocess.data")
 
 
 def test_two_runs_at_once_convert_once(run_recipe, calls):

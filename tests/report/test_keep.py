@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from fairseq_palbert.analysis.recorded_split import RecordedSplit, read_record, write_record
+from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.exits.base import Recording
-from fairseq_palbert.glue.definitions import TASKS
 from fairseq_palbert.modules.encoder import EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape
 from fairseq_palbert.report import compare
@@ -76,7 +76,7 @@ def test_a_task_is_replaced_and_the_others_stay(run, tmp_path, capsys):
     with pytest.raises(UserError, match="record.safetensors: of MRPC, and the command of its run of RTE"):
         keep(run, capsys)
     for path in run.glob("seed*/scores/*/record.safetensors"):
-        write_record(path, replace(read_record(path), glue_task="RTE", labels=list(TASKS["RTE"].labels)))
+        write_record(path, replace(read_record(path), glue_task="RTE", labels=list(packaged_task("RTE").labels)))
     keep(run, capsys)
     (run / "seed2" / "command").unlink()
     for path in run.glob("seed2/scores/*/record.safetensors"):

@@ -7,10 +7,10 @@ import torch
 
 from fairseq_palbert.analysis.recorded_split import RecordedSplit, write_record
 from fairseq_palbert.analysis.sweep import decisions
+from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.exits.base import Recording
 from fairseq_palbert.exits.registry import parse_rule
-from fairseq_palbert.glue.definitions import TASKS
 from fairseq_palbert.modules.encoder import EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape
 from fairseq_palbert.report.kept import KeptSeed, KeptSplit, read_kept, rounded, write_kept
@@ -22,10 +22,10 @@ CLOCK = {"exit": "q_exit:0.5", "seconds": 1.5, "batch_size": 32, "device": "cpu"
 
 def record_of(task: str, seed: int, split: str = "valid") -> RecordedSplit:
     noise = torch.Generator().manual_seed(seed)
-    regression, outputs = TASKS[task].regression, TASKS[task].outputs
+    regression, outputs = packaged_task(task).regression, packaged_task(task).outputs
     targets = torch.arange(EXAMPLES) % 3 * 1.7 if regression else torch.arange(EXAMPLES) % outputs
     return RecordedSplit(
-        split=split, glue_task=task, labels=list(TASKS[task].labels), rows=900,
+        split=split, task=packaged_task(task), rows=900,
         encoder=EncoderShape(9, 1, 2, 16, LAYERS, 4, 8, 1),
         heads=HeadsShape(outputs), prior=[0.4, 0.3, 0.2, 0.1], origin=ORIGIN,
         ids=torch.arange(EXAMPLES) * 3, lengths=torch.full((EXAMPLES,), 5),
@@ -62,7 +62,7 @@ def test_what_is_read_is_what_was_rounded(tmp_path, task):
 @pytest.mark.parametrize("task", ["SST-2", "MNLI", "STS-B"])
 def test_rounding_moves_next_to_no_example(task):
     recorded = record_of(task, 3)
-    regression = TASKS[task].regression
+    regression = packaged_task(task).regression
     for spec in ("q_exit:0.5", "fixed:4",
                  *(["patience:1:0.5"] if regression else ["entropy:0.4", "confidence:0.8", "patience:1"])):
         before, after = (decisions(one, parse_rule(spec)) for one in (recorded, rounded(recorded)))

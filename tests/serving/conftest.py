@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from fairseq_palbert.checkpoints.formats.model_folder import ModelCard, write_model
-from fairseq_palbert.glue.definitions import glue_task
+from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
 from fairseq_palbert.tokenization import Vocabulary
@@ -50,7 +50,7 @@ def exported(vocabulary, tmp_path_factory):
 
     def export(task_name: str) -> Path:
         if task_name not in made:
-            task, folder = glue_task(task_name), tmp_path_factory.mktemp(task_name)
+            task, folder = packaged_task(task_name), tmp_path_factory.mktemp(task_name)
             torch.manual_seed(0)
             encoder = Encoder(EncoderShape(len(vocabulary), 1, 2, MAX_POSITIONS, 5, 16, 32, 2, first_position=2))
             network = PonderingClassifier(encoder, HeadsShape(outputs=task.outputs)).eval()

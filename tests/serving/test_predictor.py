@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fairseq_palbert.checkpoints.formats.model_folder import read_model
+from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.exits.base import AllDepthsRule
 from fairseq_palbert.exits.registry import parse_rule
-from fairseq_palbert.glue.definitions import glue_task
 from fairseq_palbert.inference.reference import decide_alone
 from fairseq_palbert.serving import PalbertPredictor
 
@@ -66,7 +66,7 @@ def test_answers_are_those_of_scoring(exported, examples, vocabulary, tmp_path, 
     from fairseq_palbert.evaluation.cli import main as evaluate
     from preprocess.binarize import binarize
 
-    task, given, folder = glue_task(task_name), examples(task_name), exported(task_name)
+    task, given, folder = packaged_task(task_name), examples(task_name), exported(task_name)
     raw, data = tmp_path / task_name / "dev.tsv", tmp_path / "data"
     raw.parent.mkdir()
     data.mkdir()

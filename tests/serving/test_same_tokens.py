@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fairseq_palbert.glue.definitions import glue_task
+from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.inference.window import Window
 from fairseq_palbert.serving import PalbertPredictor
 from fairseq_palbert.tasks.binarized import BinarizedFolder
@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 def test_the_tokens_are_those_of_training(write_vocabulary, tmp_path, monkeypatch, family, task_name):
     """At limits that cut none, one or both sentences."""
     monkeypatch.setattr(binarize_module, "UNKNOWN_LIMIT", 1)  # the vocabularies are small
-    task, vocabulary = glue_task(task_name), write_vocabulary(family, tmp_path / "vocabulary")
+    task, vocabulary = packaged_task(task_name), write_vocabulary(family, tmp_path / "vocabulary")
     pairs = [(first, second) for first in SENTENCES for second in SENTENCES]
     examples = SENTENCES if len(task.sentences) == 1 else pairs
     rows = [[*([one] if isinstance(one, str) else one), task.labels[0]] for one in examples]

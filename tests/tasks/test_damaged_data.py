@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.definitions import glue_task
 from fairseq_palbert.tasks.binarized import BinarizedFolder
 
 from ..fixtures.mutations import mutated
@@ -28,7 +28,7 @@ def folders(make_toy_data, tmp_path_factory):
 
 def loaded(folder, name):
     """All that a run reads of the folder, as plain values."""
-    task = glue_task(name)
+    task = packaged_task(name)
     data = BinarizedFolder(folder, task, task.labels)
     splits = [data.load(split) for split in SIZES]
     return ([[row.tolist() for sentences in split.sentences for row in sentences] for split in splits],

@@ -12,8 +12,8 @@ import pytest
 import torch
 from tokenizers import AddedToken, Tokenizer
 
-from fairseq_palbert.glue.definitions import glue_task
-from fairseq_palbert.glue.raw import read_examples
+from fairseq_palbert.definitions.packaged import packaged_task
+from fairseq_palbert.raw.examples import read_examples
 from fairseq_palbert.tokenization import Vocabulary
 
 USER_DEFINED = '()"-.–£€'  # pieces of ALBERT, which transformers 5 cuts out of the raw text when it reads spiece.model
@@ -31,7 +31,7 @@ def real_examples(glue_dir) -> dict[str, list[tuple[str, ...]]]:
     """By task, the sentences of each example of all splits, without outer white space, which no tokenizer is given."""
     examples = {}
     for name in REAL_TASKS:
-        task, raw = glue_task(name), glue_dir(name).parent
+        task, raw = packaged_task(name), glue_dir(name).parent
         rows = {split: list(read_examples(task, split, raw)) for split in task.splits}
         assert {split.name: len(found) for split,
                 found in rows.items()} == {split.name: split.rows for split in task.splits}

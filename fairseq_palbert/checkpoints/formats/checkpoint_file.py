@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UserError
-from ...schema import BOOLEAN, Kind, check_fields, integer, list_of, number, optional, text
+from ...schema import BOOLEAN, OBJECT, Kind, check_fields, integer, list_of, number, optional, text
 from ...tokenization.identity import TOKENIZER_KIND
 from .torch_file import read_torch_file
 from .weights import check_weights
@@ -16,7 +16,8 @@ PLAIN = Kind("a plain value", lambda value: isinstance(value, bool | int | float
 PLAIN_LIST = list_of(PLAIN, 0, 10000)
 TASK = {"glue_task": optional(text(100)), "label_order": optional(text()), "holdout_fraction": number(0, 1)}
 TASK_STATE = {"tokenizer": optional(TOKENIZER_KIND), "dictionary": optional(text(100)),
-              "detokenized": optional(BOOLEAN)}
+              "detokenized": optional(BOOLEAN), "task": optional(text(100)),
+              "labels": optional(list_of(text(100), 0, 1000)), "definition": optional(OBJECT)}
 
 
 def read_checkpoint(path: str | Path, name: str | None = None, mapped: bool = True) -> dict[str, Any]:

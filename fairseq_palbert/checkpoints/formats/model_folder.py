@@ -14,6 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ...definitions.definition import TaskDefinition
+from ...definitions.packaged import restored
 from ...errors import UserError
 from ...families import FAMILIES
 from ...files import check_regular, write_json
@@ -21,19 +23,19 @@ from ...json_files import read_json
 from ...modules.encoder import ENCODER_KINDS, Encoder, EncoderShape
 from ...modules.pondering import HEADS_KINDS, HeadsShape, PonderingClassifier
 from ...modules.without_memory import without_memory
-from ...schema import BOOLEAN, check_fields, choice, integer, list_of, number, optional, text
+from ...schema import BOOLEAN, OBJECT, check_fields, choice, integer, list_of, number, optional, text
 from ...tokenization.identity import TOKENIZER_KIND
 from .digests import config_sha256, tensors_sha256
 from .encoder_source import described
 from .weights import check_weights
 
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
-FORMAT, FORMAT_VERSION = "fairseq_palbert", 4
+FORMAT, FORMAT_VERSION = "fairseq_palbert", 5
 CONFIG_SHA256, TENSORS_SHA256, FIRST_WITH_DIGESTS = "config_sha256", "tensors_sha256", 4
 # earlier version that is still read: the fields it lacks, with their values in a model of that version
 ABSENT_BEFORE = {2: {"encoder": {"relative_buckets": 0}, "detokenized": None,
-                     "heads": {"pooling": "first", "lambda_width": None, "lambda_reads": "pooled"}},
-                 3: {"detokenized": None}}
+                     "heads": {"pooling": "first", "lambda_width": None, "lambda_reads": "pooled"}, "definition": None},
+                 3: {"detokenized": None, "definition": None}, 4: {"definition": None}}
 FLOATS = ("F64", "F32", "F16", "BF16")  # safetensors' names
 REMEDY = "export the checkpoint again with palbert export"
 CARD_KINDS = {
@@ -42,7 +44,7 @@ CARD_KINDS = {
     "tokenizer": optional(TOKENIZER_KIND),
     "dictionary": optional(text(64)), "prior": optional(list_of(number(0, 1), 1, 256)),
     "updates": integer(0, 2**53), "holdout_fraction": number(0, 1), "train_examples": optional(integer(1, 2**53)),
-    "detokenized": optional(BOOLEAN),
+    "detokenized": optional(BOOLEAN), "definition": optional(OBJECT),
 }
 
 
@@ -50,12 +52,13 @@ CARD_KINDS = {
 class ModelCard:
     """What a network's outputs mean, and what it was trained on: plain values, as ``config.json`` has them.
 
-    ``family``: family of the encoder, a name in ``families``. ``glue_task``: GLUE's name. ``labels``: in the order of
-    class ids, empty for regression. ``max_positions``: maximum tokens of an example, special tokens included.
+    ``family``: family of the encoder, a name in ``families``. ``glue_task``: the task's name. ``labels``: in the order
+    of class ids, empty for regression. ``max_positions``: maximum tokens of an example, special tokens included.
     ``tokenizer``: the record of the vocabulary. ``dictionary``: SHA-256 of the dictionary's symbols, None where
     unknown. ``prior``: over exit layers 1..N, [N], None where training had none. ``updates``: number of training
     updates. ``holdout_fraction`` and ``train_examples``: values of the task's flags of these names. ``detokenized``:
-    whether the spaces around punctuation were removed first, None where unknown.
+    whether the spaces around punctuation were removed first, None where unknown. ``definition``: the task's, None for a
+    task of the package.
     """
 
     family: str
@@ -69,6 +72,12 @@ class ModelCard:
     holdout_fraction: float = 0.0
     train_examples: int | None = None
     detokenized: bool | None = None
+    definition: dict | None = None
+
+    @property
+    def task(self) -> TaskDefinition:
+        """Raises ValueError, whose message is a phrase, where the fields define no task."""
+        return restored(self.glue_task, self.definition, self.labels)
 
 
 def write_model(folder: Path, network: PonderingClassifier, card: ModelCard) -> None:
@@ -167,10 +176,8 @@ def _parsed(config: Mapping[str, Any]) -> tuple[EncoderShape, HeadsShape, ModelC
     encoder, heads, card = EncoderShape(**config["encoder"]), HeadsShape(**config["heads"]), ModelCard(**about)
     if card.max_positions > encoder.max_positions:
         raise ValueError(f"max_positions {card.max_positions} is more than the encoder has, {encoder.max_positions}")
-    if len(set(card.labels)) < len(card.labels):
-        raise ValueError(f"labels has a label twice: {', '.join(card.labels)}")
-    if heads.outputs != (len(card.labels) or 1):
-        raise ValueError(f"heads.outputs {heads.outputs} does not fit the labels {card.labels}")
+    if heads.outputs != card.task.outputs:
+        raise ValueError(f"heads.outputs {heads.outputs} does not fit the task's {card.task.outputs}")
     if card.prior is not None and len(card.prior) != encoder.layers:
         raise ValueError(f"a prior of {len(card.prior)} layers does not fit encoder.layers {encoder.layers}")
     if card.prior is not None and not math.isclose(sum(card.prior), 1, rel_tol=1e-4):

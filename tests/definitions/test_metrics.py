@@ -3,8 +3,8 @@ import torch
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
-from fairseq_palbert.glue.definitions import glue_task
-from fairseq_palbert.glue.metrics import GlueMetrics
+from fairseq_palbert.definitions.metrics import TaskMetrics
+from fairseq_palbert.definitions.packaged import packaged_task
 
 
 def in_batches(metrics, predictions, targets, size=7):
@@ -18,7 +18,7 @@ def in_batches(metrics, predictions, targets, size=7):
 @pytest.mark.parametrize("name", ["CoLA", "MRPC", "RTE", "MNLI"])
 def test_classification_metrics_equal_scikit_learn(name, seed):
     torch.manual_seed(seed)
-    metrics = GlueMetrics(glue_task(name))
+    metrics = TaskMetrics(packaged_task(name))
     classes = len(metrics.labels)
     targets = torch.randint(classes, (100,))
     predictions = torch.where(torch.rand(100) < 0.6, targets, torch.randint(classes, (100,)))
@@ -32,7 +32,7 @@ def test_classification_metrics_equal_scikit_learn(name, seed):
 
 def test_official_scores():
     predictions, targets = torch.tensor([1, 1, 0, 1]), torch.tensor([1, 0, 0, 1])
-    scores = {name: in_batches(GlueMetrics(glue_task(name)), predictions, targets)
+    scores = {name: in_batches(TaskMetrics(packaged_task(name)), predictions, targets)
               for name in ("CoLA", "MRPC", "SST-2")}
     assert scores["SST-2"]["score"] == scores["SST-2"]["accuracy"] == 0.75
     assert scores["MRPC"]["score"] == pytest.approx((0.75 + 0.8) / 2)
@@ -42,8 +42,8 @@ def test_official_scores():
 
 def test_f1_follows_the_positive_label_through_another_label_order():
     predictions, targets = torch.tensor([1, 1, 0, 1]), torch.tensor([1, 0, 0, 1])
-    usual = in_batches(GlueMetrics(glue_task("MRPC")), predictions, targets)
-    swapped = in_batches(GlueMetrics(glue_task("MRPC"), ("1", "0")), 1 - predictions, 1 - targets)
+    usual = in_batches(TaskMetrics(packaged_task("MRPC")), predictions, targets)
+    swapped = in_batches(TaskMetrics(packaged_task("MRPC"), ("1", "0")), 1 - predictions, 1 - targets)
     assert swapped == usual
 
 
@@ -52,14 +52,14 @@ def test_regression_metrics_equal_scipy(seed):
     torch.manual_seed(seed)
     targets = torch.randint(0, 26, (83,)).double() / 5  # ties, as in STS-B
     predictions = (targets + torch.randn(83)).float()
-    values = in_batches(GlueMetrics(glue_task("STS-B")), predictions, targets)
+    values = in_batches(TaskMetrics(packaged_task("STS-B")), predictions, targets)
     assert values["pearson"] == pytest.approx(pearsonr(predictions.double(), targets).statistic, abs=1e-12)
     assert values["spearman"] == pytest.approx(spearmanr(predictions, targets).statistic, abs=1e-12)
     assert values["score"] == (values["pearson"] + values["spearman"]) / 2
 
 
 def test_regression_metrics_skip_examples_that_were_not_seen():
-    metrics = GlueMetrics(glue_task("STS-B"))
+    metrics = TaskMetrics(packaged_task("STS-B"))
     targets, predictions, ids = torch.tensor([1.0, 2, 3]), torch.tensor([1.5, 1, 4]), torch.tensor([9, 0, 4])
     values = metrics(metrics.statistics(predictions, targets, ids, 10))
     assert values == pytest.approx(in_batches(metrics, predictions, targets), abs=1e-12)
@@ -67,7 +67,7 @@ def test_regression_metrics_skip_examples_that_were_not_seen():
 
 @pytest.mark.parametrize("name", ["CoLA", "STS-B"])
 def test_undefined_correlations_are_zero(name):
-    values = in_batches(GlueMetrics(glue_task(name)), torch.ones(6), torch.tensor([0, 1, 0, 1, 1, 0]))
+    values = in_batches(TaskMetrics(packaged_task(name)), torch.ones(6), torch.tensor([0, 1, 0, 1, 1, 0]))
     assert values["score"] == 0
 
 
@@ -75,7 +75,7 @@ def test_undefined_correlations_are_zero(name):
 def test_a_weighted_score_is_that_of_repeated_answers(name):
     """Each row of weights against scikit-learn or scipy on the answers repeated."""
     torch.manual_seed(3)
-    metrics = GlueMetrics(glue_task(name))
+    metrics = TaskMetrics(packaged_task(name))
     targets = torch.randint(0, 26, (41,)).double() / 5 if name == "STS-B" else torch.randint(len(metrics.labels), (41,))
     predictions = (targets + torch.randn(41).round(decimals=1)) if name == "STS-B" else torch.where(
         torch.rand(41) < 0.6, targets, torch.randint(len(metrics.labels), (41,)))
@@ -91,7 +91,7 @@ def test_a_weighted_score_is_that_of_repeated_answers(name):
 
 @pytest.mark.parametrize("name", ["CoLA", "STS-B"])
 def test_a_weighted_score_is_zero_where_the_answers_that_count_are_equal(name):
-    metrics = GlueMetrics(glue_task(name))
+    metrics = TaskMetrics(packaged_task(name))
     predictions, targets = torch.tensor([1, 1, 0]), torch.tensor([0, 1, 1])
     if name == "STS-B":
         predictions = predictions * 0.1 + 0.7

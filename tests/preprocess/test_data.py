@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
+from fairseq_palbert.definitions.packaged import packaged, packaged_task
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.definitions import TASKS
 from fairseq_palbert.tokenization import Vocabulary
 from preprocess import binarize, glue
-from preprocess.glue import main
+from preprocess.data import main
 
 
 @pytest.fixture(autouse=True)
@@ -57,11 +57,11 @@ def set_row(folder, row: bytes, file: str = "train.tsv", line: int = 2) -> None:
     (folder / file).write_bytes(b"\n".join(lines))
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", packaged())
 def test_every_task_is_made_whole(name, run, out, write_raw):
     write_raw(name)
     run("--task", name)
-    task, made = TASKS[name], out / name
+    task, made = packaged_task(name), out / name
     assert names(out) == [name]
     assert names(made) == ["glue.json", *[f"input{i}" for i in range(len(task.sentences))], "label"]
     files = {f"{split.name}.{end}" for split in task.splits for end in ("bin", "idx")}
@@ -282,7 +282,7 @@ def test_out_that_is_a_file_is_refused(run, out, write_raw):
 
 
 def test_the_command_itself_ends_with_the_line_and_status_1(tmp_path):
-    ended = subprocess.run([sys.executable, "-m", "preprocess.glue", "--task", "SQuAD", "--out", str(tmp_path)],
+    ended = subprocess.run([sys.executable, "-m", "preprocess.data", "--task", "SQuAD", "--out", str(tmp_path)],
                            capture_output=True, text=True)
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr

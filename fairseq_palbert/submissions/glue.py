@@ -1,7 +1,7 @@
 """Write and check GLUE's submission: a zip of eleven TSV files.
 
 Each file answers one test split, with a line ``index<TAB>prediction`` an example (item 1 of gluebenchmark.com/faq). The
-index is the example's row in the official test file, from 0. Labels are spelt as in GLUE's files and ``definitions``.
+index is the example's row in the official test file, from 0. Labels are spelt as in GLUE's files.
 Scores are on the task's own scale, with three decimals.
 """
 
@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..definitions.definition import Split, TaskDefinition
+from ..definitions.packaged import benchmark_tasks
 from ..errors import UserError
 from ..files import replacing
 from ..numbers_from_text import finite_float
-from .definitions import TASKS, GlueTask, Split
 
 HEADER = "index\tprediction"
 MNLI_FILES = {"test": "MNLI-m.tsv", "test1": "MNLI-mm.tsv"}
@@ -31,7 +32,7 @@ class Sheet:
     """One file of the zip: the answers to a test split."""
 
     file: str
-    task: GlueTask
+    task: TaskDefinition
     split: Split
 
     @property
@@ -82,7 +83,7 @@ SHEETS = {
     sheet.file: sheet
     for sheet in sorted((
         Sheet(MNLI_FILES[split.name] if task.name == "MNLI" else f"{task.name}.tsv", task, split)
-        for task in TASKS.values() if task.name != "Cues"  # not part of GLUE
+        for task in benchmark_tasks("GLUE").values()
         for split in task.splits if split.name.startswith("test")
     ), key=lambda sheet: sheet.file)
 }

@@ -1,4 +1,4 @@
-"""``palbert data``: convert raw GLUE files to fairseq binarized data."""
+"""``palbert data``: convert a task's raw files to fairseq binarized data."""
 
 import argparse
 import os
@@ -6,16 +6,17 @@ import sys
 from pathlib import Path
 
 from fairseq_palbert.command import run
+from fairseq_palbert.definitions.definition import Split, TaskDefinition
+from fairseq_palbert.definitions.packaged import benchmark_tasks, find_task, packaged
+from fairseq_palbert.definitions.task_file import ENDING
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.files import check_replaceable, written_folder
-from fairseq_palbert.glue.definitions import TASKS, GlueTask, Split, glue_task
 from fairseq_palbert.numbers_from_text import check_range, integer
 from fairseq_palbert.tasks.provenance import PROVENANCE_FILE
 from fairseq_palbert.tokenization import Vocabulary
 
 from .binarize import REJECTED_FILE, SplitReport, binarize
 from .download import download_task
-from .sources import GLUE_SOURCES
 
 MOST_WORKERS = 1024
 NAMED_LINES = 5  # rejected lines that a warning names; rejected.tsv lists all
@@ -24,21 +25,24 @@ NAMED_LINES = 5  # rejected lines that a warning names; rejected.tsv lists all
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="palbert data",
-        description="Convert raw GLUE files to fairseq binarized data. OUT/TASK has the layout of fairseq's own GLUE "
-                    "script, input0/, input1/ (pairs) and label/, and glue.json, which records task, tokenizer and "
-                    "row counts.",
-        epilog="Example: palbert data --task RTE --task CoLA --raw glue --vocab vocab --out data "
-               "writes data/RTE and data/CoLA.")
-    parser.add_argument("--task", action="append", required=True, metavar="NAME",
-                        help=f"task, may be repeated: {', '.join(TASKS)}, or `all` for all of GLUE's")
+        description="Convert a task's raw files to fairseq binarized data. OUT/TASK has the layout of fairseq's own "
+                    "GLUE script, input0/, input1/ (pairs) and label/, and glue.json, which records task, tokenizer "
+                    "and row counts.",
+        epilog="Examples: palbert data RTE CoLA --raw glue --vocab vocab --out data writes data/RTE and data/CoLA; "
+               "palbert data tickets.toml --vocab vocab --out data reads the files that tickets.toml names.")
+    parser.add_argument("tasks", nargs="*", default=[], metavar="TASK",
+                        help=f"your own task file (TOML), or a task: {', '.join(packaged())}")
+    parser.add_argument("--task", action="append", default=[], metavar="NAME",
+                        help="the same, may be repeated; `all` for all of GLUE's")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write the task folders to")
     parser.add_argument("--vocab", type=Path, default=os.environ.get("VOCAB_DIR") or None, metavar="DIR",
                         help="folder of the tokenizer: tokenizer.json, vocab.txt (BERT), spiece.model (ALBERT), "
                              "vocab.json and merges.txt, or encoder.json, vocab.bpe and dict.txt (RoBERTa), these also "
                              "in a folder gpt2_bpe (default: $VOCAB_DIR)")
-    parser.add_argument("--raw", type=Path, default=os.environ.get("GLUE_DIR") or None, metavar="DIR",
-                        help="folder of GLUE's task folders, such as RAW/RTE/train.tsv (default: $GLUE_DIR; without "
-                             "either, tasks are downloaded to OUT/raw)")
+    parser.add_argument("--raw", type=Path, metavar="DIR",
+                        help="folder of GLUE's or SuperGLUE's task folders, such as RAW/RTE/train.tsv (default: "
+                             "$GLUE_DIR, $SUPERGLUE_DIR; without either, tasks are downloaded to OUT/raw), or of the files "
+                             "that a task file names (default: its own)")
     parser.add_argument("--split", action="append", metavar="NAME",
                         help="split, may be repeated: train, valid, valid1, test or test1 (default: all of the task)")
     parser.add_argument("--workers", type=integer, default=len(os.sched_getaffinity(0)), metavar="K",
@@ -54,9 +58,13 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> None:
     args = _parser().parse_args(arguments)
     check_range("--workers", args.workers, 1, MOST_WORKERS)
-    tasks = [glue_task(name) for name in (GLUE_SOURCES if "all" in args.task else dict.fromkeys(args.task))]
-    splits = [_splits(task, args.split) for task in tasks]
-    for task in tasks:
+    names = args.tasks + args.task
+    if not names:
+        raise UserError("name a task, or a task file")
+    names = dict.fromkeys(name for given in names for name in (benchmark_tasks("GLUE") if given == "all" else [given]))
+    tasks = {name: find_task(name) for name in names}
+    splits = [_splits(task, args.split) for task in tasks.values()]
+    for task in tasks.values():
         check_replaceable(args.out / task.name, args.overwrite, PROVENANCE_FILE)
     if args.vocab is None:
         raise UserError("no vocabulary named: give --vocab or $VOCAB_DIR; "
@@ -64,31 +72,41 @@ def main(arguments: list[str] | None = None) -> None:
     # the tokenizer reads these at its first use
     os.environ.update(TOKENIZERS_PARALLELISM="true", RAYON_NUM_THREADS=str(args.workers))
     vocabulary = Vocabulary(args.vocab, args.detokenize)
-    for task, chosen in zip(tasks, splits):
-        if args.raw is None:
-            download_task(task, args.out / "raw")
+    for (name, task), chosen in zip(tasks.items(), splits):
+        raw = args.raw or _raw_folder(name, task)
+        if raw is None:
+            raw = args.out / "raw"
+            download_task(task, raw)
         with written_folder(args.out / task.name) as folder:
-            reports = binarize(task, chosen, args.raw or args.out / "raw", vocabulary, folder,
-                               args.keep_going)
+            reports = binarize(task, chosen, raw, vocabulary, folder, args.keep_going)
         for report in reports:
             _print(task, report)
         print(f"{task.name}: binarized data in {args.out / task.name}")
 
 
-def _splits(task: GlueTask, names: list[str] | None) -> list[Split]:
+def _raw_folder(name: str, task: TaskDefinition) -> Path | None:
+    """Where the task's raw files are; None where they are to be downloaded."""
+    if name.endswith(ENDING):
+        return Path(name).parent
+    folder = os.environ.get(f"{(task.benchmark or 'GLUE').upper()}_DIR")
+    return Path(folder) if folder else None
+
+
+def _splits(task: TaskDefinition, names: list[str] | None) -> list[Split]:
     """The splits of these names in the order of the task table; for None all."""
     chosen = [task.split(name) for name in names or [split.name for split in task.splits]]
     return [split for split in task.splits if split in chosen]
 
 
-def _print(task: GlueTask, report: SplitReport) -> None:
+def _print(task: TaskDefinition, report: SplitReport) -> None:
     """Prints the split's number of rows, and a warning for missing, rejected and empty rows."""
     name = f"{task.name} {report.split.name}"
-    print(f"{name}: {report.rows} rows (official: {report.split.rows}), {report.unknown} of {report.tokens} tokens "
-          "unknown")
+    official = report.split.rows
+    print(f"{name}: {report.rows} rows{'' if official is None else f' (official: {official})'}, {report.unknown} of "
+          f"{report.tokens} tokens unknown")
     warnings = []
-    if report.rows != report.split.rows:
-        warnings.append(f"{report.rows} rows, but the official file has {report.split.rows}")
+    if official not in (None, report.rows):
+        warnings.append(f"{report.rows} rows, but the official file has {official}")
     if report.rejected:
         lines = ", ".join(str(row.line) for row in report.rejected[:NAMED_LINES])
         more = ", ..." * (len(report.rejected) > NAMED_LINES)

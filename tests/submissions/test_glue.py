@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.submission import SHEETS, faults, write_submission
+from fairseq_palbert.submissions.glue import SHEETS, faults, write_submission
 
 THREE, TWO, BITS = ["entailment", "neutral", "contradiction"], ["entailment", "not_entailment"], ["0", "1"]
 OFFICIAL = {  # rows and answers, as gluebenchmark.com has them

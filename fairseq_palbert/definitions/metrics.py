@@ -1,28 +1,19 @@
-"""GLUE's metrics from statistics that add up over batches and workers.
+"""Metrics from statistics that add up over batches and workers.
 
 Sizes: B sentences, K classes, S examples of the split, R weightings of A answers.
 """
-
-from collections.abc import Sequence
 
 import torch
 from scipy.stats import rankdata
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from .definitions import GlueTask
-
-OFFICIAL = {
-    "accuracy": ("accuracy",),
-    "accuracy_f1": ("accuracy", "f1"),
-    "matthews": ("matthews",),
-    "pearson_spearman": ("pearson", "spearman"),
-}
-POSITIVE_LABEL = "1"
+from .definition import TaskDefinition
 
 
-class GlueMetrics:
-    """A task's metrics, all in [−1, 1]; ``score`` is the official one, the mean where GLUE averages two.
+class TaskMetrics:
+    """A task's metrics, all in [−1, 1]; ``score`` is the first, or the mean of all, as the
+    task says.
 
     For classification ``statistics`` is the confusion matrix [K, K], targets in rows, predictions in columns. For
     regression it is [3, S]: how often each example was seen, the sum of its predictions, and that of its targets. All
@@ -30,12 +21,9 @@ class GlueMetrics:
     undefined, as for constant predictions, is 0, as Matthews' coefficient is in scikit-learn.
     """
 
-    def __init__(self, task: GlueTask, labels: Sequence[str] = ()):
-        """``labels`` is the order of the class ids, the task's own by default."""
+    def __init__(self, task: TaskDefinition):
         self.task = task
-        self.labels = tuple(labels) or task.labels
-        official = OFFICIAL[task.metric]
-        self.names = official if task.regression else tuple(dict.fromkeys(("accuracy", *official)))
+        self.names = task.metrics if task.regression else tuple(dict.fromkeys(("accuracy", *task.metrics)))
 
     def statistics(self, predictions: Tensor, targets: Tensor, ids: Tensor, examples: int) -> Tensor:
         """Class ids or scores [B], targets [B], example ids [B] in a split of S ``examples`` -> float64 sums."""
@@ -43,7 +31,7 @@ class GlueMetrics:
             columns = torch.stack([torch.ones_like(targets, dtype=torch.float64), predictions.double(),
                                    targets.double()])
             return columns.new_zeros(3, examples).index_add_(1, ids, columns)
-        classes = len(self.labels)
+        classes = self.task.outputs
         pairs = targets.long() * classes + predictions.long()
         return torch.bincount(pairs, minlength=classes * classes).view(classes, classes).double()
 
@@ -64,20 +52,20 @@ class GlueMetrics:
         """
         if self.task.regression:
             return self._official(_correlations(predictions, targets, weights))
-        classes = len(self.labels)
+        classes = self.task.outputs
         pairs = one_hot(targets.long() * classes + predictions.long(), classes * classes).to(weights.dtype)
         return self._official(self._classification((weights @ pairs).unflatten(-1, (classes, classes))))
 
     def _official(self, values: dict[str, Tensor]) -> Tensor:
-        official = [values[name] for name in OFFICIAL[self.task.metric]]
-        return sum(official) / len(official)
+        counted = [values[name] for name in (self.task.metrics if self.task.score == "mean" else self.task.metrics[:1])]
+        return sum(counted) / len(counted)
 
     def _classification(self, confusion: Tensor) -> dict[str, Tensor]:
         """Accuracy, Matthews' correlation and F1. Shape: [..., K, K] -> [...] each."""
         correct, total = confusion.diagonal(dim1=-2, dim2=-1).sum(-1), confusion.sum((-2, -1))
         values = {"accuracy": _ratio(correct, total), "matthews": _matthews(confusion)}
-        if POSITIVE_LABEL in self.labels:
-            i = self.labels.index(POSITIVE_LABEL)
+        if self.task.positive is not None:
+            i = self.task.labels.index(self.task.positive)
             values["f1"] = _ratio(2 * confusion[..., i, i], confusion[..., i, :].sum(-1) + confusion[..., :, i].sum(-1))
         return values
 

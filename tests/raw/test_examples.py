@@ -1,21 +1,21 @@
 import pytest
 
+from fairseq_palbert.definitions.packaged import packaged, packaged_task
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.definitions import TASKS, glue_task
-from fairseq_palbert.glue.raw import Example, Rejected, read_examples
+from fairseq_palbert.raw.examples import Example, Rejected, read_examples
 
 MSR_HEADER = "\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\r\n"
 
 
 def examples(name: str, split: str, raw) -> list[Example | Rejected]:
-    task = glue_task(name)
+    task = packaged_task(name)
     return list(read_examples(task, task.split(split), raw))
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", packaged())
 def test_every_split_of_every_task_is_read_from_its_own_columns(name, write_raw):
     raw = write_raw(name, rows=4).parent
-    task = glue_task(name)
+    task = packaged_task(name)
     for split in task.splits:
         rows = examples(name, split.name, raw)
         sentences = [tuple(f"the cat {i} {column}" for column in task.sentences) for i in range(4)]

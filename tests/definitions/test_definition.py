@@ -1,7 +1,7 @@
 import pytest
 
+from fairseq_palbert.definitions.packaged import packaged, packaged_task
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.glue.definitions import TASKS, glue_task
 
 # rows of train, dev and test as GLUE's own files have them
 OFFICIAL_ROWS = {
@@ -13,15 +13,15 @@ OFFICIAL_ROWS = {
 
 @pytest.mark.parametrize("name", OFFICIAL_ROWS)
 def test_official_sizes(name):
-    assert tuple(split.rows for split in glue_task(name).splits) == OFFICIAL_ROWS[name]
+    assert tuple(split.rows for split in packaged_task(name).splits) == OFFICIAL_ROWS[name]
 
 
-@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+@pytest.mark.parametrize("task", packaged().values(), ids=packaged())
 def test_test_splits_alone_have_no_labels(task):
     assert all(split.labelled != split.name.startswith("test") for split in task.splits)
 
 
-@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+@pytest.mark.parametrize("task", packaged().values(), ids=packaged())
 def test_a_task_has_labels_or_a_score_range(task):
     assert bool(task.labels) != task.regression == (task.score_range is not None)
     assert task.outputs == (1 if task.regression else len(task.labels))
@@ -29,33 +29,33 @@ def test_a_task_has_labels_or_a_score_range(task):
 
 
 def test_shapes_of_the_tasks():
-    assert {name for name, task in TASKS.items() if task.regression} == {"STS-B"}
-    assert {name for name, task in TASKS.items() if len(task.labels) == 3} == {"MNLI", "AX"}
-    assert {name for name, task in TASKS.items() if len(task.sentences) == 1} == {"CoLA", "SST-2", "Cues"}
+    assert {name for name, task in packaged().items() if task.regression} == {"STS-B"}
+    assert {name for name, task in packaged().items() if len(task.labels) == 3} == {"MNLI", "AX"}
+    assert {name for name, task in packaged().items() if len(task.sentences) == 1} == {"CoLA", "SST-2", "Cues"}
 
 
 def test_validation_splits_have_the_one_to_select_on_first():
-    assert glue_task("MNLI").valid_splits == ("valid", "valid1")
-    assert glue_task("RTE").valid_splits == ("valid",)
-    assert glue_task("AX").valid_splits == ()
+    assert packaged_task("MNLI").valid_splits == ("valid", "valid1")
+    assert packaged_task("RTE").valid_splits == ("valid",)
+    assert packaged_task("AX").valid_splits == ()
 
 
 def test_ax_is_scored_with_the_labels_of_mnli():
-    assert glue_task("AX").labels == glue_task("MNLI").labels
+    assert packaged_task("AX").labels == packaged_task("MNLI").labels
 
 
 def test_a_split_is_found_by_its_name():
-    assert glue_task("MNLI").split("valid1").file == "dev_mismatched.tsv"
+    assert packaged_task("MNLI").split("valid1").source.file == "dev_mismatched.tsv"
     with pytest.raises(UserError, match="RTE has no split 'dev': choose from train, valid, test"):
-        glue_task("RTE").split("dev")
+        packaged_task("RTE").split("dev")
 
 
 @pytest.mark.parametrize("name", ["rte", "MNLI-mm", ""])
 def test_an_unknown_task_is_refused_with_the_choices(name):
     with pytest.raises(UserError, match="unknown GLUE task .*choose from CoLA, SST-2, MRPC"):
-        glue_task(name)
+        packaged_task(name)
 
 
 def test_the_table_cannot_be_changed_by_accident():
     with pytest.raises(AttributeError):
-        glue_task("RTE").labels = ("a", "b")
+        packaged_task("RTE").labels = ("a", "b")

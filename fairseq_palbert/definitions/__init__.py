@@ -1,0 +1,1 @@
+"""Task definitions: what they say, how they are read, and how answers are scored."""

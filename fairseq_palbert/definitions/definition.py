@@ -1,0 +1,145 @@
+"""What a task is: columns, labels, metrics and splits.
+
+A definition is data: the package's own and a user's are TOML files (``task_file``), and what binarized folders,
+checkpoints, records and exported models carry is the same content as JSON.
+"""
+
+from dataclasses import dataclass
+
+from ..errors import UserError
+from ..numbers_from_text import finite_float
+
+CALIBRATION = "calibration"  # the part of train that thresholds are chosen on; see tasks.glue_task
+NAMED_LABELS = 10  # labels that a message names
+Column = str | int
+
+
+@dataclass(frozen=True)
+class Source:
+    """A raw file and how it is read.
+
+    ``format``: None follows the file's ending. ``columns`` names the fields of a file that has no header line; empty,
+    its first line does. ``delimiter``: of CSV. ``pattern``: a regular expression that each line of the format
+    ``lines`` matches as a whole, and whose named groups are the columns. ``layout``: the function of
+    ``preprocess.layouts`` that turns an object of the file into rows, None where an object is a row.
+    """
+
+    file: str
+    format: str | None = None
+    encoding: str = "utf-8"
+    columns: tuple[str, ...] = ()
+    delimiter: str = ","
+    pattern: str | None = None
+    layout: str | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a task: a file, or a ``fraction`` of train that a seeded shuffle takes out.
+
+    ``rows`` is the official count, None where there is none. ``ragged`` marks a file of which a release holds rows of
+    other widths, which are not examples.
+    """
+
+    name: str
+    source: Source | None = None
+    fraction: float | None = None
+    rows: int | None = None
+    labelled: bool = True
+    ragged: bool = False
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Rows that are scored together: those with the same content of ``column``.
+
+    ``answer``: ``best``, the group is answered by its row of the largest probability of the positive label, or ``all``,
+    by the answers to all its rows. ``candidate`` is the column with what a row stands for, such as the entity that it
+    proposes.
+    """
+
+    column: Column
+    answer: str
+    candidate: Column | None = None
+
+
+@dataclass(frozen=True)
+class TaskDefinition:
+    """A task: its columns, labels, metrics and splits.
+
+    ``sentences`` and ``label`` are columns: names, dotted for nested JSON, or numbers from 1 for a file without header.
+    ``labels`` are in the order of the class ids; they are empty for a regression, whose scores lie in ``score_range``,
+    and ``None`` as long as they are still to be collected from train. ``metrics`` are names of ``definitions.metrics``.
+    ``score`` says which number is the task's score, by which checkpoints are selected: the ``first`` metric, or the
+    ``mean`` of all. ``positive`` is the label of F1 and of groups. ``benchmark`` is the name of the benchmark that the
+    package has the task of, and ``folder`` that of the task's folder there.
+    """
+
+    name: str
+    sentences: tuple[Column, ...]
+    label: Column
+    metrics: tuple[str, ...]
+    splits: tuple[Split, ...]
+    labels: tuple[str, ...] | None = ()
+    score_range: tuple[float, float] | None = None
+    score: str = "first"
+    positive: str | None = None
+    groups: Groups | None = None
+    benchmark: str | None = None
+    folder: str | None = None
+
+    @property
+    def regression(self) -> bool:
+        return self.score_range is not None
+
+    @property
+    def sentence_names(self) -> tuple[str, ...]:
+        """The names of the columns that serving reads; numbered ones are sentence1 and sentence2."""
+        return tuple(f"sentence{place}" if isinstance(column, int) else column
+                     for place, column in enumerate(self.sentences, 1))
+
+    @property
+    def outputs(self) -> int:
+        """Width of the classifier: classes, or 1 for regression."""
+        return len(self.labels) or 1
+
+    def split(self, name: str) -> Split:
+        for split in self.splits:
+            if split.name == name:
+                return split
+        raise UserError(f"{self.name} has no split {name!r}: choose from {', '.join(s.name for s in self.splits)}")
+
+    def source_of(self, split: Split) -> Source:
+        """The file that the split is in: that of train, where it is a part of it."""
+        return split.source or self.split("train").source
+
+    def fault(self, answer: str) -> str | None:
+        """Why ``answer`` is not a label or score of the task; None where it is one."""
+        if not self.regression:
+            return None if answer in self.labels else f"{answer!r:.100} is none of {_listed(self.labels)}"
+        try:
+            self.score_in(answer)
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def score_in(self, answer: str) -> float:
+        """The score in ``answer``. Raises ValueError, whose message is a phrase, where it is none of the task."""
+        return finite_float(answer, *self.score_range)
+
+    @property
+    def valid_splits(self) -> tuple[str, ...]:
+        """The validation splits; checkpoints are selected on the first."""
+        return tuple(split.name for split in self.splits if split.name.startswith("valid"))
+
+    @property
+    def answers_in_words(self) -> str:
+        """The labels, or the range of the scores, for a message."""
+        if self.regression:
+            return "scores from {:g} to {:g}".format(*self.score_range)
+        return _listed(self.labels)
+
+
+def _listed(labels: tuple[str, ...]) -> str:
+    more = f" and {len(labels) - NAMED_LABELS} more" if len(labels) > NAMED_LABELS else ""
+    return ", ".join(labels[:NAMED_LABELS]) + more

@@ -1,1 +1,0 @@
-"""GLUE tasks, their metrics and submission files."""

@@ -1,0 +1,1 @@
+"""Raw data files, read row by row."""

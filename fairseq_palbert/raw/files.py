@@ -1,0 +1,42 @@
+"""Find the raw files of a task."""
+
+from pathlib import Path
+
+from ..definitions.definition import Split, TaskDefinition
+from ..errors import UserError
+
+MSR_TRAIN = "msr_paraphrase_train.txt"
+MSR_FILES = {"train": MSR_TRAIN, "valid": MSR_TRAIN, "test": "msr_paraphrase_test.txt"}
+
+
+def raw_files(task: TaskDefinition, split: Split, raw: Path) -> list[Path]:
+    """Where the split's file may lie under ``raw``: as the definition says, and for two tasks of GLUE elsewhere.
+
+    Those are MRPC, as its MSR original, and AX, as GLUE's own script saves it.
+    """
+    copies = {"MRPC": Path("MRPC", MSR_FILES.get(split.name, "")), "AX": Path("diagnostic", "diagnostic.tsv")}
+    return [raw / (task.folder or "") / task.source_of(split).file,
+            *(raw / path for name, path in copies.items() if name == task.name and task.benchmark)]
+
+
+def raw_file(task: TaskDefinition, split: Split, raw: Path) -> Path:
+    """The file of the split under ``raw``. Raises UserError where there is none."""
+    paths = raw_files(task, split, raw)
+    for path in paths:
+        if path.is_file():
+            return path
+    if task.benchmark is None:
+        raise UserError(f"{paths[0]} is missing: correct splits.{split.name} of the task file")
+    raise UserError(f"{paths[0]} is missing: --raw (default ${task.benchmark.upper()}_DIR) is the folder of "
+                    f"{task.benchmark}'s task folders; `python -m preprocess.download --task {task.name} --out {raw}` "
+                    "fetches it, --split skips it")
+
+
+def check_raw(task: TaskDefinition, raw: Path) -> None:
+    """Raises UserError where ``raw`` has no folder of a benchmark's task, or lacks a file of an own task."""
+    splits = [split for split in task.splits if split.source]
+    if task.benchmark is None:
+        for split in splits:
+            raw_file(task, split, raw)
+    elif not any(path.parent.is_dir() for path in raw_files(task, splits[0], raw)):
+        raise UserError(f"{raw} has no folder {task.folder}: give the folder of {task.benchmark}'s task folders")

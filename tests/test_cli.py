@@ -17,9 +17,9 @@ PALBERT = [sys.executable, "-P", "-c", "import sys; from fairseq_palbert.cli imp
 LOADED = "import sys; from fairseq_palbert.cli import main\ntry:\n    main({})\nfinally:\n    print(*sys.modules)"
 # A mistake of each command that is found at once, and the beginning of its line.
 WRONG = {
-    "data": (["--task", "SQuAD", "--out", "OUT"], "unknown GLUE task 'SQuAD'"),
+    "data": (["--task", "SQuAD", "--out", "OUT"], "unknown task 'SQuAD'"),
     "convert": (["nowhere", "--out", "OUT", "--vocab", "nowhere"], "nowhere: no such file or folder here"),
-    "train": (["task=SQuAD"], "unknown GLUE task 'SQuAD'"),
+    "train": (["task=SQuAD"], "unknown task 'SQuAD'"),
     "evaluate": (["nowhere.pt", "--data", "nowhere", "--exit", "fixed:1", "--out", "OUT"],
                  "nowhere.pt: no such checkpoint file"),
     "sweep": (["nowhere", "--out", "OUT"], "nowhere: No such file"),

@@ -178,7 +178,7 @@ TRAIN = [str(BINARIES / "fairseq-train"), "DATA", "--user-dir", "fairseq_palbert
 
 
 @pytest.mark.parametrize("flags, message", [
-    (["--glue-task", "SQuAD"], "unknown GLUE task 'SQuAD'"),
+    (["--glue-task", "SQuAD"], "unknown task 'SQuAD'"),
     (["--beta", "-1"], "--beta -1.0: the weight of the KL term is not negative"),
     (["--valid-subset", "test"], "this split has no labels"),
     (["--restore-file", "OTHER"], "was made with --encoder-layers 4"),
@@ -221,4 +221,4 @@ def test_a_spawned_worker_tells_a_mistake_in_a_line(tmp_path):
                           timeout=120,
                           env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("fairseq_palbert: error: unknown GLUE task 'SQuAD'")
+    assert done.stderr.splitlines()[-1].startswith("fairseq_palbert: error: unknown task 'SQuAD'")

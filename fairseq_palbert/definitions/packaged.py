@@ -20,8 +20,9 @@ FOLDER = Path(__file__).parent / "tasks"
 
 @cache
 def packaged() -> dict[str, TaskDefinition]:
-    """The package's tasks by name, GLUE's first."""
-    tasks = map(read_task_file, sorted(FOLDER.rglob(f"*{ENDING}")))
+    """The package's tasks by name, those of benchmarks first."""
+    paths = sorted(FOLDER.rglob(f"*{ENDING}"), key=lambda path: (path.parent == FOLDER, path))
+    tasks = map(read_task_file, paths)
     return {task.name: replace(task, folder=task.folder or task.name) for task in tasks}
 
 

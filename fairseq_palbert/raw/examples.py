@@ -127,7 +127,7 @@ def _msr_records(task: TaskDefinition, split: Split, path: Path, needed: tuple[s
     for record in records:
         # the split of a row with a problem is unknown: it is reported once, with train
         if (split.name == "valid") == (not record.problem and record.values[-2:] in dev_ids):
-            yield record
+            yield replace(record, values=record.values[:-2])
 
 
 def _msr_dev_ids(folder: Path) -> Path:

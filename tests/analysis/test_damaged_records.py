@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from fairseq_palbert.analysis import choose_threshold, sweep
 from fairseq_palbert.analysis.recorded_split import FORMAT, RecordedSplit, read_record, write_record
+from fairseq_palbert.analysis.tensor_file import read_tensors, write_tensors
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.report import kept
 from fairseq_palbert.report.runs import read_runs
@@ -57,11 +58,6 @@ DAMAGED = {
     "unknown halting": ("has halting_logits, and heads without", lambda r: replace(
         r, heads=replace(r.heads, lambda_module="none"))),
     "other depth": ("has a prior of 4 layers, and 5", lambda r: replace(r, encoder=replace(r.encoder, layers=5))),
-    "as a regression": ("outputs 2 and labels .* are not those of STS-B", lambda r: replace(r, glue_task="STS-B")),
-    "as three classes": ("outputs 2 and labels .* are not those of MNLI", lambda r: replace(r, glue_task="MNLI")),
-    "unknown task": ("glue_task is 'X', and should be one of", lambda r: replace(r, glue_task="X")),
-    "labels": ("outputs 2 and labels .* are not those of SST-2", lambda r: replace(r, labels=["0", "<img src=x>"])),
-    "label twice": ("outputs 2 and labels .* are not those of SST-2", lambda r: replace(r, labels=["0", "0"])),
     "split": ("split is '<b>', and should be a name", lambda r: replace(r, split="<b>")),
     "split is a path": ("split is '../a', and should be a name", lambda r: replace(r, split="../a")),
     "NaN prior": ("NaN is no JSON number", lambda r: replace(r, prior=[float("nan")] * 4)),
@@ -71,7 +67,6 @@ DAMAGED = {
                 lambda r: replace(r, origin={**r.origin, "command": "a"})),
     "device": ("has no origin.device.name", lambda r: replace(r, origin={**r.origin, "device": {"type": "cpu"}})),
     "commit": ("origin.git is", lambda r: replace(r, origin={**r.origin, "git": {"commit": "<b>", "dirty": True}})),
-    "deep": ("nested more than", lambda r: replace(r, labels=json.loads("[" * 150 + "]" * 150))),
 }
 
 
@@ -103,6 +98,28 @@ def record(tmp_path):
 @pytest.mark.parametrize("reason, damage", DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_record_is_one_line_for_every_command(record, refused, reason, damage):
     write_record(record, damage(read_record(record)))
+    refused(record, reason)
+
+
+OTHER_TASKS = {
+    "as a regression": ("outputs 2 are not those of STS-B, 1", {"glue_task": "STS-B", "labels": []}),
+    "as three classes": ("outputs 2 are not those of MNLI, 3",
+                         {"glue_task": "MNLI", "labels": ["neutral", "entailment", "contradiction"]}),
+    "unknown task": ("the task 'X' is none of the package, and its definition is missing", {"glue_task": "X"}),
+    "other labels": ("labels 0, <img src=x> are not those of SST-2", {"labels": ["0", "<img src=x>"]}),
+    "label twice": ("labels 0, 0 are not those of SST-2", {"labels": ["0", "0"]}),
+    "labels nested": ("nested more than", {"labels": json.loads("[" * 150 + "]" * 150)}),
+    "another definition": ("the definition is of the task 'A'", {"definition": {
+        "name": "A", "sentences": ["s"], "label": "l", "labels": ["0", "1"], "metric": "f1", "positive": "1",
+        "splits": {"train": "a.csv"}}}),
+    "no definition": ("name is missing", {"glue_task": "X", "definition": {}}),
+}
+
+
+@pytest.mark.parametrize("reason, fields", OTHER_TASKS.values(), ids=OTHER_TASKS)
+def test_a_task_that_is_not_the_records_is_one_line(record, refused, reason, fields):
+    metadata, tensors = read_tensors(record, FORMAT, "")
+    write_tensors(record, {"format": FORMAT, "about": json.dumps(json.loads(metadata["about"]) | fields)}, tensors)
     refused(record, reason)
 
 

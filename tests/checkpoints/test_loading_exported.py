@@ -82,8 +82,8 @@ def test_a_model_of_one_task_scores_another_with_the_same_labels(exported, toy, 
 
 @pytest.mark.parametrize("message, options, changes", [
     ("check --glue-task", ["--glue-task", "MRPC"], {}),
-    ("unknown GLUE task", ["--glue-task", "XYZ"], {}),
-    ("unknown GLUE task", [], {"glue_task": "XYZ"}),
+    ("unknown task", ["--glue-task", "XYZ"], {}),
+    ("unknown task", [], {"glue_task": "XYZ"}),
     ("has other symbols", [], {"dictionary": "0" * 64}),
 ])
 def test_data_that_does_not_fit_is_refused(exported, toy, evaluate, message, options, changes):

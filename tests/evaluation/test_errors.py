@@ -135,7 +135,7 @@ def test_a_task_of_regression(refused, toy):
 
 
 def test_an_unknown_task(refused):
-    refused("unknown GLUE task 'XYZ'", options=["--glue-task", "XYZ"])
+    refused("unknown task 'XYZ'", options=["--glue-task", "XYZ"])
 
 
 @pytest.mark.parametrize("size", ["0", "-3"])

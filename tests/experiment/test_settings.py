@@ -17,7 +17,7 @@ from fairseq_palbert.experiment.settings import Settings
 ROOT = Path(__file__).parents[2]
 STAGED = {"method": "palbert_staged"}
 REFUSED = {
-    "unknown task": ({"task": "Nope"}, "unknown GLUE task 'Nope': choose from CoLA"),
+    "unknown task": ({"task": "Nope"}, "unknown task 'Nope': choose from AX"),
     "glue_dir is no folder": ({"glue_dir": "nowhere"}, "glue_dir=nowhere is no folder"),
     "glue_dir without the task": ({"task": "QNLI"}, "has no folder QNLI"),
     "vocab_dir is no folder": ({"vocab_dir": "nowhere"}, "vocab_dir=nowhere is no folder"),

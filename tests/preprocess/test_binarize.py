@@ -127,7 +127,7 @@ def test_the_steps_of_fairseqs_own_script_give_the_same_files(name, glue_dir, vo
         labels = [row.label for row in read_examples(task, task.split(split), raw.parent) if isinstance(row, Example)]
         assert read_labels(ours, task, split) == [float(x) if task.regression else task.labels.index(x) for x in labels]
     for split in ("train", "valid", "test"):  # and --task glue takes either folder for the same data
-        mine, fairseqs = (BinarizedFolder(folder, task, task.labels).load(split) for folder in (ours, theirs))
+        mine, fairseqs = (BinarizedFolder(folder, task.name).load(split) for folder in (ours, theirs))
         for one, other in zip(mine.sentences, fairseqs.sentences, strict=True):
             assert [row.tolist() for row in one] == [row.tolist() for row in other]
         assert (mine.targets is None) == (fairseqs.targets is None) == (split == "test")

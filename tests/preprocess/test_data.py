@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from fairseq_palbert.definitions.packaged import packaged, packaged_task
+from fairseq_palbert.definitions.packaged import benchmark_tasks, packaged_task
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.tokenization import Vocabulary
 from preprocess import binarize, glue
@@ -57,7 +57,7 @@ def set_row(folder, row: bytes, file: str = "train.tsv", line: int = 2) -> None:
     (folder / file).write_bytes(b"\n".join(lines))
 
 
-@pytest.mark.parametrize("name", packaged())
+@pytest.mark.parametrize("name", benchmark_tasks("GLUE"))
 def test_every_task_is_made_whole(name, run, out, write_raw):
     write_raw(name)
     run("--task", name)
@@ -246,7 +246,7 @@ def test_a_later_fault_keeps_the_tasks_before_it(run, out, write_raw):
 
 
 @pytest.mark.parametrize("arguments, places, words", [
-    (["--task", "SQuAD"], {}, "unknown GLUE task 'SQuAD': choose from CoLA"),
+    (["--task", "SQuAD"], {}, "unknown task 'SQuAD': choose from AX"),
     (["--task", "RTE", "--split", "dev"], {}, "RTE has no split 'dev': choose from train, valid, test"),
     (["--task", "RTE", "--workers", "0"], {}, "--workers 0: at least 1 and at most 1024"),
     (["--task", "RTE"], {"vocab": None}, "no vocabulary named: give --vocab or $VOCAB_DIR"),
@@ -286,4 +286,4 @@ def test_the_command_itself_ends_with_the_line_and_status_1(tmp_path):
                            capture_output=True, text=True)
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
-    assert ended.stderr.splitlines()[-1].startswith("fairseq_palbert: error: unknown GLUE task 'SQuAD'")
+    assert ended.stderr.splitlines()[-1].startswith("fairseq_palbert: error: unknown task 'SQuAD'")

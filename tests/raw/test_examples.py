@@ -1,6 +1,6 @@
 import pytest
 
-from fairseq_palbert.definitions.packaged import packaged, packaged_task
+from fairseq_palbert.definitions.packaged import benchmark_tasks, packaged_task
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.raw.examples import Example, Rejected, read_examples
 
@@ -12,7 +12,7 @@ def examples(name: str, split: str, raw) -> list[Example | Rejected]:
     return list(read_examples(task, task.split(split), raw))
 
 
-@pytest.mark.parametrize("name", packaged())
+@pytest.mark.parametrize("name", benchmark_tasks("GLUE"))
 def test_every_split_of_every_task_is_read_from_its_own_columns(name, write_raw):
     raw = write_raw(name, rows=4).parent
     task = packaged_task(name)

@@ -19,7 +19,7 @@ BAD_INPUTS = {
     "stage without a number": (["RTE", "--stage", "train"], {}, "--stage needs the number of a stage, not 'train'"),
     "no environment": (["RTE"], {"VENV": "nowhere"}, "run recipes/setup.sh first"),
     "a task that is code": (["RTE,CoLA ${oc.env:HOME} $(touch made)"], {},
-                            "unknown GLUE task 'RTE,CoLA ${oc.env:HOME} $(touch made)'"),
+                            "unknown task 'RTE,CoLA ${oc.env:HOME} $(touch made)'"),
     "a setting that is code": (["RTE"], {"LR": "1e-5; touch made"}, "LR: '1e-5; touch made' is no number"),
     "of several lines": (["RTE"], {"METHOD": "palbert\npabee"}, "method='palbert\\npabee' has more than one line"),
     "list of other words": (["RTE"], {"SEEDS": "1 two"}, "SEEDS: 'two' is no whole number"),

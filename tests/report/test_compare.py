@@ -100,7 +100,7 @@ def test_several_tasks_are_averaged(scored, capsys):
 
 WRONG = {
     "no .*seed.*: score that run": lambda write: ("SST-2", "nowhere", "nowhere"),
-    "unknown GLUE task 'SST2'": lambda write: ("SST2", "nowhere", "nowhere"),
+    "unknown task 'SST2'": lambda write: ("SST2", "nowhere", "nowhere"),
     "has no exit rule 'fixed:6': choose from q_exit:0": lambda write: ("SST-2", *[write("a", [1], [1], rule="q_exit:0")]
                                                                        * 2),
     "'2' is no label of SST-2 .0, 1.": lambda write: ("SST-2", *[write("a", [1], [2])] * 2),

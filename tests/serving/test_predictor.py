@@ -169,7 +169,7 @@ def card(**changes):
     ("entries, but the model of",
      lambda folder: (folder / "dict.txt").write_text((folder / "dict.txt").read_text() + "madeupword0000 1\n"), {}),
     ("labels good, bad are not those of SST-2, 0, 1; export", card(labels=["good", "bad"]), {}),
-    ("unknown GLUE task 'XYZ'", card(glue_task="XYZ"), {}),
+    ("unknown task 'XYZ'", card(glue_task="XYZ"), {}),
     ("dtype 'float8': choose from float32", lambda folder: None, {"dtype": "float8"}),
     ("device 'tpu9000'", lambda folder: None, {"device": "tpu9000"}),
 ])

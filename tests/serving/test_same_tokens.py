@@ -31,7 +31,7 @@ def test_the_tokens_are_those_of_training(write_vocabulary, tmp_path, monkeypatc
     data.mkdir()
     raw.write_text("".join("\t".join(row) + "\n" for row in [[*task.sentences, task.label], *rows]))
     binarize(task, [task.split("valid")], tmp_path, vocabulary, data)
-    split = BinarizedFolder(data, task, task.labels).load("valid")
+    split = BinarizedFolder(data, task.name).load("valid")
     for limit in (8, 9, 20, 21, 512):
         dataset = GlueDataset(split, np.arange(len(split)), limit, shuffle=False)
         predictor = PalbertPredictor(None, vocabulary, task, task.labels, limit, CPU, Window(1, None, 1))

@@ -29,7 +29,7 @@ def folders(make_toy_data, tmp_path_factory):
 def loaded(folder, name):
     """All that a run reads of the folder, as plain values."""
     task = packaged_task(name)
-    data = BinarizedFolder(folder, task, task.labels)
+    data = BinarizedFolder(folder, task.name)
     splits = [data.load(split) for split in SIZES]
     return ([[row.tolist() for sentences in split.sentences for row in sentences] for split in splits],
             [None if split.targets is None else split.targets.tolist() for split in splits], data.separators)

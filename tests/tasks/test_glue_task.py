@@ -259,10 +259,10 @@ def test_damaged_scores_are_refused(make_toy_data, tmp_path, reason):
 
 
 OPTIONS = {
-    "unknown GLUE task 'SST2'": {"name": "SST2"},
-    "needs --glue-task": {"name": None},
+    "unknown task 'SST2'": {"name": "SST2"},
+    "does not say of which task: add --glue-task": {"name": None},
     "no such data folder": {"folder": "nowhere"},
-    "--label-order 0,2": {"label_order": "0,2"},
+    "the labels 0, 2 are not those of SST-2: 0, 1: check --label-order": {"label_order": "0,2"},
     "--holdout-fraction 1.5": {"holdout_fraction": 1.5},
     "--train-examples 0": {"train_examples": 0},
     "--length-pool 0": {"length_pool": 0},
@@ -274,7 +274,7 @@ OPTIONS = {
 @pytest.mark.parametrize("reason", OPTIONS)
 def test_contradictory_options_are_refused(folders, reason):
     options = {"name": "SST-2", **OPTIONS[reason]}
-    folder = options.pop("folder", folders["SST-2"])
+    folder = options.pop("folder", folders[options["name"] if options["name"] in folders else "SST-2"])
     with pytest.raises(UserError) as error:
         make_task(folder, **options)
     assert reason in str(error.value)

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from .errors import UserError
 from .files import LARGEST, read_text
+from .schema import SHORT
 
 DEEPEST = 100  # levels of objects and lists
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -40,14 +41,23 @@ def read_json_lines(path: Path, remedy: str, largest: int = LARGEST) -> list[Obj
 
 def parse_object(text: str) -> Object:
     """The JSON object of ``text``. Raises ValueError, whose message is a phrase, for any other text."""
+    return _parse(text, dict, "no JSON object")
+
+
+def parse_list(text: str) -> list[Any]:
+    """The JSON list of ``text``. Raises ValueError, whose message is a phrase, for any other text."""
+    return _parse(text, list, "no JSON list")
+
+
+def _parse(text: str, kind: type, otherwise: str) -> Any:
     try:
         value = json.loads(text, object_pairs_hook=_without_duplicates, parse_float=_finite, parse_constant=_refuse)
     except RecursionError as error:
         raise ValueError(f"not JSON (nested more than {DEEPEST} levels deep)") from error
     except ValueError as error:
         raise ValueError(f"not JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise ValueError(f"{value!r:.40} is no JSON object")
+    if not isinstance(value, kind):
+        raise ValueError(f"{SHORT.repr(value):.40} is {otherwise}")
     _check_depth(value)
     if _SURROGATE.search(text):  # a whole pair is one character
         try:
@@ -77,7 +87,7 @@ def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _check_depth(value: Object) -> None:
+def _check_depth(value: Object | list) -> None:
     level = [value]
     for _ in range(DEEPEST):
         level = [child for container in level

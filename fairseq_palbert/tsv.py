@@ -1,12 +1,14 @@
-"""Strict TSV: UTF-8, no quoting, every row as wide as the header."""
+"""Strict TSV: no quoting, every row as wide as the header."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from .errors import UserError
+from .text_lines import BYTE_ORDER_MARK, Line, read_lines
 
-BYTE_ORDER_MARK = "\ufeff"
+Row = tuple[Line, list[str]]  # and its fields
 
 
 @dataclass(frozen=True)
@@ -24,20 +26,35 @@ class Record:
     width_differs: bool = False
 
 
-def read_records(path: Path, needed: Sequence[str], remedy: str, columns: Sequence[str] = ()) -> Iterator[Record]:
+def read_records(path: Path, needed: Sequence[str | int], remedy: str, columns: Sequence[str] = (),
+                 encoding: str = "utf-8") -> Iterator[Record]:
     """Yields every row of ``path``, good or bad. ``columns`` names the columns of a file without a header line.
 
-    Raises UserError where the file is missing or empty, or where the header does not have each ``needed`` column once.
-    Messages about the content end in ``remedy``.
+    Columns that are ``needed`` by number, from 1, are those of a file without a header line too. Raises UserError where
+    the file is missing or empty, or where the header does not have each ``needed`` column once. Messages about the
+    content end in ``remedy``.
     """
-    lines = enumerate(_lines(path), 1)
-    columns = columns or _header(path, next(lines, (0, b""))[1], remedy)
+    return records(_rows(path, encoding), path, needed, remedy, columns)
+
+
+def records(rows: Iterator[Row], path: Path, needed: Sequence[str | int], remedy: str,
+            columns: Sequence[str] = ()) -> Iterator[Record]:
+    """Yields the records of rows that are split into fields, of a file of any format with such rows.
+
+    Arguments and errors are those of ``read_records``.
+    """
+    header = None
+    if not columns:
+        line, header = _first(rows, path, remedy)
+        columns = header
+        if isinstance(needed[0], int):
+            rows, header, columns = chain([(line, header)], rows), None, range(1, len(header) + 1)
     try:
         chosen = places(columns, needed)
     except ValueError as error:
         raise UserError(f"{path}, line 1: {error}: {remedy}") from error
-    for number, line in lines:
-        yield _record(number, line, chosen, len(columns))
+    for line, values in rows:
+        yield _record(line, values, chosen, len(columns), header)
 
 
 def read_rows(path: Path, needed: Sequence[str], remedy: str, columns: Sequence[str] = ()) -> Iterator[tuple[str, ...]]:
@@ -53,7 +70,7 @@ def read_rows(path: Path, needed: Sequence[str], remedy: str, columns: Sequence[
 
 def read_header(path: Path, remedy: str) -> list[str]:
     """The names of the columns. Raises UserError where the file is missing or empty."""
-    return _header(path, next(_lines(path), b""), remedy)
+    return _first(_rows(path), path, remedy)[1]
 
 
 def decoded(line: bytes, number: int) -> str:
@@ -62,7 +79,7 @@ def decoded(line: bytes, number: int) -> str:
     Raises ValueError, whose message is a phrase, for bytes that are not UTF-8.
     """
     try:
-        text = _without_end(line).decode()
+        text = line.removesuffix(b"\n").removesuffix(b"\r").decode()
     except UnicodeDecodeError as error:
         byte = f"byte 0x{line[error.start]:02x} at position {error.start + 1} of the line"
         raise ValueError(f"{byte} is no UTF-8") from error
@@ -72,13 +89,11 @@ def decoded(line: bytes, number: int) -> str:
 def fields(text: str, width: int) -> list[str]:
     """The fields of a row. Raises ValueError, whose message is a phrase, where there are not ``width`` of them."""
     values = text.split("\t")
-    if len(values) != width:
-        count = f"{len(values)} field{'s' * (len(values) != 1)}" if text else "a blank line"
-        raise ValueError(f"{count} instead of {width} fields")
+    _check_width(values, text, width)
     return values
 
 
-def places(header: Sequence[str], needed: Sequence[str]) -> list[int]:
+def places(header: Sequence[str | int], needed: Sequence[str | int]) -> list[int]:
     """The indices of the ``needed`` columns in the header.
 
     Raises ValueError, whose message is a phrase, where the header does not name each of them once.
@@ -86,6 +101,8 @@ def places(header: Sequence[str], needed: Sequence[str]) -> list[int]:
     for name in needed:
         count = header.count(name)
         if count != 1:
+            if isinstance(name, int):
+                raise ValueError(f"there is no column {name} among {len(header)}")
             raise ValueError(f"the header has {count or 'no'} column{'s' * (count > 1)} {name!r}, but names "
                              f"{', '.join(map(repr, header))}")
     return [header.index(name) for name in needed]
@@ -97,36 +114,32 @@ def write_tsv(path: Path, columns: dict[str, list]) -> None:
     path.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows), encoding="utf-8")
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    try:
-        with open(path, "rb") as file:
-            yield from file
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing") from error
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+def _rows(path: Path, encoding: str = "utf-8") -> Iterator[Row]:
+    return ((line, line.text.split("\t")) for line in read_lines(path, encoding))
 
 
-def _header(path: Path, line: bytes, remedy: str) -> list[str]:
-    if not line:
+def _first(rows: Iterator[Row], path: Path, remedy: str) -> Row:
+    line, values = next(rows, (None, []))
+    if line is None:
         raise UserError(f"{path} is empty: {remedy}")
+    if line.problem:
+        raise UserError(f"{path}, line 1: {line.problem}: {remedy}")
+    return line, values
+
+
+def _record(line: Line, values: list[str], chosen: Sequence[int], width: int, header: list[str] | None) -> Record:
+    if line.problem:
+        return Record(line.number, line.text, problem=line.problem)
     try:
-        return decoded(line, 1).split("\t")
+        _check_width(values, line.text, width)
     except ValueError as error:
-        raise UserError(f"{path}, line 1: {error}: {remedy}") from error
+        return Record(line.number, line.text, problem=str(error), width_differs=True)
+    if values == header:
+        return Record(line.number, line.text, problem="the header comes again")
+    return Record(line.number, line.text, tuple(values[place] for place in chosen))
 
 
-def _without_end(line: bytes) -> bytes:
-    return line.removesuffix(b"\n").removesuffix(b"\r")
-
-
-def _record(number: int, line: bytes, chosen: Sequence[int], width: int) -> Record:
-    try:
-        text = decoded(line, number)
-    except ValueError as error:
-        return Record(number, _without_end(line).decode("utf-8", "backslashreplace"), problem=str(error))
-    try:
-        values = fields(text, width)
-    except ValueError as error:
-        return Record(number, text, problem=str(error), width_differs=True)
-    return Record(number, text, tuple(values[place] for place in chosen))
+def _check_width(values: Sequence[str], text: str, width: int) -> None:
+    if len(values) != width:
+        count = f"{len(values)} field{'s' * (len(values) != 1)}" if text else "a blank line"
+        raise ValueError(f"{count} instead of {width} fields")

@@ -1,6 +1,6 @@
 """Shared fixtures: toy data, a small vocabulary, and the real data that a machine may have.
 
-Real data is found through GLUE_DIR and VOCAB_DIR alone, real encoders through ENCODERS_DIR, by default where
+Real data is found through GLUE_DIR, OTHER_DATA_DIR and VOCAB_DIR alone, real encoders through ENCODERS_DIR, by default where
 recipes/encoders.sh puts them.
 """
 
@@ -15,7 +15,8 @@ from hypothesis import settings
 
 import fairseq_palbert.plugin  # noqa: F401  as fairseq's commands have it
 
-pytest_plugins = ["tests.fixtures.checkpoints", "tests.fixtures.networks", "tests.fixtures.raw_glue",
+pytest_plugins = ["tests.fixtures.checkpoints", "tests.fixtures.networks",
+                  "tests.fixtures.own_task", "tests.fixtures.raw_glue",
                   "tests.fixtures.recorded_runs",
                   "tests.fixtures.vocabularies"]
 
@@ -52,6 +53,20 @@ def glue_dir():
         folder = _folder("GLUE_DIR") / task
         if not folder.is_dir():
             pytest.skip(f"GLUE_DIR has no {task}")
+        return folder
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def other_dir():
+    """``other_dir("TREC")`` is the folder of that data set, none of a benchmark; the test is skipped where it is not
+    there."""
+
+    def find(name: str) -> Path:
+        folder = _folder("OTHER_DATA_DIR") / name
+        if not folder.is_dir():
+            pytest.skip(f"OTHER_DATA_DIR has no {name}")
         return folder
 
     return find

@@ -4,76 +4,62 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ..schema import BOOLEAN, OBJECT, Kind, check_fields, choice, integer, list_of, number, text
-from .definition import Groups, Source, Split, TaskDefinition
+from ..schema import OBJECT, Kind, choice, list_of, number, text
+from .definition import Groups, Hub, TaskDefinition
+from .fault import Fault, check_table
+from .split_content import COLUMN, DEFAULT_KINDS, NAME, check_columns, check_defaults, source_content, split_of
 
 FROM_TRAIN = "from train"
 MOST_LABELS, LONGEST_LABEL = 1000, 100
-FORMATS = ("tsv", "csv", "jsonl", "json", "parquet", "lines")
-ENDINGS = {ending: name for name in FORMATS[:-1] for ending in (f".{name}", f".{name}.gz")}
-SPLITS = ("train", *(f"{kind}{number or ''}" for kind in ("valid", "test") for number in range(10)))
 CLASSIFICATION = ("accuracy", "f1", "macro_f1", "micro_f1", "matthews", "top5_accuracy")
 REGRESSION = ("pearson", "spearman", "mse", "mae")
 OF_GROUPS = {"best": ("accuracy", "exact_match", "token_f1"), "all": ("accuracy", "f1", "exact_match", "parity")}
 RESERVED = ("<s>", "<pad>", "</s>", "<unk>")  # of fairseq's dictionaries, which labels are kept in
 
-NAME = Kind("a name of at most 100 letters, digits, - and _", lambda value: text(100).accepts(value)
-            and value.isascii() and bool(value) and value.replace("-", "").replace("_", "").isalnum())
-COLUMN = Kind("a column's name, or its number from 1", lambda value: type(value) is int and 1 <= value <= 10_000
-              or text(200).accepts(value) and value != "")
 LABEL = Kind("a label: a text, a whole number, true or false", lambda value: isinstance(value, bool | int)
              or text(LONGEST_LABEL).accepts(value) and value == value.strip() != "")
-SOURCE_KINDS = {
-    "file": text(), "format": choice(*FORMATS), "encoding": text(40), "columns": list_of(text(200), 1, 10_000),
-    "delimiter": Kind("a single character", lambda value: isinstance(value, str) and len(value) == 1),
-    "pattern": text(), "layout": NAME,
-}
-DEFAULT_KINDS = {name: kind for name, kind in SOURCE_KINDS.items() if name != "file"}  # for all splits of a task
-SPLIT_KINDS = SOURCE_KINDS | {"rows": integer(1, 10**8), "labelled": BOOLEAN, "ragged": BOOLEAN}
 KINDS = {
     "name": NAME, "sentences": list_of(COLUMN, 1, 2), "label": COLUMN,
     "labels": Kind(f'"{FROM_TRAIN}", or a list of 2 to {MOST_LABELS} labels', lambda value: value == FROM_TRAIN
                    or list_of(LABEL, 2, MOST_LABELS).accepts(value)),
     "score_range": list_of(number(-1e9, 1e9), 2, 2), "metric": text(), "score": choice("first", "mean"),
-    "positive": LABEL, "splits": OBJECT, "groups": OBJECT, "benchmark": NAME, "folder": NAME,
+    "positive": LABEL, "splits": OBJECT, "groups": OBJECT, "benchmark": NAME, "folder": NAME, "hub": OBJECT,
 } | DEFAULT_KINDS
 REQUIRED = ("name", "sentences", "label", "metric", "splits")
 GROUP_KINDS = {"column": COLUMN, "answer": choice(*OF_GROUPS), "candidate": COLUMN}
-
-
-class Fault(ValueError):
-    """What is wrong with a definition, as a phrase that names the ``key``."""
-
-    def __init__(self, key: str, message: str):
-        super().__init__(message)
-        self.key = key
+HUB_KINDS = {"sentences": list_of(text(200), 1, 2), "label": text(200)}
 
 
 def definition_of(content: Mapping[str, Any]) -> TaskDefinition:
     """The task that ``content`` defines. Raises Fault at the first mistake."""
-    _check(content, KINDS, REQUIRED)
+    check_table(content, KINDS, REQUIRED)
     groups = content.get("groups")
     if groups is not None:
-        _check(groups, GROUP_KINDS, ("column", "answer"), "groups")
+        check_table(groups, GROUP_KINDS, ("column", "answer"), "groups")
         groups = Groups(**groups)
+    hub = content.get("hub")
+    if hub is not None:
+        check_table(hub, HUB_KINDS, tuple(HUB_KINDS), "hub")
+        hub = Hub(tuple(hub["sentences"]), hub["label"])
     defaults = {name: content[name] for name in DEFAULT_KINDS if name in content}
     labels = content.get("labels", FROM_TRAIN if "score_range" not in content else [])
     task = TaskDefinition(
         name=content["name"], sentences=tuple(content["sentences"]), label=content["label"],
         metrics=tuple(name.strip() for name in content["metric"].split(",")),
-        splits=tuple(_split(name, split, defaults) for name, split in content["splits"].items()),
+        splits=tuple(split_of(name, split, defaults) for name, split in content["splits"].items()),
         labels=None if labels == FROM_TRAIN else tuple(map(spelt, labels)),
         score_range=tuple(map(float, content["score_range"])) if "score_range" in content else None,
         score=content.get("score", "first"), positive=_optional(spelt, content.get("positive")), groups=groups,
-        benchmark=content.get("benchmark"), folder=content.get("folder"))
-    for check in (_check_answers, _check_metrics, _check_splits):
+        benchmark=content.get("benchmark"), folder=content.get("folder"), hub=hub)
+    for check in (_check_answers, _check_metrics, _check_splits, check_columns):
         check(task)
+    check_defaults(defaults, task)
     return task
 
 
 def content_of(task: TaskDefinition) -> dict[str, Any]:
     """The plain content that ``definition_of`` turns into this task."""
-    splits = {split.name: split.fraction if split.fraction is not None else _given(asdict(split.source)) | _given(
+    splits = {split.name: split.fraction if split.fraction is not None else source_content(split.source) | _given(
         {"rows": split.rows, "labelled": None if split.labelled else False, "ragged": split.ragged or None})
         for split in task.splits}
     return _given({
@@ -81,7 +67,7 @@ def content_of(task: TaskDefinition) -> dict[str, Any]:
         "score": task.score, "labels": FROM_TRAIN if task.labels is None else list(task.labels) or None,
         "score_range": _optional(list, task.score_range), "positive": task.positive,
         "groups": _optional(lambda groups: _given(asdict(groups)), task.groups), "benchmark": task.benchmark,
-        "folder": task.folder, "splits": splits})
+        "folder": task.folder, "hub": _optional(lambda hub: _given(asdict(hub)), task.hub), "splits": splits})
 
 
 def spelt(label: str | int | bool) -> str:
@@ -98,49 +84,9 @@ def _optional(function, value):
     return None if value is None else function(value)
 
 
-def _check(content: Any, kinds: Mapping[str, Kind], required: tuple[str, ...], prefix: str = "") -> None:
-    """Raises Fault for content that is no object of these fields: wrong type, unknown name, missing field."""
-    place = f"{prefix}." if prefix else ""
-    if not isinstance(content, Mapping):
-        raise Fault(prefix, f"{prefix or 'the content'} should be a table of {', '.join(kinds)}")
-    for name in content:
-        if name not in kinds:
-            raise Fault(place + name, f"{place}{name} is not known: choose from {', '.join(kinds)}")
-        try:
-            check_fields({name: content[name]}, {name: kinds[name]}, place)
-        except ValueError as error:
-            raise Fault(place + name, str(error)) from error
-    for name in required:
-        if name not in content:
-            raise Fault(place + name, f"{place}{name} is missing: it should be {kinds[name].description}")
-
-
-def _split(name: str, content: Any, defaults: Mapping[str, Any]) -> Split:
-    key = f"splits.{name}"
-    if name not in SPLITS:
-        raise Fault(key, f"{key}: a split is named train, valid, valid1 to valid9, test, or test1 to test9")
-    if isinstance(content, int | float) and not isinstance(content, bool):
-        if not 0 < content < 1 or name == "train":
-            raise Fault(key, f"{key} is {content}: give a file, or for valid and test a part of train above 0 and "
-                             "below 1")
-        return Split(name, fraction=float(content), labelled=True)
-    if isinstance(content, str):
-        content = {"file": content}
-    _check(content, SPLIT_KINDS, ("file",), key)
-    source = Source(**{field: tuple(value) if isinstance(value, list) else value
-                       for field, value in (defaults | dict(content)).items() if field in SOURCE_KINDS})
-    if source.format is None and not any(source.file.lower().endswith(ending) for ending in ENDINGS):
-        raise Fault(key, f"{key}: {source.file} has none of the endings {', '.join(ENDINGS)}: add format = "
-                         f'"{FORMATS[0]}" or another of {", ".join(FORMATS)}')
-    if (source.pattern is None) == (source.format == "lines"):
-        raise Fault(key, f'{key}: format = "lines" and pattern go together')
-    return Split(name, source, rows=content.get("rows"), labelled=content.get("labelled", True),
-                 ragged=content.get("ragged", False))
-
-
 def _check_answers(task: TaskDefinition) -> None:
     if task.regression:
-        if task.labels:
+        if task.labels != ():
             raise Fault("labels", "labels and score_range: a classification has labels, a regression a score_range")
         if not task.score_range[0] < task.score_range[1]:
             raise Fault("score_range", "score_range: the first number should be below the second")

@@ -21,7 +21,7 @@ class Source:
     ``format``: None follows the file's ending. ``columns`` names the fields of a file that has no header line; empty,
     its first line does. ``delimiter``: of CSV. ``pattern``: a regular expression that each line of the format
     ``lines`` matches as a whole, and whose named groups are the columns. ``layout``: the function of
-    ``preprocess.layouts`` that turns an object of the file into rows, None where an object is a row.
+    ``raw.layouts`` that turns an object of the file into rows, None where an object is a row.
     """
 
     file: str
@@ -64,6 +64,14 @@ class Groups:
 
 
 @dataclass(frozen=True)
+class Hub:
+    """The columns of the task's files on the Hugging Face Hub; see ``raw.hub``."""
+
+    sentences: tuple[str, ...]
+    label: str
+
+
+@dataclass(frozen=True)
 class TaskDefinition:
     """A task: its columns, labels, metrics and splits.
 
@@ -72,7 +80,7 @@ class TaskDefinition:
     and ``None`` as long as they are still to be collected from train. ``metrics`` are names of ``definitions.metrics``.
     ``score`` says which number is the task's score, by which checkpoints are selected: the ``first`` metric, or the
     ``mean`` of all. ``positive`` is the label of F1 and of groups. ``benchmark`` is the name of the benchmark that the
-    package has the task of, and ``folder`` that of the task's folder there.
+    package has the task of, and ``folder`` that of the task's folder there; ``hub`` describes its other form.
     """
 
     name: str
@@ -87,6 +95,7 @@ class TaskDefinition:
     groups: Groups | None = None
     benchmark: str | None = None
     folder: str | None = None
+    hub: Hub | None = None
 
     @property
     def regression(self) -> bool:
@@ -108,6 +117,12 @@ class TaskDefinition:
             if split.name == name:
                 return split
         raise UserError(f"{self.name} has no split {name!r}: choose from {', '.join(s.name for s in self.splits)}")
+
+    def columns_of(self, split: Split) -> tuple[Column, ...]:
+        """The columns that are read of the split: sentences, a label, and those of the groups."""
+        groups = (self.groups.column, self.groups.candidate) if self.groups else ()
+        return (*self.sentences, *([self.label] if split.labelled else []),
+                *(column for column in groups if column is not None))
 
     def source_of(self, split: Split) -> Source:
         """The file that the split is in: that of train, where it is a part of it."""

@@ -41,13 +41,17 @@ def packaged_task(name: str) -> TaskDefinition:
 def find_task(name_or_file: str) -> TaskDefinition:
     """The package's task of that name, or the one that a task file defines.
 
-    Raises UserError for an unknown name, and for a file with a mistake or with the name of a task of the package.
+    Raises UserError for an unknown name, and for a file with a mistake, with the name of a task of the package or with
+    what only the tasks of a benchmark have.
     """
     if not name_or_file.endswith(ENDING):
         return packaged_task(name_or_file)
     task = read_task_file(Path(name_or_file))
     if task.name in packaged():
         raise UserError(f"{name_or_file}: name = {task.name!r} is that of a task of the package: choose another")
+    for key in ("benchmark", "folder", "hub"):
+        if getattr(task, key) is not None:
+            raise UserError(f"{name_or_file}: {key} is for the package's own tasks: leave it out")
     return task
 
 

@@ -18,22 +18,27 @@ def read_task_file(path: Path) -> TaskDefinition:
     text = read_text(path, REMEDY)
     try:
         return definition_of(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path}: no TOML ({error}): {REMEDY}") from error
     except Fault as fault:
         line = _line_of(text, fault.key)
         raise UserError(f"{path}{f', line {line}' if line else ''}: {fault}: {REMEDY}") from fault
+    except (ValueError, RecursionError) as error:  # tomllib lets those of int and of nested lists through
+        raise UserError(f"{path}: no TOML ({error}): {REMEDY}") from error
 
 
 def _line_of(text: str, key: str) -> int | None:
-    """The line that sets the key, or that begins the table that it should be in."""
+    """The line that sets the key, in its table or for all splits, or that begins the table that it should be in."""
     *tables, name = key.split(".")
-    section, found = [], None
+    line = _line_with(text, tables, name) or (_line_with(text, [], name) if tables else None)
+    return line or (_line_of(text, ".".join(tables)) if tables else None)
+
+
+def _line_with(text: str, tables: list[str], name: str) -> int | None:
+    section: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
         if header := re.match(r"\s*\[\s*([^\]]*?)\s*\]", line):
             section = [part.strip().strip("\"'") for part in header[1].split(".")]
-            if section == [*tables, name] or section == tables:
-                found = number
-        elif (section == tables or not tables) and re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*=", line):
+            if section == [*tables, name]:
+                return number
+        elif section == tables and re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*=", line):
             return number
-    return found
+    return None

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..definitions.content import LONGEST_LABEL, MOST_LABELS, RESERVED
+from ..definitions.content import LONGEST_LABEL, MOST_LABELS, RESERVED, content_of, definition_of
 from ..definitions.definition import Split, TaskDefinition
+from ..definitions.fault import Fault
 from ..errors import UserError
 from ..tsv import Record, read_records, read_rows
 from .files import MSR_TRAIN, raw_file
+from .hub import hub_files, hub_records
 from .parts import fractional, parts
 from .tables import read_table
 
@@ -45,17 +47,30 @@ class Rejected:
 def with_labels(task: TaskDefinition, raw: Path) -> TaskDefinition:
     """The task with the labels of train, where its definition leaves them to that: in order of number or alphabet.
 
-    Raises UserError for fewer than two labels, and for too many.
+    Raises UserError for fewer than two labels, for too many, and for labels that the definition's metrics or groups do
+    not fit.
     """
     if task.labels is not None:
         return task
     train = task.split("train")
-    found = {row.label for row in _rows_of_file(task, train, raw) if isinstance(row, Example)}
+    path, found, rejected = raw_file(task, train, raw), set(), None
+    for row in _rows_of_file(task, train, raw):
+        if isinstance(row, Example):
+            found.add(row.label)
+        else:
+            rejected = rejected or row
+    if not found:
+        why = f"line {rejected.line}: {rejected.reason}" if rejected else "it has no row"
+        raise UserError(f"{path} has no usable row ({why}): {_REMEDY}")
     if not 2 <= len(found) <= MOST_LABELS:
-        what = f"only the label {min(found)!r}" if len(found) == 1 else f"{len(found)} different labels"
-        raise UserError(f"{raw_file(task, train, raw)}: column {task.label!r} has {what}, and a classification has 2 "
-                        f"to {MOST_LABELS}: check label in the task file, or give score_range for a regression")
-    return replace(task, labels=tuple(sorted(found, key=_by_number(found))))
+        what = f"only the label {min(found)!r}" if len(found) == 1 else f"{len(found):,} different labels"
+        raise UserError(f"{path}: column {task.label!r} has {what}, and a classification has 2 to {MOST_LABELS:,}: "
+                        "check label in the task file, or give score_range for a regression")
+    labelled = replace(task, labels=tuple(sorted(found, key=_by_number(found))))
+    try:
+        return definition_of(content_of(labelled))
+    except Fault as fault:
+        raise UserError(f"{path} has the labels {labelled.answers_in_words}: {fault}: {_REMEDY}") from fault
 
 
 def _by_number(labels: set[str]):
@@ -99,12 +114,12 @@ def _rows_of_file(task: TaskDefinition, split: Split, raw: Path) -> Iterator[Exa
 
 def _records(task: TaskDefinition, split: Split, path: Path) -> Iterator[Record]:
     """Yields rows of the split: sentences, the label of a labelled split, and group and candidate where there are."""
-    needed = task.sentences + ((task.label,) if split.labelled else ())
-    if task.groups:
-        needed += (task.groups.column, *([task.groups.candidate] if task.groups.candidate is not None else []))
     if path.name == MSR_TRAIN:
-        return _msr_records(task, split, path, needed)
-    return read_table(path, split.source, needed, _GLUES_REMEDY if task.benchmark == "GLUE" else _REMEDY)
+        return _msr_records(task, split, path, task.columns_of(split))
+    remedy = _GLUES_REMEDY if task.benchmark == "GLUE" else _REMEDY
+    if path in hub_files(task, split, path.parent):
+        return hub_records(task, split, path, remedy)
+    return read_table(path, split.source, task.columns_of(split), remedy)
 
 
 def _msr_records(task: TaskDefinition, split: Split, path: Path, needed: tuple[str, ...]) -> Iterator[Record]:

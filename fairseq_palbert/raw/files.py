@@ -4,19 +4,22 @@ from pathlib import Path
 
 from ..definitions.definition import Split, TaskDefinition
 from ..errors import UserError
+from .hub import hub_files
 
 MSR_TRAIN = "msr_paraphrase_train.txt"
 MSR_FILES = {"train": MSR_TRAIN, "valid": MSR_TRAIN, "test": "msr_paraphrase_test.txt"}
 
 
 def raw_files(task: TaskDefinition, split: Split, raw: Path) -> list[Path]:
-    """Where the split's file may lie under ``raw``: as the definition says, and for two tasks of GLUE elsewhere.
+    """Where the split's file may lie under ``raw``: as the definition says, and for tasks of GLUE elsewhere.
 
-    Those are MRPC, as its MSR original, and AX, as GLUE's own script saves it.
+    Those are MRPC, as its MSR original, AX, as GLUE's own script saves it, and all in the Hub's form.
     """
+    folder = raw / (task.folder or "")
     copies = {"MRPC": Path("MRPC", MSR_FILES.get(split.name, "")), "AX": Path("diagnostic", "diagnostic.tsv")}
-    return [raw / (task.folder or "") / task.source_of(split).file,
-            *(raw / path for name, path in copies.items() if name == task.name and task.benchmark)]
+    return [folder / task.source_of(split).file,
+            *(raw / path for name, path in copies.items() if name == task.name and task.benchmark),
+            *hub_files(task, split, folder)]
 
 
 def raw_file(task: TaskDefinition, split: Split, raw: Path) -> Path:

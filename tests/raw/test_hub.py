@@ -21,8 +21,8 @@ FILES = {  # of each TSV
 ENDINGS = [".jsonl", ".parquet", "-00000-of-00001.parquet"]
 
 
-def write_hub(task: TaskDefinition, raw: Path, target: Path, ending: str) -> None:
-    """Writes the Hub's form of the task's TSVs: labels as class ids, -1 in test, scores as float32 in Parquet."""
+def write_hub(task: TaskDefinition, raw: Path, target: Path, ending: str, scores=pyarrow.float64()) -> None:
+    """Writes the Hub's form of the task's TSVs: labels as class ids, -1 in test, ``scores`` in Parquet of that type."""
     for split in task.splits:
         columns = {name: [] for name in (*task.hub.sentences, task.hub.label, "idx")}
         for index, row in enumerate(read_examples(task, split, raw)):
@@ -34,7 +34,7 @@ def write_hub(task: TaskDefinition, raw: Path, target: Path, ending: str) -> Non
         if ending == ".jsonl":
             path.write_text("".join(json.dumps(dict(zip(columns, row))) + "\n" for row in zip(*columns.values())))
         else:
-            kinds = {task.hub.label: pyarrow.float32()} if task.regression else {}
+            kinds = {task.hub.label: scores} if task.regression else {}
             parquet.write_table(pyarrow.table({name: pyarrow.array(values, kinds.get(name))
                                                for name, values in columns.items()}), path)
 
@@ -60,6 +60,16 @@ def test_real_tasks_are_the_same_folder(name, ending, glue_dir, small_vocabulary
     write_hub(packaged_task(name), raw, tmp_path / "hub", ending)
     assert binarized(name, tmp_path / "hub", tmp_path / "of_hub", small_vocabulary) == binarized(
         name, raw, tmp_path / "of_tsv", small_vocabulary)
+
+
+def test_scores_of_32_bits_have_the_digits_of_the_tsv(glue_dir, tmp_path):
+    """The Hub's own file has such: 3.8 comes back as 3.8, and 1.53333333333333 to seven digits."""
+    task, raw = packaged_task("STS-B"), glue_dir("STS-B").parent
+    write_hub(task, raw, tmp_path, ".parquet", pyarrow.float32())
+    read = {folder: [float(row.label) for row in read_examples(task, task.split("train"), folder)]
+            for folder in (raw, tmp_path)}
+    assert sum(here != there for here, there in zip(*read.values(), strict=True)) == 14
+    assert read[tmp_path] == pytest.approx(read[raw], rel=1e-7)
 
 
 @pytest.fixture

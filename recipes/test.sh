@@ -5,8 +5,8 @@
 #   recipes/test.sh tests/ponder -k geometric
 #   recipes/test.sh -m slow
 #
-# Variables: GLUE_DIR (raw GLUE, one folder a task) and VOCAB_DIR (gpt2_bpe/, ...): tests on real data skip without
-# them; WORKERS (default: the number of cores, 4 at most).
+# Variables: GLUE_DIR (raw GLUE, one folder a task), VOCAB_DIR (gpt2_bpe/, ...) and OTHER_DATA_DIR (banking77/, TREC/,
+# MNLI_dev/): tests on real data skip without them; WORKERS (default: the number of cores, 4 at most).
 # Duration: under 10 minutes on 2 cores.
 
 set -euo pipefail

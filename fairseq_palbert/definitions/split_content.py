@@ -99,7 +99,7 @@ def check_columns(task: TaskDefinition) -> None:
             raise Fault("sentences", "sentences, label and groups: columns are all names, or all numbers of a tsv or "
                                      "csv file without header line, which has no columns = [...]")
         name = "pattern" if form == "lines" else "columns"
-        known = _groups_of(split) if form == "lines" else columns or needed
+        known = _groups_of(split) if form == "lines" else columns or tuple(set(needed))
         for column in needed:
             if known.count(column) != 1:
                 raise Fault(f"splits.{split.name}.{name}",

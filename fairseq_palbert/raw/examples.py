@@ -154,14 +154,17 @@ def _msr_dev_ids(folder: Path) -> Path:
 
 
 def _label_problem(task: TaskDefinition, label: str) -> str | None:
+    if task.regression:
+        fault = task.fault(label)
+        return fault and f"score {fault}"
     if task.labels is None:
-        return _new_label_problem(label)
+        return _no_label_because(label)
     fault = task.fault(label)
-    return fault and f"{'score' if task.regression else 'label'} {fault}"
+    return fault and (_no_label_because(label) or f"label {fault}")
 
 
-def _new_label_problem(label: str) -> str | None:
-    """Why a label of train is none that a task can have; None where it is one."""
+def _no_label_because(label: str) -> str | None:
+    """Why the text is a label of no task; None where it can be one."""
     if not label.strip():
         return "the label is empty"
     if label in RESERVED or label.startswith("madeupword"):

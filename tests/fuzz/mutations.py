@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 LINES, JSON = "lines", "json"
-KIND_OF = {".json": JSON, ".jsonl": JSON, ".tsv": LINES, ".txt": LINES, ".bpe": LINES, ".label": LINES}
+KIND_OF = {".json": JSON, ".jsonl": JSON, ".tsv": LINES, ".txt": LINES, ".bpe": LINES, ".label": LINES,
+           ".toml": LINES, ".csv": LINES}
 VALUES = [None, True, False, -1, 0, 1, 2, 10**7, 2**63, 1e308, 0.5, -0.0, "", "x", "3", "\t", "é" * 200, [], {}, [[]],
           [1, 1], {"a": 1}, ["0", "0"]]
 RAW_JSON = ["NaN", "Infinity", "1e999", "-1e999", '"\\ud800"', "[" * 10**5 + "]" * 10**5, "0x1", "1_0", "01", "'x'"]

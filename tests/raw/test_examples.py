@@ -36,7 +36,7 @@ def replace_row(folder, row: str, file: str = "train.tsv", line: int = 2) -> Non
 
 @pytest.mark.parametrize("name, row, reason", [
     ("RTE", "0\ta\tb\tmaybe", "label 'maybe' is none of entailment, not_entailment"),
-    ("RTE", "0\ta\tb\t", "label '' is none of entailment, not_entailment"),
+    ("RTE", "0\ta\tb\t", "the label is empty"),
     ("MNLI", "0\ta\tb\t-", "label '-' is none of entailment, neutral, contradiction"),
     ("SST-2", "0\ta\t2", "label '2' is none of 0, 1"),
     ("STS-B", "0\ta\tb\t5.001", "score 5.001 is not at least 0 and at most 5"),

@@ -1,7 +1,7 @@
 """Shared fixtures: toy data, a small vocabulary, and the real data that a machine may have.
 
-Real data is found through GLUE_DIR, OTHER_DATA_DIR and VOCAB_DIR alone, real encoders through ENCODERS_DIR, by default where
-recipes/encoders.sh puts them.
+Real data is found through GLUE_DIR, OTHER_DATA_DIR and VOCAB_DIR alone, real encoders through ENCODERS_DIR, by default
+where recipes/encoders.sh puts them.
 """
 
 import logging

@@ -53,4 +53,5 @@ def _check_columns(table, needed: Sequence[str], path: Path, remedy: str) -> Non
     paths = [table.schema.column(index).path for index in range(len(table.schema))]
     for column in needed:
         if not any(f"{name}.".startswith(f"{column}.") for name in paths) or paths.count(column) > 1:
-            raise UserError(f"{path}: there should be one column {column!r} among {', '.join(map(repr, paths))}: {remedy}")
+            raise UserError(f"{path}: there should be one column {column!r} among {', '.join(map(repr, paths))}: "
+                            f"{remedy}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..definitions.definition import Column, Source
 from ..definitions.split_content import format_of
+from ..errors import UserError
 from ..text_lines import read_lines
 from ..tsv import Record, read_records, records
 from .csv_rows import csv_rows
@@ -32,20 +33,23 @@ def read_table(path: Path, source: Source, needed: Sequence[Column], remedy: str
             return _without_blank_end(named_records(matched_lines(path, source.encoding, source.pattern), needed))
         case "jsonl":
             rows = json_lines(path, source.encoding)
-            return _without_blank_end(named_records(rows, needed, _layout(source)))
+            return _without_blank_end(named_records(rows, needed, _layout(source, path, remedy)))
         case "json":
-            return named_records(json_list(path, source.encoding, remedy), needed, _layout(source))
+            return named_records(json_list(path, source.encoding, remedy), needed, _layout(source, path, remedy))
         case "parquet":
             return named_records(parquet_rows(path, needed, remedy), needed)
 
 
-def _layout(source: Source):
+def _layout(source: Source, path: Path, remedy: str):
     """The function that makes rows of an object, None where the object is the row."""
     if source.layout is None:
         return None
     from .layouts import layout_of
 
-    return layout_of(source.layout)
+    try:
+        return layout_of(source.layout)
+    except KeyError as error:
+        raise UserError(f"{path}: the layout {source.layout} is not known: {remedy}") from error
 
 
 def _without_blank_end(found: Iterator[Record]) -> Iterator[Record]:

@@ -14,7 +14,8 @@ from fairseq_palbert.errors import UserError
 from preprocess.data import main
 from tests.fixtures.own_task import TASK_FILE
 
-ROWS = [{"text": f"the cat {number} sat, “{'very ' * (number % 5)}”", "category": ("card", "lost card", "fees")[number % 3]}
+ROWS = [{"text": f"the cat {number} sat, “{'very ' * (number % 5)}”",
+         "category": ("card", "lost card", "fees")[number % 3]}
         for number in range(24)]
 
 
@@ -25,7 +26,8 @@ def quoted(text: str) -> str:
 def write(folder: Path, ending: str) -> None:
     form = ending.removesuffix(".gz")
     if form == "parquet":
-        parquet.write_table(pyarrow.Table.from_pylist(ROWS), folder / "train.parquet", compression="snappy", row_group_size=9)
+        parquet.write_table(pyarrow.Table.from_pylist(ROWS), folder / "train.parquet", compression="snappy",
+                            row_group_size=9)
     else:
         (folder / f"train.{form}").write_text({
             "tsv": "".join("\t".join(row) + "\n" for row in (ROWS[0], *(row.values() for row in ROWS))),
@@ -59,7 +61,8 @@ def binarized(tmp_path, small_vocabulary, monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("ending", ["tsv", "csv", "jsonl", "json", "lines", "parquet", "csv.gz", "jsonl.gz", "parquet.gz"])
+@pytest.mark.parametrize("ending",
+                         ["tsv", "csv", "jsonl", "json", "lines", "parquet", "csv.gz", "jsonl.gz", "parquet.gz"])
 def test_data_files(check, binarized, tmp_path, ending):
     """A damage that leaves a text a text cannot be noticed."""
     (tmp_path / "task").mkdir()

@@ -21,8 +21,8 @@ FILES = {  # of each TSV
 ENDINGS = [".jsonl", ".parquet", "-00000-of-00001.parquet"]
 
 
-def write_hub(task: TaskDefinition, raw: Path, target: Path, ending: str, scores=pyarrow.float64()) -> None:
-    """Writes the Hub's form of the task's TSVs: labels as class ids, -1 in test, ``scores`` in Parquet of that type."""
+def write_hub(task: TaskDefinition, raw: Path, target: Path, ending: str, scores=None) -> None:
+    """Writes the Hub's form of the task's TSVs: labels as class ids, -1 in test, scores in Parquet as that type."""
     for split in task.splits:
         columns = {name: [] for name in (*task.hub.sentences, task.hub.label, "idx")}
         for index, row in enumerate(read_examples(task, split, raw)):
@@ -34,7 +34,7 @@ def write_hub(task: TaskDefinition, raw: Path, target: Path, ending: str, scores
         if ending == ".jsonl":
             path.write_text("".join(json.dumps(dict(zip(columns, row))) + "\n" for row in zip(*columns.values())))
         else:
-            kinds = {task.hub.label: scores} if task.regression else {}
+            kinds = {task.hub.label: scores}
             parquet.write_table(pyarrow.table({name: pyarrow.array(values, kinds.get(name))
                                                for name, values in columns.items()}), path)
 

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -80,13 +81,14 @@ def test_a_part_of_train_has_each_label_in_its_share_and_never_the_last_row(own_
 def test_the_part_is_drawn_by_a_seed_and_shuffled(own_task):
     own_task.edit('"valid.csv"', "0.5")
     own_task.write("train.csv", rows(["a", "b"] * 20))
-    names = ("train.bin", "valid.bin")
-    first, second = ([(own_task.binarize("--overwrite") / "input0" / name).read_bytes() for name in names] for _ in range(2))
+    files = [Path("input0", name) for name in ("train.bin", "valid.bin")]
+    first, second = ([(own_task.binarize("--overwrite") / file).read_bytes() for file in files] for _ in range(2))
     assert first == second and first[0] != first[1]
 
 
 @pytest.mark.parametrize("name, content", [
-    ("train.csv", "\ufeff" + ROWS.replace("\n", "\r\n")), ("train.csv", ROWS.rstrip("\n")), ("train.csv", ROWS + "\n\n"),
+    ("train.csv", "\ufeff" + ROWS.replace("\n", "\r\n")), ("train.csv", ROWS.rstrip("\n")),
+    ("train.csv", ROWS + "\n\n"),
     ("train.tsv", ROWS.replace(",", "\t")),
     ("train.json", json.dumps([dict(zip(("text", "category"), row.split(","))) for row in ROWS.splitlines()[1:]])),
 ])

@@ -75,7 +75,8 @@ def test_no_row_gives_none(table):
 
 
 def test_a_missing_column_is_one_line(table):
-    with pytest.raises(UserError, match="a.parquet: there should be one column 'label' among 'text', 'a.b': correct the"):
+    with pytest.raises(UserError,
+                       match="a.parquet: there should be one column 'label' among 'text', 'a.b': correct the"):
         table({"text": ["x"], "a": [{"b": 1}]}, ("text", "label"))
 
 
@@ -88,7 +89,8 @@ def test_a_column_twice_is_one_line(tmp_path):
 
 def test_without_pyarrow_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(UserError, match=r"a.parquet: Parquet needs pyarrow: pip install 'fairseq-palbert\[parquet\]', or"):
+    with pytest.raises(UserError,
+                       match=r"a.parquet: Parquet needs pyarrow: pip install 'fairseq-palbert\[parquet\]', or"):
         list(read_table(Path("a.parquet"), Source("a.parquet"), ("text",), REMEDY))
 
 
@@ -109,7 +111,8 @@ def whole() -> bytes:
 
 @pytest.mark.parametrize("content, words", [
     (b"", "damaged after row 0, or no Parquet"), (b"text\na\n" * 9, "damaged after row 0, or no Parquet"),
-    (whole()[:-100], "damaged after row 0"), (whole()[100:], "damaged after row 0"), (invalid_text(), "damaged after row 0"),
+    (whole()[:-100], "damaged after row 0"), (whole()[100:], "damaged after row 0"),
+    (invalid_text(), "damaged after row 0"),
     (whole()[:2500] + bytes(20) + whole()[2520:], "CRC checksum verification failed"),
 ], ids=["empty", "text", "no end", "no beginning", "no UTF-8", "zeros"])
 def test_a_damaged_file_is_one_line(tmp_path, content, words):

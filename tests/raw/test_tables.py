@@ -13,7 +13,8 @@ from fairseq_palbert.raw.tables import read_table
 from fairseq_palbert.tsv import Record
 
 REMEDY = "correct the file"
-ROWS = [{"text": "naïve, “quoted” cat", "label": "yes"}, {"text": 'one " quote', "label": "no"}, {"text": "", "label": "yes"}]
+ROWS = [{"text": "naïve, “quoted” cat", "label": "yes"}, {"text": 'one " quote', "label": "no"},
+        {"text": "", "label": "yes"}]
 VALUES = [tuple(row.values()) for row in ROWS]
 COLUMNS = ("text", "label")
 
@@ -134,19 +135,22 @@ def test_what_json_has_in_place_of_a_text_is_named_with_its_row(table, value, pr
 
 BAD_ROWS = {
     "tsv": ("a.tsv", "text\tlabel\na\tyes\n", "b\tno\n", {
-        b"a": "1 field instead of 2", b"": "a blank line", b"a\tb\tc": "3 fields", b"\xff\tyes": "byte 0xff at position 1",
+        b"a": "1 field instead of 2", b"": "a blank line", b"a\tb\tc": "3 fields",
+        b"\xff\tyes": "byte 0xff at position 1",
         b"a\0\tyes": "NUL", b"text\tlabel": "the header comes again"}),
     "csv": ("a.csv", "text,label\na,yes\n", "b,no\n", {
         b"a": "1 field instead of 2", b"": "a blank line", b"a,b,c": "3 fields", b"\xe9,yes": "byte 0xe9 at position 1",
         b"a\0,yes": "NUL", b'"a"b,yes': "no CSV (',' expected after '\"')", b"a\rb,yes": "no CSV (new-line character",
         b'"' + b"a" * 140_000 + b'",yes': "no CSV (field larger", b"text,label": "the header comes again"}),
     "jsonl": ("a.jsonl", '{"text": "a", "label": "yes"}\n', '{"text": "b", "label": "no"}\n', {
-        b"": "a blank line", b"{": "not JSON (Expecting property name", b"[1]": "[1] is no JSON object", b'"a"': "no JSON object",
+        b"": "a blank line", b"{": "not JSON (Expecting property name", b"[1]": "[1] is no JSON object",
+        b'"a"': "no JSON object",
         b'{"text": NaN}': "NaN is no JSON number", b'{"text": "\xff"}': "byte 0xff at position 11", b"\0": "NUL",
         b'{"text": "a", "text": "b"}': "the key 'text' occurs twice", b'{"text": "\\ud800"}': "half a surrogate pair",
         b'{"text": "a"} {"text": "b"}': "not JSON (Extra data"}),
     "lines": ("a.lines", "yes: a\n", "no: b\n", {
-        b"": "a blank line", b"yes a": "does not match the pattern", b" yes: a": "does not match", b"yes: \xff": "byte 0xff"}),
+        b"": "a blank line", b"yes a": "does not match the pattern", b" yes: a": "does not match",
+        b"yes: \xff": "byte 0xff"}),
 }
 
 
@@ -175,27 +179,39 @@ def test_each_blank_line_between_rows_is_named(table, name):
 
 QUOTE = 'text,label\na,yes\n"b,no\n'
 BAD_FILES = {
-    "missing column of csv": ("a.csv", "text,id\na,1\n", "line 1: the header has no column 'label', but names 'text', 'id'"),
+    "missing column of csv": ("a.csv", "text,id\na,1\n",
+                              "line 1: the header has no column 'label', but names 'text', 'id'"),
     "a column twice": ("a.csv", "text,label,text\na,b,c\n", "line 1: the header has 2 columns 'text'"),
-    "another delimiter": ("a.csv", "text;label\na;b\n", "line 1: the header has no column 'text', but names 'text;label'"),
+    "another delimiter": ("a.csv", "text;label\na;b\n",
+                          "line 1: the header has no column 'text', but names 'text;label'"),
     "empty": ("a.csv", "", "a.csv is empty"), "empty tsv": ("a.tsv", "", "a.tsv is empty"),
     "empty json": ("a.json", "", "a.json: not JSON (Expecting value"),
-    "a quote that stays open": ("a.csv", QUOTE + "c,yes\n", "line 3: no CSV (unexpected end of data) in or before line 4"),
-    "a quote that closes late": ("a.csv", QUOTE + '"c",yes\n', "line 3: no CSV (',' expected after '\"') in or before line 4"),
-    "a quote of all that follows": ("a.csv", QUOTE + "c,yes\n" * 50_000, "line 3: no CSV (field larger than field limit (131072))"),
+    "a quote that stays open": ("a.csv", QUOTE + "c,yes\n",
+                                "line 3: no CSV (unexpected end of data) in or before line 4"),
+    "a quote that closes late": ("a.csv", QUOTE + '"c",yes\n',
+                                 "line 3: no CSV (',' expected after '\"') in or before line 4"),
+    "a quote of all that follows": ("a.csv", QUOTE + "c,yes\n" * 50_000,
+                                    "line 3: no CSV (field larger than field limit (131072))"),
     "a header in damaged quotes": ("a.csv", '"a"b,label\n', "line 1: no CSV (',' expected after"),
     "old line ends": ("a.csv", "text,label\ra,yes\r", "line 1: no CSV (new-line character seen in unquoted field)"),
     "utf-16": ("a.tsv", "text\tlabel\n".encode("utf-16"), "line 1: byte 0xff at position 1 of the line is no UTF-8"),
     "NUL in the header": ("a.csv", "text\0,label\n", "line 1: the line has the character NUL"),
-    "json lines as json": ("a.json", FILES["a.jsonl"], 'not JSON (Extra data: line 2 column 1 (char 63)): give a list of objects'),
+    "json lines as json": ("a.json", FILES["a.jsonl"],
+                           'not JSON (Extra data: line 2 column 1 (char 63)): give a list of objects'),
     "an object with a list": ("a.json", '{"data": []}', "{'data': []} is no JSON list: give a list of objects, or one"),
     "json that ends": ("a.json", FILES["a.json"][:-3], "a.json: not JSON (Expecting"),
-    "a byte of json": ("a.json", b'[{"text":\n "\xe9"}]', "a.json, line 2: byte 0xe9 at position 3 of the line is no UTF-8"),
-    "no gzip": ("b.csv.gz", b"text,label\n", "damaged, or no gzip (Not a gzipped file (b'te')): fetch or make it again"),
-    "gzip that ends": ("b.csv.gz", gzip.compress(FILES["a.csv"].encode() * 9)[:-9], "damaged, or no gzip (Compressed file"),
-    "gzip with another sum": ("b.csv.gz", gzip.compress(b"text,label\n")[:-8] + b"12345678", "damaged, or no gzip (CRC check"),
-    "gzip with another block": ("b.csv.gz", gzip.compress(b"text,label\n")[:10] + b"\xff" * 20, "damaged, or no gzip (Error -3"),
-    "a long line": ("a.tsv", "text\tlabel\n" + "a" * (2**22 + 1), "line 2: more than 4,194,304 characters: give one row a line"),
+    "a byte of json": ("a.json", b'[{"text":\n "\xe9"}]',
+                       "a.json, line 2: byte 0xe9 at position 3 of the line is no UTF-8"),
+    "no gzip": ("b.csv.gz", b"text,label\n",
+                "damaged, or no gzip (Not a gzipped file (b'te')): fetch or make it again"),
+    "gzip that ends": ("b.csv.gz", gzip.compress(FILES["a.csv"].encode() * 9)[:-9],
+                       "damaged, or no gzip (Compressed file"),
+    "gzip with another sum": ("b.csv.gz", gzip.compress(b"text,label\n")[:-8] + b"12345678",
+                              "damaged, or no gzip (CRC check"),
+    "gzip with another block": ("b.csv.gz", gzip.compress(b"text,label\n")[:10] + b"\xff" * 20,
+                                "damaged, or no gzip (Error -3"),
+    "a long line": ("a.tsv", "text\tlabel\n" + "a" * (2**22 + 1),
+                    "line 2: more than 4,194,304 characters: give one row a line"),
 }
 
 
@@ -234,7 +250,10 @@ def test_a_layout_makes_rows_of_an_object(table, monkeypatch):
             raise ValueError("has no n")
         return [{"text": str(place)} for place in range(value["n"])]
 
-    monkeypatch.setitem(sys.modules, "fairseq_palbert.raw.layouts", type("layouts", (), {"layout_of": lambda name: numbers}))
+    layouts = type("layouts", (), {"layout_of": {"numbers": numbers}.__getitem__})
+    monkeypatch.setitem(sys.modules, "fairseq_palbert.raw.layouts", layouts)
+    with pytest.raises(UserError, match=f"a.json: the layout letters is not known: {REMEDY}"):
+        table("a.json", "[]", ("text",), layout="letters")
     for name, content in (("a.jsonl", '{"n": 2}\n{}\n{"n": 1}\n'), ("a.json", '[{"n": 2}, {}, {"n": 1}]')):
         records = table(name, content, ("text",), layout="numbers")
         assert [(record.line, record.values or record.problem) for record in records] == [

@@ -45,6 +45,7 @@ ALLOWED = {
     "schema": set(),
     "run_info": set(),
     "tables": set(),
+    "text_lines": set(),
     "tsv": set(),
     "flag_tables": {"criterions", "models", "optim", "tasks"},
     "train_flags": {"command", "plugin"},
@@ -52,7 +53,7 @@ ALLOWED = {
     "__init__": {"plugin"},
 }
 COMMON = {"command", "errors", "files", "json_files", "numbers_from_text", "schema", "scores_file", "run_info",
-          "tables", "tsv"}
+          "tables", "text_lines", "tsv"}
 WITHOUT_FAIRSEQ = {"families", "tokenization", "definitions", "raw", "submissions", "ponder", "exits", "modules",
                    "inference", "analysis", "report", "serving", "compat", "experiment"} | COMMON
 WITHOUT_FAIRSEQ_FILES = {"checkpoints/training_state.py", "checkpoints/formats/model_folder.py",

@@ -1,6 +1,7 @@
 """Turn a definition's plain content on splits and their files into sources, and check the columns."""
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -116,6 +117,8 @@ def _is_text_encoding(name: str) -> bool:
 def _groups_of(split: Split) -> tuple[str, ...]:
     """The names of the groups of the split's pattern. Raises Fault where it is no pattern."""
     try:
-        return tuple(re.compile(split.source.pattern).groupindex)
-    except (re.error, RecursionError, OverflowError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of what a later Python reads in another way
+            return tuple(re.compile(split.source.pattern).groupindex)
+    except (re.error, FutureWarning, RecursionError, OverflowError) as error:
         raise Fault(f"splits.{split.name}.pattern", f"pattern is no regular expression ({error})") from error

@@ -115,6 +115,8 @@ BAD = {  # what is replaced by what, and the line that says so
                          "line 5: pattern is for the format lines"),
     "no regular expression": (LINE_OF_METRIC, LINE_OF_METRIC + '\nformat = "lines"\npattern = "(?P<text>"',
                               "line 6: pattern is no regular expression (missing ), unterminated subpattern"),
+    "a pattern of another Python": (LINE_OF_METRIC, LINE_OF_METRIC + '\nformat = "lines"\npattern = "(?P<text>[[a]])"',
+                                    "line 6: pattern is no regular expression (Possible nested set at position 10)"),
     "a pattern without groups": (LINE_OF_METRIC, LINE_OF_METRIC + '\nformat = "lines"\npattern = "(.*) (.*)"',
                                  "line 6: pattern should name 'text' once, and names none"),
     "a pattern without the label": (LINE_OF_METRIC, LINE_OF_METRIC + '\nformat = "lines"\npattern = "(?P<text>.*)"',

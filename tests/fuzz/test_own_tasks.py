@@ -39,9 +39,11 @@ def write(folder: Path, ending: str) -> None:
     if ending != form:
         (folder / f"train.{ending}").write_bytes(gzip.compress((folder / f"train.{form}").read_bytes()))
         (folder / f"train.{form}").unlink()
-    lines = 'format = "lines"\npattern = "(?P<category>[a-z ]+): (?P<text>.*)"\n' if form == "lines" else ""
+    settings = 'labels = ["fees", "card", "lost card"]\n'
+    if form == "lines":
+        settings += 'format = "lines"\npattern = "(?P<category>[a-z ]+): (?P<text>.*)"\n'
     (folder / "tickets.toml").write_text(TASK_FILE.replace("train.csv", f"train.{ending}").replace(
-        '"valid.csv"', "0.25").replace("[splits]", f"{lines}[splits]"))
+        '"valid.csv"', "0.25").replace("[splits]", f"{settings}[splits]"))
 
 
 @pytest.fixture

@@ -90,6 +90,9 @@ def _binarize_split(task: TaskDefinition, split: Split, raw: Path, vocabulary: V
             report.rows += len(batch)
             report.empty += sum(not all(map(str.strip, example.sentences)) for example in batch)
             report.labels.update(example.label for example in batch)
+    if not report.rows and split.fraction is not None:
+        raise UserError(f"{raw_file(task, split, raw)} has too few rows for splits.{split.name} = {split.fraction:g}: "
+                        "give more rows a label, a larger part, or a file")
     if not report.rows:
         raise UserError(f"{raw_file(task, split, raw)} has no usable row ({len(report.rejected)} rejected): "
                         "give the whole file, or leave this split out with --split")

@@ -148,6 +148,15 @@ def test_labels_of_train_that_do_not_fit_the_task_are_one_line(own_task, setting
     assert words in own_task.refusal()
 
 
+@pytest.mark.parametrize("labels", [["card", "fees"] * 2, range(30)])
+def test_a_train_that_is_too_small_for_its_parts_is_one_line(own_task, labels):
+    """Of 4 rows a tenth is none, and the only row of a label stays in train."""
+    own_task.edit('"valid.csv"', "0.1")
+    own_task.write("train.csv", "text,category\n" + "".join(f"a,{label}\n" for label in labels))
+    assert own_task.refusal() == ("train.csv has too few rows for splits.valid = 0.1: give more rows a label, a larger "
+                                  "part, or a file")
+
+
 def test_a_list_of_labels_that_lacks_one_of_train_is_one_line(own_task):
     own_task.edit('"accuracy"', '"accuracy"\nlabels = ["fees", "loans"]')
     assert own_task.refusal().startswith("train.csv, line 2: label 'card' is none of fees, loans" + KEEP_GOING)

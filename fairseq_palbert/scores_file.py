@@ -24,9 +24,12 @@ CLOCK_KINDS = {  # the fields that the engine's run adds to those of ``analysis.
     "exit": RULE, "seconds": number(1e-9, 1e9), "batch_size": optional(integer(1, MOST_EXAMPLES)), "device": NAME,
     "dtype": NAME,
 }
+ERRORS = dict.fromkeys(("mse", "mae"), number(0, 1e100))
+SCORES = dict.fromkeys(("score", "expected_score"), number(-1e100, 1))  # an error counts as its negative
 KINDS = CLOCK_KINDS | {
-    "metrics": Kind("an object of numbers from -1 to 1", lambda value: isinstance(value, dict) and all(
-        map(number(-1, 1).accepts, value.values()))),
+    "metrics": Kind("an object of numbers from -1 to 1, errors of at least 0, and scores of at most 1",
+                    lambda value: isinstance(value, dict) and all(
+                        (ERRORS | SCORES).get(name, number(-1, 1)).accepts(metric) for name, metric in value.items())),
     "examples": integer(1, MOST_EXAMPLES), "mean_exit": number(1, MOST_LAYERS),
     "exit_histogram": list_of(integer(0, MOST_EXAMPLES), 1, MOST_LAYERS), "layer_speedup": number(1, MOST_LAYERS),
 }

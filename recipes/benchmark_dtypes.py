@@ -83,7 +83,7 @@ def main(argv: list[str] | None = None) -> None:
               f"{torch.get_num_threads()} threads, torch {torch.__version__}\n")
         runs = in_turn({name: partial(decide, network, rule, workload) for name, network in networks.items()},
                        options.rounds)
-        print(table(runs, partial(points, model.task.metrics, split.targets)), flush=True)
+        print(table(runs, partial(points, model.task.metrics, split.references)), flush=True)
 
 
 def in_every_dtype(network: PonderingClassifier, dtypes: list[str],

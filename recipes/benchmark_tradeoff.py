@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> None:
         split = load_split(model.task, options.split)
         if split.targets is None:
             raise UserError(f"{options.data}: {options.split} has no labels: choose a split that has")
-        score, examples = partial(points, model.task.metrics, split.targets), len(split.sentences)
+        score, examples = partial(points, model.task.metrics, split.references), len(split.sentences)
         network = for_inference(model.network, options.dtype, device)
         workload = Workload(split.sentences, fitting_window(network, device), device, split.ids)
         for setting in settings(rule, network, workload, options.points):

@@ -4,11 +4,7 @@ import time
 from collections.abc import Callable, Hashable
 from typing import TextIO, TypeVar
 
-import torch
-from torch import Tensor
-
-from fairseq_palbert.analysis.records import predictions
-from fairseq_palbert.definitions.metrics import TaskMetrics
+from fairseq_palbert.definitions.metrics import References, TaskMetrics
 from fairseq_palbert.exits.base import Decisions
 
 Name = TypeVar("Name", bound=Hashable)
@@ -29,7 +25,6 @@ def in_turn(runs: dict[Name, Callable[[], Decisions]], rounds: int,
     return {name: (decided[name], taken) for name, taken in seconds.items()}
 
 
-def points(metrics: TaskMetrics, targets: Tensor, decided: Decisions) -> float:
-    """GLUE's score of the decisions, in points. Shape: targets [E]."""
-    once = torch.ones(1, len(targets), dtype=torch.float64)
-    return 100 * float(metrics.weighted(predictions(decided.outputs), targets, once))
+def points(metrics: TaskMetrics, references: References, decided: Decisions) -> float:
+    """The task's score of the decisions, in points."""
+    return 100 * metrics.of_units(metrics.units(decided.outputs, references))["score"]

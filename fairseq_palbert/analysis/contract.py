@@ -27,7 +27,7 @@ from ..exits.rules.confidence import Confidence
 from ..exits.rules.fixed import Fixed
 from .guarantee import risk_p_value, safe_settings
 from .measures import errors
-from .recorded_split import RecordedSplit
+from .recorded_split import TENSORS, RecordedSplit
 from .records import predictions, score
 from .sweep import decisions, fitting_rules
 from .temperature import fit_temperatures
@@ -164,8 +164,9 @@ def part_of(recorded: RecordedSplit, places: Tensor) -> RecordedSplit:
     """The examples at ``places`` [n] alone; they keep their ids."""
     recording = Recording(*(None if of_all is None else of_all[:, places]
                             for of_all in vars(recorded.recording).values()))
-    return replace(recorded, ids=recorded.ids[places], lengths=recorded.lengths[places], recording=recording,
-                   targets=None if recorded.targets is None else recorded.targets[places])
+    tensors = {name: getattr(recorded, name) for name in TENSORS}
+    return replace(recorded, recording=recording, **{name: None if values is None else values[places]
+                                                     for name, values in tensors.items()})
 
 
 def two_parts(examples: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
@@ -182,7 +183,7 @@ def two_parts(examples: int, fraction: float, seed: int) -> tuple[Tensor, Tensor
 
 def full_score(recorded: RecordedSplit) -> float:
     """The official score of layer N."""
-    return score(recorded, predictions(recorded.recording.logits[-1]))["score"]
+    return score(recorded, recorded.recording.logits[-1])["score"]
 
 
 def choose(contract: Contract, names: list[str], calibration: RecordedSplit, confidence: float | None = None,
@@ -242,5 +243,5 @@ def _settings(recorded: RecordedSplit, names: list[str]) -> dict[str, list[Rule]
 
 def _evaluate(rule: Rule, recorded: RecordedSplit) -> Tried:
     decided = decisions(recorded, rule)
-    return Tried(rule, score(recorded, predictions(decided.outputs))["score"],
+    return Tried(rule, score(recorded, decided.outputs)["score"],
                  float(decided.exit_layers.double().mean()), decided)

@@ -19,9 +19,8 @@ def describe(recorded: RecordedSplit, rule: Rule, decisions: Decisions) -> dict:
     layers = decisions.exit_layers.numpy()
     flops = exit_flops(recorded.encoder, recorded.heads, recorded.lengths, decisions.exit_layers, rule.reads_halting,
                        rule.reads_logits, rule.reads_errors)
-    answers = predictions(decisions.outputs)
-    metrics = score(recorded, answers)
-    if isinstance(rule, Sampling) and metrics:
+    metrics = score(recorded, decisions.outputs)
+    if isinstance(rule, Sampling) and metrics and recorded.groups is None:
         metrics["expected_score"] = expected_score(recorded)
     return {
         "task": recorded.task.name,
@@ -30,7 +29,7 @@ def describe(recorded: RecordedSplit, rule: Rule, decisions: Decisions) -> dict:
         "rule": rule.name,
         "threshold": rule.parameter,
         "metrics": metrics,
-        **against_the_last_layer(recorded, answers),
+        **against_the_last_layer(recorded, predictions(decisions.outputs)),
         "examples": len(layers),
         "mean_exit": float(layers.mean()),
         "median_exit": float(np.median(layers)),

@@ -39,9 +39,9 @@ def oracle(recorded: RecordedSplit) -> Oracle:
     No exit rule errs less on any example, or as little at less depth. Source: the shallow-deep network's oracle (arXiv
     1810.07052, section 4), which instead sends an example that every layer gets wrong to layer N.
     """
-    answers = predictions(recorded.recording.logits)
-    exit_layers = errors(recorded, answers).argmin(0)  # the first of equals
-    chosen = answers.gather(0, exit_layers[None])[0]
+    logits = recorded.recording.logits
+    exit_layers = errors(recorded, predictions(logits)).argmin(0)  # the first of equals
+    chosen = logits[exit_layers, torch.arange(len(exit_layers))]
     return Oracle(score(recorded, chosen)["score"], float(exit_layers.double().mean()) + 1)
 
 

@@ -53,7 +53,8 @@ def check_agreement(about: Mapping[str, Any], task: TaskDefinition, encoder: Enc
                     tensors: Mapping[str, Tensor | None]) -> None:
     """Raises ValueError, whose message is a phrase, where fields and tensors contradict the task or each other.
 
-    ``tensors``: ids, lengths, targets, halting_logits, logits and error_logits, where they are there.
+    ``tensors``: ids, lengths, targets, groups, text_scores, halting_logits, logits and error_logits, where they are
+    there. Groups and their scores are those of a task with groups, and no other.
     """
     layers = encoder.layers
     if heads.outputs != task.outputs:
@@ -84,9 +85,14 @@ def _wanted(task: TaskDefinition, rows: int, encoder: EncoderShape, heads: Heads
     if tensors.get("targets") is not None:
         span = task.score_range or (0, task.outputs - 1)
         wanted["targets"] = FLOATS if task.regression else WHOLE, (examples,), *span
-    for name, there in (("halting_logits", heads.halts), ("error_logits", heads.learned_exit)):
+    scored_texts = task.groups is not None and task.groups.candidate is not None and "targets" in wanted
+    for name, there, kind in (
+            ("halting_logits", heads.halts, (FLOATS, by_layer, *FINITE)),
+            ("error_logits", heads.learned_exit, (FLOATS, by_layer, *FINITE)),
+            ("groups", task.groups is not None, (WHOLE, (examples,), 0, rows - 1)),
+            ("text_scores", scored_texts, (FLOATS, (examples, 2), 0, 1))):
         if there:
-            wanted[name] = FLOATS, by_layer, *FINITE
+            wanted[name] = kind
         elif tensors.get(name) is not None:
-            raise ValueError(f"has {name}, and heads without them")
+            raise ValueError(f"has {name}, and {'heads' if kind[1] == by_layer else 'a task'} without them")
     return wanted

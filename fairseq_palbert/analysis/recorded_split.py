@@ -11,10 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..definitions.definition import TaskDefinition
-from ..definitions.metrics import TaskMetrics
+from ..definitions.metrics import References, TaskMetrics
 from ..definitions.packaged import recorded as definition_to_record
 from ..definitions.packaged import restored
 from ..errors import UserError
@@ -37,7 +38,8 @@ class RecordedSplit:
     ``task``: its labels are in the order of the class ids. ``rows``: rows of the split's file, more than E where the
     split is a part of it. ``ids``: each example's row [E]. ``lengths``: tokens, special ones included [E]. ``targets``:
     [E], None where labels are unknown. ``prior``: the training's prior on layers 1..N, None where it had none.
-    ``origin``: the ``provenance`` of the pass, with the checkpoint's SHA-256.
+    ``origin``: the ``provenance`` of the pass, with the checkpoint's SHA-256. ``groups`` [E] and ``text_scores`` [E,
+    2]: those of ``References``.
     """
 
     split: str
@@ -51,6 +53,8 @@ class RecordedSplit:
     lengths: Tensor
     targets: Tensor | None
     recording: Recording
+    groups: Tensor | None = None
+    text_scores: Tensor | None = None
 
     @property
     def depth(self) -> int:
@@ -72,8 +76,24 @@ class RecordedSplit:
     def metrics(self) -> TaskMetrics:
         return TaskMetrics(self.task)
 
+    @property
+    def references(self) -> References:
+        return References(self.targets, self.groups, self.text_scores)
 
-TENSORS = ("ids", "lengths", "targets")
+    @cached_property
+    def unit_of(self) -> Tensor:
+        """The number, from 0, of what counts once in a metric: the example, or its group. Shape: [E]."""
+        if self.groups is None:
+            return torch.arange(len(self.ids))
+        return self.groups.unique(return_inverse=True)[1]
+
+    @property
+    def units(self) -> int:
+        """How many examples, or groups, the split has."""
+        return int(self.unit_of.max()) + 1
+
+
+TENSORS = ("ids", "lengths", "targets", "groups", "text_scores")
 RECORDED = ("halting_logits", "logits", "error_logits")
 
 

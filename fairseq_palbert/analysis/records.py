@@ -36,11 +36,11 @@ def predictions(outputs: Tensor) -> Tensor:
     return outputs.squeeze(-1) if outputs.shape[-1] == 1 else outputs.argmax(-1)
 
 
-def score(recorded: RecordedSplit, predicted: Tensor) -> dict[str, float]:
-    """The task's metrics, with the official one as ``score``; empty where the split has no labels. Shape: [E]."""
+def score(recorded: RecordedSplit, outputs: Tensor) -> dict[str, float]:
+    """The task's metrics, with the official one as ``score``; empty where the split has no labels. Shape: [E, K]."""
     if recorded.targets is None:
         return {}
-    return recorded.metrics(recorded.metrics.statistics(predicted, recorded.targets, recorded.ids, recorded.rows))
+    return recorded.metrics.of_units(recorded.metrics.units(outputs, recorded.references))
 
 
 def posterior(recorded: RecordedSplit) -> Tensor:
@@ -51,7 +51,7 @@ def posterior(recorded: RecordedSplit) -> Tensor:
 def layer_report(recorded: RecordedSplit) -> LayerReport:
     scores = None
     if recorded.targets is not None:
-        scores = [score(recorded, predicted)["score"] for predicted in predictions(recorded.recording.logits)]
+        scores = [score(recorded, outputs)["score"] for outputs in recorded.recording.logits]
     return LayerReport(
         depth=recorded.depth,
         posterior=posterior(recorded).mean(1).tolist() if recorded.halts else None,
@@ -68,11 +68,10 @@ def expected_score(recorded: RecordedSplit) -> float:
 def expected_scores(recorded: RecordedSplit, weights: Tensor) -> Tensor:
     """The same for weighted examples: each layer's answer counts p_n times the example's weight.
 
-    Exact for accuracy, Σ_n p_n [ŷ_n right]. F1 and Matthews are computed from the expected confusion counts, Pearson
-    from the expected sums, Spearman likewise from the answers' ranks. That is the limit of the score over many pooled
-    samples. Shape: [B, E] -> [B].
+    Exact for accuracy, Σ_n p_n [ŷ_n right], top-5 accuracy and errors. F1 and Matthews are computed from the expected
+    counts, Pearson from the expected sums, Spearman likewise from the answers' ranks. That is the limit of the score
+    over many pooled samples. There is no such form for a group, whose rows exit each by itself. Shape: [B, E] -> [B].
     """
-    answers = predictions(recorded.recording.logits)
+    units = torch.cat([recorded.metrics.units(outputs, recorded.references) for outputs in recorded.recording.logits])
     by_layer = weights.unsqueeze(1) * posterior(recorded)  # [B, N, E]
-    return recorded.metrics.weighted(answers.flatten(), recorded.targets.expand_as(answers).flatten(),
-                                     by_layer.flatten(1))
+    return recorded.metrics.weighted(units, by_layer.flatten(1))

@@ -14,6 +14,7 @@ from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..definitions.metrics import References
 from ..errors import UserError
 from ..modules.pondering import PonderOutput
 from .distillation import DISTILL_KLS, Distillation
@@ -148,14 +149,16 @@ class EveryLayerCriterion(FairseqCriterion):
     def _metric_sums(self, logits: Tensor, exit_layers: Tensor, sample: dict) -> dict[str, Tensor]:
         """Sums over the batch: correct counts, or squared errors, of each layer, and the statistics of the exits."""
         targets = sample["target"]
-        predictions = logits.squeeze(-1) if self.regression else logits.argmax(-1)  # [N, B]
-        at_exit = predictions.gather(0, exit_layers[None] - 1)[0]
         if self.regression:
-            by_layer = {"squared_error": ((predictions.float() - targets.float()) ** 2).sum(1)}
+            sums = {"squared_error": ((logits.squeeze(-1).float() - targets.float()) ** 2).sum(1)}
         else:
-            by_layer = {"accuracy": predictions.eq(targets).sum(1)}
-        return {**by_layer,
-                "statistics": self.task.metrics.statistics(at_exit, targets, sample["id"], sample["examples"])}
+            sums = {"accuracy": logits.argmax(-1).eq(targets).sum(1)}
+        if "group" in sample and self.training:  # rows are shuffled: a batch has no whole groups
+            return sums
+        at_exit = logits[exit_layers - 1, torch.arange(len(targets), device=logits.device)]
+        references = References(targets, sample.get("group"), sample.get("text_scores"))
+        return {**sums, "statistics": self.task.metrics.statistics(at_exit, references, sample["id"],
+                                                                   sample["examples"])}
 
     @classmethod
     def reduce_metrics(cls, logging_outputs) -> None:

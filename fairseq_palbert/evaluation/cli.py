@@ -97,7 +97,7 @@ def _score(options: argparse.Namespace, device: torch.device, rules: list[Rule],
         encoder=network.encoder.shape, heads=network.heads_shape,
         prior=None if model.prior is None else model.prior.tolist(), origin=origin,
         ids=split.ids, lengths=torch.tensor([len(sentence) for sentence in split.sentences]), targets=split.targets,
-        recording=record(network, workload),
+        recording=record(network, workload), groups=split.groups, text_scores=split.text_scores,
     )
     scorer = Scorer(network, workload, recorded, options.dtype)
     return recorded, [scorer(rule) for rule in rules]

@@ -1,6 +1,6 @@
 """The report's claims about a method, with paired bootstrap intervals.
 
-Sizes: E examples, B ways to weight them, M settings of a rule, N layers, R resamples.
+Sizes: E examples, U units (examples, or groups), B ways to weight them, M settings of a rule, N layers, R resamples.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from torch import Tensor
 from ..analysis.bootstrap import Difference, Statistic, resampled
 from ..analysis.measures import curve_area
 from ..analysis.recorded_split import RecordedSplit
-from ..analysis.records import expected_scores, predictions
+from ..analysis.records import expected_scores
 from ..analysis.sweep import decisions
 from ..exits.base import Rule
 from ..exits.rules.confidence import Confidence
@@ -52,10 +52,10 @@ class Claim:
 
 
 class Bootstrap:
-    """Statistics of one task, all on the same resamples; every task has resamples of its own."""
+    """Statistics of one task, all on the same resamples of its units; every task has resamples of its own."""
 
     def __init__(self, task: Task, resamples: int):
-        self._arguments = len(task.recorded.ids), resamples, (BOOTSTRAP_SEED, *task.name.encode())
+        self._arguments = task.recorded.units, resamples, (BOOTSTRAP_SEED, *task.name.encode())
 
     def claim(self, method: str, other: str, a: np.ndarray, b: np.ndarray) -> Claim:
         return Claim(method, other, float(a[0]), float(b[0]), a - b)
@@ -166,30 +166,31 @@ def _area(curve: Curve) -> Statistic:
 
 @dataclass(frozen=True)
 class _Replayed:
-    """The decisions of M rules on one record: ``answers`` [M, E] and ``exit_layers`` [M, E], float64."""
+    """The decisions of M rules on one record: ``TaskMetrics.units`` [M, U, D], ``exit_layers`` [M, E], float64."""
 
     recorded: RecordedSplit
-    answers: Tensor
+    units: Tensor
     exit_layers: Tensor
 
     @classmethod
     def of(cls, recorded: RecordedSplit, rules: list[Rule]) -> Self:
         decided = [decisions(recorded, rule) for rule in rules]
-        return cls(recorded, torch.stack([predictions(of_rule.outputs) for of_rule in decided]),
+        units = [recorded.metrics.units(of_rule.outputs, recorded.references) for of_rule in decided]
+        return cls(recorded, torch.stack(units),
                    torch.stack([of_rule.exit_layers for of_rule in decided]).double())
 
     def scores(self, weights: Tensor) -> Tensor:
-        """Shape: [B, E] -> [M, B]."""
-        return torch.stack([self.recorded.metrics.weighted(answers, self.recorded.targets, weights)
-                            for answers in self.answers])
+        """Shape: [B, U] -> [M, B]."""
+        return torch.stack([self.recorded.metrics.weighted(units, weights) for units in self.units])
 
     def depths(self, weights: Tensor) -> Tensor:
-        """Mean exit layers. Shape: [B, E] -> [M, B]."""
-        return self.exit_layers @ weights.T / weights.sum(1)
+        """Mean exit layers. Shape: [B, U] -> [M, B]."""
+        of_examples = weights[:, self.recorded.unit_of]
+        return self.exit_layers @ of_examples.T / of_examples.sum(1)
 
     def at(self, places: Tensor) -> Self:
         """The rules at ``places`` alone, in that order."""
-        return replace(self, answers=self.answers[places], exit_layers=self.exit_layers[places])
+        return replace(self, units=self.units[places], exit_layers=self.exit_layers[places])
 
 
 MakeClaims = Callable[[Task, Run, Bootstrap], list[Claim]]

@@ -1,13 +1,13 @@
 """``palbert compare``: paired bootstrap confidence intervals for score differences between two runs.
 
 A run's score is the official score, averaged over seeds. A resample draws as many examples as the split has, with
-replacement. Both runs, with all their seeds, are scored on it. The interval lies between the 2.5th and 97.5th
-percentile of the differences. Over several tasks the differences are averaged; each task's split is resampled by
-itself.
+replacement, or groups where rows are scored together. Both runs, with all their seeds, are scored on it. The interval
+lies between the 2.5th and 97.5th percentile of the differences. Over several tasks the differences are averaged; each
+task's split is resampled by itself.
 """
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import isclose
 from pathlib import Path
@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
-from ..analysis.bootstrap import MOST_RESAMPLES, interval, resampled
+from ..analysis.bootstrap import MOST_RESAMPLES, Statistic, interval, resampled
 from ..analysis.predictions_file import PREDICTIONS_FILE, read_predictions
-from ..analysis.recorded_split import RecordedSplit
-from ..analysis.records import predictions
 from ..analysis.sweep import decisions
-from ..definitions.metrics import TaskMetrics
+from ..definitions.definition import TaskDefinition
+from ..definitions.metrics import References, TaskMetrics
 from ..definitions.packaged import find_task
 from ..errors import UserError
 from ..exits.registry import parse_rule
@@ -30,16 +30,25 @@ from ..tables import aligned
 from .kept import read_kept
 
 POINTS = 100
-ROUNDING = 1e-4  # tolerance for a score of −1..1
+ROUNDING = 1e-4  # tolerance for a score of −1..1, and relative to a larger one
 
 
 @dataclass(frozen=True)
 class Answers:
-    """A run's answers to E examples: ``ids`` [E], ``targets`` [E], and ``predictions`` [S, E] of its S seeds."""
+    """A run's answers to E examples.
+
+    ``ids`` [E], ``labels`` [E] by name or number, and ``unit_of`` [E], which say what was asked and what is drawn.
+    ``scores``: of each seed, the official score of weighted units.
+    """
 
     ids: list[int]
-    targets: Tensor
-    predictions: Tensor
+    labels: list[str] | list[float]
+    unit_of: list[int]
+    scores: list[Statistic]
+
+    @property
+    def asked(self) -> tuple[list, ...]:
+        return self.ids, self.labels, self.unit_of
 
 
 @dataclass(frozen=True)
@@ -58,72 +67,77 @@ class Comparison:
         return interval(self.differences)
 
 
-def read_answers(run: Path, split: str, rule: str, metrics: TaskMetrics) -> Answers:
+def read_answers(run: Path, split: str, rule: str, task: TaskDefinition) -> Answers:
     """Read a run. Raises UserError for files that are missing, lack the rule, or do not agree with each other."""
     if run.is_file():
-        return _replayed(run, split, rule, metrics)
+        return _replayed(run, split, rule, task)
     paths = sorted(run.glob(f"seed*/scores/{split}/{PREDICTIONS_FILE}"))
     if not paths:
         raise UserError(f"no {run}/seed*/scores/{split}/predictions.tsv: score that run with recipes/glue_task.sh")
-    seeds = [_read(path, rule, metrics) for path in paths]
-    for path, (ids, targets, _) in zip(paths, seeds):
-        if (ids, targets) != seeds[0][:2]:
+    if not TaskMetrics(task).follow_from_classes:
+        raise UserError(f"{run}: the score of {task.name} does not follow from the classes in {PREDICTIONS_FILE}: keep "
+                        "that run with palbert keep, and compare its file")
+    seeds = [_read(path, rule, task) for path in paths]
+    for path, seed in zip(paths, seeds):
+        if seed.asked != seeds[0].asked:
             raise UserError(f"{path} and {paths[0]} have other examples or labels: score the same data")
-    ids, targets, _ = seeds[0]
-    return Answers(ids, torch.tensor(targets), torch.tensor([predictions for _, _, predictions in seeds]))
+    return replace(seeds[0], scores=[score for seed in seeds for score in seed.scores])
 
 
-def _replayed(path: Path, split: str, rule: str, metrics: TaskMetrics) -> Answers:
+def _replayed(path: Path, split: str, rule: str, task: TaskDefinition) -> Answers:
     """The rule replayed on the records in a file of ``palbert keep``; it need not have been scored."""
-    seeds = [seed.splits[split].recorded for seed in read_kept(path).get(metrics.task.name, {}).values()
+    seeds = [seed.splits[split].recorded for seed in read_kept(path).get(task.name, {}).values()
              if split in seed.splits]
     if not seeds:
-        raise UserError(f"{path} has no record of {metrics.task.name}'s split {split}: keep that run with palbert keep")
-    exit_rule, answers = parse_rule(rule), []
+        raise UserError(f"{path} has no record of {task.name}'s split {split}: keep that run with palbert keep")
+    exit_rule, scores = parse_rule(rule), []
     for recorded in seeds:
         if recorded.targets is None:
             raise UserError(f"{path}: the split {split} has no labels, and so no score: compare on another --split")
         exit_rule.check(recorded)
-        answers.append(_in_order(predictions(decisions(recorded, exit_rule).outputs), recorded, metrics))
-    return Answers(seeds[0].ids.tolist(), _in_order(seeds[0].targets, seeds[0], metrics), torch.stack(answers))
+        units = recorded.metrics.units(decisions(recorded, exit_rule).outputs, recorded.references)
+        scores.append(partial(recorded.metrics.weighted, units))
+    first = seeds[0]
+    labels = first.targets.tolist()
+    if not task.regression:
+        labels = [first.task.labels[label] for label in labels]
+    return Answers(first.ids.tolist(), labels, first.unit_of.tolist(), scores)
 
 
-def _in_order(values: Tensor, recorded: RecordedSplit, metrics: TaskMetrics) -> Tensor:
-    """Class ids in the order of the task's labels instead of the record's; scores are unchanged."""
-    if metrics.task.regression:
-        return values
-    return torch.tensor([metrics.task.labels.index(label) for label in recorded.task.labels])[values]
-
-
-def _read(path: Path, rule: str, metrics: TaskMetrics) -> tuple[list[int], list, list]:
-    """ids, targets and predictions, in the order of the ids."""
-    answers = read_predictions(path, rule, task=metrics.task.name)
-    class_of = {name: i for i, name in enumerate(metrics.task.labels)}
-    value_of = finite_float if metrics.task.regression else class_of.__getitem__
+def _read(path: Path, rule: str, task: TaskDefinition) -> Answers:
+    """The answers of one seed, in the order of the ids."""
+    answers = read_predictions(path, rule, task=task.name)
+    if task.labels is None:  # collected from train: those that occur here are enough
+        occur = {*answers.labels, *answers.predictions, task.positive} - {"", None}
+        task = replace(task, labels=tuple(sorted(occur)))
+    class_of = {name: i for i, name in enumerate(task.labels)}
+    value_of = finite_float if task.regression else class_of.__getitem__
     try:
         targets, predicted = (list(map(value_of, values)) for values in (answers.labels, answers.predictions))
     except (KeyError, ValueError) as error:
-        raise UserError(f"{path}: {error} is no label of {metrics.task.name} "
-                        f"({metrics.task.answers_in_words})") from error
-    places = torch.arange(len(targets))
-    score = metrics(metrics.statistics(torch.tensor(predicted), torch.tensor(targets), places, len(places)))["score"]
-    if answers.score is not None and not isclose(score, answers.score, abs_tol=ROUNDING):
-        raise UserError(f"{path} has the score {score:.4f} as {metrics.task.name}, and scores.jsonl beside it "
+        raise UserError(f"{path}: {error} is no label of {task.name} ({task.answers_in_words})") from error
+    answered = torch.tensor(predicted)
+    outputs = answered.unsqueeze(1) if task.regression else one_hot(answered, task.outputs)
+    metrics = TaskMetrics(task)
+    units = metrics.units(outputs, References(torch.tensor(targets)))
+    score = metrics.of_units(units)["score"]
+    if answers.score is not None and not isclose(score, answers.score, rel_tol=ROUNDING, abs_tol=ROUNDING):
+        raise UserError(f"{path} has the score {score:.4f} as {task.name}, and scores.jsonl beside it "
                         f"{answers.score:.4f}: name the task that was scored, or score the split again")
-    return answers.ids, targets, predicted
+    return Answers(answers.ids, targets if task.regression else answers.labels, list(range(len(targets))),
+                   [partial(metrics.weighted, units)])
 
 
-def mean_score(answers: Answers, weights: Tensor, metrics: TaskMetrics) -> Tensor:
-    """The official score of weighted examples in points, averaged over seeds. Shape: [B, E] -> [B]."""
-    scores = [metrics.weighted(of_seed, answers.targets, weights) for of_seed in answers.predictions]
-    return POINTS * sum(scores) / len(scores)
+def mean_score(answers: Answers, weights: Tensor) -> Tensor:
+    """The official score of weighted units in points, averaged over seeds. Shape: [B, U] -> [B]."""
+    return POINTS * sum(score(weights) for score in answers.scores) / len(answers.scores)
 
 
-def compare(name: str, a: Answers, b: Answers, metrics: TaskMetrics, resamples: int, seed: int) -> Comparison:
-    examples = len(a.ids)
-    of_a, of_b = (resampled(partial(mean_score, answers, metrics=metrics), examples, resamples, (seed, *name.encode()))
+def compare(name: str, a: Answers, b: Answers, resamples: int, seed: int) -> Comparison:
+    units = max(a.unit_of) + 1
+    of_a, of_b = (resampled(partial(mean_score, answers), units, resamples, (seed, *name.encode()))
                   for answers in (a, b))
-    return Comparison(name, examples, f"{len(a.predictions)}, {len(b.predictions)}", float(of_a[0]), float(of_b[0]),
+    return Comparison(name, len(a.ids), f"{len(a.scores)}, {len(b.scores)}", float(of_a[0]), float(of_b[0]),
                       (of_a - of_b)[1:])
 
 
@@ -167,12 +181,12 @@ def main(arguments: list[str] | None = None) -> None:
     check_range("--seed", options.seed, 0, LARGEST_SEED)
     comparisons = []
     for task, *runs in options.runs:
-        metrics = TaskMetrics(find_task(task))
-        a, b = (read_answers(Path(run), options.split, rule, metrics)
+        definition = find_task(task)
+        a, b = (read_answers(Path(run), options.split, rule, definition)
                 for run, rule in zip(runs, (options.rule_a, options.rule_b)))
-        if a.ids != b.ids or not a.targets.equal(b.targets):
+        if a.asked != b.asked:
             raise UserError(f"{runs[0]} and {runs[1]} have other examples or labels: score the same data")
-        comparisons.append(compare(task, a, b, metrics, options.resamples, options.seed))
+        comparisons.append(compare(definition.name, a, b, options.resamples, options.seed))
     if len(comparisons) > 1:
         comparisons.append(averaged(comparisons))
     print(table(comparisons, options.rule_a, options.rule_b))

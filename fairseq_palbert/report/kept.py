@@ -32,6 +32,7 @@ REMEDY = "name a file of palbert keep, or keep the run again"
 # The dtypes of the stored tensors: the first is written, of a regression the last, and others are of earlier versions.
 # ``TENSORS`` are stored once for all seeds.
 STORED = {"ids": (torch.int32,), "lengths": (torch.int16,), "targets": (torch.int16, torch.int8, torch.float32),
+          "groups": (torch.int32,), "text_scores": (torch.float64,),
           "halting_logits": (torch.float16,), "logits": (torch.float16, torch.float32),
           "error_logits": (torch.float16,)}
 HALF = torch.finfo(torch.float16).max
@@ -160,7 +161,7 @@ def _unpacked(stored: Mapping[str, Tensor | None]) -> dict[str, Tensor | None]:
     for name, values in stored.items():
         if values is not None and values.dtype not in STORED[name]:
             raise ValueError(f"{name} is {values.dtype}, and should be {STORED[name][0]}")
-        exact = torch.float64 if name == "targets" else torch.float32
+        exact = torch.float64 if name in TENSORS else torch.float32
         tensors[name] = None if values is None else values.to(exact if values.is_floating_point() else torch.int64)
     if (logits := stored.get("logits")) is not None and logits.dtype == torch.float16 and logits.dim():
         tensors["logits"] = torch.cat([torch.zeros_like(tensors["logits"][..., :1]), tensors["logits"]], -1)

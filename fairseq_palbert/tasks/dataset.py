@@ -16,12 +16,15 @@ from ..tokenization.special_tokens import PADDING
 class TokenizedSplit:
     """One or two indexed datasets of sentences that end in ``</s>``, and targets [S], float64 or int64, or None.
 
-    ``separators`` is the number of ``</s>`` between the two sentences of a pair.
+    ``separators`` is the number of ``</s>`` between the two sentences of a pair. ``groups`` [S], numbered from 0, and
+    ``text_scores`` [S, 2] are those of ``metrics.References``.
     """
 
     sentences: list[FairseqDataset]
     targets: Tensor | None
     separators: int
+    groups: Tensor | None = None
+    text_scores: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.sentences[0])
@@ -30,14 +33,16 @@ class TokenizedSplit:
 class GlueDataset(FairseqDataset):
     """The examples ``ids`` of a split; an example's id is its row in the file.
 
-    A batch holds ``id`` [B], ``net_input`` (``src_tokens`` [B, T] padded on the right, ``src_lengths`` [B]), and
-    ``target`` [B] where labels are known. ``nsentences`` and ``ntokens`` are the batch's counts, ``examples`` is the
-    number of examples of the whole split.
+    A batch holds ``id`` [B], ``net_input`` (``src_tokens`` [B, T] padded on the right, ``src_lengths`` [B]),
+    ``target`` [B] where labels are known, and ``group`` [B] and ``text_scores`` [B, 2] where the split has them.
+    ``nsentences`` and ``ntokens`` are the batch's counts, ``examples`` is the number of examples of the whole split.
     """
 
     def __init__(self, split: TokenizedSplit, ids: np.ndarray, max_positions: int, shuffle: bool, length_pool: int = 1):
         """``length_pool``: number of batches whose shuffled examples are sorted by length together; 1 sorts none."""
         self.split = split
+        of_split = {"target": split.targets, "group": split.groups, "text_scores": split.text_scores}
+        self._of_split = {name: values for name, values in of_split.items() if values is not None}
         self.ids = ids
         self.shuffle = shuffle
         self.length_pool = length_pool
@@ -53,26 +58,21 @@ class GlueDataset(FairseqDataset):
         row = int(self.ids[index])
         sentences, kept = [tokens[row] for tokens in self.split.sentences], [lengths[index] for lengths in self.kept]
         tokens = example(sentences, kept, self.split.separators)
-        sample = {"id": row, "tokens": tokens}
-        if self.split.targets is not None:
-            sample["target"] = self.split.targets[row]
-        return sample
+        return {"id": row, "tokens": tokens, **{name: values[row] for name, values in self._of_split.items()}}
 
     def collater(self, samples: list[dict]) -> dict:
         if not samples:
             return {}
         tokens = [sample["tokens"] for sample in samples]
         lengths = torch.tensor([len(row) for row in tokens])
-        batch = {
+        return {
             "id": torch.tensor([sample["id"] for sample in samples]),
             "net_input": {"src_tokens": pad_sequence(tokens, True, PADDING), "src_lengths": lengths},
             "nsentences": len(samples),
             "ntokens": int(lengths.sum()),
             "examples": len(self.split),
+            **{name: torch.stack([sample[name] for sample in samples]) for name in self._of_split},
         }
-        if "target" in samples[0]:
-            batch["target"] = torch.stack([sample["target"] for sample in samples])
-        return batch
 
     def ordered_indices(self) -> np.ndarray:
         """In training a new random order each epoch (fairseq seeds numpy by epoch), otherwise shortest first."""

@@ -245,15 +245,17 @@ class GlueSentenceTask(FairseqTask):
         raise self.latest_update.diverged()
 
     def reduce_metrics(self, logging_outputs, criterion):
-        """Adds the task's metrics to what fairseq and the criterion log.
+        """Adds the task's metrics to what fairseq and the criterion log; in training there are none of groups.
 
         Raises UserError where the loss is not finite, before fairseq saves a checkpoint of such a model.
         """
         self.latest_update.check_logged(float(sum(log.get("loss", 0.0) for log in logging_outputs)))
         super().reduce_metrics(logging_outputs, criterion)
+        if "statistics" not in logging_outputs[0]:
+            return
         statistics = sum(log["statistics"] for log in logging_outputs)
         # one key a shape: fairseq adds up validation splits, whose statistics differ in length for a regression
-        key = f"_statistics_{statistics.shape[-1]}"
+        key = "_statistics_{}_{}".format(*statistics.shape)
         metrics.log_scalar_sum(key, torch.as_tensor(statistics).cpu(), priority=0)
         for name in (*self.metrics.names, "score"):
             metrics.log_derived(name, lambda meters, name=name: self.metrics(meters[key].sum)[name])

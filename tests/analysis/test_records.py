@@ -8,6 +8,7 @@ from scipy.stats import pearsonr, spearmanr
 
 from fairseq_palbert.analysis.recorded_split import RecordedSplit
 from fairseq_palbert.analysis.records import LayerReport, expected_score, layer_report, posterior, predictions
+from fairseq_palbert.definitions.metrics import References
 from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.exits.base import Recording
 from fairseq_palbert.exits.registry import parse_rule
@@ -56,11 +57,12 @@ def test_the_expected_score_is_the_score_of_many_samples_pooled(task):
     recorded = record_of(task)
     samples = 400
     pooled = [replayed(recorded, f"sampling:{seed}").outputs for seed in range(samples)]
-    answers, targets = predictions(torch.cat(pooled)), recorded.targets.repeat(samples)
+    outputs, targets = torch.cat(pooled), recorded.targets.repeat(samples)
     if recorded.metrics.task.regression:
+        answers = predictions(outputs)
         expected = (pearsonr(answers, targets).statistic + spearmanr(answers, targets).statistic) / 2
     else:
-        expected = recorded.metrics(recorded.metrics.statistics(answers, targets, targets, 0))["score"]
+        expected = recorded.metrics.of_units(recorded.metrics.units(outputs, References(targets)))["score"]
     assert expected_score(recorded) == pytest.approx(expected, abs=0.01)
 
 

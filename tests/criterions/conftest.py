@@ -41,7 +41,7 @@ def make_model():
 @pytest.fixture
 def make_task():
     """make_task("RTE") has what a criterion asks of ``--task glue``."""
-    return lambda name: SimpleNamespace(glue_task=packaged_task(name), metrics=TaskMetrics(packaged_task(name)),
+    return lambda name: SimpleNamespace(definition=packaged_task(name), metrics=TaskMetrics(packaged_task(name)),
                                         target_variance=3.0)
 
 

@@ -12,6 +12,7 @@ from fairseq_palbert.criterions.multi_exit_classification import (
     MultiExitClassificationConfig,
     layer_weights,
 )
+from fairseq_palbert.definitions.metrics import References
 from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
@@ -70,10 +71,9 @@ def test_logs_are_means_per_sentence_and_metrics_those_of_the_last_layer(make_cr
     together, singly = logged(criterion, logs), [logged(criterion, [log]) for log in logs]
     assert set(together) == {"loss"} | {f"{by_layer}_{n}" for n in range(1, DEPTH + 1)}
     assert together == pytest.approx({key: (singly[0][key] + singly[1][key]) / 2 for key in together})
-    last = [model.logits[-1].squeeze(-1) if by_layer == "squared_error" else model.logits[-1].argmax(-1)
-            for model in models]
-    for log, predictions in zip(logs, last):
-        expected = criterion.task.metrics.statistics(predictions.detach(), targets, torch.arange(BATCH), BATCH)
+    for log, model in zip(logs, models):
+        expected = criterion.task.metrics.statistics(model.logits[-1].detach(), References(targets),
+                                                     torch.arange(BATCH), BATCH)
         assert torch.equal(log["statistics"], expected)
 
 

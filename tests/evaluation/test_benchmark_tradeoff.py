@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from fairseq_palbert.definitions.metrics import TaskMetrics
+from fairseq_palbert.definitions.metrics import References, TaskMetrics
 from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.exits.base import Decisions
@@ -45,8 +45,9 @@ def test_rows_hold_what_was_decided_and_every_time(tmp_path):
         return decided
 
     metrics = TaskMetrics(packaged_task("SST-2"))
-    targets = torch.tensor([0, 1, 1, 0])
-    row, = measure({("palbert", "q_exit:0.5"): decide}, lambda decided: points(metrics, targets, decided), 4, rounds=3)
+    references = References(torch.tensor([0, 1, 1, 0]))
+    row, = measure({("palbert", "q_exit:0.5"): decide}, lambda decided: points(metrics, references, decided), 4,
+                   rounds=3)
     assert len(calls) == 4 and len(row["milliseconds"]) == 3 and min(row["milliseconds"]) > 0
     assert (row["score"], row["mean_exit"], row["exit"], row["model"]) == (75, 2, "q_exit:0.5", "palbert")
     row["milliseconds"] = [4, 1, 2]

@@ -7,7 +7,6 @@ import pytest
 import torch
 from scipy.stats import pearsonr, spearmanr
 
-from fairseq_palbert.definitions.metrics import TaskMetrics
 from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.report import compare
@@ -59,13 +58,13 @@ def test_the_interval_is_that_of_paired_differences(scored):
     0.15 - 0.05², so that the interval is 5 ± 1.96 · 100 √(0.1475 / 400) points: 1.24 to 8.76."""
     right_a = [1] * 340 + [1] * 40 + [0] * 20
     right_b = [1] * 340 + [0] * 40 + [1] * 20
-    metrics = TaskMetrics(packaged_task("SST-2"))
-    a, b = (compare.read_answers(Path(scored(name, [1] * 400, answers)), "valid", "fixed:6", metrics)
+    task = packaged_task("SST-2")
+    a, b = (compare.read_answers(Path(scored(name, [1] * 400, answers)), "valid", "fixed:6", task)
             for name, answers in (("a", right_a), ("b", right_b)))
-    found = compare.compare("SST-2", a, b, metrics, 2000, 0)
+    found = compare.compare("SST-2", a, b, 2000, 0)
     assert found.a - found.b == pytest.approx(5)
     assert found.interval == pytest.approx((1.24, 8.76), abs=0.4)
-    again = compare.compare("SST-2", a, b, metrics, 2000, 0)
+    again = compare.compare("SST-2", a, b, 2000, 0)
     assert np.array_equal(found.differences, again.differences), "seeded"
 
 
@@ -80,13 +79,13 @@ def test_seeds_of_an_example_stay_together(scored, capsys):
 def test_regression_takes_the_official_score_and_counts_repeated_examples(scored):
     rng = np.random.default_rng(3)
     labels, answers = rng.random(30).round(2) * 5, rng.random(30)
-    metrics = TaskMetrics(packaged_task("STS-B"))
-    given = compare.read_answers(Path(scored("a", labels.tolist(), answers.tolist())), "valid", "fixed:6", metrics)
+    task = packaged_task("STS-B")
+    given = compare.read_answers(Path(scored("a", labels.tolist(), answers.tolist())), "valid", "fixed:6", task)
     places = np.array([0, 0, 0, 3, 4, 5, 9, 9])
     expected = (pearsonr(labels[places], answers[places]).statistic
                 + spearmanr(labels[places], answers[places]).statistic) / 2
     weights = torch.from_numpy(np.bincount(places, minlength=30)).double().unsqueeze(0)
-    assert compare.mean_score(given, weights, metrics).item() == pytest.approx(100 * expected)
+    assert compare.mean_score(given, weights).item() == pytest.approx(100 * expected)
 
 
 def test_several_tasks_are_averaged(scored, capsys):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fairseq_palbert.analysis.recorded_split import RecordedSplit, read_record, write_record
+from fairseq_palbert.analysis.records import score
 from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.exits.base import Recording
@@ -93,9 +94,7 @@ def test_a_comparison_reads_what_was_kept(run, tmp_path, capsys):
     compare.main(["fixed:3", "fixed:3", "--runs", "MRPC", str(path), str(path), "--resamples", "20"])
     line = capsys.readouterr().out.splitlines()[1].split()
     records = [read_record(run / f"seed{seed}/scores/valid/record.safetensors") for seed in (1, 2)]
-    scores = [one.metrics(one.metrics.statistics(one.recording.logits[-1].argmax(-1), one.targets, one.ids,
-                                                 40))["score"]
-              for one in records]
+    scores = [score(one, one.recording.logits[-1])["score"] for one in records]
     assert line[4:7] == [f"{100 * sum(scores) / 2:.2f}"] * 2 + ["+0.00"]
     with pytest.raises(UserError, match="no record of RTE's split valid"):
         compare.main(["fixed:3", "fixed:3", "--runs", "RTE", str(path), str(path)])

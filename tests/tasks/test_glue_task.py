@@ -8,6 +8,7 @@ from fairseq import metrics
 from fairseq.data import Dictionary
 from omegaconf import OmegaConf
 
+from fairseq_palbert.definitions.metrics import References
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.tasks.glue_task import GlueConfig, GlueSentenceTask
 from fairseq_palbert.tasks.provenance import write_provenance
@@ -291,7 +292,8 @@ def test_regression_is_scored_on_several_validation_splits_in_turn(folders, leng
     scores = []
     for length in lengths:
         targets, ids = torch.arange(9.0), torch.arange(9)
-        log = {"statistics": task.metrics.statistics(targets * (-1) ** len(scores), targets, ids, length), "ntokens": 1,
+        outputs = targets[:, None] * (-1) ** len(scores)
+        log = {"statistics": task.metrics.statistics(outputs, References(targets), ids, length), "ntokens": 1,
                "nsentences": 1, "loss": 1.0}
         with metrics.aggregate(new_root=True) as own, metrics.aggregate("valid of a test"):
             task.reduce_metrics([log], Criterion())

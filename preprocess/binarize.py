@@ -17,6 +17,7 @@ from fairseq_palbert.definitions.packaged import recorded
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.raw.examples import Example, Rejected, read_examples, with_labels
 from fairseq_palbert.raw.files import raw_file
+from fairseq_palbert.tasks.group_file import group_file, group_line
 from fairseq_palbert.tasks.provenance import DEFINITION, write_provenance
 from fairseq_palbert.tokenization import Vocabulary
 from fairseq_palbert.tokenization.special_tokens import UNKNOWN
@@ -43,13 +44,16 @@ def binarize(task: TaskDefinition, splits: Iterable[Split], raw: Path, vocabular
              keep_going: bool = False) -> list[SplitReport]:
     """Writes ``input0/ input1/ label/ glue.json`` into the empty folder ``target`` and reports on each split.
 
+    A task with groups has ``group/SPLIT.jsonl`` as well, the group of every row and its candidate, if it has one.
+
     Raises UserError at the first row that is not an example, unless ``keep_going`` is set or a release is known to hold
     such rows (``Split.ragged``). Rows left out are listed in ``rejected.tsv``.
     """
     for name in _inputs(task):
         (target / name).mkdir()
         (target / name / "dict.txt").write_text(vocabulary.dictionary_text, encoding="utf-8")
-    (target / "label").mkdir()
+    for name in ("label", *(["group"] if task.groups else [])):
+        (target / name).mkdir()
     task = with_labels(task, raw)
     reports = [_binarize_split(task, split, raw, vocabulary, target, keep_going) for split in splits]
     if not task.regression:
@@ -79,6 +83,7 @@ def _binarize_split(task: TaskDefinition, split: Split, raw: Path, vocabulary: V
         prefixes = [target / name / split.name for name in _inputs(task)]
         inputs = [stack.enter_context(_builder(prefix, len(vocabulary))) for prefix in prefixes]
         add_labels = stack.enter_context(_label_writer(task, split, target / "label")) if split.labelled else None
+        groups = task.groups and stack.enter_context(open(group_file(target, split.name), "w", encoding="utf-8"))
         while batch := list(islice(examples, BATCH)):
             for sentences, builder in zip(zip(*(example.sentences for example in batch)), inputs):
                 for ids in vocabulary.encode(sentences):
@@ -87,6 +92,8 @@ def _binarize_split(task: TaskDefinition, split: Split, raw: Path, vocabulary: V
                     report.unknown += int(np.count_nonzero(ids == UNKNOWN))
             if add_labels:
                 add_labels(example.label for example in batch)
+            if groups:
+                groups.writelines(group_line(example.group, example.candidate) for example in batch)
             report.rows += len(batch)
             report.empty += sum(not all(map(str.strip, example.sentences)) for example in batch)
             report.labels.update(example.label for example in batch)

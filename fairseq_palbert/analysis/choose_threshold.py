@@ -23,7 +23,7 @@ from ..exits.registry import RULES
 from ..files import staged, write_json_lines
 from ..numbers_from_text import LARGEST_SEED, check_range, integer
 from ..tables import aligned
-from .contract import Budget, Contract, MaxDrop, choose, full_score, part_of, two_parts
+from .contract import Budget, Contract, MaxDrop, choose, full_score, part_of, rows_of, two_parts
 from .describe import describe
 from .recorded_split import RecordedSplit, read_record
 from .sweep import decisions
@@ -84,8 +84,8 @@ def _parts(options: argparse.Namespace) -> tuple[RecordedSplit, RecordedSplit]:
     """The examples to choose thresholds on, and those to report on."""
     reported = _read_labelled(options.record)
     if options.calibrate_on is None:
-        picked, others = two_parts(len(reported.ids), options.calibration_fraction, options.seed)
-        return part_of(reported, picked), part_of(reported, others)
+        picked, others = two_parts(reported.units, options.calibration_fraction, options.seed)
+        return part_of(reported, rows_of(reported, picked)), part_of(reported, rows_of(reported, others))
     calibration = _read_labelled(options.calibrate_on)
     if calibration.origin["checkpoint"]["sha256"] != reported.origin["checkpoint"]["sha256"]:
         raise UserError(f"--calibrate-on {options.calibrate_on}: of another checkpoint than {options.record}: record "

@@ -5,7 +5,8 @@ Sizes: N layers, E examples.
 Without a confidence, a contract is kept on the calibration examples as they are. With a confidence it is kept for
 examples to come: with at least that probability over the draw of the calibration examples, the expectation of a loss of
 0..1 is at most a limit. This holds for examples that are independent of each other and of the model. So the model must
-not have been trained on them, nor its checkpoint selected on them.
+not have been trained on them, nor its checkpoint selected on them. Rows of a group are not independent, so that a task
+with groups has no guarantee.
 
 The guarantee is for each rule by itself. To choose one of R rules afterwards and keep the guarantee, ask for the
 confidence 1 − (1 − confidence) / R.
@@ -169,8 +170,13 @@ def part_of(recorded: RecordedSplit, places: Tensor) -> RecordedSplit:
                                                      for name, values in tensors.items()})
 
 
+def rows_of(recorded: RecordedSplit, units: Tensor) -> Tensor:
+    """The places of the examples of these ``RecordedSplit.unit_of``, ascending."""
+    return torch.isin(recorded.unit_of, units).nonzero().squeeze(1)
+
+
 def two_parts(examples: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """The places of a random ``fraction`` of the examples, and of the others; both ascending.
+    """The places of a random ``fraction`` of the examples, or groups, and of the others; both ascending.
 
     Raises UserError where a part would be empty.
     """
@@ -197,8 +203,12 @@ def choose(contract: Contract, names: list[str], calibration: RecordedSplit, con
     tests use the second. With the stated probability every setting that passes is within the limit. So the choice among
     them may use all examples again.
 
-    Raises UserError where no rule fits, and where there are too few examples for any setting to pass.
+    Raises UserError where no rule fits, for a confidence in a task with groups, and where there are too few examples
+    for any setting to pass.
     """
+    if confidence is not None and calibration.groups is not None:
+        raise UserError(f"--confidence {confidence:g}: a guarantee is for independent examples, and "
+                        f"{calibration.task.name} scores rows in groups: leave it out")
     places = torch.arange(len(calibration.ids))
     shaping, testing = (places, places) if confidence is None else two_parts(len(places), 0.5, seed)
     limit = contract.risk_limit(calibration.depth)

@@ -14,7 +14,9 @@ def describe(recorded: RecordedSplit, rule: Rule, decisions: Decisions) -> dict:
     """The fields of scores.jsonl that need no clock.
 
     Depths are in layers. The percentile is the first layer by which 95 % of the examples have exited. The standard
-    deviation is the split's own, not a sample's. ``mean_flops`` is the mean of ``modules.flops`` over sentences.
+    deviation is the split's own, not a sample's. ``mean_flops`` is the mean of ``modules.flops`` over sentences. A task
+    with groups has their number as well, and the mean over ``groups`` of the sum of their rows' exit layers. Their
+    score has no closed form under sampling, so that there is no ``expected_score``.
     """
     layers = decisions.exit_layers.numpy()
     flops = exit_flops(recorded.encoder, recorded.heads, recorded.lengths, decisions.exit_layers, rule.reads_halting,
@@ -38,4 +40,6 @@ def describe(recorded: RecordedSplit, rule: Rule, decisions: Decisions) -> dict:
         "exit_histogram": np.bincount(layers - 1, minlength=recorded.depth).tolist(),
         "mean_flops": float(flops.double().mean()),
         "layer_speedup": recorded.depth / float(layers.mean()),
+        **({} if recorded.groups is None else {"groups": recorded.units,
+                                               "layers_per_group": float(layers.sum()) / recorded.units}),
     }

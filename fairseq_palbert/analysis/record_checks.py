@@ -85,12 +85,11 @@ def _wanted(task: TaskDefinition, rows: int, encoder: EncoderShape, heads: Heads
     if tensors.get("targets") is not None:
         span = task.score_range or (0, task.outputs - 1)
         wanted["targets"] = FLOATS if task.regression else WHOLE, (examples,), *span
-    scored_texts = task.groups is not None and task.groups.candidate is not None and "targets" in wanted
     for name, there, kind in (
             ("halting_logits", heads.halts, (FLOATS, by_layer, *FINITE)),
             ("error_logits", heads.learned_exit, (FLOATS, by_layer, *FINITE)),
             ("groups", task.groups is not None, (WHOLE, (examples,), 0, rows - 1)),
-            ("text_scores", scored_texts, (FLOATS, (examples, 2), 0, 1))):
+            ("text_scores", task.scores_texts and "targets" in wanted, (FLOATS, (examples, 2), 0, 1))):
         if there:
             wanted[name] = kind
         elif tensors.get(name) is not None:

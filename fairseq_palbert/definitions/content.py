@@ -115,8 +115,9 @@ def _check_metrics(task: TaskDefinition) -> None:
         raise Fault("positive", 'positive is missing: f1 and groups need it, such as positive = "yes"')
     if task.groups and task.labels is not None and len(task.labels) != 2:
         raise Fault("labels", f"labels: rows of groups have 2 labels, not {len(task.labels)}")
-    if "token_f1" in task.metrics and task.groups.candidate is None:
-        raise Fault("groups.candidate", "groups.candidate is missing: token_f1 compares the texts in that column")
+    if task.scores_texts and task.groups.candidate is None:
+        raise Fault("groups.candidate", "groups.candidate is missing: exact_match and token_f1 compare the texts in "
+                                        "that column")
 
 
 def _check_splits(task: TaskDefinition) -> None:

@@ -102,6 +102,12 @@ class TaskDefinition:
         return self.score_range is not None
 
     @property
+    def scores_texts(self) -> bool:
+        """Whether the text of the candidate that answers a group is scored."""
+        return (self.groups is not None and self.groups.answer == "best"
+                and not {"exact_match", "token_f1"}.isdisjoint(self.metrics))
+
+    @property
     def sentence_names(self) -> tuple[str, ...]:
         """The names of the columns that serving reads; numbered ones are sentence1 and sentence2."""
         return tuple(f"sentence{place}" if isinstance(column, int) else column

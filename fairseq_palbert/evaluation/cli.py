@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> None:
         if options.record:
             write_record(folder / "record.safetensors", recorded)
         write_json_lines(folder / SCORES_FILE, [result.row for result in scored])
-        write_tsv(folder / PREDICTIONS_FILE, prediction_columns(scored, split, model.task.definition))
+        write_tsv(folder / PREDICTIONS_FILE, prediction_columns(scored, split, model.task.metrics))
         write_json(folder / EVALUATION_FILE, {**origin, "task": model.task.definition.name, "split": split.name,
                                               "examples": len(split.sentences), "layers": vars(layers),
                                               "files": {name: file_sha256(folder / name)

@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..analysis.recorded_split import RecordedSplit, read_record
-from ..analysis.records import predictions
 from ..analysis.sweep import decisions
 from ..errors import UserError
 from ..exits.base import Rule
@@ -78,7 +77,8 @@ def _moved(recorded: RecordedSplit, rule: Rule) -> float:
     before, after = (decisions(record, rule) for record in (recorded, rounded(recorded)))
     other = before.exit_layers != after.exit_layers
     if recorded.outputs > 1:
-        other |= predictions(before.outputs) != predictions(after.outputs)
+        answers = [recorded.metrics.answers(decided.outputs, recorded.groups) for decided in (before, after)]
+        other |= answers[0] != answers[1]
     return float(other.double().mean())
 
 

@@ -84,7 +84,8 @@ def _section(folder: Path, task: Task, colour_of: dict[str, str], texts: Sequenc
     parts = [f"## {task.name}", provenance.caption(task), provenance.origins(task)]
     if task.chosen:
         parts += ["### At chosen thresholds", tables.chosen_thresholds(task)]
-    parts += ["### As scored", AS_SCORED, tables.usual_settings(task)]
+    parts += ["### As scored", AS_SCORED, *([] if task.recorded.groups is None else [OF_GROUPS]),
+              tables.usual_settings(task)]
     if task.adaptive:
         parts += ["### Plots", *_plots(folder, task, colour_of)]
         remark = [] if texts else ["Examples are named by their row in the split; `--glue-dir` adds their text."]
@@ -96,6 +97,9 @@ AS_SCORED = """*FLOPs* count a sentence's matrix products, with heads and lambda
 time of the method's own last layer over the rule's, where both were timed. *Gained* and *lost* are the examples
 answered better and worse than by the last layer. *ECE* and *AUROC* (of failure prediction) are those of the answers'
 largest probability."""
+OF_GROUPS = """The score is of groups of rows, and all else of rows, which exit each by itself. *Layers a group* is
+the mean over groups of the sum of their rows' exit layers. A resample draws groups. Sampling's score of groups has no
+exact expectation, so that its claim is left out."""
 
 
 def _plots(folder: Path, task: Task, colour_of: dict[str, str]) -> list[str]:

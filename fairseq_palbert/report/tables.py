@@ -54,9 +54,9 @@ def front(tasks: list[Task]) -> str:
 
 def chosen_thresholds(task: Task) -> str:
     """The rules of every method with a calibration record, at the thresholds chosen for each budget."""
-    lines = [[plain(method), budget, *_cells(task, chosen)] for method, settings in task.chosen.items()
-             for (_, budget), chosen in settings.items()]
-    return markdown([["method", "budget", *CHOSEN], *lines], words=3)
+    lines = [[plain(method), budget, *_cells(task, chosen), *_group_cells(task, chosen.rows)]
+             for method, settings in task.chosen.items() for (_, budget), chosen in settings.items()]
+    return markdown([["method", "budget", *CHOSEN, *_group_header(task)], *lines], words=3)
 
 
 def _cells(task: Task, shown: Setting) -> list[str]:
@@ -65,6 +65,15 @@ def _cells(task: Task, shown: Setting) -> list[str]:
     rule = f"`{shown.name}`" if shown.run.main_rule else f"`{shown.rules[0].spec}`"
     return [rule, thresholds, spread([_score(row) for row in shown.rows]), spread([_exit(row) for row in shown.rows]),
             spread([_sd(row) for row in shown.rows]), spread([task.depth / row["mean_exit"] for row in shown.rows])]
+
+
+def _group_header(task: Task) -> list[str]:
+    return [] if task.recorded.groups is None else ["layers a group"]
+
+
+def _group_cells(task: Task, rows: list[dict]) -> list[str]:
+    """The mean over groups of the sum of their rows' exit layers."""
+    return [spread([row["layers_per_group"] for row in rows]) for _ in _group_header(task)]
 
 
 def _score(row: dict) -> float:
@@ -127,9 +136,11 @@ def orderings(tasks: list[Task], resamples: int) -> str | None:
     lines = [[task, plain(first.method), *(f"{POINTS * score:.2f}" for score in (first.b, first.a, second.a)),
               *(claim.difference.points for claim in (first, second)), "yes" if first.b < first.a <= second.a else "no"]
              for task, (first, second) in claims_by_task]
+    lines += [[task.name, plain(run.method), "– (none of groups)", *[NONE] * 5]
+              for task in tasks if task.recorded.groups is not None for run in task.runs if run.claims_depth]
     header = ["task", "method", "sampling", "Q-exit 0.5", "expectation", "Q-exit − sampling", "expectation − Q-exit",
               "in order"]
-    return markdown([header, *lines]) if claims_by_task else None
+    return markdown([header, *lines]) if lines else None
 
 
 def _difference(claim: Claim | None, beside: list[Claim]) -> str:
@@ -146,7 +157,8 @@ def _by_seed(values) -> str:
 
 def usual_settings(task: Task) -> str:
     """Every method under the rules that it was scored with."""
-    header = ["method", "exit rule", "seeds", "score", "mean exit", "FLOPs, %", "speed-up", "gained, %", "lost, %"]
+    header = ["method", "exit rule", "seeds", "score", "mean exit", *_group_header(task), "FLOPs, %", "speed-up",
+              "gained, %", "lost, %"]
     if not task.recorded.task.regression:
         header += ["ECE, %", "AUROC"]
     return markdown([header, *([plain(run.method), f"`{rule.spec}`", str(len(run.seeds)), *_row(task, run, rule)]
@@ -158,6 +170,7 @@ def _row(task: Task, run: Run, rule: Rule) -> list[str]:
     return [
         spread([_score(row) for row in rows]),
         spread([_exit(row) for row in rows]),
+        *_group_cells(task, rows),
         spread([100 * row["mean_flops"] / task.full_flops for row in rows], 1),
         spread(_speed_ups(run.points(run.full_model), run.points(rule))),
         *(spread([100 * row[name] for row in rows], 1) for name in ("gained", "lost")),

@@ -15,6 +15,7 @@ from fairseq.data.indexed_dataset import MMapIndexedDataset
 from torch import Tensor
 
 from ..definitions.definition import TaskDefinition
+from ..definitions.metrics.answer_text import text_scores
 from ..definitions.packaged import in_order, packaged_task
 from ..errors import UserError
 from ..files import check_regular, read_text
@@ -22,6 +23,7 @@ from ..numbers_from_text import finite_float
 from ..tokenization.dictionary_file import read_symbols
 from ..tokenization.special_tokens import MASK
 from .dataset import TokenizedSplit
+from .group_file import group_file, read_groups
 from .indexed_rows import open_rows
 from .provenance import PROVENANCE_FILE, Provenance
 
@@ -99,8 +101,8 @@ class BinarizedFolder:
     def load(self, split: str) -> TokenizedSplit:
         """The sentences and targets of a split.
 
-        Raises UserError for a missing split, unknown labels, scores out of range and files of different length. Only
-        test splits may lack labels.
+        Raises UserError for a missing split, unknown labels, scores out of range, missing groups and files of different
+        length. Only test splits may lack labels.
         """
         if not any(file.exists() for file in _files(self.inputs[0] / split)):
             raise UserError(f"{self.folder}: no such split: {split!r}; {REMEDY}")
@@ -108,11 +110,16 @@ class BinarizedFolder:
         targets = self._scores(split) if self.task.regression else self._class_ids(split)
         if targets is None and not split.startswith("test"):
             raise UserError(f"{self.folder / 'label'}: no labels of split {split!r}, which needs them; {REMEDY}")
-        for part in (*sentences[1:], *([] if targets is None else [targets])):
-            if len(part) != len(sentences[0]):
+        groups, candidates = self._groups(split) if self.task.groups else (None, [])
+        for part in (*sentences[1:], targets, groups):
+            if part is not None and len(part) != len(sentences[0]):
                 raise UserError(f"{self.folder}: the files of split {split!r} have {len(sentences[0])} and {len(part)} "
                                 f"rows; {REMEDY}")
-        return TokenizedSplit(sentences, targets, self.separators)
+        of_candidates = None
+        if self.task.scores_texts and targets is not None:
+            positive = targets == self.task.labels.index(self.task.positive)
+            of_candidates = text_scores(candidates, groups.tolist(), positive.tolist())
+        return TokenizedSplit(sentences, targets, self.separators, groups, of_candidates)
 
     def _rows(self, path: Path, dictionary: Dictionary) -> MMapIndexedDataset:
         self._check(*_files(path))
@@ -155,6 +162,16 @@ class BinarizedFolder:
             if not low <= score <= high:
                 raise UserError(f"{path}: row {row} has score {score:g}, outside {low:g}..{high:g}; {REMEDY}")
         return torch.from_numpy(scores)
+
+    def _groups(self, split: str) -> tuple[Tensor, list[str]]:
+        """The number of each row's group [S], in the order of the file, and the rows' candidates."""
+        path = group_file(self.folder, split)
+        self._check(path)
+        groups, candidates = read_groups(path, REMEDY)
+        if self.task.scores_texts and None in candidates:
+            raise UserError(f"{path}, line {candidates.index(None) + 1}: has no candidate; {REMEDY}")
+        number_of = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+        return torch.tensor([number_of[group] for group in groups]), candidates
 
     def _score_scale(self) -> float:
         """The factor that restores the scores: 1, or 5 for STS-B data of fairseq's own script, which divides by 5."""

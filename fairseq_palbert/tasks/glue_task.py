@@ -114,7 +114,7 @@ class GlueSentenceTask(FairseqTask):
         are.
         """
         loaded = self.folder.load("train" if split in (HOLDOUT, GATE, CALIBRATION) else split)
-        ids = self._ids(split, len(loaded))
+        ids = self._ids(split, np.arange(len(loaded)) if loaded.groups is None else loaded.groups.numpy())
         dataset = GlueDataset(loaded, ids, self.cfg.max_positions, shuffle=split in ("train", GATE),
                               length_pool=self.cfg.length_pool)
         part = "" if len(ids) == len(loaded) else f" of the {len(loaded)} rows of train, by a seeded shuffle"
@@ -123,17 +123,21 @@ class GlueSentenceTask(FairseqTask):
         self.datasets[split] = dataset
         return dataset
 
-    def _ids(self, split: str, rows: int) -> np.ndarray:
+    def _ids(self, split: str, groups: np.ndarray) -> np.ndarray:
         """The rows of a split's examples.
 
-        Rows of train are taken in one shuffled order: first ``gate``, then ``calibration``, which together are
-        ``holdout``, then ``train``.
+        Rows of train are taken in one shuffled order of their ``groups``, which without groups are the rows themselves:
+        first ``gate``, then ``calibration``, which together are ``holdout``, then ``train``. Shape of groups: [S].
         """
         if split not in ("train", HOLDOUT, GATE, CALIBRATION):
-            return np.arange(rows)
-        order = np.random.RandomState(SHUFFLE_SEED).permutation(rows)
-        held_out, remaining = np.split(order, [round(self.cfg.holdout_fraction * rows)])
-        gate, calibration = np.split(held_out, [len(held_out) - round(CALIBRATION_FRACTION * len(held_out))])
+            return np.arange(len(groups))
+        sizes = np.bincount(groups)
+        order = np.random.RandomState(SHUFFLE_SEED).permutation(len(sizes))
+        rows = np.argsort(order.argsort()[groups], kind="stable")
+        rows_of_first = np.concatenate([[0], sizes[order].cumsum()])
+        count = round(self.cfg.holdout_fraction * len(sizes))
+        held_out, remaining = np.split(rows, [rows_of_first[count]])
+        gate, calibration = np.split(held_out, [rows_of_first[count - round(CALIBRATION_FRACTION * count)]])
         if split != "train":
             part = {HOLDOUT: held_out, GATE: gate, CALIBRATION: calibration}[split]
             if not len(part):

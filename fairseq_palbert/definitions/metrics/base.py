@@ -35,6 +35,10 @@ class Metrics(ABC):
     def __init__(self, task: TaskDefinition):
         self.task = task
 
+    def answers(self, outputs: Tensor, groups: Tensor | None) -> Tensor:
+        """The class id of each row. Shape: [B, K], [B] -> [B]."""
+        return outputs.argmax(1)
+
     @abstractmethod
     def rows(self, outputs: Tensor, references: References) -> Tensor:
         """What is needed of each row. Shape: [B, K] -> [B, C], float64."""

@@ -10,7 +10,13 @@ from torch import Tensor
 from .base import Metrics, References, ratio
 
 
-class BestRowMetrics(Metrics):
+class _GroupMetrics(Metrics):
+    @property
+    def _positive(self) -> int:
+        return self.task.labels.index(self.task.positive)
+
+
+class BestRowMetrics(_GroupMetrics):
     """A group is answered by its row of the largest probability of the positive label; of equal ones, by the first.
 
     A row: its group, the positive output minus the other (which orders logits as it does probabilities), and what the
@@ -18,10 +24,14 @@ class BestRowMetrics(Metrics):
     which the last two need candidates. Each metric is their mean over groups.
     """
 
+    def answers(self, outputs: Tensor, groups: Tensor) -> Tensor:
+        """The positive class for each group's best row, the other for all other rows. Shape: [B, 2], [B] -> [B]."""
+        answers = torch.full_like(groups, 1 - self._positive)
+        answers[best_rows(self._preference(outputs), groups)] = self._positive
+        return answers
+
     def rows(self, outputs: Tensor, references: References) -> Tensor:
-        positive = self.task.labels.index(self.task.positive)
-        columns = [references.groups, outputs[:, positive].double() - outputs[:, 1 - positive],
-                   references.targets == positive]
+        columns = [references.groups, self._preference(outputs), references.targets == self._positive]
         texts = [] if references.text_scores is None else references.text_scores.unbind(1)
         return torch.stack([column.double() for column in (*columns, *texts)], 1)
 
@@ -32,8 +42,11 @@ class BestRowMetrics(Metrics):
         means = ratio(weights @ units, weights.sum(1, keepdim=True))
         return dict(zip(("accuracy", "exact_match", "token_f1"), means.unbind(1)))
 
+    def _preference(self, outputs: Tensor) -> Tensor:
+        return outputs[:, self._positive].double() - outputs[:, 1 - self._positive]
 
-class AllRowsMetrics(Metrics):
+
+class AllRowsMetrics(_GroupMetrics):
     """A group is answered by the answers to all its rows.
 
     A row: its group, and whether its target and its answer are positive. A unit is a group: the number of its rows, of
@@ -42,8 +55,8 @@ class AllRowsMetrics(Metrics):
     """
 
     def rows(self, outputs: Tensor, references: References) -> Tensor:
-        positive = self.task.labels.index(self.task.positive)
-        return torch.stack([references.groups, references.targets == positive, outputs.argmax(1) == positive],
+        answers = self.answers(outputs, references.groups)
+        return torch.stack([references.groups, references.targets == self._positive, answers == self._positive],
                            1).double()
 
     def units(self, rows: Tensor) -> Tensor:

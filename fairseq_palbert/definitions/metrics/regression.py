@@ -17,6 +17,10 @@ class RegressionMetrics(Metrics):
     that ranks can be taken over the whole split.
     """
 
+    def answers(self, outputs: Tensor, groups: Tensor | None) -> Tensor:
+        """The score of each row. Shape: [B, 1], [B] -> [B]."""
+        return outputs.squeeze(1)
+
     def rows(self, outputs: Tensor, references: References) -> Tensor:
         return torch.stack([references.targets.double(), outputs.squeeze(1).double()], 1)
 

@@ -50,6 +50,13 @@ class TaskMetrics:
         """The metrics by name, and ``score``."""
         return self._named(self._kind.of_statistics(statistics.cpu()))
 
+    def answers(self, outputs: Tensor, groups: Tensor | None) -> Tensor:
+        """What the rows are answered: a class id each, or a score.
+
+        Where a group is answered by its best row, that row alone is positive. Shape: [B, K], [B] -> [B].
+        """
+        return self._kind.answers(outputs, groups)
+
     def units(self, outputs: Tensor, references: References) -> Tensor:
         """What the metrics need of each unit of a split. Shape: [B, K] -> [U, D], float64."""
         return self._kind.units(self._kind.rows(outputs, references))

@@ -22,7 +22,7 @@ ALLOWED = {
     "checkpoints.formats": {"definitions", "families", "modules", "tokenization"},
     "models": {"checkpoints.formats", "compat", "compat.fairseq_trainer", "compat.fairseq_registries", "families",
                "modules", "optim", "ponder"},
-    "criterions": {"exits", "modules", "ponder"},
+    "criterions": {"definitions", "exits", "modules", "ponder"},
     "checkpoints": {"checkpoints.formats", "compat", "criterions", "definitions", "families", "models", "modules",
                     "ponder", "tasks", "tokenization"},
     "experiment": {"checkpoints", "checkpoints.formats", "command", "definitions", "exits", "families", "raw"},

@@ -35,7 +35,7 @@ def on_draw(recorded, rule, places) -> tuple[float, float]:
     decided = decisions(recorded, rule)
     answers = decided.outputs.squeeze(-1) if recorded.outputs == 1 else decided.outputs.argmax(-1)
     return (decided.exit_layers[places].double().mean().item(),
-            SCORES[recorded.glue_task](recorded.targets[places].numpy(), answers[places].numpy()))
+            SCORES[recorded.task.name](recorded.targets[places].numpy(), answers[places].numpy()))
 
 
 @pytest.mark.parametrize("name", ["SST-2", "MRPC", "STS-B"])

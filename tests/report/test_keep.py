@@ -33,7 +33,7 @@ def run(tmp_path):
                                             "/elsewhere/MRPC", "--out", str(scores)],
                       "checkpoint": {"path": checkpoint, "sha256": "ab"}}
             write_record(scores / "record.safetensors", RecordedSplit(
-                split=split, glue_task="MRPC", labels=["0", "1"], rows=40,
+                split=split, task=packaged_task("MRPC"), rows=40,
                 encoder=EncoderShape(9, 1, 2, 16, 3, 4, 8, 1),
                 heads=HeadsShape(2, lambda_module="none"), prior=None, origin=origin, ids=torch.arange(40),
                 lengths=torch.ones(40, dtype=torch.long),
@@ -77,7 +77,7 @@ def test_a_task_is_replaced_and_the_others_stay(run, tmp_path, capsys):
     with pytest.raises(UserError, match="record.safetensors: of MRPC, and the command of its run of RTE"):
         keep(run, capsys)
     for path in run.glob("seed*/scores/*/record.safetensors"):
-        write_record(path, replace(read_record(path), glue_task="RTE", labels=list(packaged_task("RTE").labels)))
+        write_record(path, replace(read_record(path), task=packaged_task("RTE")))
     keep(run, capsys)
     (run / "seed2" / "command").unlink()
     for path in run.glob("seed2/scores/*/record.safetensors"):

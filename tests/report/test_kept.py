@@ -52,7 +52,7 @@ def test_what_is_read_is_what_was_rounded(tmp_path, task):
             assert one.clocks == [CLOCK]
             again = rounded(given)
             assert all(getattr(found, plain) == getattr(given, plain)
-                       for plain in ("split", "glue_task", "labels", "rows", "prior", "origin", "encoder", "heads"))
+                       for plain in ("split", "task", "rows", "prior", "origin", "encoder", "heads"))
             assert all(getattr(found, shared).equal(getattr(given, shared).to(getattr(found, shared).dtype))
                        for shared in ("ids", "lengths", "targets"))
             assert found.recording.logits.equal(again.recording.logits)

@@ -25,24 +25,25 @@ class ClassificationMetrics(Metrics):
         return rows
 
     def statistics(self, rows: Tensor, ids: Tensor, examples: int) -> Tensor:
-        return self._counts(rows, rows.new_ones(1, len(rows)))[0]
+        places, counted = self._counted(rows)
+        return rows.new_zeros(4 * self.task.outputs).index_add_(0, places.flatten(), counted.flatten()).view(4, -1)
 
     def of_statistics(self, statistics: Tensor) -> dict[str, Tensor]:
         return self._of_counts(statistics[None])
 
     def weighted(self, units: Tensor, weights: Tensor) -> dict[str, Tensor]:
-        return self._of_counts(self._counts(units, weights))
+        places, counted = self._counted(units)
+        row = torch.arange(len(units)).expand(4, -1)
+        of_units = torch.sparse_coo_tensor(torch.stack([places, row]).flatten(1), counted.flatten(),
+                                           (4 * self.task.outputs, len(units)), check_invariants=True)
+        return self._of_counts(torch.sparse.mm(of_units, weights.T).T.unflatten(1, (4, -1)))
 
-    def _counts(self, units: Tensor, weights: Tensor) -> Tensor:
-        """The weight of each class's rows. Shape: [B, 3], [R, B] -> [R, 4, K]."""
-        (targets, answers), in_top, classes = units[:, :2].long().T, units[:, 2], self.task.outputs
-        ones, row = torch.ones_like(in_top), torch.arange(len(units), device=units.device)
-        counted = torch.stack([ones, ones, (targets == answers).double(), in_top])
-        count = torch.arange(4, device=units.device)[:, None]
-        places = torch.stack([torch.stack([targets, answers, targets, targets]) + classes * count, row.expand(4, -1)])
-        by_class = torch.sparse_coo_tensor(places.flatten(1), counted.flatten(), (4 * classes, len(units)),
-                                           check_invariants=True)
-        return torch.sparse.mm(by_class, weights.T).T.unflatten(1, (4, classes))
+    def _counted(self, units: Tensor) -> tuple[Tensor, Tensor]:
+        """Where each of a row's four counts goes in [4, K], flattened, and whether it counts. Shape: [4, B] each."""
+        (targets, answers), in_top = units[:, :2].long().T, units[:, 2]
+        ones, count = torch.ones_like(in_top), torch.arange(4, device=units.device)[:, None]
+        places = torch.stack([targets, answers, targets, targets]) + self.task.outputs * count
+        return places, torch.stack([ones, ones, (targets == answers).double(), in_top])
 
     def _of_counts(self, counts: Tensor) -> dict[str, Tensor]:
         """Shape: [R, 4, K] -> [R] each.

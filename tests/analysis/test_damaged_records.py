@@ -11,6 +11,8 @@ from safetensors.torch import save_file
 from fairseq_palbert.analysis import choose_threshold, sweep
 from fairseq_palbert.analysis.recorded_split import FORMAT, RecordedSplit, read_record, write_record
 from fairseq_palbert.analysis.tensor_file import read_tensors, write_tensors
+from fairseq_palbert.definitions.definition import Groups
+from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.report import kept
 from fairseq_palbert.report.runs import read_runs
@@ -57,6 +59,8 @@ DAMAGED = {
     "no halting": ("has no halting_logits", lambda r: with_recording(r, halting_logits=None)),
     "unknown halting": ("has halting_logits, and heads without", lambda r: replace(
         r, heads=replace(r.heads, lambda_module="none"))),
+    "groups of no task": ("has groups, and a task without them", lambda r: replace(
+        r, groups=r.ids.clone())),
     "other depth": ("has a prior of 4 layers, and 5", lambda r: replace(r, encoder=replace(r.encoder, layers=5))),
     "split": ("split is '<b>', and should be a name", lambda r: replace(r, split="<b>")),
     "split is a path": ("split is '../a', and should be a name", lambda r: replace(r, split="../a")),
@@ -99,6 +103,28 @@ def record(tmp_path):
 def test_a_damaged_record_is_one_line_for_every_command(record, refused, reason, damage):
     write_record(record, damage(read_record(record)))
     refused(record, reason)
+
+
+IN_GROUPS = replace(packaged_task("SST-2"), name="cloze", positive="1", metrics=("token_f1",), benchmark=None,
+                    folder=None, groups=Groups("query", "best", "entity"))
+DAMAGED_GROUPS = {
+    "none": ("has no groups", {"groups": None}),
+    "beyond the rows": ("groups has values outside 0 to 59", {"groups": torch.arange(60) + 1}),
+    "as floats": ("groups is torch.float32", {"groups": torch.zeros(60)}),
+    "no scores": ("has no text_scores", {"text_scores": None}),
+    "above 1": ("text_scores has values outside 0 to 1", {"text_scores": torch.full((60, 2), 2.0)}),
+    "one score": ("text_scores is .*60, 1., and should be .*60, 2.", {"text_scores": torch.zeros(60, 1)}),
+}
+
+
+@pytest.mark.parametrize("reason, changes", DAMAGED_GROUPS.values(), ids=DAMAGED_GROUPS)
+def test_damaged_groups_are_one_line(record, reason, changes):
+    whole = replace(read_record(record), task=IN_GROUPS, groups=torch.arange(60) // 3, text_scores=torch.zeros(60, 2))
+    write_record(record, whole)
+    assert read_record(record).units == 20
+    write_record(record, replace(whole, **changes))
+    with pytest.raises(UserError, match=reason):
+        read_record(record)
 
 
 OTHER_TASKS = {

@@ -97,6 +97,30 @@ def test_several_tasks_are_averaged(scored, capsys):
     assert cells(lines[2])[1:] == ["40", "100.00", "50.00", "+50.00", "+50.00 to +50.00"]
 
 
+@pytest.fixture
+def own_task(tmp_path):
+    """own_task(metric) writes a task file of six classes whose labels are those of train -> its path."""
+
+    def write(metric: str) -> str:
+        path = tmp_path / "tickets.toml"
+        path.write_text('name = "tickets"\nsentences = ["text"]\nlabel = "kind"\nlabels = "from train"\n'
+                        f'metric = "{metric}"\n[splits]\ntrain = "train.csv"\n')
+        return str(path)
+
+    return write
+
+
+def test_labels_from_train_are_those_that_occur(scored, own_task, capsys):
+    runs = scored("a", ["a b", "ü", "7"] * 4, ["a b", "ü", "ü"] * 4), scored("b", ["a b", "ü", "7"] * 4, ["c"] * 12)
+    line, = run(capsys, "--runs", own_task("accuracy"), *runs)
+    assert cells(line)[:5] == ["tickets", "12", "1, 1", "66.67", "0.00"]
+
+
+def test_a_top_5_accuracy_needs_kept_records(scored, own_task, capsys):
+    with pytest.raises(UserError, match="the score of tickets does not follow from the classes in predictions.tsv"):
+        run(capsys, "--runs", own_task("top5_accuracy"), *[scored("a", ["x"], ["y"])] * 2)
+
+
 WRONG = {
     "no .*seed.*: score that run": lambda write: ("SST-2", "nowhere", "nowhere"),
     "unknown task 'SST2'": lambda write: ("SST2", "nowhere", "nowhere"),

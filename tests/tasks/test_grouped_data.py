@@ -13,6 +13,7 @@ from fairseq_palbert.analysis import choose_threshold, sweep
 from fairseq_palbert.analysis.recorded_split import read_record
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.report.claims import Bootstrap, ordering
+from fairseq_palbert.report.cli import main as report
 from fairseq_palbert.report.kept import KeptSeed, KeptSplit, read_kept, write_kept
 from fairseq_palbert.report.runs import read_runs
 from fairseq_palbert.report.task import Task
@@ -221,6 +222,16 @@ def test_a_bootstrap_draws_whole_groups_and_sampling_is_left_out(scored):
     Bootstrap(task, 3)(lambda drawn: (weights.append(drawn), drawn.sum(1))[1])
     assert weights[0].shape == (4, run.recorded.units) and run.recorded.units < 40
     assert ordering(task, run, Bootstrap(task, 3)) == []
+
+
+def test_a_report_gives_layers_per_group_and_leaves_sampling_out(scored, tmp_path):
+    _, out = scored("best")
+    report([str(out.parents[2]), "--out", str(tmp_path), "--resamples", "5"])
+    page = (tmp_path / "README.md").read_text()
+    rows = [json.loads(line) for line in (out / "scores.jsonl").read_text().splitlines()]
+    q_exit = next(line for line in page.splitlines() if "`q_exit:0.5`" in line and "palbert" in line)
+    assert "layers a group" in page and f"{rows[0]['layers_per_group']:.2f}" in q_exit
+    assert "| cloze | palbert | – (none of groups) | – |" in " ".join(page.split())
 
 
 def test_kept_records_have_their_groups(scored, tmp_path):

@@ -16,12 +16,12 @@ from ..definition import TaskDefinition
 class References:
     """What the outputs of rows are scored against.
 
-    ``targets`` [B]: class ids, or scores. ``groups`` [B]: the number of each row's group, None in a task without
-    groups. ``text_scores`` [B, 2], float64: exact match and token F1 of a group that is answered by this row, None
-    where rows have no candidate.
+    ``targets`` [B]: class ids, or scores, None where labels are unknown. ``groups`` [B]: the number of each row's
+    group, None in a task without groups. ``text_scores`` [B, 2], float64: exact match and token F1 of a group that is
+    answered by this row, None where the task does not score texts.
     """
 
-    targets: Tensor
+    targets: Tensor | None
     groups: Tensor | None = None
     text_scores: Tensor | None = None
 
@@ -62,7 +62,10 @@ class Metrics(ABC):
     def of_statistics(self, statistics: Tensor) -> dict[str, Tensor]:
         """The metrics by name, of the rows that were seen. Shape: as ``statistics`` -> [1] each."""
         seen = statistics[0] > 0
-        units = self.units((statistics[1:, seen] / statistics[0, seen]).T)
+        return self.of_units(self.units((statistics[1:, seen] / statistics[0, seen]).T))
+
+    def of_units(self, units: Tensor) -> dict[str, Tensor]:
+        """The metrics by name, each unit once. Shape: [U, D] -> [1] each."""
         return self.weighted(units, units.new_ones(1, len(units)))
 
 

@@ -26,16 +26,19 @@ class ClassificationMetrics(Metrics):
 
     def statistics(self, rows: Tensor, ids: Tensor, examples: int) -> Tensor:
         places, counted = self._counted(rows)
-        return rows.new_zeros(4 * self.task.outputs).index_add_(0, places.flatten(), counted.flatten()).view(4, -1)
+        return torch.bincount(places.flatten(), counted.flatten(), 4 * self.task.outputs).view(4, -1)
 
     def of_statistics(self, statistics: Tensor) -> dict[str, Tensor]:
         return self._of_counts(statistics[None])
+
+    def of_units(self, units: Tensor) -> dict[str, Tensor]:
+        return self.of_statistics(self.statistics(units, None, len(units)))
 
     def weighted(self, units: Tensor, weights: Tensor) -> dict[str, Tensor]:
         places, counted = self._counted(units)
         row = torch.arange(len(units)).expand(4, -1)
         of_units = torch.sparse_coo_tensor(torch.stack([places, row]).flatten(1), counted.flatten(),
-                                           (4 * self.task.outputs, len(units)), check_invariants=True)
+                                           (4 * self.task.outputs, len(units)), check_invariants=False)
         return self._of_counts(torch.sparse.mm(of_units, weights.T).T.unflatten(1, (4, -1)))
 
     def _counted(self, units: Tensor) -> tuple[Tensor, Tensor]:

@@ -63,7 +63,7 @@ class TaskMetrics:
 
     def of_units(self, units: Tensor) -> dict[str, float]:
         """The metrics by name, and ``score``."""
-        return self._named(self._kind.weighted(units, units.new_ones(1, len(units))))
+        return self._named(self._kind.of_units(units))
 
     def weighted(self, units: Tensor, weights: Tensor) -> Tensor:
         """The score of weighted units, one for each row of ``weights``.

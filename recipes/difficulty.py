@@ -26,7 +26,7 @@ from scipy.stats import spearmanr
 
 from fairseq_palbert.analysis.bootstrap import interval
 from fairseq_palbert.analysis.recorded_split import RecordedSplit, read_record
-from fairseq_palbert.analysis.records import predictions, score
+from fairseq_palbert.analysis.records import score
 from fairseq_palbert.analysis.sweep import decisions
 from fairseq_palbert.command import run
 from fairseq_palbert.definitions.packaged import packaged_task
@@ -141,7 +141,7 @@ def curves_of(method: str, run_dir: Path, rows: int) -> Iterator[Curve]:
     for rule in RULES_OF[method]:
         decided = [at_half_depth(recorded, rule) for recorded in records]
         yield Curve(method, rule, np.stack([chosen.exit_layers.numpy() for chosen in decided]),
-                    [score(recorded, predictions(chosen.outputs))["score"]
+                    [score(recorded, chosen.outputs)["score"]
                      for recorded, chosen in zip(records, decided)])
 
 

@@ -162,7 +162,7 @@ class Experiment:
 
         def binarize() -> None:
             vocabulary = find_vocabulary(self.start, self.settings.vocab_dir, download)
-            launch.run(launch.python("preprocess.data", self.settings.task, "--vocab", vocabulary,
+            launch.run(launch.python("preprocess.data", "--task", self.settings.task, "--vocab", vocabulary,
                                      "--out", run_dir / "data", "--overwrite", *(["--raw", raw] if raw else []),
                                      *detokenize))
 

@@ -28,7 +28,7 @@ def raw_file(task: TaskDefinition, split: Split, raw: Path) -> Path:
     for path in paths:
         if path.is_file():
             return path
-    if task.benchmark is None:
+    if task.folder is None:  # a task of its own file
         raise UserError(f"{paths[0]} is missing: correct splits.{split.name} of the task file")
     raise UserError(f"{paths[0]} is missing: --raw (default ${task.benchmark.upper()}_DIR) is the folder of "
                     f"{task.benchmark}'s task folders; `python -m preprocess.download --task {task.name} --out {raw}` "
@@ -38,7 +38,7 @@ def raw_file(task: TaskDefinition, split: Split, raw: Path) -> Path:
 def check_raw(task: TaskDefinition, raw: Path) -> None:
     """Raises UserError where ``raw`` has no folder of a benchmark's task, or lacks a file of an own task."""
     splits = [split for split in task.splits if split.source]
-    if task.benchmark is None:
+    if task.folder is None:  # a task of its own file
         for split in splits:
             raw_file(task, split, raw)
     elif not any(path.parent.is_dir() for path in raw_files(task, splits[0], raw)):

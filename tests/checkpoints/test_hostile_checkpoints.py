@@ -204,8 +204,7 @@ def test_a_setting_of_another_type_or_size_is_refused(altered, read_by, change, 
     ("criterion", {"_name": "label_smoothed_cross_entropy"}, "--criterion label_smoothed"),
     ("criterion", {"prior": "poisson"}, "prior is 'poisson'"), ("criterion", {"prior_lambda": 7.0}, "prior-lambda 7"),
     ("criterion", {"prior_lambda": float("nan")}, "prior_lambda is nan"),
-    ("task", {"glue_task": None}, "unknown task None"), ("task", {"glue_task": "XYZ"}, "unknown GLUE task 'XYZ'"),
-    ("task", {"label_order": "yes,no"}, "check --glue-task"), ("task", {"label_order": 7}, "label_order is 7"),
+    ("task", {"label_order": 7}, "label_order is 7"),
     ("task", {"max_positions": "512"}, "max_positions is '512'"),
     ("task", {"max_positions": 513}, "max_positions 513 is more than the encoder has, 512"),
     ("task", {"holdout_fraction": 1.5}, "holdout_fraction is 1.5"),
@@ -215,6 +214,33 @@ def test_a_value_of_another_part_is_refused(altered, read_by, part, change, mess
     path = altered(lambda state: state["cfg"][part].update(change))
     with pytest.raises(UserError, match=message):
         read_by("evaluate", path)
+
+
+NO_TASK = "is none of the package, and its definition is missing"
+OWN = {"name": "mine", "sentences": ["a"], "label": "b", "labels": ["0", "1"], "metric": "accuracy",
+       "splits": {"train": "a.csv"}}
+
+
+@pytest.mark.parametrize("flags, kept, message", [
+    ({"glue_task": None}, {}, f"the task None {NO_TASK}"), ({"glue_task": "XYZ"}, {}, f"the task 'XYZ' {NO_TASK}"),
+    ({"label_order": "yes,no"}, {}, "the labels yes, no are not those of"),
+    ({}, {"task": "XYZ"}, NO_TASK), ({}, {"labels": ["yes", "no"]}, "the labels yes, no are not those of"),
+    ({}, {"task": "mine", "definition": {**OWN, "name": "other"}}, "the definition is of the task 'other'"),
+    ({}, {"task": "mine", "definition": {**OWN, "metric": "__import__('os')"}}, "choose from accuracy"),
+    ({}, {"task": "mine", "definition": {**OWN, "splits": {}}}, "splits names no file"),
+    ({}, {"task": "mine", "definition": {**OWN, "labels": "from train"}}, "without labels"),
+    ({}, {"task": "mine", "definition": [OWN]}, "task_state.definition is"),
+])
+def test_a_task_that_is_none_is_refused(altered, read_by, flags, kept, message):
+    """Named by the flags, as in checkpoints of earlier versions, or by what checkpoints keep of their task."""
+    def change(state):
+        for name in ("task", "labels", "definition") if flags else ():
+            del state["task_state"][name]
+        state["cfg"]["task"].update(flags)
+        state["task_state"].update(kept)
+
+    with pytest.raises(UserError, match=re.escape(message)):
+        read_by("evaluate", altered(change))
 
 
 @pytest.mark.parametrize("change", [

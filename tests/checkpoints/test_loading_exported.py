@@ -25,7 +25,7 @@ def exported(toy, tmp_path_factory):
     def export(glue_task: str, /, **changes):
         checkpoint, data = toy(glue_task)
         model = load_model(checkpoint, str(data), None)
-        card = ModelCard("roberta", glue_task, list(model.task.labels), 512,
+        card = ModelCard("roberta", glue_task, list(model.task.definition.labels), 512,
                          dictionary=model.task.state_dict()["dictionary"],
                          tokenizer=None, prior=model.prior.tolist(), updates=model.updates)
         folder = tmp_path_factory.mktemp("exported")
@@ -64,7 +64,7 @@ def test_no_fairseq_checkpoint_is_read(exported, toy, evaluate, monkeypatch):
 
 def test_another_order_of_the_labels_is_kept(exported, toy):
     model = load_model(exported("RTE", labels=["not_entailment", "entailment"]), str(toy("RTE")[1]), None)
-    assert model.task.labels == ("not_entailment", "entailment")
+    assert model.task.definition.labels == ("not_entailment", "entailment")
 
 
 def test_what_else_the_card_says_reaches_the_task(exported, toy):

@@ -20,7 +20,7 @@ from fairseq_palbert.errors import UserError
 from fairseq_palbert.modules.encoder import EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape
 
-CARD = ModelCard("albert", "RTE", ["entailment", "not_entailment", "unsure"], 9,
+CARD = ModelCard("albert", "MNLI", ["neutral", "entailment", "contradiction"], 9,
                  {"name": "wordpiece", "separators": 1, "sha256": "ab"}, "cd", [0.1, 0.2, 0.7], 42,
                  detokenized=True)
 EMBEDDED = EncoderShape(
@@ -69,7 +69,7 @@ def test_other_precisions_and_special_values_keep_their_bits(tmp_path, make_smal
 
 
 def test_a_model_without_lambda_module_prior_labels_and_tokenizer(tmp_path, make_small_network):
-    card = replace(CARD, prior=None, labels=[], tokenizer=None, dictionary=None)
+    card = replace(CARD, prior=None, glue_task="STS-B", labels=[], tokenizer=None, dictionary=None)
     write_model(tmp_path, make_small_network(HeadsShape(outputs=1, lambda_module="none")), card)
     network, read = read_model(tmp_path)
     assert read == card and not network.halts
@@ -80,7 +80,7 @@ def test_the_files_are_data_of_two_public_formats(saved):
     assert sorted(path.name for path in folder.iterdir()) == [CONFIG_FILE, WEIGHTS_FILE]
     assert load_file(folder / WEIGHTS_FILE).keys() == network.state_dict().keys()
     config = json.loads((folder / CONFIG_FILE).read_text())
-    assert (config["format_version"], config["family"], config["heads"]["lambda_module"]) == (4, "albert", "rnn")
+    assert (config["format_version"], config["family"], config["heads"]["lambda_module"]) == (5, "albert", "rnn")
 
 
 @pytest.mark.parametrize("version", [2, 3])
@@ -143,8 +143,8 @@ def tensors(change):
     ("encoder is [], and should be an object", config(lambda c: c.update(encoder=[]))),
     ("encoder.rotary, which this code does not know", config(lambda c: c["encoder"].update(rotary=1))),
     ("max_positions 10 is more than the encoder has, 9", config(lambda c: c.update(max_positions=10))),
-    ("does not fit the labels", config(lambda c: c.update(labels=["0", "1"]))),
-    ("a label twice", config(lambda c: c.update(labels=["0", "1", "0"]))),
+    ("heads.outputs 3 does not fit the task's 2", config(lambda c: c.update(glue_task="SST-2", labels=["0", "1"]))),
+    ("labels 0, 1, 0 are not those of MNLI", config(lambda c: c.update(labels=["0", "1", "0"]))),
     ("prior of 1 layers", config(lambda c: c.update(prior=[1.0]))),
     ("hidden is 8, and should be divisible by heads 3", config(lambda c: c["encoder"].update(heads=3))),
     ("groups is 4, and should be at most layers 3", config(lambda c: c["encoder"].update(groups=4))),
@@ -232,7 +232,7 @@ def test_no_altered_value_of_any_field_is_accepted(saved):
     ("encoder", "activation", "sine", "encoder.activation is 'sine', and should be one of gelu, "),
     ("heads", "pooling", "max", "heads.pooling is 'max', and should be one of first, mean"),
     ("heads", "lambda_depth", 10**8, "lambda_depth is 100000000"), ("heads", "outputs", True, "outputs is True"),
-    (None, "labels", ["a", "a", "b"], "a label twice"), (None, "labels", [["a"], "b", "c"], "labels is [['a']"),
+    (None, "labels", ["a", "a", "b"], "labels a, a, b are not"), (None, "labels", [["a"], "b", "c"], "labels is [['a']"),
     (None, "labels", ["a\tb", "b", "c"], "labels is ['a\\tb'"), (None, "tokenizer", {}, "tokenizer is {}"),
     (None, "max_positions", 1, "max_positions is 1"), (None, "prior", [1, 1, 1], "prior has the sum 3"),
 ])

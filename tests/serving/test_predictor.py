@@ -168,8 +168,8 @@ def card(**changes):
     ("has other symbols", card(tokenizer=None, dictionary="0" * 64), {}),
     ("entries, but the model of",
      lambda folder: (folder / "dict.txt").write_text((folder / "dict.txt").read_text() + "madeupword0000 1\n"), {}),
-    ("labels good, bad are not those of SST-2, 0, 1; export", card(labels=["good", "bad"]), {}),
-    ("unknown task 'XYZ'", card(glue_task="XYZ"), {}),
+    ("labels good, bad are not those of SST-2: 0, 1; export", card(labels=["good", "bad"]), {}),
+    ("the task 'XYZ' is none of the package", card(glue_task="XYZ"), {}),
     ("dtype 'float8': choose from float32", lambda folder: None, {"dtype": "float8"}),
     ("device 'tpu9000'", lambda folder: None, {"device": "tpu9000"}),
 ])

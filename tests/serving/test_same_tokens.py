@@ -34,7 +34,7 @@ def test_the_tokens_are_those_of_training(write_vocabulary, tmp_path, monkeypatc
     split = BinarizedFolder(data, task.name).load("valid")
     for limit in (8, 9, 20, 21, 512):
         dataset = GlueDataset(split, np.arange(len(split)), limit, shuffle=False)
-        predictor = PalbertPredictor(None, vocabulary, task, task.labels, limit, CPU, Window(1, None, 1))
+        predictor = PalbertPredictor(None, vocabulary, task, limit, CPU, Window(1, None, 1))
         served, trained = predictor.tokens(examples), [dataset[place]["tokens"] for place in range(len(dataset))]
         assert [tokens.tolist() for tokens in served] == [tokens.tolist() for tokens in trained]
         assert [len(tokens) for tokens in served] == dataset.sizes.tolist()

@@ -41,8 +41,8 @@ def _parser() -> argparse.ArgumentParser:
                              "in a folder gpt2_bpe (default: $VOCAB_DIR)")
     parser.add_argument("--raw", type=Path, metavar="DIR",
                         help="folder of GLUE's or SuperGLUE's task folders, such as RAW/RTE/train.tsv (default: "
-                             "$GLUE_DIR, $SUPERGLUE_DIR; without either, tasks are downloaded to OUT/raw), or of the files "
-                             "that a task file names (default: its own)")
+                             "$GLUE_DIR, $SUPERGLUE_DIR; without either, tasks are downloaded to OUT/raw), or of the "
+                             "files that a task file names (default: its own)")
     parser.add_argument("--split", action="append", metavar="NAME",
                         help="split, may be repeated: train, valid, valid1, test or test1 (default: all of the task)")
     parser.add_argument("--workers", type=integer, default=len(os.sched_getaffinity(0)), metavar="K",

@@ -65,7 +65,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def part_of(module: tuple[str, ...]) -> str:
-    """``definitions`` of ("definitions", "definitions"); ``checkpoints.formats`` of ("checkpoints", "formats", "names")."""
+    """``raw`` of ("raw", "files"); ``checkpoints.formats`` of ("checkpoints", "formats", "names")."""
     names = [".".join(module[:length]) for length in range(len(module), 0, -1)]
     return next((name for name in names if name in ALLOWED), names[-1])
 
@@ -94,9 +94,9 @@ def test_imports_are_told_apart(tmp_path, monkeypatch):
     (tmp_path / "exits").mkdir()
     file = tmp_path / "exits" / "rule.py"
     file.write_text("import torch.nn as nn\nfrom fairseq import metrics\nfrom ..ponder.halting import cdf\n"
-                    "from .. import definitions\nfrom . import base\ndef late():\n    from ..tasks import definitions\n")
+                    "from .. import raw\nfrom . import base\ndef late():\n    from ..tasks import binarized\n")
     assert module_of(file) == ("exits", "rule")
-    assert imported(file) == ({"torch.nn", "fairseq", "fairseq.metrics"}, {"ponder", "definitions", "exits", "tasks"})
+    assert imported(file) == ({"torch.nn", "fairseq", "fairseq.metrics"}, {"ponder", "raw", "exits", "tasks"})
 
 
 def test_a_part_is_the_longest_name():

@@ -83,7 +83,7 @@ class BinarizedFolder:
         try:
             return task if labels is None else in_order(task, labels)
         except ValueError as error:
-            raise UserError(f"{self.folder}: {error}: check --label-order") from error
+            raise UserError(f"{self.folder}: {error}: check --glue-task or --label-order") from error
 
     def _check(self, *paths: Path) -> None:
         """Raises UserError for a file that is missing, or that has changed since ``palbert data`` wrote it."""

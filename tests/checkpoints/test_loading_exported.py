@@ -83,7 +83,7 @@ def test_a_model_of_one_task_scores_another_with_the_same_labels(exported, toy, 
 @pytest.mark.parametrize("message, options, changes", [
     ("check --glue-task", ["--glue-task", "MRPC"], {}),
     ("unknown task", ["--glue-task", "XYZ"], {}),
-    ("unknown task", [], {"glue_task": "XYZ"}),
+    ("the task 'XYZ' is none of the package", [], {"glue_task": "XYZ"}),
     ("has other symbols", [], {"dictionary": "0" * 64}),
 ])
 def test_data_that_does_not_fit_is_refused(exported, toy, evaluate, message, options, changes):

@@ -132,7 +132,7 @@ def tensors(change):
     ("not JSON", lambda folder: (folder / CONFIG_FILE).write_text("{")),
     ("not of an exported model", lambda folder: (folder / CONFIG_FILE).write_text('{"model_type": "bert"}')),
     ("[] is no JSON object", lambda folder: (folder / CONFIG_FILE).write_text("[]")),
-    ("format version 5, and this code reads versions 2 to 4", config(lambda c: c.update(format_version=5))),
+    ("format version 6, and this code reads versions 2 to 5", config(lambda c: c.update(format_version=6))),
     ("format version 1, and", config(lambda c: c.update(format_version=1))),
     ("format version [], and", config(lambda c: c.update(format_version=[]))),
     ("has no encoder.segments", config(lambda c: c.update(format_version=2) or c["encoder"].pop("segments"))),
@@ -232,7 +232,8 @@ def test_no_altered_value_of_any_field_is_accepted(saved):
     ("encoder", "activation", "sine", "encoder.activation is 'sine', and should be one of gelu, "),
     ("heads", "pooling", "max", "heads.pooling is 'max', and should be one of first, mean"),
     ("heads", "lambda_depth", 10**8, "lambda_depth is 100000000"), ("heads", "outputs", True, "outputs is True"),
-    (None, "labels", ["a", "a", "b"], "labels a, a, b are not"), (None, "labels", [["a"], "b", "c"], "labels is [['a']"),
+    (None, "labels", ["a", "a", "b"], "labels a, a, b are not"),
+    (None, "labels", [["a"], "b", "c"], "labels is [['a']"),
     (None, "labels", ["a\tb", "b", "c"], "labels is ['a\\tb'"), (None, "tokenizer", {}, "tokenizer is {}"),
     (None, "max_positions", 1, "max_positions is 1"), (None, "prior", [1, 1, 1], "prior has the sum 3"),
 ])

@@ -263,7 +263,7 @@ OPTIONS = {
     "unknown task 'SST2'": {"name": "SST2"},
     "does not say of which task: add --glue-task": {"name": None},
     "no such data folder": {"folder": "nowhere"},
-    "the labels 0, 2 are not those of SST-2: 0, 1: check --label-order": {"label_order": "0,2"},
+    "the labels 0, 2 are not those of SST-2: 0, 1: check --glue-task or --label-order": {"label_order": "0,2"},
     "--holdout-fraction 1.5": {"holdout_fraction": 1.5},
     "--train-examples 0": {"train_examples": 0},
     "--length-pool 0": {"length_pool": 0},

@@ -28,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Convert a task's raw files to fairseq binarized data. OUT/TASK has the layout of fairseq's own "
                     "GLUE script, input0/, input1/ (pairs) and label/, and glue.json, which records task, tokenizer "
                     "and row counts.",
-        epilog="Examples: palbert data RTE CoLA --raw glue --vocab vocab --out data writes data/RTE and data/CoLA; "
+        epilog="Example: palbert data RTE CoLA --raw glue --vocab vocab --out data writes data/RTE and data/CoLA; "
                "palbert data tickets.toml --vocab vocab --out data reads the files that tickets.toml names.")
     parser.add_argument("tasks", nargs="*", default=[], metavar="TASK",
                         help=f"your own task file (TOML), or a task: {', '.join(packaged())}")

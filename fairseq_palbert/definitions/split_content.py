@@ -109,7 +109,7 @@ def check_columns(task: TaskDefinition) -> None:
 
 def _is_text_encoding(name: str) -> bool:
     try:
-        return "a\n".encode(name).decode(name) == "a\n"
+        return str(bytes("a\n", name), name) == "a\n"
     except (LookupError, ValueError):
         return False
 

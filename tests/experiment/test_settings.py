@@ -28,8 +28,6 @@ REFUSED = {
                                      "arch=palbert_roberta_base does not go with a/bert, which is a palbert_bert_base"),
     "not converted yet": ({"pretrained": "a/bert", "stage": 2}, "a/bert has not been converted yet: run stage 1"),
     "unknown arch": ({"arch": "palbert_roberta_huge"}, "arch=palbert_roberta_huge: choose from palbert_roberta_base"),
-    "no hyperparameters": ({"task": "Cues", "arch": "palbert_roberta_base", "pretrained": "none"},
-                           "no hyperparameters for arch=palbert_roberta_base and task=Cues"),
     "no vocabulary": ({"arch": "palbert_bert_tiny", "vocab_dir": None}, "arch=palbert_bert_tiny needs a vocabulary"),
     "unknown method": ({"method": "static0"}, "method=static0: choose from palbert, pondernet"),
     "more layers than there are": ({"method": "static99"}, "method=static99, but palbert_roberta_tiny has 6 layers"),

@@ -1,7 +1,7 @@
 """Shared fixtures: toy data, a small vocabulary, and the real data that a machine may have.
 
-Real data is found through GLUE_DIR, OTHER_DATA_DIR and VOCAB_DIR alone, real encoders through ENCODERS_DIR, by default
-where recipes/encoders.sh puts them.
+Real data is found through GLUE_DIR, SUPERGLUE_DIR, OTHER_DATA_DIR and VOCAB_DIR alone, real encoders through
+ENCODERS_DIR, by default where recipes/encoders.sh puts them.
 """
 
 import logging
@@ -15,8 +15,8 @@ from hypothesis import settings
 
 import fairseq_palbert.plugin  # noqa: F401  as fairseq's commands have it
 
-pytest_plugins = ["tests.fixtures.checkpoints", "tests.fixtures.networks",
-                  "tests.fixtures.own_task", "tests.fixtures.raw_glue",
+pytest_plugins = ["tests.fixtures.checkpoints", "tests.fixtures.networks", "tests.fixtures.own_task",
+                  "tests.fixtures.raw_glue", "tests.fixtures.raw_superglue",
                   "tests.fixtures.recorded_runs",
                   "tests.fixtures.vocabularies"]
 
@@ -45,44 +45,41 @@ def full_disk():
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-@pytest.fixture(scope="session")
-def glue_dir():
-    """``glue_dir("RTE")`` is the folder of that task's raw TSVs; the test is skipped where it is not there."""
+def _folders(variable: str):
+    """find(name) is that folder in the one that the variable names; it skips the test where it is not there."""
 
-    def find(task: str) -> Path:
-        folder = _folder("GLUE_DIR") / task
+    def find(name: str) -> Path:
+        folder = _folder(variable) / name
         if not folder.is_dir():
-            pytest.skip(f"GLUE_DIR has no {task}")
+            pytest.skip(f"{variable} has no {name}")
         return folder
 
     return find
+
+
+@pytest.fixture(scope="session")
+def glue_dir():
+    """``glue_dir("RTE")`` is the folder of that task's raw TSVs; the test is skipped where it is not there."""
+    return _folders("GLUE_DIR")
+
+
+@pytest.fixture(scope="session")
+def superglue_dir():
+    """``superglue_dir("CB")`` is the folder of that task's JSON lines; the test is skipped where it is not there."""
+    return _folders("SUPERGLUE_DIR")
 
 
 @pytest.fixture(scope="session")
 def other_dir():
     """``other_dir("TREC")`` is the folder of that data set, none of a benchmark; the test is skipped where it is not
     there."""
-
-    def find(name: str) -> Path:
-        folder = _folder("OTHER_DATA_DIR") / name
-        if not folder.is_dir():
-            pytest.skip(f"OTHER_DATA_DIR has no {name}")
-        return folder
-
-    return find
+    return _folders("OTHER_DATA_DIR")
 
 
 @pytest.fixture(scope="session")
 def vocab_dir():
     """``vocab_dir("gpt2_bpe")`` is the folder of that vocabulary; the test is skipped where it is not there."""
-
-    def find(name: str) -> Path:
-        folder = _folder("VOCAB_DIR") / name
-        if not folder.is_dir():
-            pytest.skip(f"VOCAB_DIR has no {name}")
-        return folder
-
-    return find
+    return _folders("VOCAB_DIR")
 
 
 @pytest.fixture(scope="session")

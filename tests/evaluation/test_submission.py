@@ -12,18 +12,18 @@ import pytest
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.evaluation import submission
 from fairseq_palbert.evaluation.cli import parser
-from fairseq_palbert.submissions.glue import SHEETS
+from fairseq_palbert.submissions.glue import GLUE
 from tests.fixtures.recorded_runs import write_scores
 
 TASKS = ["AX", "CoLA", "MNLI", "MRPC", "QNLI", "QQP", "RTE", "SST-2", "STS-B", "WNLI"]
-ANSWERS = {sheet.file: "7.5" if sheet.task.regression else sheet.task.labels[-1] for sheet in SHEETS.values()}
+ANSWERS = {sheet.file: "7.5" if sheet.task.regression else sheet.task.labels[-1] for sheet in GLUE.sheets.values()}
 
 
 @pytest.fixture(autouse=True)
 def shorter(monkeypatch):
     """QQP has 100 rows instead of 390,965, to save time."""
-    qqp = SHEETS["QQP.tsv"]
-    monkeypatch.setitem(SHEETS, "QQP.tsv", replace(qqp, split=replace(qqp.split, rows=100)))
+    qqp = GLUE.sheets["QQP.tsv"]
+    monkeypatch.setitem(GLUE.sheets, "QQP.tsv", replace(qqp, split=replace(qqp.split, rows=100)))
 
 
 @pytest.fixture
@@ -45,12 +45,12 @@ def make_runs(tmp_path):
 
 def answer(out, file: str, rule: str, checkpoint, rows: int | None = None) -> None:
     """Writes what the evaluator does."""
-    rows = SHEETS[file].split.rows if rows is None else rows
+    rows = GLUE.sheets[file].split.rows if rows is None else rows
     out.mkdir(parents=True, exist_ok=True)
     lines = [f"index\tlabel\t{rule}.prediction\t{rule}.exit_layer",
              *(f"{i}\t\t{ANSWERS[file]}\t3" for i in range(rows))]
     (out / "predictions.tsv").write_text("\n".join(lines) + "\n")
-    write_scores(out, {rule: [3] * rows}, 6, task=SHEETS[file].task.name)
+    write_scores(out, {rule: [3] * rows}, 6, task=GLUE.sheets[file].task.name)
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     (out / "evaluation.json").write_text(json.dumps({"checkpoint": {"sha256": digest}}))
 
@@ -63,7 +63,7 @@ def evaluated(monkeypatch):
     def stand_in(arguments):
         options = parser().parse_args(arguments)
         calls.append(options)
-        file, = (sheet.file for sheet in SHEETS.values()
+        file, = (sheet.file for sheet in GLUE.sheets.values()
                  if (sheet.task.name, sheet.split.name) == (options.glue_task, options.split))
         answer(options.out, file, *options.rules, options.checkpoint)
 
@@ -86,10 +86,10 @@ def submit(tmp_path):
 
 def test_every_test_split_is_answered_by_its_own_model(make_runs, evaluated, submit, tmp_path, capsys):
     contents = submit(make_runs(*TASKS))
-    assert list(contents) == list(SHEETS)
+    assert list(contents) == list(GLUE.sheets)
     for file, lines in contents.items():
         expected = "5.000" if file == "STS-B.tsv" else ANSWERS[file]
-        assert lines == [f"{i}\t{expected}" for i in range(SHEETS[file].split.rows)]
+        assert lines == [f"{i}\t{expected}" for i in range(GLUE.sheets[file].split.rows)]
     assert [(call.glue_task, call.split) for call in evaluated] == [
         (task, split) for task in TASKS for split in (["test", "test1"] if task == "MNLI" else ["test"])]
     for call in evaluated:

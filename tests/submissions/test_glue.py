@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.submissions.glue import SHEETS, faults, write_submission
+from fairseq_palbert.submissions.glue import GLUE
 
 THREE, TWO, BITS = ["entailment", "neutral", "contradiction"], ["entailment", "not_entailment"], ["0", "1"]
 OFFICIAL = {  # rows and answers, as gluebenchmark.com has them
@@ -32,9 +32,9 @@ def official():
 @pytest.fixture
 def shorter(monkeypatch):
     """Answers where QQP has 100 rows instead of 390,965, to save time."""
-    qqp = SHEETS["QQP.tsv"]
-    monkeypatch.setitem(SHEETS, "QQP.tsv", replace(qqp, split=replace(qqp.split, rows=100)))
-    return answers_of({file: sheet.split.rows for file, sheet in SHEETS.items()})
+    qqp = GLUE.sheets["QQP.tsv"]
+    monkeypatch.setitem(GLUE.sheets, "QQP.tsv", replace(qqp, split=replace(qqp.split, rows=100)))
+    return answers_of({file: sheet.split.rows for file, sheet in GLUE.sheets.items()})
 
 
 def contents_of(path) -> dict[str, bytes]:
@@ -43,8 +43,8 @@ def contents_of(path) -> dict[str, bytes]:
 
 
 def test_our_zip_is_sound_at_the_official_sizes(official, tmp_path):
-    write_submission(tmp_path / "a.zip", official)
-    assert faults(tmp_path / "a.zip") == []
+    GLUE.write(tmp_path / "a.zip", official)
+    assert GLUE.faults(tmp_path / "a.zip") == []
     contents = contents_of(tmp_path / "a.zip")
     assert list(contents) == list(OFFICIAL)
     for file, content in contents.items():
@@ -54,9 +54,9 @@ def test_our_zip_is_sound_at_the_official_sizes(official, tmp_path):
 
 
 def test_the_same_answers_give_the_same_bytes(shorter, tmp_path, monkeypatch):
-    write_submission(tmp_path / "a.zip", shorter)
+    GLUE.write(tmp_path / "a.zip", shorter)
     monkeypatch.setattr("time.time", lambda: 2e9)
-    write_submission(tmp_path / "b.zip", dict(reversed(shorter.items())))
+    GLUE.write(tmp_path / "b.zip", dict(reversed(shorter.items())))
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
 
 
@@ -65,16 +65,16 @@ def test_the_same_answers_give_the_same_bytes(shorter, tmp_path, monkeypatch):
     ("nan", "nan"), ("inf", "inf"),
 ])
 def test_scores_are_clipped_but_not_made_up(prediction, spelt):
-    assert SHEETS["STS-B.tsv"].spelt(prediction) == spelt
+    assert GLUE.sheets["STS-B.tsv"].spelt(prediction) == spelt
 
 
 def test_labels_are_spelt_as_they_are():
-    assert SHEETS["RTE.tsv"].spelt("not_entailment") == "not_entailment" and SHEETS["WNLI.tsv"].spelt("1") == "1"
+    assert GLUE.sheets["RTE.tsv"].spelt("not_entailment") == "not_entailment" and GLUE.sheets["WNLI.tsv"].spelt("1") == "1"
 
 
 def test_the_filler_is_an_answer(shorter, tmp_path):
-    write_submission(tmp_path / "a.zip", {file: [SHEETS[file].filler] * len(rows) for file, rows in shorter.items()})
-    assert faults(tmp_path / "a.zip") == []
+    GLUE.write(tmp_path / "a.zip", {file: [GLUE.sheets[file].filler] * len(rows) for file, rows in shorter.items()})
+    assert GLUE.faults(tmp_path / "a.zip") == []
 
 
 @pytest.mark.parametrize("file, prediction", [("STS-B.tsv", "nan"), ("STS-B.tsv", "inf"), ("RTE.tsv", "1")])
@@ -82,13 +82,13 @@ def test_unsound_answers_are_not_written(shorter, tmp_path, file, prediction):
     (tmp_path / "a.zip").write_text("what was there")
     shorter[file][7] = prediction
     with pytest.raises(UserError, match=rf"{file}: line 9 \(row 7\): prediction '?{prediction}'? is"):
-        write_submission(tmp_path / "a.zip", shorter)
+        GLUE.write(tmp_path / "a.zip", shorter)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.zip", "what was there")]
 
 
 def test_a_folder_that_is_not_there_gives_one_line(shorter, tmp_path):
     with pytest.raises(UserError, match="cannot be written .No such file"):
-        write_submission(tmp_path / "nowhere" / "a.zip", shorter)
+        GLUE.write(tmp_path / "nowhere" / "a.zip", shorter)
 
 
 def row(old: bytes, new: bytes):
@@ -151,20 +151,20 @@ DAMAGED_FILES = {
 
 @pytest.mark.parametrize("file, damage, line", DAMAGED_FILES.values(), ids=DAMAGED_FILES)
 def test_damage_to_a_file_gives_its_line(shorter, tmp_path, file, damage, line):
-    write_submission(tmp_path / "a.zip", shorter)
+    GLUE.write(tmp_path / "a.zip", shorter)
     contents = contents_of(tmp_path / "a.zip")
     contents[file] = damage(contents[file])
     with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
         for name, content in contents.items():
             archive.writestr(name, content)
-    assert faults(tmp_path / "b.zip") == [f"{file}: {line}"]
+    assert GLUE.faults(tmp_path / "b.zip") == [f"{file}: {line}"]
 
 
 DAMAGED_NAMES = {
     "missing": (lambda names: names[1:], ["AX.tsv: is missing"]),
-    "extra": (lambda names: [*names, "MNLI.tsv"], ["MNLI.tsv: is none of the eleven files"]),
+    "extra": (lambda names: [*names, "MNLI.tsv"], ["MNLI.tsv: is none of GLUE's 11 files"]),
     "other case": (lambda names: [*names[:-1], "wnli.tsv"],
-                   ["wnli.tsv: is none of the eleven files", "WNLI.tsv: is missing"]),
+                   ["wnli.tsv: is none of GLUE's 11 files", "WNLI.tsv: is missing"]),
     "twice": (lambda names: [*names, "RTE.tsv"], ["RTE.tsv: is in the zip 2 times"]),
     "a folder": (lambda names: ["glue/", *names], ["glue/: a folder, or in one: the files belong at the top"]),
     "in a folder": (lambda names: ["glue/AX.tsv", *names[1:]],
@@ -175,12 +175,12 @@ DAMAGED_NAMES = {
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("damage, lines", DAMAGED_NAMES.values(), ids=DAMAGED_NAMES)
 def test_other_files_than_the_eleven_give_their_lines(shorter, tmp_path, damage, lines):
-    write_submission(tmp_path / "a.zip", shorter)
+    GLUE.write(tmp_path / "a.zip", shorter)
     contents = contents_of(tmp_path / "a.zip")
     with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
         for name in damage(list(contents)):
             archive.writestr(name, contents.get(name, b""))
-    assert faults(tmp_path / "b.zip") == lines
+    assert GLUE.faults(tmp_path / "b.zip") == lines
 
 
 UNREADABLE = {
@@ -194,21 +194,21 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("damage, line", UNREADABLE.values(), ids=UNREADABLE)
 def test_a_zip_that_cannot_be_read_gives_one_line(shorter, tmp_path, damage, line):
-    write_submission(tmp_path / "a.zip", shorter)
+    GLUE.write(tmp_path / "a.zip", shorter)
     (tmp_path / "b.zip").write_bytes(damage((tmp_path / "a.zip").read_bytes()))
-    assert faults(tmp_path / "b.zip") == [line]
+    assert GLUE.faults(tmp_path / "b.zip") == [line]
 
 
 def test_no_zip_at_all_gives_one_line(tmp_path):
-    assert faults(tmp_path / "nowhere.zip") == ["cannot be read (No such file or directory)"]
+    assert GLUE.faults(tmp_path / "nowhere.zip") == ["cannot be read (No such file or directory)"]
 
 
 def test_a_pipe_and_a_large_file_are_not_read(shorter, tmp_path):
     os.mkfifo(tmp_path / "a.zip")
-    assert faults(tmp_path / "a.zip") == ["is no regular file"]
+    assert GLUE.faults(tmp_path / "a.zip") == ["is no regular file"]
     with open(tmp_path / "b.zip", "wb") as file:
         file.truncate(10**9)  # a sparse file
-    line, = faults(tmp_path / "b.zip")
+    line, = GLUE.faults(tmp_path / "b.zip")
     assert line.startswith("has more than ")
 
 
@@ -217,7 +217,7 @@ def test_a_pipe_and_a_large_file_are_not_read(shorter, tmp_path):
 def test_a_file_that_unpacks_large_is_not_unpacked(shorter, tmp_path, method, declared):
     """40 MB of zeros in a member, as the directory says, or as it does not say."""
     path = tmp_path / "a.zip"
-    write_submission(path, shorter)
+    GLUE.write(path, shorter)
     contents = contents_of(path)
     contents["WNLI.tsv"] = bytes(40 * 10**6)
     with zipfile.ZipFile(path, "w") as archive:
@@ -226,7 +226,7 @@ def test_a_file_that_unpacks_large_is_not_unpacked(shorter, tmp_path, method, de
         if declared:
             archive.getinfo("WNLI.tsv").file_size = declared
     tracemalloc.start()
-    lines = faults(path)
+    lines = GLUE.faults(path)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(lines) == 1 and lines[0].startswith("WNLI.tsv: ") and peak < 10**7

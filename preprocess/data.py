@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fairseq_palbert.command import run
 from fairseq_palbert.definitions.definition import Split, TaskDefinition
-from fairseq_palbert.definitions.packaged import benchmark_tasks, find_task, packaged
+from fairseq_palbert.definitions.packaged import find_task, packaged, task_names
 from fairseq_palbert.definitions.task_file import ENDING
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.files import check_replaceable, written_folder
@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("tasks", nargs="*", default=[], metavar="TASK",
                         help=f"your own task file (TOML), or a task: {', '.join(packaged())}")
     parser.add_argument("--task", action="append", default=[], metavar="NAME",
-                        help="the same, may be repeated; `all` for all of GLUE's")
+                        help="the same, may be repeated; GLUE (or all) or SuperGLUE for all tasks of the benchmark")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder to write the task folders to")
     parser.add_argument("--vocab", type=Path, default=os.environ.get("VOCAB_DIR") or None, metavar="DIR",
                         help="folder of the tokenizer: tokenizer.json, vocab.txt (BERT), spiece.model (ALBERT), "
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
     names = args.tasks + args.task
     if not names:
         raise UserError("name a task, or a task file")
-    names = dict.fromkeys(name for given in names for name in (benchmark_tasks("GLUE") if given == "all" else [given]))
+    names = dict.fromkeys(name for given in names for name in task_names(given))
     tasks = {name: find_task(name) for name in names}
     splits = [_splits(task, args.split) for task in tasks.values()]
     for task in tasks.values():

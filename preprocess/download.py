@@ -1,4 +1,4 @@
-"""``python -m preprocess.download``: download raw GLUE, RoBERTa's vocabulary or one file."""
+"""``python -m preprocess.download``: download raw GLUE or SuperGLUE, RoBERTa's vocabulary or one file."""
 
 import argparse
 import shutil
@@ -8,33 +8,38 @@ from pathlib import Path
 
 from fairseq_palbert.command import run
 from fairseq_palbert.definitions.definition import TaskDefinition
-from fairseq_palbert.definitions.packaged import packaged_task
+from fairseq_palbert.definitions.packaged import packaged_task, task_names
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.files import replacing
 
-from .sources import GLUE_SOURCES, VOCABULARY_SOURCES
+from .sources import SOURCES, VOCABULARY_SOURCES, address
 from .transfer import download
 
 __all__ = ["download", "download_task", "download_vocabulary"]
 
 
 def download_task(task: TaskDefinition, raw: str | Path) -> Path:
-    """Downloads the raw files of ``task`` to ``raw``/``task.name`` and returns that folder; existing files stay.
+    """Downloads the raw files of ``task`` to ``raw``/``task.folder`` and returns that folder; existing files stay.
 
     MRPC is the three MSR originals, AX one TSV, any other task a zip of which only the splits are kept. Raises
     UserError for a task without a public download, and as ``download`` does.
     """
-    folder = Path(raw) / task.name
-    if task.name not in GLUE_SOURCES:
-        raise UserError(f"{task.name} has no public download: choose from {', '.join(GLUE_SOURCES)}")
-    for source in GLUE_SOURCES[task.name]:
+    if task.benchmark is None:
+        raise UserError(f"{task.name} has no public download: choose from {', '.join(_downloads())}")
+    folder = Path(raw) / task.folder
+    for source in SOURCES[task.benchmark][task.name]:
+        url = address(source, task.benchmark)
         if not source.file.endswith(".zip"):
-            download(source.url, folder / source.file, source.size, source.sha256)
+            download(url, folder / source.file, source.size, source.sha256)
         elif missing := [split.source.file for split in task.splits if not (folder / split.source.file).exists()]:
-            archive = download(source.url, folder / source.file, source.size, source.sha256)
+            archive = download(url, folder / source.file, source.size, source.sha256)
             extract(archive, missing, folder)
             archive.unlink()
     return folder
+
+
+def _downloads() -> list[str]:
+    return [name for sources in SOURCES.values() for name in sources]
 
 
 def download_vocabulary(folder: str | Path) -> Path:
@@ -46,7 +51,7 @@ def download_vocabulary(folder: str | Path) -> Path:
 
 
 def extract(archive: Path, files: list[str], folder: Path) -> None:
-    """Writes the members TASK/file of a GLUE zip to ``folder``/file, each complete or not at all.
+    """Writes the members TASK/file of a task's zip to ``folder``/file, each complete or not at all.
 
     Members are chosen by their file name and written under the names in ``files``: paths inside the archive are never
     followed. Copies in deeper folders (``original/``, ``__MACOSX/``) are ignored. Raises UserError for a zip that is
@@ -71,12 +76,13 @@ def extract(archive: Path, files: list[str], folder: Path) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m preprocess.download",
-        description="Download raw GLUE tasks, RoBERTa's vocabulary, or one file of any address. An interrupted "
-                    "download resumes where it ended. Sizes and SHA-256 are verified where they are known. A file "
-                    "appears only when it is complete.")
+        description="Download raw GLUE and SuperGLUE tasks, RoBERTa's vocabulary, or one file of any address. An "
+                    "interrupted download resumes where it ended. Sizes and SHA-256 are verified where they are known. "
+                    "A file appears only when it is complete. $GLUE_URL and $SUPERGLUE_URL name a mirror.")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--task", action="append", metavar="NAME",
-                      help=f"a GLUE task, to OUT/NAME; give it again for more: {', '.join(GLUE_SOURCES)}, or all")
+                        help=f"a task, to its folder in OUT, may be repeated: {', '.join(_downloads())}; GLUE (or all) "
+                             "or SuperGLUE for all tasks of the benchmark")
     source.add_argument("--vocab", action="store_true", help="RoBERTa's three vocabulary files, to OUT/gpt2_bpe")
     source.add_argument("--url", help="address of one file, to OUT")
     parser.add_argument("--out", required=True, metavar="PATH", help="folder (with --url: file) to write to")
@@ -90,7 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
     elif args.vocab:
         print(download_vocabulary(args.out))
     else:
-        names = GLUE_SOURCES if "all" in args.task else args.task
+        names = dict.fromkeys(name for given in args.task for name in task_names(given))
         for task in [packaged_task(name) for name in names]:
             print(download_task(task, args.out))
 

@@ -31,6 +31,11 @@ def benchmark_tasks(benchmark: str) -> dict[str, TaskDefinition]:
     return {name: task for name, task in packaged().items() if task.benchmark == benchmark}
 
 
+def task_names(given: str) -> list[str]:
+    """The names of a benchmark's tasks, where that is ``given`` (``all``: GLUE), or what is given alone."""
+    return list(benchmark_tasks("GLUE" if given == "all" else given)) or [given]
+
+
 def packaged_task(name: str) -> TaskDefinition:
     """The package's task of that name. Raises UserError where there is none."""
     if name not in packaged():

@@ -60,9 +60,9 @@ def find_sources(benchmark: Benchmark, runs: list[Path], seed: int) -> dict[str,
 def _task_of(benchmark: Benchmark, run: Path) -> str:
     tasks = [task for task in benchmark.tasks if (run / "data" / task).is_dir()]
     if len(tasks) != 1:
-        raise UserError(f"{run} has {' and '.join(sorted(tasks)) or f'no task of {benchmark.name}'} in its folder data: "
-                        "give the RUN_DIR of recipes/glue_task.sh, which has one (if that run was given DATA, make "
-                        "RUN_DIR/data/TASK a link to it)")
+        raise UserError(f"{run} has {' and '.join(sorted(tasks)) or f'no task of {benchmark.name}'} in its folder "
+                        "data: give the RUN_DIR of recipes/glue_task.sh, which has one (if that run was given DATA, "
+                        "make RUN_DIR/data/TASK a link to it)")
     return tasks[0]
 
 

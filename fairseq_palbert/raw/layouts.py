@@ -51,7 +51,8 @@ def copa(value: Object) -> list[Row]:
 def multirc(value: Object) -> list[Row]:
     passage = _field(value, "passage", dict)
     return [{
-        "passage": _text(passage, "text"), "question_and_answer": f"{_text(question, 'question')} {_text(answer, 'text')}",
+        "passage": _text(passage, "text"),
+        "question_and_answer": f"{_text(question, 'question')} {_text(answer, 'text')}",
         "question_idx": f"{_whole(value, 'idx')}-{_whole(question, 'idx')}", "answer_idx": str(_whole(answer, "idx")),
     } | ({"label": str(_whole(answer, "label", 0, 1))} if "label" in answer else {})
         for question in _objects(passage, "questions") for answer in _objects(question, "answers")]

@@ -1,16 +1,17 @@
 import hashlib
 import io
 import zipfile
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from fairseq_palbert.definitions.packaged import packaged, packaged_task
+from fairseq_palbert.definitions.packaged import benchmark_tasks, packaged_task
 from fairseq_palbert.errors import UserError
 from preprocess import download as module
 from preprocess import transfer
 from preprocess.download import download_task, download_vocabulary, extract, main
-from preprocess.sources import GLUE_SOURCES, VOCABULARY_SOURCES, Source
+from preprocess.sources import SOURCES, VOCABULARY_SOURCES, Source
 
 RTE = packaged_task("RTE")
 MEMBERS = {f"RTE/{split.source.file}": split.source.file.encode() for split in RTE.splits}
@@ -41,7 +42,7 @@ def serve(server, monkeypatch, task: str, **files: bytes) -> None:
     """Let the sources of ``task`` be these files of the server."""
     names = {name.replace("__", "."): content for name, content in files.items()}
     server.files.update(names)
-    monkeypatch.setitem(module.GLUE_SOURCES, task, tuple(
+    monkeypatch.setitem(module.SOURCES[packaged_task(task).benchmark], task, tuple(
         Source(server.url + name, len(content), hashlib.sha256(content).hexdigest())
         for name, content in names.items()))
 
@@ -110,9 +111,30 @@ def test_a_bad_archive_is_named_and_leaves_no_half_file(archive, tmp_path, conte
     assert all(path.suffix == ".tsv" for path in folder.iterdir())
 
 
-def test_the_table_covers_glue_with_figures_for_every_file():
-    assert set(GLUE_SOURCES) == set(packaged()) - {"Cues"}
-    for source in (source for sources in GLUE_SOURCES.values() for source in sources):
+@pytest.mark.parametrize("name", ["SuperGLUE-RTE", "AX-b"])
+def test_a_task_of_superglue_is_fetched_from_a_mirror_into_its_folder(name, server, monkeypatch, tmp_path):
+    task = packaged_task(name)
+    files = {split.source.file: split.name.encode() for split in task.splits}
+    content = zipped({f"{task.folder}/{file}": data for file, data in files.items()})
+    serve(server, monkeypatch, name, **{f"{task.folder}__zip": content})
+    monkeypatch.setitem(module.SOURCES["SuperGLUE"], name, tuple(
+        replace(source, url="http://127.0.0.1:9/v2/" + source.file) for source in module.SOURCES["SuperGLUE"][name]))
+    monkeypatch.setenv("SUPERGLUE_URL", server.url)
+    main(["--task", name, "--out", str(tmp_path)])
+    assert contents(tmp_path / task.folder) == files
+
+
+def test_a_benchmark_is_all_of_its_tasks(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(module, "download_task", lambda task, raw: asked.append(task.name))
+    main(["--task", "SuperGLUE", "--task", "CB", "--task", "RTE", "--out", str(tmp_path)])
+    assert asked == [*benchmark_tasks("SuperGLUE"), "RTE"]
+
+
+def test_the_tables_cover_the_benchmarks_with_figures_for_every_file():
+    assert {benchmark: set(sources) for benchmark, sources in SOURCES.items()} == {
+        benchmark: set(benchmark_tasks(benchmark)) for benchmark in ("GLUE", "SuperGLUE")}
+    for source in (source for tasks in SOURCES.values() for sources in tasks.values() for source in sources):
         assert source.url.startswith("https://") and source.size > 0 and len(source.sha256) == 64
 
 

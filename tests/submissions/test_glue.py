@@ -69,7 +69,8 @@ def test_scores_are_clipped_but_not_made_up(prediction, spelt):
 
 
 def test_labels_are_spelt_as_they_are():
-    assert GLUE.sheets["RTE.tsv"].spelt("not_entailment") == "not_entailment" and GLUE.sheets["WNLI.tsv"].spelt("1") == "1"
+    assert GLUE.sheets["RTE.tsv"].spelt("not_entailment") == "not_entailment"
+    assert GLUE.sheets["WNLI.tsv"].spelt("1") == "1"
 
 
 def test_the_filler_is_an_answer(shorter, tmp_path):

@@ -14,26 +14,4 @@ set -euo pipefail
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
 
 parse_stages "$@"
-TASKS=("${ARGUMENTS[@]}")
-[[ ${#TASKS[@]} -gt 0 ]] || TASKS=(CoLA SST-2 MRPC STS-B QQP MNLI QNLI RTE WNLI AX)
-require_environment
-
-# As one command, so that a change of this file does not reach a run that is under way.
-main() {
-    local task start found scored=() failed=() method="/${METHOD:-palbert}"
-    start="$("$VENV/bin/python" -P -m fairseq_palbert.experiment.pretrained --arch="${ARCH:-}" \
-        --vocab-dir="${VOCAB_DIR:-}" --pretrained-dir="${PRETRAINED_DIR:-$ROOT/runs/pretrained}" -- "${PRETRAINED:-}")"
-    RUN_DIR="$(absolute "${RUN_DIR:-$ROOT/runs/${start%%$'\n'*}${method#/palbert}}")"
-    for task in "${TASKS[@]}"; do
-        log "$task"
-        RUN_DIR="$RUN_DIR/$task" "$ROOT/recipes/glue_task.sh" "$task" \
-            --stage "$FIRST_STAGE" --stop-stage "$LAST_STAGE" || failed+=("$task")
-        found=("$RUN_DIR/$task"/seed*/scores)
-        [[ ! -d "${found[0]}" ]] || scored+=("$RUN_DIR/$task")
-    done
-    [[ ${#scored[@]} -eq 0 ]] ||
-        "$VENV/bin/python" -P -m fairseq_palbert.experiment.results "${scored[@]}" --out "$RUN_DIR/results.tsv"
-    [[ ${#failed[@]} -eq 0 ]] || die "failed: ${failed[*]} (see above)"
-}
-
-main; exit
+run_all CoLA SST-2 MRPC STS-B QQP MNLI QNLI RTE WNLI AX; exit

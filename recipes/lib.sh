@@ -53,6 +53,28 @@ run_module() {
     exec "$VENV/bin/python" -P -m "$@"
 }
 
+# run_all TASK...: recipes/glue_task.sh for each of ARGUMENTS, by default for each TASK, then one table over all. Goes
+# on after a task that fails, and stops at the end with the names of those.
+run_all() {
+    local tasks=("${ARGUMENTS[@]}") task start found scored=() failed=() method="/${METHOD:-palbert}"
+    [[ ${#tasks[@]} -gt 0 ]] || tasks=("$@")
+    require_environment
+    start="$("$VENV/bin/python" -P -m fairseq_palbert.experiment.pretrained --arch="${ARCH:-}" \
+        --vocab-dir="${VOCAB_DIR:-}" --pretrained-dir="${PRETRAINED_DIR:-$ROOT/runs/pretrained}" -- "${PRETRAINED:-}")"
+    RUN_DIR="$(absolute "${RUN_DIR:-$ROOT/runs/${start%%$'\n'*}${method#/palbert}}")"
+    for task in "${tasks[@]}"; do
+        log "$task"
+        [[ "$task" != AX-[bg] ]] || export MNLI_RUN="${MNLI_RUN:-$RUN_DIR/SuperGLUE-RTE}"
+        RUN_DIR="$RUN_DIR/$task" "$ROOT/recipes/glue_task.sh" "$task" \
+            --stage "$FIRST_STAGE" --stop-stage "$LAST_STAGE" || failed+=("$task")
+        found=("$RUN_DIR/$task"/seed*/scores)
+        [[ ! -d "${found[0]}" ]] || scored+=("$RUN_DIR/$task")
+    done
+    [[ ${#scored[@]} -eq 0 ]] ||
+        "$VENV/bin/python" -P -m fairseq_palbert.experiment.results "${scored[@]}" --out "$RUN_DIR/results.tsv"
+    [[ ${#failed[@]} -eq 0 ]] || die "failed: ${failed[*]} (see above)"
+}
+
 # parse_stages ARGUMENTS: takes --stage N, --stop-stage N and --help out of the arguments, and leaves the others in
 # ARGUMENTS.
 parse_stages() {

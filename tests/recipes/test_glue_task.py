@@ -1,4 +1,4 @@
-"""recipes/glue_task.sh and glue_all.sh: variables become settings, a killed run goes on, no child is left."""
+"""recipes/glue_task.sh and those of all tasks: variables become settings, a killed run goes on, no child is left."""
 
 import fcntl
 import json
@@ -167,6 +167,20 @@ def test_all_goes_on_after_a_failure(run_recipe, tmp_path, run_dir):
     table = (tmp_path / run_dir / "results.tsv").read_text().splitlines()
     rows = [line.split("\t")[1:3] for line in table[1:]]
     assert rows == [["RTE", "valid"], ["MNLI", "valid"], ["MNLI", "valid1"], ["AX", "test"]]
+
+
+def test_all_of_superglue_scores_the_diagnostics_with_the_model_of_rte(run_recipe, calls, environment, tmp_path):
+    for folder in ("RTE", "CB", "AX-b", "AX-g"):
+        (tmp_path / "superglue" / folder).mkdir(parents=True)
+    run = run_recipe("superglue_all.sh", "CB", "SuperGLUE-RTE", "AX-b", "AX-g",
+                     SUPERGLUE_DIR=str(tmp_path / "superglue"))
+    assert run.returncode == 0, run.stderr
+    scored = [call.split() for call in calls("fairseq_palbert.evaluation")]
+    folders = [Path(call[call.index("fairseq_palbert.evaluation") + 1]).parents[2].name for call in scored]
+    assert folders == ["CB", "SuperGLUE-RTE", "SuperGLUE-RTE", "SuperGLUE-RTE"]
+    table = Path(environment["RUN_DIR"], "results.tsv").read_text().splitlines()
+    assert [line.split("\t")[1:3] for line in table[1:]] == [
+        ["CB", "valid"], ["SuperGLUE-RTE", "valid"], ["AX-b", "test"], ["AX-g", "test"]]
 
 
 def test_all_goes_through_every_task_and_seed(run_recipe, calls, tmp_path):

@@ -124,7 +124,7 @@ def submit(benchmark: Benchmark, runs: list[Path], rule: str, seed: int, fill_mi
             answers[file], origins[file] = predictions(sheet, source, rule), f"{source.checkpoint} under {rule}"
     benchmark.write(out, answers)
     for file, origin in origins.items():
-        print(f"{file:<11}  {len(answers[file]):>6} rows  {origin}")
+        print(f"{file:<13}  {len(answers[file]):>6} rows  {origin}")
     print(f"Written to {out}")
 
 

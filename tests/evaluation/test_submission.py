@@ -13,10 +13,12 @@ from fairseq_palbert.errors import UserError
 from fairseq_palbert.evaluation import submission
 from fairseq_palbert.evaluation.cli import parser
 from fairseq_palbert.submissions.glue import GLUE
+from fairseq_palbert.submissions.superglue import SUPERGLUE
 from tests.fixtures.recorded_runs import write_scores
 
 TASKS = ["AX", "CoLA", "MNLI", "MRPC", "QNLI", "QQP", "RTE", "SST-2", "STS-B", "WNLI"]
-ANSWERS = {sheet.file: "7.5" if sheet.task.regression else sheet.task.labels[-1] for sheet in GLUE.sheets.values()}
+ANSWERS = {file: "7.5" if sheet.task.regression else sheet.task.labels[-1]
+           for file, sheet in (GLUE.sheets | SUPERGLUE.sheets).items()}
 
 
 @pytest.fixture(autouse=True)
@@ -28,13 +30,13 @@ def shorter(monkeypatch):
 
 @pytest.fixture
 def make_runs(tmp_path):
-    """make_runs("RTE", ...) -> run folders of these tasks, each with a model of seed 1, AX without."""
+    """make_runs("RTE", ...) -> run folders of these tasks, each with a model of seed 1, diagnostics without."""
 
     def make(*tasks: str) -> list[str]:
         for task in tasks:
             (tmp_path / task / "data" / task).mkdir(parents=True)
             (tmp_path / task / "data" / "raw").mkdir()
-            if task != "AX":
+            if not task.startswith("AX"):
                 checkpoint = tmp_path / task / "seed1" / "checkpoints" / "checkpoint_best.pt"
                 checkpoint.parent.mkdir(parents=True)
                 checkpoint.write_text(f"model of {task}")
@@ -43,29 +45,35 @@ def make_runs(tmp_path):
     return make
 
 
-def answer(out, file: str, rule: str, checkpoint, rows: int | None = None) -> None:
+def answer(out, sheet, rule: str, checkpoint, rows: int | None = None) -> None:
     """Writes what the evaluator does."""
-    rows = GLUE.sheets[file].split.rows if rows is None else rows
+    rows = sheet.rows if rows is None else rows
     out.mkdir(parents=True, exist_ok=True)
     lines = [f"index\tlabel\t{rule}.prediction\t{rule}.exit_layer",
-             *(f"{i}\t\t{ANSWERS[file]}\t3" for i in range(rows))]
+             *(f"{i}\t\t{ANSWERS[sheet.file]}\t3" for i in range(rows))]
     (out / "predictions.tsv").write_text("\n".join(lines) + "\n")
-    write_scores(out, {rule: [3] * rows}, 6, task=GLUE.sheets[file].task.name)
+    write_scores(out, {rule: [3] * rows}, 6, task=sheet.task.name)
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     (out / "evaluation.json").write_text(json.dumps({"checkpoint": {"sha256": digest}}))
 
 
 @pytest.fixture
-def evaluated(monkeypatch):
+def sheets():
+    """The files that the evaluator answers, by name."""
+    return dict(GLUE.sheets)
+
+
+@pytest.fixture
+def evaluated(monkeypatch, sheets):
     """The evaluator's calls, as its own parser reads them."""
     calls = []
 
     def stand_in(arguments):
         options = parser().parse_args(arguments)
         calls.append(options)
-        file, = (sheet.file for sheet in GLUE.sheets.values()
-                 if (sheet.task.name, sheet.split.name) == (options.glue_task, options.split))
-        answer(options.out, file, *options.rules, options.checkpoint)
+        sheet, = (sheet for sheet in sheets.values()
+                  if (sheet.task.name, sheet.split.name) == (options.glue_task, options.split))
+        answer(options.out, sheet, *options.rules, options.checkpoint)
 
     monkeypatch.setattr(submission.cli, "main", stand_in)
     return calls
@@ -117,7 +125,7 @@ def test_fitting_predictions_are_taken_as_they_are(make_runs, evaluated, submit,
 def test_predictions_of_the_task_recipe_are_taken(make_runs, evaluated, submit, tmp_path):
     runs = make_runs("MNLI", "AX")
     mnli = tmp_path / "MNLI" / "seed1" / "checkpoints" / "checkpoint_best.pt"
-    answer(tmp_path / "AX" / "seed1" / "scores" / "test", "AX.tsv", "fixed:6", mnli)
+    answer(tmp_path / "AX" / "seed1" / "scores" / "test", GLUE.sheets["AX.tsv"], "fixed:6", mnli)
     submit(runs, "--exit", "fixed:6", "--fill-missing")
     assert [call.glue_task for call in evaluated] == ["MNLI", "MNLI"]
 
@@ -140,7 +148,7 @@ def test_missing_tasks_are_filled_on_request_and_named(make_runs, evaluated, sub
 
 def test_part_of_a_split_is_refused(make_runs, evaluated, submit, tmp_path):
     runs = make_runs("RTE")
-    answer(tmp_path / "RTE" / "seed1" / "scores" / "test", "RTE.tsv", "fixed:6",
+    answer(tmp_path / "RTE" / "seed1" / "scores" / "test", GLUE.sheets["RTE.tsv"], "fixed:6",
            tmp_path / "RTE" / "seed1" / "checkpoints" / "checkpoint_best.pt", rows=277)
     with pytest.raises(UserError, match="predictions.tsv has 277 rows, not one for each of the 3000 of its split"):
         submit(runs, "--exit", "fixed:6", "--fill-missing")
@@ -189,3 +197,48 @@ def test_check_tells_sound_from_damaged(make_runs, evaluated, submit, tmp_path, 
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(SystemExit, match=f"{path}: is no zip"):
         submission.main(["--check", str(path)])
+
+
+@pytest.fixture
+def official(write_official, tmp_path, sheets):
+    """Raw test files of SuperGLUE with the official counts, which the evaluator answers."""
+    raw = write_official(tmp_path / "raw")
+    sheets |= SUPERGLUE.read(raw).sheets
+    return raw
+
+
+def test_superglue_is_answered_with_the_idx_of_its_raw_files(official, make_runs, evaluated, tmp_path, capsys):
+    path = tmp_path / "superglue.zip"
+    runs = make_runs("COPA", "SuperGLUE-RTE", "AX-b")
+    submission.main([*runs, "--benchmark", "superglue", "--raw", str(official), "--out", str(path), "--exit", "fixed:6",
+                     "--fill-missing"])
+    assert [(call.glue_task, call.checkpoint.parents[2].name) for call in evaluated] == [
+        ("AX-b", "SuperGLUE-RTE"), ("COPA", "COPA"), ("SuperGLUE-RTE", "SuperGLUE-RTE")]
+    with zipfile.ZipFile(path) as archive:
+        first = {name: json.loads(archive.read(name).split(b"\n")[0]) for name in archive.namelist()}
+    assert len(first) == 10
+    assert first["AX-b.jsonl"] == {"idx": "0", "label": "not_entailment"}  # an answer
+    assert first["BoolQ.jsonl"] == {"idx": 0, "label": "false"}  # the filler
+    told = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["COPA.jsonl", "1000", "rows", f"{evaluated[1].checkpoint}", "under", "fixed:6"] in told
+    submission.main(["--benchmark", "superglue", "--check", str(path)])
+    assert capsys.readouterr().out == f"{path} is sound: 10 files, 20167 rows\n"
+    with pytest.raises(SystemExit, match="AX.tsv: is missing"):
+        submission.main(["--check", str(path)])
+
+
+def test_rows_that_are_not_those_of_the_raw_file_are_refused(official, make_runs, evaluated, tmp_path):
+    runs = make_runs("CB")
+    answer(tmp_path / "CB" / "seed1" / "scores" / "test", SUPERGLUE.sheets["CB.jsonl"], "fixed:6",
+           tmp_path / "CB" / "seed1" / "checkpoints" / "checkpoint_best.pt", rows=249)
+    with pytest.raises(UserError, match="predictions.tsv has 249 rows, not one for each of the 250 of its split"):
+        submission.main([*runs, "--benchmark", "superglue", "--raw", str(official), "--out", str(tmp_path / "a.zip"),
+                         "--exit", "fixed:6", "--fill-missing"])
+    assert not (tmp_path / "a.zip").exists()
+
+
+def test_superglue_needs_its_raw_files(make_runs, tmp_path, monkeypatch):
+    monkeypatch.delenv("SUPERGLUE_DIR", raising=False)
+    with pytest.raises(UserError, match=r"no raw data named: give --raw or \$SUPERGLUE_DIR"):
+        submission.main([*make_runs("CB"), "--benchmark", "superglue", "--out", str(tmp_path / "a.zip"), "--exit",
+                         "fixed:6", "--fill-missing"])

@@ -1,7 +1,6 @@
 """SuperGLUE's tasks from raw files to scores: palbert data, 50 updates of fairseq-train, palbert evaluate."""
 
 import json
-from itertools import groupby
 
 import pytest
 
@@ -13,12 +12,13 @@ from tests.fixtures.raw_superglue import write_jsonl
 
 PASSAGES = 64
 RULE = "q_exit:0.5"
-SHORT = "--max-positions", "64"
+FLAGS = ("--max-update", "50", "--lr", "0.005", "--beta", "0.01", "--dropout", "0", "--max-positions", "64",
+         "--encoder-embed-dim", "64", "--encoder-ffn-embed-dim", "64", "--disable-validation")
 
 
 @pytest.fixture
 def scored(superglue_dir, small_vocabulary, train_in_process, tmp_path):
-    """scored(task) trains on the real train split and scores the real valid split -> (metrics, labels, predictions)."""
+    """scored(task) trains on the real train split and scores the real valid split -> (metrics, labels, answers)."""
 
     def run(name: str) -> tuple[dict, list[str], list[str]]:
         task = packaged_task(name)
@@ -29,8 +29,7 @@ def scored(superglue_dir, small_vocabulary, train_in_process, tmp_path):
             write_jsonl(raw / f"{split}.jsonl", lines[:PASSAGES] if name == "MultiRC" else lines)
         data.main([name, "--raw", str(raw.parent), "--vocab", str(small_vocabulary), "--out", str(tmp_path / "data"),
                    "--split", "train", "--split", "valid"])
-        train_in_process(tmp_path / "data" / name, "--max-update", 50, "--lr", 0.001, *SHORT, "--save-dir",
-                         tmp_path / "model", "--disable-validation")
+        train_in_process(tmp_path / "data" / name, *FLAGS, "--save-dir", tmp_path / "model")
         cli.main([str(tmp_path / "model" / "checkpoint_last.pt"), "--data", str(tmp_path / "data" / name), "--exit",
                   RULE, "--out", str(tmp_path / "scores")])
         row, = map(json.loads, (tmp_path / "scores" / "scores.jsonl").read_text().splitlines())
@@ -42,34 +41,42 @@ def scored(superglue_dir, small_vocabulary, train_in_process, tmp_path):
 
 @pytest.mark.parametrize("name, rows", [("SuperGLUE-RTE", 277), ("WiC", 638), ("WSC", 104)])
 def test_accuracy(name, rows, scored):
-    metrics, labels, predictions = scored(name)
+    metrics, labels, answers = scored(name)
     assert len(labels) == rows
-    accuracy = sum(map(str.__eq__, labels, predictions)) / rows
+    accuracy = sum(map(str.__eq__, labels, answers)) / rows
     assert metrics == pytest.approx({"accuracy": accuracy, "score": accuracy})
 
 
-def f1(labels, predictions, positive: str) -> float:
-    right = sum(label == answer == positive for label, answer in zip(labels, predictions))
-    return 2 * right / max(1, labels.count(positive) + predictions.count(positive))
+def f1(labels, answers, positive: str) -> float:
+    right = sum(label == answer == positive for label, answer in zip(labels, answers))
+    return 2 * right / max(1, labels.count(positive) + answers.count(positive))
 
 
 def test_cb_is_the_mean_of_accuracy_and_macro_f1(scored):
-    metrics, labels, predictions = scored("CB")
+    metrics, labels, answers = scored("CB")
     assert len(labels) == 56
-    accuracy = sum(map(str.__eq__, labels, predictions)) / 56
-    macro_f1 = sum(f1(labels, predictions, label) for label in packaged_task("CB").labels) / 3
+    accuracy = sum(map(str.__eq__, labels, answers)) / 56
+    macro_f1 = sum(f1(labels, answers, label) for label in packaged_task("CB").labels) / 3
     assert metrics == pytest.approx({"accuracy": accuracy, "macro_f1": macro_f1, "score": (accuracy + macro_f1) / 2})
 
 
 def test_multirc_is_the_mean_of_f1_over_answers_and_exact_match_over_questions(scored, tmp_path):
-    metrics, labels, predictions = scored("MultiRC")
+    metrics, labels, answers = scored("MultiRC")
     assert len(labels) == sum(len(question["answers"]) for question in questions(tmp_path))
-    rows = iter(zip(labels, predictions))
-    exact = [all([label == answer for (label, answer), _ in zip(rows, question["answers"])])
+    rows = iter(zip(labels, answers))
+    exact = [all([label == answer for _, (label, answer) in zip(question["answers"], rows)])
              for question in questions(tmp_path)]
-    assert {"f1": f1(labels, predictions, "1"), "exact_match": sum(exact) / len(exact)} == pytest.approx(
+    assert {"f1": f1(labels, answers, "1"), "exact_match": sum(exact) / len(exact)} == pytest.approx(
         {name: metrics[name] for name in ("f1", "exact_match")})
     assert metrics["score"] == pytest.approx((metrics["f1"] + metrics["exact_match"]) / 2)
+
+
+def test_copa_is_the_share_of_right_choices(scored):
+    metrics, labels, answers = scored("COPA")
+    assert len(labels) == 200
+    assert all(answers[place:place + 2].count("true") == 1 for place in range(0, 200, 2))
+    accuracy = sum(map(str.__eq__, labels[::2], answers[::2])) / 100
+    assert metrics == pytest.approx({"accuracy": accuracy, "score": accuracy})
 
 
 def questions(folder):

@@ -27,9 +27,11 @@ from ..scores_file import EVALUATION_FILE
 from ..submissions.benchmark import Benchmark, Sheet
 from ..submissions.glue import GLUE
 from ..submissions.superglue import SUPERGLUE
+from ..tasks.group_file import group_file, read_groups
 from . import cli
 
 BENCHMARKS = {benchmark.name.lower(): benchmark for benchmark in (GLUE, SUPERGLUE)}
+DATA_REMEDY = "make the data again of the raw files that --raw names"
 BEST = Path("checkpoints", "checkpoint_best.pt")
 
 
@@ -82,6 +84,10 @@ def _checkpoint(benchmark: Benchmark, run_of: dict[str, Path], task: str, seed: 
 
 def predictions(sheet: Sheet, source: Source, rule: str) -> list[str]:
     """The predictions in the order of the split's rows; the split is scored first where they are missing."""
+    if sheet.task.groups:
+        path = group_file(source.data, sheet.split.name)
+        if list(zip(*read_groups(path, DATA_REMEDY))) != sheet.groups:
+            raise UserError(f"{path}: its rows are not those of the raw test file in --raw: {DATA_REMEDY}")
     digest = file_sha256(source.checkpoint)
     places = [source.folder / kind / sheet.split.name for kind in ("scores", "submission")]
     fitting = [place for place in places if _fits(place, digest, rule)]

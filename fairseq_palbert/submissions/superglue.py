@@ -27,6 +27,7 @@ REMEDY = "give SuperGLUE's own file"
 
 IDX = Kind("a whole number from 0, or a text of one", lambda value: type(value) is int and value >= 0
            or isinstance(value, str) and value.isascii() and value.isdigit())
+ANYTHING = Kind("there", lambda value: True)
 BIT = Kind("0 or 1", choice(0, 1).accepts)
 ENTITY = Kind("the text of an entity", lambda value: isinstance(value, str) and value != "")
 QUESTION = {"idx": IDX, "answers": list_of(object_of({"idx": IDX, "label": BIT}), 1, 1000)}
@@ -48,8 +49,15 @@ class Sheet(benchmark.Sheet):
         return sum(len(self._rows(value)) for value in self.objects)
 
     @property
+    def groups(self) -> list[tuple[str, str | None]]:
+        """The group and the candidate of each row of a task with groups."""
+        column, candidate = self.task.groups.column, self.task.groups.candidate
+        return [(str(row[column]), row[candidate] if candidate else None)
+                for value in self.objects for row in self._rows(value)]
+
+    @property
     def filler(self) -> str:
-        """The first label; for COPA and ReCoRD true, of which the group's first row is taken."""
+        """The first label; of a task with groups the positive one, with which the first row answers its group."""
         return self.task.positive if self.task.groups else self.task.labels[0]
 
     @property
@@ -62,10 +70,12 @@ class Sheet(benchmark.Sheet):
             raise UserError("no raw data named: give --raw or $SUPERGLUE_DIR, the folder of SuperGLUE's task folders, "
                             "whose test files have the idx of the answers")
         path = raw_file(self.task, self.split, raw)
+        grouped = self.task.groups and not self.split.source.layout
+        columns = {"idx": IDX} | ({self.task.groups.column: ANYTHING} if grouped else {})
         sheet = replace(self, objects=read_json_lines(path, REMEDY, LARGEST))
         for line, value in enumerate(sheet.objects, 1):
             try:
-                check_fields({name: value[name] for name in value if name == "idx"}, {"idx": IDX})
+                check_fields({name: value[name] for name in columns if name in value}, columns)
                 sheet._rows(value)
             except ValueError as error:
                 raise UserError(f"{path}, line {line}: {error}: {REMEDY}") from error

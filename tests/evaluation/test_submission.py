@@ -14,6 +14,7 @@ from fairseq_palbert.evaluation import submission
 from fairseq_palbert.evaluation.cli import parser
 from fairseq_palbert.submissions.glue import GLUE
 from fairseq_palbert.submissions.superglue import SUPERGLUE
+from fairseq_palbert.tasks.group_file import group_file, group_line
 from tests.fixtures.recorded_runs import write_scores
 
 TASKS = ["AX", "CoLA", "MNLI", "MRPC", "QNLI", "QQP", "RTE", "SST-2", "STS-B", "WNLI"]
@@ -207,9 +208,23 @@ def official(write_official, tmp_path, sheets):
     return raw
 
 
-def test_superglue_is_answered_with_the_idx_of_its_raw_files(official, make_runs, evaluated, tmp_path, capsys):
+@pytest.fixture
+def copa(make_runs, sheets, official):
+    """copa(rows) -> a run folder of COPA, whose data has that part of the raw test file's groups."""
+
+    def make(rows: slice = slice(None)) -> str:
+        run, = make_runs("COPA")
+        path = group_file(Path(run, "data", "COPA"), "test")
+        path.parent.mkdir()
+        path.write_text("".join(group_line(*row) for row in sheets["COPA.jsonl"].groups[rows]))
+        return run
+
+    return make
+
+
+def test_superglue_is_answered_with_the_idx_of_its_raw_files(official, copa, make_runs, evaluated, tmp_path, capsys):
     path = tmp_path / "superglue.zip"
-    runs = make_runs("COPA", "SuperGLUE-RTE", "AX-b")
+    runs = [copa(), *make_runs("SuperGLUE-RTE", "AX-b")]
     submission.main([*runs, "--benchmark", "superglue", "--raw", str(official), "--out", str(path), "--exit", "fixed:6",
                      "--fill-missing"])
     assert [(call.glue_task, call.checkpoint.parents[2].name) for call in evaluated] == [
@@ -235,6 +250,14 @@ def test_rows_that_are_not_those_of_the_raw_file_are_refused(official, make_runs
         submission.main([*runs, "--benchmark", "superglue", "--raw", str(official), "--out", str(tmp_path / "a.zip"),
                          "--exit", "fixed:6", "--fill-missing"])
     assert not (tmp_path / "a.zip").exists()
+
+
+def test_groups_that_are_not_those_of_the_raw_file_are_refused(official, copa, evaluated, tmp_path):
+    run = copa(slice(None, None, -1))
+    with pytest.raises(UserError, match="data/COPA/group/test.jsonl: its rows are not those of the raw test file"):
+        submission.main([run, "--benchmark", "superglue", "--raw", str(official), "--out", str(tmp_path / "a.zip"),
+                         "--exit", "fixed:6", "--fill-missing"])
+    assert not evaluated
 
 
 def test_superglue_needs_its_raw_files(make_runs, tmp_path, monkeypatch):

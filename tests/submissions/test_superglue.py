@@ -111,10 +111,11 @@ def test_raw_files_are_needed_and_named(write_superglue):
     ("CB", [{"premise": "a", "hypothesis": "b"}], "CB/test.jsonl, line 1: has no idx"),
     ("CB", [{"idx": 0}, {"idx": 1.5}], "CB/test.jsonl, line 2: idx is 1.5"),
     ("COPA", [{"idx": 0}], "COPA/test.jsonl, line 1: has no question"),
+    ("AX-g", [{"idx": 0, "premise": "a", "hypothesis": "b"}], "AX-g/AX-g.jsonl, line 1: has no pair_id"),
 ])
 def test_a_raw_file_of_another_form_is_refused(name, objects, reason, write_superglue):
     raw = write_superglue(name)
-    write_jsonl(raw / name / "test.jsonl", objects)
+    write_jsonl(raw / name / SUPERGLUE.sheets[f"{name}.jsonl"].split.source.file, objects)
     with pytest.raises(UserError, match=reason):
         SUPERGLUE.sheets[f"{name}.jsonl"].read(raw)
 

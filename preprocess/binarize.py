@@ -37,6 +37,7 @@ class SplitReport:
     tokens: int = 0
     unknown: int = 0
     labels: Counter = field(default_factory=Counter)
+    groups: set[str] = field(default_factory=set)
     rejected: list[Rejected] = field(default_factory=list)
 
 
@@ -93,6 +94,7 @@ def _binarize_split(task: TaskDefinition, split: Split, raw: Path, vocabulary: V
             if add_labels:
                 add_labels(example.label for example in batch)
             if groups:
+                report.groups.update(example.group for example in batch)
                 groups.writelines(group_line(example.group, example.candidate) for example in batch)
             report.rows += len(batch)
             report.empty += sum(not all(map(str.strip, example.sentences)) for example in batch)

@@ -99,14 +99,16 @@ def _splits(task: TaskDefinition, names: list[str] | None) -> list[Split]:
 
 
 def _print(task: TaskDefinition, report: SplitReport) -> None:
-    """Prints the split's number of rows, and a warning for missing, rejected and empty rows."""
+    """Prints the split's number of rows and groups, and a warning for missing, rejected and empty rows."""
     name = f"{task.name} {report.split.name}"
-    official = report.split.rows
-    print(f"{name}: {report.rows} rows{'' if official is None else f' (official: {official})'}, {report.unknown} of "
-          f"{report.tokens} tokens unknown")
-    warnings = []
-    if official not in (None, report.rows):
-        warnings.append(f"{report.rows} rows, but the official file has {official}")
+    counts = [("rows", report.rows, report.split.rows)]
+    if task.groups:
+        counts.append(("groups", len(report.groups), report.split.groups))
+    counted = [f"{count} {what}{'' if official is None else f' (official: {official})'}"
+               for what, count, official in counts]
+    print(f"{name}: {', '.join(counted)}, {report.unknown} of {report.tokens} tokens unknown")
+    warnings = [f"{count} {what}, but the official file has {official}"
+                for what, count, official in counts if official not in (None, count)]
     if report.rejected:
         lines = ", ".join(str(row.line) for row in report.rejected[:NAMED_LINES])
         more = ", ..." * (len(report.rejected) > NAMED_LINES)

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "fairseq_palbert"
 ALLOWED = {
     "definitions": set(),
     "raw": {"definitions"},
-    "submissions": {"definitions"},
+    "submissions": {"definitions", "raw"},
     "ponder": set(),
     "modules": {"ponder"},
     "families": set(),

@@ -60,7 +60,8 @@ def definition_of(content: Mapping[str, Any]) -> TaskDefinition:
 def content_of(task: TaskDefinition) -> dict[str, Any]:
     """The plain content that ``definition_of`` turns into this task."""
     splits = {split.name: split.fraction if split.fraction is not None else source_content(split.source) | _given(
-        {"rows": split.rows, "labelled": None if split.labelled else False, "ragged": split.ragged or None})
+        {"rows": split.rows, "groups": split.groups, "labelled": None if split.labelled else False,
+         "ragged": split.ragged or None})
         for split in task.splits}
     return _given({
         "name": task.name, "sentences": list(task.sentences), "label": task.label, "metric": ", ".join(task.metrics),

@@ -37,14 +37,15 @@ class Source:
 class Split:
     """One split of a task: a file, or a ``fraction`` of train that a seeded shuffle takes out.
 
-    ``rows`` is the official count, None where there is none. ``ragged`` marks a file of which a release holds rows of
-    other widths, which are not examples.
+    ``rows`` and ``groups`` are the official counts, None where there is none. ``ragged`` marks a file of which a
+    release holds rows of other widths, which are not examples.
     """
 
     name: str
     source: Source | None = None
     fraction: float | None = None
     rows: int | None = None
+    groups: int | None = None
     labelled: bool = True
     ragged: bool = False
 

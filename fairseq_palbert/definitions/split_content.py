@@ -34,7 +34,8 @@ SOURCE_KINDS = {
     "layout": NAME,
 }
 DEFAULT_KINDS = {name: kind for name, kind in SOURCE_KINDS.items() if name != "file"}  # for all splits of a task
-SPLIT_KINDS = SOURCE_KINDS | {"rows": integer(1, 10**8), "labelled": BOOLEAN, "ragged": BOOLEAN}
+COUNT = integer(1, 10**8)
+SPLIT_KINDS = SOURCE_KINDS | {"rows": COUNT, "groups": COUNT, "labelled": BOOLEAN, "ragged": BOOLEAN}
 
 
 def format_of(source: Source) -> str | None:
@@ -69,8 +70,8 @@ def split_of(name: str, content: Any, defaults: Mapping[str, Any]) -> Split:
                        for field, value in (fitting | dict(content)).items() if field in SOURCE_KINDS})
     if form == "lines" and source.pattern is None:
         raise Fault(key, f'{key}: format = "lines" needs a pattern, such as pattern = "(?P<label>[^ ]+) (?P<text>.*)"')
-    return Split(name, source, rows=content.get("rows"), labelled=content.get("labelled", True),
-                 ragged=content.get("ragged", False))
+    return Split(name, source, rows=content.get("rows"), groups=content.get("groups"),
+                 labelled=content.get("labelled", True), ragged=content.get("ragged", False))
 
 
 def source_content(source: Source) -> dict[str, Any]:

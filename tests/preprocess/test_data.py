@@ -68,6 +68,22 @@ def test_every_task_is_made_whole(name, run, out, write_raw):
     assert set(names(made / "input0")) == files | {"dict.txt"}
 
 
+@pytest.mark.parametrize("name", benchmark_tasks("SuperGLUE"))
+def test_every_task_of_superglue_is_made_whole(name, run, out, write_superglue, capsys):
+    write_superglue(name)
+    run(name)
+    task, printed = packaged_task(name), capsys.readouterr()
+    parts = [f"input{i}" for i in range(len(task.sentences))]
+    assert names(out / name) == ["glue.json", *(["group"] if task.groups else []), *parts, "label"]
+    rows = {"COPA": 12, "MultiRC": 30, "ReCoRD": 12}.get(name, 6)
+    for split in task.splits:
+        assert len(sentences(out / name, split.name)) == rows
+        if split.groups:
+            groups = {"MultiRC": 12, "AX-g": 3}.get(name, 6)
+            assert f"{name} {split.name}: {groups} groups, but the official file has {split.groups}" in printed.err
+            assert f", {groups} groups (official: {split.groups}), 0 of " in printed.out
+
+
 def test_several_tasks_get_a_folder_each(run, out, write_raw):
     write_raw("RTE"), write_raw("CoLA")
     run("--task", "RTE", "--task", "CoLA", "--task", "RTE")

@@ -174,12 +174,18 @@ OFFICIAL_ROWS = {  # of train, val and test; COPA's choices and MultiRC's answer
     "SuperGLUE-RTE": (2490, 277, 3000), "WiC": (5428, 638, 1400), "WSC": (554, 104, 146), "AX-b": (1104,),
     "AX-g": (356,),
 }
-GROUPS = {"COPA": (400, 100, 500), "MultiRC": (5131, 953, 1820)}
+OFFICIAL_GROUPS = {"COPA": (400, 100, 500), "MultiRC": (5131, 953, 1820), "ReCoRD": (100_730, 10_000, 10_000),
+                   "AX-g": (178,)}
 
 
 @pytest.mark.parametrize("name", OFFICIAL_ROWS)
 def test_official_sizes(name):
     assert tuple(split.rows for split in packaged_task(name).splits) == OFFICIAL_ROWS[name]
+
+
+@pytest.mark.parametrize("name", OFFICIAL_GROUPS)
+def test_official_groups(name):
+    assert tuple(split.groups for split in packaged_task(name).splits) == OFFICIAL_GROUPS[name]
 
 
 @pytest.mark.parametrize("name", sorted(set(OFFICIAL_ROWS) - {"AX-g"}))
@@ -196,7 +202,7 @@ def test_the_real_files_have_the_official_rows(name, superglue_dir, tmp_path):
         assert {row.label for row in rows} == (set(task.labels) if split.labelled else {None})
         if task.groups:
             groups = Counter(row.group for row in rows)
-            assert len(groups) == GROUPS[name][place]
+            assert len(groups) == OFFICIAL_GROUPS[name][place]
             assert len(set((row.group, row.candidate) for row in rows)) == len(rows)
             if name == "COPA" and split.labelled:
                 assert sum(row.label == task.positive for row in rows) == len(groups)

@@ -64,7 +64,6 @@ run_all() {
     RUN_DIR="$(absolute "${RUN_DIR:-$ROOT/runs/${start%%$'\n'*}${method#/palbert}}")"
     for task in "${tasks[@]}"; do
         log "$task"
-        [[ "$task" != AX-[bg] ]] || export MNLI_RUN="${MNLI_RUN:-$RUN_DIR/SuperGLUE-RTE}"
         RUN_DIR="$RUN_DIR/$task" "$ROOT/recipes/glue_task.sh" "$task" \
             --stage "$FIRST_STAGE" --stop-stage "$LAST_STAGE" || failed+=("$task")
         found=("$RUN_DIR/$task"/seed*/scores)

@@ -23,7 +23,8 @@ KINDS = {
     "labels": Kind(f'"{FROM_TRAIN}", or a list of 2 to {MOST_LABELS} labels', lambda value: value == FROM_TRAIN
                    or list_of(LABEL, 2, MOST_LABELS).accepts(value)),
     "score_range": list_of(number(-1e9, 1e9), 2, 2), "metric": text(), "score": choice("first", "mean"),
-    "positive": LABEL, "splits": OBJECT, "groups": OBJECT, "benchmark": NAME, "folder": NAME, "hub": OBJECT,
+    "positive": LABEL, "splits": OBJECT, "groups": OBJECT,
+    "benchmark": NAME, "model_of": NAME, "folder": NAME, "hub": OBJECT,
 } | DEFAULT_KINDS
 REQUIRED = ("name", "sentences", "label", "metric", "splits")
 GROUP_KINDS = {"column": COLUMN, "answer": choice(*OF_GROUPS), "candidate": COLUMN}
@@ -50,7 +51,8 @@ def definition_of(content: Mapping[str, Any]) -> TaskDefinition:
         labels=None if labels == FROM_TRAIN else tuple(map(spelt, labels)),
         score_range=tuple(map(float, content["score_range"])) if "score_range" in content else None,
         score=content.get("score", "first"), positive=_optional(spelt, content.get("positive")), groups=groups,
-        benchmark=content.get("benchmark"), folder=content.get("folder"), hub=hub)
+        benchmark=content.get("benchmark"), model_of=content.get("model_of"),
+        folder=content.get("folder"), hub=hub)
     for check in (_check_answers, _check_metrics, _check_splits, check_columns):
         check(task)
     check_defaults(defaults, task)
@@ -68,6 +70,7 @@ def content_of(task: TaskDefinition) -> dict[str, Any]:
         "score": task.score, "labels": FROM_TRAIN if task.labels is None else list(task.labels) or None,
         "score_range": _optional(list, task.score_range), "positive": task.positive,
         "groups": _optional(lambda groups: _given(asdict(groups)), task.groups), "benchmark": task.benchmark,
+        "model_of": task.model_of,
         "folder": task.folder, "hub": _optional(lambda hub: _given(asdict(hub)), task.hub), "splits": splits})
 
 

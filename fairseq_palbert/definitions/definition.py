@@ -81,7 +81,8 @@ class TaskDefinition:
     and ``None`` as long as they are still to be collected from train. ``metrics`` are names of ``definitions.metrics``.
     ``score`` says which number is the task's score, by which checkpoints are selected: the ``first`` metric, or the
     ``mean`` of all. ``positive`` is the label of F1 and of groups. ``benchmark`` is the name of the benchmark that the
-    package has the task of, and ``folder`` that of the task's folder there; ``hub`` describes its other form.
+    package has the task of, and ``folder`` that of the task's folder there; ``hub`` describes its other form. A task
+    without training data is answered by the model of the task ``model_of``.
     """
 
     name: str
@@ -95,6 +96,7 @@ class TaskDefinition:
     positive: str | None = None
     groups: Groups | None = None
     benchmark: str | None = None
+    model_of: str | None = None
     folder: str | None = None
     hub: Hub | None = None
 

@@ -54,7 +54,7 @@ def find_task(name_or_file: str) -> TaskDefinition:
     task = read_task_file(Path(name_or_file))
     if task.name in packaged():
         raise UserError(f"{name_or_file}: name = {task.name!r} is that of a task of the package: choose another")
-    for key in ("benchmark", "folder", "hub"):
+    for key in ("benchmark", "model_of", "folder", "hub"):
         if getattr(task, key) is not None:
             raise UserError(f"{name_or_file}: {key} is for the package's own tasks: leave it out")
     return task

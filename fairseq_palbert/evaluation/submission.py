@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 from ..analysis.predictions_file import PREDICTIONS_FILE, REMEDY, read_predictions, scored_rules
+from ..definitions.packaged import packaged_task
 from ..errors import UserError
 from ..exits.registry import parse_rule
 from ..files import file_sha256
@@ -69,7 +70,7 @@ def _task_of(benchmark: Benchmark, run: Path) -> str:
 
 
 def _checkpoint(benchmark: Benchmark, run_of: dict[str, Path], task: str, seed: int) -> Path:
-    model = benchmark.model_of.get(task, task)
+    model = packaged_task(task).model_of or task
     if model not in run_of:
         raise UserError(f"{run_of[task]} is of {task}, whose answers are those of {model}'s model: give the run of "
                         f"{model} too")

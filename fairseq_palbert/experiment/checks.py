@@ -71,8 +71,9 @@ def check_first_runs(settings: Settings, method: Method, trains: bool) -> None:
     for seed in settings.seeds:
         trained = f"stages/train-seed{seed}.done"
         if not trains and not Path(settings.mnli_run, trained).exists():
-            raise UserError(f"AX is scored with MNLI's model, and mnli_run={settings.mnli_run} has none of seed "
-                            f"{seed}: train MNLI first")
+            task = find_task(settings.task)
+            raise UserError(f"{task.name} is scored with {task.model_of}'s model, and mnli_run={settings.mnli_run} has "
+                            f"none of seed {seed}: train {task.model_of} first")
         if method.first_phase and not method.staged and not Path(settings.first_run, trained).exists():
             raise UserError(f"method={settings.method} goes on from method={method.first_phase}, and "
                             f"first_run={settings.first_run} has none of seed {seed}: train that first")

@@ -89,7 +89,8 @@ def complete(settings: Settings, start: Start) -> Settings:
 
     run_dir = folder_of(settings.run_dir, settings.method) / settings.run_name
     values = {
-        "run_dir": str(run_dir), "mnli_run": str(Path(settings.mnli_run or run_dir.parent / "MNLI").absolute()),
+        "run_dir": str(run_dir),
+        "mnli_run": str(Path(settings.mnli_run or run_dir.parent / (task.model_of or task.name)).absolute()),
         "first_run": str(folder_of(settings.first_run, method.first_phase or settings.method)),
         "data": settings.data and str(Path(settings.data).absolute()),
         "select_on": settings.select_on or ("holdout" if method.staged else "valid"),

@@ -82,7 +82,8 @@ class Settings:
     run_dir: str | None = setting(None, "run directory (default: RUNS_DIR/ARCH[/METHOD]/TASK)")
     run_name: str = setting("", "folder inside the run directory; --multirun names it after the values that vary")
     first_run: str | None = setting(None, "run directory of the method's first phase (default: the usual one)")
-    mnli_run: str | None = setting(None, "AX: MNLI's run directory (default: beside the run directory)")
+    mnli_run: str | None = setting(
+        None, "AX: MNLI's run directory; AX-b, AX-g: that of SuperGLUE-RTE (default: beside the run directory)")
     pretrained_dir: str | None = setting(
         None, "folder of converted encoders; each is converted once (default: RUNS_DIR/pretrained)")
 
@@ -147,6 +148,8 @@ def check(settings: Settings) -> None:
         for element in value if isinstance(value, list) else [value]:
             _check_value(item.name, element, item.metadata["allowed"])
     task = find_task(settings.task)
+    if not (task.valid_splits or task.model_of):
+        raise UserError(f"{settings.task}: no splits.valid, which selects checkpoints: add one, such as valid = 0.1")
     method = method_of(settings.method)
     pondering = method_of(method.first_phase) if method.staged else method
     if not settings.seeds or len(set(settings.seeds)) < len(settings.seeds):

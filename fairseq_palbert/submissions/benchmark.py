@@ -5,7 +5,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..definitions.definition import Split, TaskDefinition
@@ -71,14 +71,10 @@ class Sheet(ABC):
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A benchmark with the files of its zip, by name.
-
-    ``model_of``: the task whose model answers a task that has no training data.
-    """
+    """A benchmark with the files of its zip, by name."""
 
     name: str
     sheets: dict[str, Sheet]
-    model_of: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tasks(self) -> list[str]:

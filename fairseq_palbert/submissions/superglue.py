@@ -182,4 +182,4 @@ def _one_of(*labels: str) -> Kind:
 SUPERGLUE = benchmark.Benchmark("SuperGLUE", {
     f"{task.folder}.jsonl": Sheet(f"{task.folder}.jsonl", task, task.split("test"))
     for task in sorted(benchmark_tasks("SuperGLUE").values(), key=lambda task: task.folder)
-}, {"AX-b": "SuperGLUE-RTE", "AX-g": "SuperGLUE-RTE"})
+})

@@ -10,7 +10,7 @@ import pytest
 from fairseq_palbert.definitions.packaged import benchmark_tasks, packaged_task
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.tokenization import Vocabulary
-from preprocess import binarize, glue
+from preprocess import binarize, data
 from preprocess.data import main
 
 
@@ -158,7 +158,7 @@ def test_without_raw_data_the_task_is_downloaded(run, out, write_raw, monkeypatc
         out.mkdir()
         write_raw("RTE").parent.rename(raw)
 
-    monkeypatch.setattr(glue, "download_task", download)
+    monkeypatch.setattr(data, "download_task", download)
     run("--task", "RTE", raw=None)
     assert names(out) == ["RTE", "raw"]
 

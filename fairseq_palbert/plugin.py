@@ -1,20 +1,14 @@
 """Load fairseq and register every part of this plugin with it."""
 
 import functools
-import logging
 import sys
 from collections.abc import Callable
 from typing import Any
 
+from . import criterions, models, optim, tasks
+from .checkpoints.loading import check_trained
+from .compat.fairseq_trainer import check_checkpoints_by
 from .errors import UserError
-
-logging.getLogger("fairseq.tasks.text_to_speech").setLevel(logging.WARNING)  # hides a hint to install tensorboardX
-_level = logging.getLogger().level
-from . import criterions, models, optim, tasks  # noqa: E402
-from .checkpoints.loading import check_trained  # noqa: E402
-from .compat.fairseq_trainer import check_checkpoints_by  # noqa: E402
-
-logging.getLogger().setLevel(_level)  # importing fairseq enables the debug lines of every library
 
 REGISTERED = (
     tasks.glue_task.GlueSentenceTask, models.palbert.PalbertModel, optim.ponder_adam.PonderAdam,

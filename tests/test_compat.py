@@ -1,7 +1,10 @@
 """Canaries: each fails by name where an upgrade moves an interface that ``fairseq_palbert.compat`` relies on."""
 
 import inspect
+import logging
 import re
+import subprocess
+import sys
 from argparse import Namespace
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,3 +131,9 @@ def test_huggingface_hub_does_not_wrap_errors_of_httpx2(monkeypatch, tmp_path):
             snapshot_download("some/model", cache_dir=tmp_path)
         except CONNECTION_ERRORS as error:
             assert isinstance(error, httpx2.HTTPError)
+
+
+def test_importing_fairseq_prints_nothing_and_leaves_the_level_of_logging():
+    code = "import logging; import fairseq_palbert.models; print(logging.getLogger().level)"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True)
+    assert (ended.stdout, ended.stderr) == (f"{logging.WARNING}\n", "")

@@ -13,8 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BAD_INPUTS = {
-    "no task": ([], {}, "name one GLUE task"),
-    "two tasks": (["RTE", "CoLA"], {}, "name one GLUE task"),
+    "no task": ([], {}, "name one task"),
+    "two tasks": (["RTE", "CoLA"], {}, "name one task"),
     "unknown flag": (["RTE", "--stages", "2"], {}, "unknown flag --stages"),
     "stage without a number": (["RTE", "--stage", "train"], {}, "--stage needs the number of a stage, not 'train'"),
     "no environment": (["RTE"], {"VENV": "nowhere"}, "run recipes/setup.sh first"),

@@ -12,7 +12,7 @@ TWO_LAYERS = ("--user-dir", str(ROOT / "fairseq_palbert"), "--cpu", "--task", "g
               "--encoder-layers", "2", "--encoder-embed-dim", "16", "--encoder-ffn-embed-dim", "24",
               "--encoder-attention-heads", "2", "--optimizer", "ponder_adam", "--batch-size", "32",
               "--criterion", "ponder_classification", "--best-checkpoint-metric", "score",
-              "--maximize-best-checkpoint-metric", "--no-epoch-checkpoints")
+              "--maximize-best-checkpoint-metric", "--no-epoch-checkpoints", "--num-workers", "0")
 
 
 @pytest.fixture(scope="session")

@@ -73,6 +73,8 @@ def restored(name: str | None, definition: Mapping[str, Any] | None,
     ``labels`` are the labels in the order of the class ids, where that may differ from the definition's. Raises
     ValueError, whose message is a phrase, for a wrong definition, and for labels that are not the task's.
     """
+    if name is None:
+        raise ValueError("names no task")
     if definition is None and name not in packaged():
         raise ValueError(f"the task {name!r:.100} is none of the package, and its definition is missing")
     task = packaged()[name] if definition is None else definition_of(definition)

@@ -132,7 +132,7 @@ class Sheet(benchmark.Sheet):
             try:
                 value = parse_object(line)
                 check_fields(value, kinds)
-                for what, idx in _numbers(value):
+                for what, idx in _each_idx(value):
                     idx = _within(what, idx, counts[what])
                     if idx in seen[what]:
                         raise ValueError(f"the {what} {idx} is on line {seen[what][idx]} too")
@@ -159,7 +159,7 @@ class Sheet(benchmark.Sheet):
         return {"idx": self.lines} | (nested if self.task.name == "MultiRC" else {})
 
 
-def _numbers(line: Object) -> Iterator[tuple[str, int | str]]:
+def _each_idx(line: Object) -> Iterator[tuple[str, int | str]]:
     """Every idx of a line, with what it is of."""
     yield "idx", line["idx"]
     for question in line.get("passage", {}).get("questions", ()):

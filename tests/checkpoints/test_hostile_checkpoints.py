@@ -222,7 +222,7 @@ OWN = {"name": "mine", "sentences": ["a"], "label": "b", "labels": ["0", "1"], "
 
 
 @pytest.mark.parametrize("flags, kept, message", [
-    ({"glue_task": None}, {}, f"the task None {NO_TASK}"), ({"glue_task": "XYZ"}, {}, f"the task 'XYZ' {NO_TASK}"),
+    ({"glue_task": None}, {}, "names no task"), ({"glue_task": "XYZ"}, {}, f"the task 'XYZ' {NO_TASK}"),
     ({"label_order": "yes,no"}, {}, "the labels yes, no are not those of"),
     ({}, {"task": "XYZ"}, NO_TASK), ({}, {"labels": ["yes", "no"]}, "the labels yes, no are not those of"),
     ({}, {"task": "mine", "definition": {**OWN, "name": "other"}}, "the definition is of the task 'other'"),

@@ -34,7 +34,8 @@ def benchmark(tmp_path):
 def exported(checkpoint, data, folder, family: str):
     model = load_model(checkpoint, str(data), None)
     folder.mkdir()
-    write_model(folder, model.network, ModelCard(family, model.task.definition.name, list(model.task.labels), 512, None,
+    write_model(folder, model.network, ModelCard(family, model.task.definition.name,
+                                                 list(model.task.definition.labels), 512, None,
                                                  model.task.state_dict()["dictionary"], None, 0))
     return folder
 

@@ -14,7 +14,7 @@ from fairseq_palbert.experiment import results
 from fairseq_palbert.files import file_sha256
 from fairseq_palbert.report import compare, keep
 from fairseq_palbert.report.runs import read_runs
-from fairseq_palbert.submissions.glue import SHEETS, write_submission
+from fairseq_palbert.submissions.glue import GLUE
 from tests.fixtures.recorded_runs import write_run
 
 RULE, RUN, SEED, KEPT = "q_exit:0.5", "runs/palbert/SST-2", "runs/palbert/SST-2/seed1", "kept/small/palbert.safetensors"
@@ -38,18 +38,18 @@ def sound(tmp_path_factory):
         origin = {**recorded.origin, "command": [*recorded.origin["command"], "--data", "data/SST-2"]}
         write_record(record, replace(recorded, origin=origin))
     keep.main([str(folder / RUN), "small", "--out", str(folder / "kept")])
-    write_submission(folder / "glue.zip", {file: [sheet.filler] * sheet.split.rows for file, sheet in SHEETS.items()})
+    GLUE.write(folder / "glue.zip", {file: [sheet.filler] * sheet.split.rows for file, sheet in GLUE.sheets.items()})
     return folder
 
 
 @pytest.fixture(scope="module", autouse=True)
 def shorter():
     """Test splits have 20 rows."""
-    whole = dict(SHEETS)
+    whole = dict(GLUE.sheets)
     for file, sheet in whole.items():
-        SHEETS[file] = replace(sheet, split=replace(sheet.split, rows=20))
+        GLUE.sheets[file] = replace(sheet, split=replace(sheet.split, rows=20))
     yield
-    SHEETS.update(whole)
+    GLUE.sheets.update(whole)
 
 
 def written(folder: Path) -> dict[str, bytes]:

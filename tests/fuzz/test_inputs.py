@@ -15,7 +15,7 @@ from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.inference.engine import Workload, decide
 from fairseq_palbert.serving import cli as serving
 from fairseq_palbert.tokenization import Vocabulary
-from preprocess import glue as preprocess
+from preprocess import data as preprocess
 from tests.checkpoints.test_hugging_face import CONFIGS, their_tensors
 
 RULE = "q_exit:0.5"

@@ -103,7 +103,7 @@ def run_fairseq_steps(monkeypatch, tmp_path):
         fields = {}
         for split in task.splits:
             lines = (raw / split.source.file).read_text(encoding="utf-8-sig").split("\n")
-            columns = list(split.columns) or lines.pop(0).split("\t")
+            columns = list(split.source.columns) or lines.pop(0).split("\t")
             rows = [line.split("\t") for line in lines if line]
             for name, column in [*zip(("input0", "input1"), task.sentences), *[("label", task.label)] * split.labelled]:
                 fields[split.name, name] = work / f"{split.name}.raw.{name}"

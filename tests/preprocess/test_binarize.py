@@ -106,7 +106,8 @@ def sample(released: Path, task: TaskDefinition, folder: Path, rows: int = 150) 
     """The first rows of every split of a real task."""
     folder.mkdir(parents=True)
     for split in task.splits:
-        lines = (released / split.source.file).read_text(encoding="utf-8").split("\n")[:rows + (not split.columns)]
+        lines = (released / split.source.file).read_text(encoding="utf-8").split("\n")
+        lines = lines[:rows + (not split.source.columns)]
         (folder / split.source.file).write_text("\n".join(lines) + "\n")
     return folder
 

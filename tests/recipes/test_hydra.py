@@ -45,7 +45,7 @@ def test_trains(make_toy_data, tmp_path):
     command = [
         str(Path(sys.executable).parent / "fairseq-hydra-train"), "--config-dir", str(FOLDER),
         "--config-name", "palbert_roberta_tiny", f"hydra.run.dir={tmp_path / 'run'}",
-        f"common.user_dir={ROOT / 'fairseq_palbert'}", f"task.data={data}", "task.definition=RTE",
+        f"common.user_dir={ROOT / 'fairseq_palbert'}", f"task.data={data}", "task.glue_task=RTE",
         "optimization.max_update=3", "lr_scheduler.warmup_updates=1", "+model.lambda_module=rnn",
     ]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)

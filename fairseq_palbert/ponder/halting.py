@@ -67,6 +67,14 @@ def log_posterior(halting_logits: Tensor) -> Tensor:
     return torch.cat([logsigmoid(halting_logits) + survived[:-1], survived[-1:]])
 
 
+def renormalised_log_posterior(halting_logits: Tensor) -> Tensor:
+    """log p of the exit layer given an exit at or before layer N: p_n = q_n / Σ_m q_m with q_n = λ_n ∏_{j<n} (1 − λ_j).
+
+    The second of PonderNet's two normalisations (arXiv 2107.05407, section 2). Shape: [N, B] -> [N, B], in nats.
+    """
+    return _log_halting(halting_logits).log_softmax(0)
+
+
 def released_log_posterior(halting_logits: Tensor, epsilon: float) -> tuple[Tensor, int]:
     """log p of PALBERT's published code: not normalised, and floored once almost all mass is spent.
 
@@ -77,8 +85,7 @@ def released_log_posterior(halting_logits: Tensor, epsilon: float) -> tuple[Tens
     the first layer at which every row of the batch exceeds 1 − ε, and omits the later layers from the task loss.
     Source: github.com/tinkoff-ai/palbert, described in the README under "As released".
     """
-    halting_logits = at_least_float32(halting_logits)
-    log_p = logsigmoid(halting_logits) + _log_survival_before(halting_logits)[:-1]
+    log_p = _log_halting(halting_logits)
     depth = computed = halting_logits.shape[0]
     if epsilon == 0:
         return log_p, computed
@@ -98,6 +105,12 @@ def expected_depth(p: Tensor) -> Tensor:
     layers = torch.arange(1, p.shape[0] + 1, dtype=p.dtype, device=p.device)
     # Not a matrix product, which autocast would compute in half precision.
     return (layers.view(-1, *[1] * (p.dim() - 1)) * p).sum(0)
+
+
+def _log_halting(halting_logits: Tensor) -> Tensor:
+    """log λ_n + Σ_{j<n} log(1 − λ_j), without a remainder. Shape: [N, B] -> [N, B]."""
+    halting_logits = at_least_float32(halting_logits)
+    return logsigmoid(halting_logits) + _log_survival_before(halting_logits)[:-1]
 
 
 def _log_survival_before(halting_logits: Tensor) -> Tensor:

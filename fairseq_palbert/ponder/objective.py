@@ -7,10 +7,16 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from .halting import at_least_float32, expected_depth, log_posterior, released_log_posterior
+from .halting import (
+    at_least_float32,
+    expected_depth,
+    log_posterior,
+    released_log_posterior,
+    renormalised_log_posterior,
+)
 from .prior import kl_divergence, log_prior
 
-POSTERIOR_REMAINDERS = ("last", "none")
+POSTERIOR_REMAINDERS = ("last", "renormalise", "none")
 
 
 @dataclass(frozen=True)
@@ -30,9 +36,9 @@ class PonderLoss:
 class PonderObjective:
     """L = Σ_n p_n (L_n + c n) + β KL(p ‖ prior), per sentence; c is ``layer_cost``, by default 0.
 
-    ``kl_direction`` "prior_posterior" gives KL(prior ‖ p). With ``posterior_remainder`` "none", p_N is
-    λ_N ∏_{j<N} (1 − λ_j): p sums to less than 1, and the last layer's halting logit is read too. ``halting_epsilon``
-    then floors p as the published code does (see ``released_log_posterior``).
+    ``kl_direction`` "prior_posterior" gives KL(prior ‖ p). With ``posterior_remainder`` "renormalise" or "none" the
+    last layer's halting logit is read too: p_n ∝ λ_n ∏_{j<n} (1 − λ_j) for all n ≤ N, scaled to sum to 1, or with
+    "none" as it is. ``halting_epsilon`` then floors p as the published code does (see ``released_log_posterior``).
 
     Source: PonderNet (arXiv 2107.05407, section 2); PALBERT (arXiv 2204.03276, section 3).
     """
@@ -48,13 +54,15 @@ class PonderObjective:
 
     @property
     def reads_last_halting_logit(self) -> bool:
-        return self.posterior_remainder == "none"
+        return self.posterior_remainder != "last"
 
     def __call__(self, halting_logits: Tensor, layer_losses: Tensor) -> PonderLoss:
         """The loss. Shape: halting logits [N − 1, B], or [N, B] where the last one is read; layer losses L_n [N, B]."""
         layer_losses = at_least_float32(layer_losses)
         depth = computed = layer_losses.shape[0]
-        if self.reads_last_halting_logit:
+        if self.posterior_remainder == "renormalise":
+            log_p = renormalised_log_posterior(halting_logits)
+        elif self.posterior_remainder == "none":
             log_p, computed = released_log_posterior(halting_logits, self.halting_epsilon)
         else:
             log_p = log_posterior(halting_logits)

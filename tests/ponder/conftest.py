@@ -27,6 +27,21 @@ def slow_posterior():
 
 
 @pytest.fixture(scope="session")
+def slow_renormalised_posterior():
+    """slow_renormalised_posterior(halting_logits) -> q_n / Σ_m q_m with q_n = λ_n ∏_{j<n} (1 − λ_j) for all n ≤ N."""
+
+    def posterior(halting_logits: list[float]) -> list[float]:
+        q, survived = [], 1.0
+        for logit in halting_logits:
+            halting = 1 / (1 + math.exp(-logit))
+            q.append(survived * halting)
+            survived *= 1 - halting
+        return [q_n / sum(q) for q_n in q]
+
+    return posterior
+
+
+@pytest.fixture(scope="session")
 def slow_released_posterior():
     """slow_released_posterior(rows, epsilon) -> p of every sentence of a batch and the number of layers computed.
 

@@ -14,6 +14,7 @@ from fairseq_palbert.ponder.halting import (
     log_survival,
     log_survival_after,
     released_log_posterior,
+    renormalised_log_posterior,
 )
 
 SIZES = [(1, 1), (2, 3), (5, 1), (7, 5), (13, 2)]
@@ -40,6 +41,20 @@ def test_posterior_equals_the_nested_loop(size, slow_posterior):
     p = log_posterior(logits[:-1]).exp()
     for b in range(size[1]):
         assert p[:, b].tolist() == pytest.approx(slow_posterior(logits[:, b].tolist()), abs=1e-12)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_renormalised_posterior_equals_the_nested_loop(size, slow_renormalised_posterior):
+    logits = draw(*size)
+    p = renormalised_log_posterior(logits).exp()
+    for b in range(size[1]):
+        assert p[:, b].tolist() == pytest.approx(slow_renormalised_posterior(logits[:, b].tolist()), abs=1e-12)
+
+
+def test_renormalised_posterior_of_constant_halting():
+    """λ = 1/2 at 3 layers: 1/2, 1/4, 1/8 of 7/8 are 4/7, 2/7, 1/7, where the remainder rule gives 1/2, 1/4, 1/4."""
+    p = renormalised_log_posterior(torch.zeros(3, 1)).exp()
+    assert p.flatten().tolist() == pytest.approx([4 / 7, 2 / 7, 1 / 7])
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -97,6 +112,14 @@ def test_extreme_logits_in_any_precision(dtype, autocast):
     assert ((running - p.cumsum(0)).abs() <= 1e-6).all()
     assert (running.diff(dim=0) >= 0).all() and (running <= 1).all()
     (p.square().sum() + depth.sum()).backward()
+    assert logits.grad.isfinite().all()
+
+
+def test_extreme_logits_of_the_renormalised_posterior_have_finite_gradients():
+    logits = extreme(torch.float32).requires_grad_()
+    p = renormalised_log_posterior(logits).exp()
+    assert (p.sum(0) - 1).abs().max() <= 1e-6
+    p.square().sum().backward()
     assert logits.grad.isfinite().all()
 
 

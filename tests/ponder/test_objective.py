@@ -42,6 +42,29 @@ def test_the_papers_objective_equals_the_nested_loop(seed, size, slow_posterior,
         assert got.loss[b].item() == pytest.approx(task_loss + 0.3 * kl, abs=1e-9)
 
 
+@pytest.mark.parametrize("seed, size", enumerate([(1, 1), (2, 3), (5, 2), (12, 7)]))
+def test_the_second_normalisation_equals_the_nested_loop(seed, size, slow_renormalised_posterior):
+    """p divided by its sum, against the prior divided by its sum (PonderNet, section 2)."""
+    logits, losses = draw(*size, seed)
+    got = read(PonderObjective(beta=0.3, lambda_p=0.2, posterior_remainder="renormalise",
+                               prior_remainder="renormalise"), logits, losses)
+    truncated = [0.2 * 0.8 ** n for n in range(size[0])]
+    for b in range(size[1]):
+        p = slow_renormalised_posterior(logits[:, b].tolist())
+        task_loss = sum(p[n] * losses[n, b].item() for n in range(size[0]))
+        kl = sum(p[n] * math.log(p[n] / (truncated[n] / sum(truncated))) for n in range(size[0]))
+        assert got.task_loss[b].item() == pytest.approx(task_loss, abs=1e-9)
+        assert got.kl[b].item() == pytest.approx(kl, abs=1e-9)
+        assert got.loss[b].item() == pytest.approx(task_loss + 0.3 * kl, abs=1e-9)
+
+
+@pytest.mark.parametrize("options", [PAPER, {"posterior_remainder": "renormalise"}, {"layer_cost": 0.1}])
+def test_gradients_equal_finite_differences(options):
+    objective = PonderObjective(beta=0.3, lambda_p=0.2, **options)
+    inputs = [tensor.requires_grad_() for tensor in draw(6, 3, 0)]
+    assert torch.autograd.gradcheck(lambda *both: read(objective, *both).loss, inputs, eps=1e-6, atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize("epsilon", [0.0, 0.05, 0.4])
 @pytest.mark.parametrize("seed, size", enumerate([(1, 1), (2, 3), (5, 2), (12, 7)]))
 def test_the_released_objective_equals_the_nested_loop(seed, size, epsilon, slow_released_posterior,
@@ -101,6 +124,7 @@ def test_reference_cases(cases, version, options, kl):
 @pytest.mark.parametrize("autocast", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("options", [PAPER, {"kl_direction": "prior_posterior"}, RELEASED, {"prior": "normal"},
+                                     {"posterior_remainder": "renormalise"},
                                      {"prior": "uniform", "prior_remainder": "renormalise"}])
 def test_extreme_logits_give_finite_losses_and_gradients(options, dtype, autocast):
     values = torch.tensor([-100.0, 0.0, 100.0])

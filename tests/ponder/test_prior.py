@@ -4,9 +4,18 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fairseq_palbert.ponder.halting import cdf, exit_layer, expected_depth
-from fairseq_palbert.ponder.prior import PRIOR_REMAINDERS, PRIORS, default_lambda, kl_divergence, log_prior
+from fairseq_palbert.ponder.prior import (
+    PRIOR_REMAINDERS,
+    PRIORS,
+    default_lambda,
+    depth_for_tail,
+    kl_divergence,
+    log_prior,
+)
 
 LAMBDAS = (0.05, 0.1, 0.15, 0.2, 0.3)
 # Mean depths of the geometric prior at N = 12, to two decimals.
@@ -53,6 +62,25 @@ def test_uniform_prior():
 def test_impossible_priors_are_refused(arguments):
     with pytest.raises(ValueError):
         log_prior(*arguments)
+
+
+@pytest.mark.parametrize("lambda_p, tail, depth", [(0.1, 0.05, 29), (0.2, 0.05, 14), (0.3, 0.05, 9), (0.1, 0.01, 44),
+                                                   (0.5, 0.25, 2), (0.5, 0.5, 1), (0.9, 0.5, 1)])
+def test_the_depth_whose_tail_is_small_enough(lambda_p, tail, depth):
+    """0.9^28 = 0.0523 and 0.9^29 = 0.0471; 0.5^2 = 0.25 exactly."""
+    assert depth_for_tail(lambda_p, tail) == depth
+
+
+@given(st.floats(0.001, 0.999), st.floats(0.001, 0.999))
+def test_no_smaller_depth_has_so_small_a_tail(lambda_p, tail):
+    depth = depth_for_tail(lambda_p, tail)
+    assert (1 - lambda_p) ** depth <= tail and (depth == 1 or (1 - lambda_p) ** (depth - 1) > tail)
+
+
+@pytest.mark.parametrize("arguments", [(0.0, 0.05), (1.0, 0.05), (0.1, 0.0), (0.1, 1.0)])
+def test_impossible_tails_are_refused(arguments):
+    with pytest.raises(ValueError):
+        depth_for_tail(*arguments)
 
 
 def prior_exit_layer(depth: int, lambda_p: float) -> int:

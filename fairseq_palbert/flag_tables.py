@@ -7,23 +7,30 @@ from pathlib import Path
 
 from fairseq.optim.adam import FairseqAdamConfig
 
+from .criterions.act import ActConfig
 from .criterions.every_layer import EveryLayerConfig
 from .criterions.multi_exit_classification import MultiExitClassificationConfig
 from .criterions.ponder_classification import PonderClassificationConfig
 from .files import replacing
 from .models.palbert import PalbertConfig
+from .models.ponder_rnn import PonderRnnConfig, RecurrentConfig
 from .optim.ponder_adam import PonderAdamConfig
 from .tables import markdown
 from .tasks.glue_task import GlueConfig
+from .tasks.parity import ParityConfig
 
 README = Path(__file__).with_name("README.md")
 # table name in the README: the dataclass, and the parent whose fields are left out
 TABLES = {
     "--task glue": (GlueConfig, None),
+    "--task parity": (ParityConfig, None),
     "--arch palbert_*": (PalbertConfig, None),
+    "--arch ponder_rnn and act_rnn": (RecurrentConfig, None),
+    "--arch ponder_rnn": (PonderRnnConfig, RecurrentConfig),
     "--criterion ponder_classification": (PonderClassificationConfig, EveryLayerConfig),
     "--criterion multi_exit_classification": (MultiExitClassificationConfig, EveryLayerConfig),
-    "both criterions": (EveryLayerConfig, None),
+    "--criterion act": (ActConfig, EveryLayerConfig),
+    "all criterions": (EveryLayerConfig, None),
     "--optimizer ponder_adam": (PonderAdamConfig, FairseqAdamConfig),
 }
 POSITIONAL = {"data"}

@@ -16,7 +16,7 @@ from hypothesis import settings
 import fairseq_palbert.plugin  # noqa: F401  as fairseq's commands have it
 
 pytest_plugins = ["tests.fixtures.checkpoints", "tests.fixtures.networks", "tests.fixtures.own_task",
-                  "tests.fixtures.raw_glue", "tests.fixtures.raw_superglue",
+                  "tests.fixtures.parity", "tests.fixtures.raw_glue", "tests.fixtures.raw_superglue",
                   "tests.fixtures.recorded_runs",
                   "tests.fixtures.vocabularies"]
 

@@ -42,4 +42,4 @@ def test_the_tables_of_flags_are_those_of_the_dataclasses():
 def test_a_page_without_a_table_is_refused():
     with pytest.raises(ValueError, match="the page has the tables"):
         with_tables("<!-- flags of --task glue -->\n<!-- end of flags -->")
-    assert len(TABLES) == 6
+    assert len(TABLES) == 10

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..definitions.definition import TaskDefinition
 from ..modules.encoder import EncoderShape
 from ..modules.pondering import HeadsShape
+from ..modules.recurrent import RecurrentShape
 from ..schema import BOOLEAN, OBJECT, Kind, check_fields, integer, list_of, number, object_of, optional, text
 from ..scores_file import MOST_EXAMPLES, MOST_LAYERS, NAME
 
@@ -41,16 +42,21 @@ def check_plain(about: Mapping[str, Any]) -> None:
     check_fields({"threads": 1, **device}, DEVICE_KINDS, "origin.device.")
 
 
+def encoder_of(fields: Any) -> EncoderShape | RecurrentShape:
+    """The shape of these fields; a recurrent cell names its ``cell``. Raises ValueError, whose message is a phrase."""
+    return shape_of(RecurrentShape if isinstance(fields, dict) and "cell" in fields else EncoderShape, fields)
+
+
 def shape_of(kind: type, fields: Any) -> Any:
-    """The ``EncoderShape`` or ``HeadsShape`` of these fields. Raises ValueError, whose message is a phrase."""
+    """The shape of this kind with these fields. Raises ValueError, whose message is a phrase."""
     try:
         return kind(**fields)
     except TypeError as error:
         raise ValueError(f"the fields {fields!r:.60} are of no {kind.__name__}") from error
 
 
-def check_agreement(about: Mapping[str, Any], task: TaskDefinition, encoder: EncoderShape, heads: HeadsShape,
-                    tensors: Mapping[str, Tensor | None]) -> None:
+def check_agreement(about: Mapping[str, Any], task: TaskDefinition, encoder: EncoderShape | RecurrentShape,
+                    heads: HeadsShape, tensors: Mapping[str, Tensor | None]) -> None:
     """Raises ValueError, whose message is a phrase, where fields and tensors contradict the task or each other.
 
     ``tensors``: ids, lengths, targets, groups, text_scores, halting_logits, logits and error_logits, where they are
@@ -72,7 +78,7 @@ def check_agreement(about: Mapping[str, Any], task: TaskDefinition, encoder: Enc
         raise ValueError("ids are not ascending, each once")
 
 
-def _wanted(task: TaskDefinition, rows: int, encoder: EncoderShape, heads: HeadsShape,
+def _wanted(task: TaskDefinition, rows: int, encoder: EncoderShape | RecurrentShape, heads: HeadsShape,
             tensors: Mapping[str, Tensor | None]) -> dict[str, tuple]:
     """The types, size and range of each tensor that the record should have."""
     examples = max(len(tensors["ids"]), 1) if tensors.get("ids") is not None else 1

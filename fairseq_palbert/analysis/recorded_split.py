@@ -7,7 +7,7 @@ regression).
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,12 @@ from ..exits.base import Recording
 from ..json_files import parse_object
 from ..modules.encoder import EncoderShape
 from ..modules.pondering import HeadsShape
-from .record_checks import PLAIN_KINDS, check_agreement, check_plain, shape_of
+from ..modules.recurrent import RecurrentShape
+from .record_checks import PLAIN_KINDS, check_agreement, check_plain, encoder_of, shape_of
 from .tensor_file import read_tensors, write_tensors
 
 FORMAT = "fairseq_palbert record 1"
-SHAPES = {"encoder": EncoderShape, "heads": HeadsShape}
+SHAPES = {"encoder": encoder_of, "heads": partial(shape_of, HeadsShape)}
 REMEDY = "make the record again with palbert evaluate --record"
 
 
@@ -45,7 +46,7 @@ class RecordedSplit:
     split: str
     task: TaskDefinition
     rows: int
-    encoder: EncoderShape
+    encoder: EncoderShape | RecurrentShape
     heads: HeadsShape
     prior: list[float] | None
     origin: dict[str, Any]
@@ -129,7 +130,7 @@ def checked_split(about: dict[str, Any], tensors: Mapping[str, Tensor | None]) -
     Raises ValueError, whose message is a phrase, where one of them is missing, of another type or size, out of range
     or not finite, or where they contradict each other.
     """
-    shapes = {name: shape_of(kind, about.pop(name, None)) for name, kind in SHAPES.items()}
+    shapes = {name: shape_in(about.pop(name, None)) for name, shape_in in SHAPES.items()}
     about.setdefault("definition", None)  # which earlier versions lack
     check_plain(about)
     task = restored(about.pop("glue_task"), about.pop("definition"), about.pop("labels"))

@@ -4,23 +4,28 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any, TypeVar, get_args
 
+from ..criterions.act import ActConfig
 from ..criterions.every_layer import EveryLayerConfig
 from ..criterions.multi_exit_classification import MultiExitClassificationConfig
 from ..criterions.ponder_classification import PonderClassificationConfig
 from ..errors import UserError
 from ..families import ARCHITECTURES, Family
 from ..models.palbert import PalbertConfig
+from ..models.ponder_rnn import PonderRnnConfig, RecurrentConfig
 from ..models.presets import BARE
 from ..modules.pondering import POOLINGS, HeadsShape
 from ..schema import BOOLEAN, Kind, check_fields, choice, integer, list_of, number, optional, text
 from ..tasks.glue_task import GlueConfig
+from ..tasks.parity import ParityConfig
 from .formats.checkpoint_file import model_settings
 from .formats.names import ENCODER_FIELDS
 
 LARGEST = 2**53
 TYPES = {bool: BOOLEAN, int: integer(-LARGEST, LARGEST), float: number(-1e300, 1e300), str: text()}
 CRITERIONS = {"ponder_classification": PonderClassificationConfig,
-              "multi_exit_classification": MultiExitClassificationConfig}
+              "multi_exit_classification": MultiExitClassificationConfig, "act": ActConfig}
+TASKS = {"glue": GlueConfig, "parity": ParityConfig}
+RECURRENT = {"ponder_rnn": PonderRnnConfig, "act_rnn": RecurrentConfig}
 Config = TypeVar("Config")
 
 
@@ -57,14 +62,27 @@ def model_configuration(name: str, state: dict[str, Any]) -> Configuration:
         raise UserError(f"{name}: {error}") from error
 
 
-def task_configuration(name: str, state: dict[str, Any]) -> GlueConfig:
+def recurrent_configuration(name: str, state: dict[str, Any]) -> RecurrentConfig:
+    """The configuration of a model of ``--arch ponder_rnn`` or ``act_rnn``.
+
+    Raises UserError for another architecture and for a value of another type.
+    """
+    given = model_settings(state)
+    arch = str(given.get("_name", "an unnamed one"))
+    if arch not in RECURRENT:
+        raise UserError(f"{name}: holds no model of --arch {' or '.join(RECURRENT)}, but {arch}")
+    return _rebuilt(name, given, RECURRENT[arch])
+
+
+def task_configuration(name: str, state: dict[str, Any]) -> GlueConfig | ParityConfig:
     """The task's configuration. Raises UserError for another task than ours and for a value of another type."""
     given = state["cfg"].get("task", {})
     if not given:
         raise UserError(f"{name}: not a checkpoint of fairseq_palbert (it has no task configuration)")
-    if given.get("_name") != "glue":
-        raise UserError(f"{name}: trained with --task {given.get('_name')}: only --task glue can be scored")
-    return _rebuilt(name, given, GlueConfig)
+    task = str(given.get("_name"))
+    if task not in TASKS:
+        raise UserError(f"{name}: trained with --task {task}: only --task {' and '.join(TASKS)} can be scored")
+    return _rebuilt(name, given, TASKS[task])
 
 
 def criterion_configuration(name: str, state: dict[str, Any]) -> EveryLayerConfig:

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from ..definitions.metrics import References
 from ..errors import UserError
+from ..modules.encoder import EncoderShape
 from ..modules.pondering import PonderOutput
 from .distillation import DISTILL_KLS, Distillation
 from .freelb import FreeLB
@@ -42,12 +43,17 @@ class EveryLayerConfig(FairseqDataclass):
 class Objective:
     """The ``loss`` to minimise, summed over the batch, and what to log.
 
-    ``exit_layers`` [B], 1..N, are the layers at which the task's metrics are taken; ``sums`` are scalars and [N].
+    ``answers`` [B, K] are the logits, or values, of which the task's metrics are taken; ``sums`` are scalars and [N].
     """
 
     loss: Tensor
-    exit_layers: Tensor
+    answers: Tensor
     sums: dict[str, Tensor]
+
+
+def answers_at(logits: Tensor, exit_layers: Tensor) -> Tensor:
+    """The answers of these layers, counted from 1. Shape: [N, B, K], [B] -> [B, K]."""
+    return logits[exit_layers - 1, torch.arange(len(exit_layers), device=logits.device)]
 
 
 class EveryLayerCriterion(FairseqCriterion):
@@ -65,7 +71,7 @@ class EveryLayerCriterion(FairseqCriterion):
     def __init__(self, cfg: EveryLayerConfig, task):
         super().__init__(task)
         if not hasattr(task, "definition"):
-            raise UserError(f"--criterion {self.name} needs --task glue")
+            raise UserError(f"--criterion {self.name} needs --task glue or parity")
         _check_config(cfg)
         self.regression = task.definition.regression
         self.distillation = Distillation(cfg.distill_weight, cfg.distill_temperature, str(cfg.distill_kl))
@@ -77,8 +83,8 @@ class EveryLayerCriterion(FairseqCriterion):
         """Raises UserError for a model that this criterion cannot train."""
 
     @abstractmethod
-    def objective_of(self, output: PonderOutput, losses: Tensor) -> Objective:
-        """The objective for these losses. Shape: [N, B]."""
+    def objective_of(self, output: PonderOutput, targets: Tensor) -> Objective:
+        """The objective for these outputs. Shape: targets [B]."""
 
     def run_model(self, model, sample: dict, **options) -> PonderOutput:
         """The model's output for a batch."""
@@ -96,7 +102,7 @@ class EveryLayerCriterion(FairseqCriterion):
             log = {
                 "loss": objective.loss.detach(),
                 **objective.sums,
-                **self._metric_sums(output.logits, objective.exit_layers, sample),
+                **self._metric_sums(output.logits, objective.answers, sample),
                 "nsentences": sample["nsentences"],
                 "ntokens": sample["ntokens"],
                 "sample_size": sample["nsentences"],
@@ -106,7 +112,7 @@ class EveryLayerCriterion(FairseqCriterion):
     def _output_and_objective(self, model, sample: dict, **options) -> tuple[PonderOutput, Objective]:
         """The model's output for a batch, and its objective with the learned-exit head's loss."""
         output = self.run_model(model, sample, **options)
-        objective = self.objective_of(output, self.layer_losses(output.logits, sample["target"]))
+        objective = self.objective_of(output, sample["target"])
         if output.error_logits is None:
             return output, objective
         exit_loss = self._exit_loss(output, sample["target"])
@@ -122,6 +128,9 @@ class EveryLayerCriterion(FairseqCriterion):
             return results[-1][1].loss
 
         shape = model.network.encoder.shape
+        if not isinstance(shape, EncoderShape):
+            raise UserError("--freelb-steps perturbs token embeddings, which a recurrent cell on vectors has not: drop "
+                            "it")
         real = sample["net_input"]["src_tokens"].ne(shape.padding_id)
         losses = list(self.freelb.passes(loss_of, real, shape.embedding or shape.hidden))
         output, objective = results[-1]
@@ -146,8 +155,8 @@ class EveryLayerCriterion(FairseqCriterion):
             errors = logits.argmax(-1).ne(targets).float()
         return ((output.error_logits.float().sigmoid() - errors) ** 2).mean(0).sum()
 
-    def _metric_sums(self, logits: Tensor, exit_layers: Tensor, sample: dict) -> dict[str, Tensor]:
-        """Sums over the batch: correct counts, or squared errors, of each layer, and the statistics of the exits."""
+    def _metric_sums(self, logits: Tensor, answers: Tensor, sample: dict) -> dict[str, Tensor]:
+        """Sums over the batch: correct counts, or squared errors, of each layer, and the statistics of the answers."""
         targets = sample["target"]
         if self.regression:
             sums = {"squared_error": ((logits.squeeze(-1).float() - targets.float()) ** 2).sum(1)}
@@ -155,9 +164,8 @@ class EveryLayerCriterion(FairseqCriterion):
             sums = {"accuracy": logits.argmax(-1).eq(targets).sum(1)}
         if "group" in sample and self.training:  # rows are shuffled: a batch has no whole groups
             return sums
-        at_exit = logits[exit_layers - 1, torch.arange(len(targets), device=logits.device)]
         references = References(targets, sample.get("group"), sample.get("text_scores"))
-        return {**sums, "statistics": self.task.metrics.statistics(at_exit, references, sample["id"],
+        return {**sums, "statistics": self.task.metrics.statistics(answers, references, sample["id"],
                                                                    sample["examples"])}
 
     @classmethod

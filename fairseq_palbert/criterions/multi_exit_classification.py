@@ -63,8 +63,9 @@ class MultiExitClassification(EveryLayerCriterion):
                 raise UserError(f"--layer-weights last trains the last layer's heads alone: drop "
                                 f"--{field_name.replace('_', '-')}, or choose other weights")
 
-    def objective_of(self, output: PonderOutput, losses: Tensor) -> Objective:
-        depth, sentences = losses.shape
+    def objective_of(self, output: PonderOutput, targets: Tensor) -> Objective:
+        losses = self.layer_losses(output.logits, targets)
+        depth = len(losses)
         last_only = self.alternate_last and self.training and self.updates % 2 == 0
         weights = layer_weights("last" if last_only else self.layer_weights, depth).to(losses.device)
-        return Objective((weights[:, None] * losses).sum(), torch.full((sentences,), depth, device=losses.device), {})
+        return Objective((weights[:, None] * losses).sum(), output.logits[-1], {})

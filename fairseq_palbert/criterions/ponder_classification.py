@@ -16,7 +16,7 @@ from ..modules.pondering import PonderOutput
 from ..ponder.halting import cdf, exit_layer, expected_depth
 from ..ponder.objective import POSTERIOR_REMAINDERS, PonderObjective
 from ..ponder.prior import KL_DIRECTIONS, PRIOR_REMAINDERS, PRIORS, default_lambda
-from .every_layer import EveryLayerConfig, EveryLayerCriterion, Objective
+from .every_layer import EveryLayerConfig, EveryLayerCriterion, Objective, answers_at
 
 HALTING_TARGETS = ("loss", "error")
 RELEASED = {"kl_direction": "prior_posterior", "posterior_remainder": "none", "halting_epsilon": 0.05}
@@ -38,8 +38,9 @@ class PonderClassificationConfig(EveryLayerConfig):
         default="posterior_prior", metadata={"help": "KL(posterior || prior), or KL(prior || posterior)"}
     )
     posterior_remainder: ChoiceEnum(POSTERIOR_REMAINDERS) = field(
-        default="last", metadata={"help": "where the posterior's mass beyond layer N goes: to layer N, or nowhere (not "
-                                          "normalised)"}
+        default="last", metadata={"help": "where the posterior's mass beyond layer N goes: to layer N, to all in "
+                                          "proportion, or nowhere (not normalised); exit rules know no layer to come, "
+                                          "and give it to layer N"}
     )
     halting_epsilon: float = field(
         default=0.0,
@@ -106,7 +107,7 @@ class PonderClassification(EveryLayerCriterion):
         if not model.network.heads_shape.halts:
             raise UserError(f"--criterion {self.name} trains a lambda module, and --lambda-module none has none: "
                             "choose another, or --criterion multi_exit_classification")
-        if self.by_errors and self.training and model.cfg.train_only != "lambda":
+        if self.by_errors and self.training and getattr(model.cfg, "train_only", None) != "lambda":
             raise UserError("--halting-target error gives the layers no gradient: add --train-only lambda, or choose "
                             "loss")
 
@@ -118,9 +119,10 @@ class PonderClassification(EveryLayerCriterion):
         return logits.argmax(-1).ne(targets).float()
 
     def run_model(self, model, sample: dict, **options) -> PonderOutput:
-        return super().run_model(model, sample, halt_at_last=self.options["posterior_remainder"] == "none", **options)
+        return super().run_model(model, sample, halt_at_last=self.options["posterior_remainder"] != "last", **options)
 
-    def objective_of(self, output: PonderOutput, losses: Tensor) -> Objective:
+    def objective_of(self, output: PonderOutput, targets: Tensor) -> Objective:
+        losses = self.layer_losses(output.logits, targets)
         depth = len(losses)
         ponder = self.objective(depth)(output.halting_logits, losses)
         with torch.no_grad():
@@ -132,7 +134,7 @@ class PonderClassification(EveryLayerCriterion):
                 "posterior_depth": expected_depth(ponder.p).sum(),
                 "q_exit_depth": exits.sum(),
             }
-        return Objective(ponder.loss.sum(), exits, sums)
+        return Objective(ponder.loss.sum(), answers_at(output.logits, exits), sums)
 
 
 def _check_config(cfg: PonderClassificationConfig) -> None:

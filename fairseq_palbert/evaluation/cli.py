@@ -37,8 +37,9 @@ def parser() -> argparse.ArgumentParser:
         epilog="Example: palbert evaluate runs/RTE/seed1/checkpoints/checkpoint_best.pt --data data/RTE --exit "
                "q_exit:0.5 --exit fixed:12 --out scores")
     add = options.add_argument
-    add("checkpoint", type=Path, help="a checkpoint of fairseq-train with --task glue, or an exported model's folder")
-    add("--data", required=True, help="folder of the binarized task")
+    add("checkpoint", type=Path,
+        help="a checkpoint of fairseq-train with --task glue or parity, or an exported model's folder")
+    add("--data", help="folder of the binarized task; --task parity has none")
     add("--split", default="valid", help="split to score (default: valid)")
     add("--exit", action="append", default=[], metavar="RULE", dest="rules",
         help="exit rule, any number of times: " + "; ".join(rule.form for rule in RULES.values()))

@@ -59,4 +59,4 @@ def window_of(options: argparse.Namespace, network: PonderingClassifier, device:
 def fitting_window(network: PonderingClassifier, device: torch.device) -> Window:
     """The window that suits a network already on the device and the memory that is free."""
     shape = network.encoder.shape
-    return Window.fitting(shape.hidden, shape.ffn_hidden, network.encoder.embed_tokens.weight.dtype, device)
+    return Window.fitting(shape.hidden, shape.ffn_hidden, next(network.encoder.parameters()).dtype, device)

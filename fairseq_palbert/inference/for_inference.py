@@ -8,6 +8,7 @@ from ..compat import onednn
 from ..errors import UserError
 from ..modules.lambda_module import MlpLambda
 from ..modules.pondering import PonderingClassifier
+from ..modules.recurrent import RecurrentEncoder
 from ..modules.transformer import TransformerLayer, gelu_tanh
 from .int8_linear import Int8Linear
 from .prepacked_linear import PrepackedLinear, can_prepack
@@ -32,6 +33,9 @@ def for_inference(network: PonderingClassifier, dtype: str, device: torch.device
     """
     if dtype == INT8 and device.type != "cpu":
         raise UserError(f"dtype {INT8} is for the CPU: on {device.type} choose bfloat16 or float16")
+    if dtype == INT8 and isinstance(network.encoder, RecurrentEncoder):
+        raise UserError(f"dtype {INT8} is for the linear layers of encoders, and a recurrent cell has none: choose "
+                        "float32 or bfloat16")
     if dtype == INT8 and not onednn.has_linear():
         raise UserError(f"dtype {INT8} needs a torch built with oneDNN, which this one is not: choose float32 or "
                         "bfloat16")

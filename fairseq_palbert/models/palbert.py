@@ -148,7 +148,7 @@ class PalbertModel(BaseFairseqModel):
         return cls(cfg, network)
 
     @staticmethod
-    def follow_checkpoint(cfg: PalbertConfig) -> None:
+    def complete_settings(cfg: PalbertConfig) -> None:
         """Sets, in place, what the flags leave to the checkpoint that training starts from."""
         chosen_pooling = cfg.pooling
         for name, value in starting_heads(cfg).items():
@@ -177,8 +177,8 @@ class PalbertModel(BaseFairseqModel):
         Raises UserError where ``halt_at_last`` asks for a halting logit that the model does not have.
         """
         if halt_at_last and self.network.heads_shape.per_layer_lambda:
-            raise UserError("--posterior-remainder none (part of --as-released) reads the last layer's halting logit, "
-                            "which --per-layer-lambda leaves out: drop one of the two")
+            raise UserError("--posterior-remainder none (part of --as-released) and renormalise read the last layer's "
+                            "halting logit, which --per-layer-lambda leaves out: drop one of the two")
         if self.pooled_states is None:
             return self.network(src_tokens, halt_at_last, noise)
         if noise is not None:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ..errors import UserError
 from ..schema import check_fields, choice, integer, number, optional
-from .batch import Batch
+from .batch import Batch, PaddedBatch
 from .relative_position import check_buckets, relative_position_bias
 from .transformer import ACTIVATIONS, TransformerLayer
 
@@ -107,6 +107,10 @@ class Encoder(nn.Module):
                              shape.attention_dropout, shape.activation_dropout, shape.norm_eps)
             for _ in range((shape.groups or shape.layers) * shape.inner_layers)
         )
+
+    def padded(self, tokens: Tensor) -> PaddedBatch:
+        """The batch of padded sentences. Shape: token ids [B, T]."""
+        return PaddedBatch(tokens, self.shape.padding_id)
 
     def embed(self, batch: Batch, noise: Tensor | None = None) -> Tensor:
         """LayerNorm(token + position + segment embedding), projected where E is not C, with dropout in training.

@@ -8,9 +8,9 @@ Transformer layers per step (ALBERT's inner layers). The lambda module reads x u
 vector); its MLP reads i units in all and has w units and d layers.
 
     embedding      2 T E C, where embeddings are factorised
-    a step         m (8 T C² + 4 T C F + 4 T² C)
+    a step         m (8 T C² + 4 T C F + 4 T² C), or 2 g C (P + C) of a recurrent cell with P inputs and g gates
     mean pooling   T C
-    pooler         2 C²
+    pooler         2 C², where there is one
     classifier     2 C K
     lambda module  2 x (linear), 2 i w + 2 (d - 1) w² + 2 w (mlp), 12 x² + 2 x (rnn)
     learned exit   2 C
@@ -20,10 +20,13 @@ from torch import Tensor
 
 from .encoder import EncoderShape
 from .lambda_module import NO_LAMBDA, joined_width
-from .pondering import HeadsShape
+from .pondering import NO_POOLER, HeadsShape
+from .recurrent import GATES, RecurrentShape
+
+Shape = EncoderShape | RecurrentShape
 
 
-def exit_flops(encoder: EncoderShape, heads: HeadsShape, tokens: Tensor, exit_layers: Tensor, halts: bool,
+def exit_flops(encoder: Shape, heads: HeadsShape, tokens: Tensor, exit_layers: Tensor, halts: bool,
                classifies: bool, expects_error: bool = False) -> Tensor:
     """Operations of each sentence that exits after layer n of 1..N, as the engine runs it.
 
@@ -33,7 +36,8 @@ def exit_flops(encoder: EncoderShape, heads: HeadsShape, tokens: Tensor, exit_la
     """
     layers = exit_layers.long()
     before_last = layers.clamp(max=encoder.layers - 1)
-    heads_flops = layers * (summary_flops(encoder, heads, tokens) + 2 * encoder.hidden**2)
+    pooler_flops = 0 if heads.pooling == NO_POOLER else 2 * encoder.hidden**2
+    heads_flops = layers * (summary_flops(encoder, heads, tokens) + pooler_flops)
     heads_flops += (layers if classifies or halts and heads.halts_by_answers
                     else 1) * 2 * encoder.hidden * heads.outputs
     if halts:
@@ -43,24 +47,27 @@ def exit_flops(encoder: EncoderShape, heads: HeadsShape, tokens: Tensor, exit_la
     return embedding_flops(encoder, tokens) + layers * step_flops(encoder, tokens) + heads_flops
 
 
-def embedding_flops(encoder: EncoderShape, tokens: Tensor) -> Tensor:
+def embedding_flops(encoder: Shape, tokens: Tensor) -> Tensor:
     """Operations of the embedding projection. Shape: T [B] -> int64 [B]."""
-    return tokens.long() * 2 * (encoder.embedding or 0) * encoder.hidden
+    projected = 0 if isinstance(encoder, RecurrentShape) else encoder.embedding or 0
+    return tokens.long() * 2 * projected * encoder.hidden
 
 
-def step_flops(encoder: EncoderShape, tokens: Tensor) -> Tensor:
+def step_flops(encoder: Shape, tokens: Tensor) -> Tensor:
     """Operations of one step. Shape: T [B] -> int64 [B]."""
     tokens, hidden = tokens.long(), encoder.hidden
+    if isinstance(encoder, RecurrentShape):
+        return tokens * 2 * GATES[encoder.cell] * hidden * (encoder.inputs + hidden)
     weights = 8 * hidden**2 + 4 * hidden * encoder.ffn_hidden
     return encoder.inner_layers * (tokens * weights + 4 * tokens**2 * hidden)
 
 
-def summary_flops(encoder: EncoderShape, heads: HeadsShape, tokens: Tensor) -> Tensor:
+def summary_flops(encoder: Shape, heads: HeadsShape, tokens: Tensor) -> Tensor:
     """Operations of one layer's mean pooling. Shape: T [B] -> int64 [B]."""
     return tokens.long() * (encoder.hidden if heads.pooling == "mean" else 0)
 
 
-def lambda_flops(encoder: EncoderShape, heads: HeadsShape) -> int:
+def lambda_flops(encoder: Shape, heads: HeadsShape) -> int:
     """Operations of one run of the lambda module on one sentence."""
     inputs = heads.lambda_inputs(encoder.hidden, encoder.layers)
     if heads.lambda_module == "mlp":

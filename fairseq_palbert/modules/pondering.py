@@ -1,4 +1,4 @@
-"""The pondering classifier: an encoder with heads at every layer.
+"""The pondering classifier: an encoder, or a recurrent cell, with heads at every layer.
 
 Sizes: N layers, B sentences, R tokens of all of them, T tokens of the longest, C hidden units, K outputs (classes, or 1
 for regression).
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..schema import BOOLEAN, check_fields, choice, integer, optional
-from .batch import Batch, PackedBatch, PaddedBatch
+from .batch import Batch, PackedBatch
 from .depthwise import DepthWise, Layers
 from .encoder import DROPOUT, UNITS
 from .initialise import initialise
@@ -19,8 +19,9 @@ from .lambda_input import LAMBDA_READS, input_width, lambda_input
 from .lambda_module import LAMBDA_INPUTS, LAMBDA_MODULES, NO_LAMBDA, LinearLambda, MlpLambda, RnnLambda
 
 POOLINGS = ("first", "mean")
+NO_POOLER = "none"
 HEADS_KINDS = {
-    "outputs": integer(1, 1000), "pooling": choice(*POOLINGS), "per_layer_pooler": BOOLEAN,
+    "outputs": integer(1, 1000), "pooling": choice(*POOLINGS, NO_POOLER), "per_layer_pooler": BOOLEAN,
     "per_layer_classifier": BOOLEAN, "per_layer_lambda": BOOLEAN, "classifier_dropout": DROPOUT,
     "lambda_module": choice(*LAMBDA_MODULES), "lambda_depth": integer(1, 16), "lambda_input": choice(*LAMBDA_INPUTS),
     "lambda_lookback": integer(1, 256), "lambda_width": optional(UNITS), "lambda_reads": choice(*LAMBDA_READS),
@@ -33,7 +34,8 @@ class HeadsShape:
     """All settings that determine the heads' tensors and arithmetic; raises UserError where one is out of range.
 
     The defaults are PALBERT's (arXiv 2204.03276).
-    ``pooling``: the heads read the first token's hidden state ("first") or the mean over the sentence's ("mean").
+    ``pooling``: the pooler reads the first token's hidden state ("first") or the mean over the sentence's ("mean").
+    Without a pooler ("none") the heads read the first token's hidden state itself.
     ``lambda_module="none"`` leaves the lambda module out; the other fields about it then have no effect.
     """
 
@@ -91,8 +93,8 @@ class PonderingClassifier(nn.Module):
     """z_n = tanh(W c_n + b); ŷ_n = classifier(z_n); l_n = lambda module(z_1..z_n).
 
     c_n is the hidden state of the first token after layer n. With ``pooling`` "mean" it is the mean over the sentence's
-    tokens, special tokens included. All depths share the learned-exit head: σ(w · z_n + b) is the expected error of
-    ŷ_n.
+    tokens, special tokens included. Without a pooler z_n = c_n. All depths share the learned-exit head: σ(w · z_n + b)
+    is the expected error of ŷ_n.
 
     ``forward`` computes all depths at once, for training. ``embed`` and ``step`` compute one depth at a time, for early
     exit, and ``summarize`` returns c_n. ``pool``, ``classify``, ``halt`` and ``expect_error`` read L layers from
@@ -115,7 +117,8 @@ class PonderingClassifier(nn.Module):
         self.shares_layers = encoder.shape.groups == 1
         self.learns_exit = heads.learned_exit
         hidden = encoder.hidden_size
-        self.pooler = DepthWise(lambda: nn.Linear(hidden, hidden), self.depth if heads.per_layer_pooler else 1)
+        copies = self.depth if heads.per_layer_pooler else 1
+        self.pooler = None if heads.pooling == NO_POOLER else DepthWise(lambda: nn.Linear(hidden, hidden), copies)
         self.classifier = DepthWise(
             lambda: nn.Sequential(nn.Dropout(heads.classifier_dropout), nn.Linear(hidden, heads.outputs)),
             self.depth if heads.per_layer_classifier else 1,
@@ -173,9 +176,9 @@ class PonderingClassifier(nn.Module):
         error_logits = self.expect_error(1, pooled[:-1]) if self.learns_exit else None
         return PonderOutput(logits, halting_logits, error_logits)
 
-    def padded(self, tokens: Tensor) -> PaddedBatch:
-        """The batch of padded sentences. Shape: token ids [B, T]."""
-        return PaddedBatch(tokens, self.encoder.shape.padding_id)
+    def padded(self, tokens: Tensor) -> Batch:
+        """The batch of padded sentences, or of vectors. Shape: token ids [B, T], or [B, P]."""
+        return self.encoder.padded(tokens)
 
     def packed(self, sentences: list[Tensor]) -> PackedBatch:
         """The batch of these sentences, without padding. Shape: token ids [T_i] each."""
@@ -195,7 +198,7 @@ class PonderingClassifier(nn.Module):
 
     def pool(self, first: Layers, summaries: Tensor) -> Tensor:
         """z_n from c_n, for L layers from ``first`` on. Shape: [L, B, C] -> [L, B, C]."""
-        return torch.tanh(self.pooler(first, summaries))
+        return summaries if self.pooler is None else torch.tanh(self.pooler(first, summaries))
 
     def classify(self, first: Layers, pooled: Tensor) -> Tensor:
         """ŷ_n of L layers from ``first`` on. Shape: [L, B, C] -> [L, B, K]."""

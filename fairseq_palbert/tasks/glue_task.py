@@ -1,28 +1,22 @@
 """``--task glue``: sentence classification and regression on binarized data."""
 
 import logging
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Optional
 
 import numpy as np
-import torch
-from fairseq import metrics
 from fairseq.dataclass import FairseqDataclass
-from fairseq.tasks import FairseqTask, register_task
+from fairseq.tasks import register_task
 from omegaconf import II, MISSING
 
-from ..compat.fairseq_registries import model_class
-from ..compat.fairseq_trainer import count_patience_on, end_divergence_by, patience_counts
 from ..definitions.definition import CALIBRATION, TaskDefinition
-from ..definitions.metrics import TaskMetrics
 from ..definitions.packaged import packaged
 from ..errors import UserError
 from .binarized import BinarizedFolder
 from .dataset import GlueDataset
-from .divergence import LatestUpdate
+from .early_exit_task import EarlyExitTask
 from .same_tokenizer import check_same_tokenizer, tokenizer_state
 from .trained_task import task_state, trained_task
 
@@ -74,7 +68,7 @@ class GlueConfig(FairseqDataclass):
 
 
 @register_task("glue", dataclass=GlueConfig)
-class GlueSentenceTask(FairseqTask):
+class GlueSentenceTask(EarlyExitTask):
     """One task: its data and its metrics.
 
     ``definition`` is what the data folder says of the task, with the labels in the order of the class ids.
@@ -86,20 +80,13 @@ class GlueSentenceTask(FairseqTask):
 
     def __init__(self, cfg: GlueConfig, labels: Sequence[str] | None = None):
         """``labels``: in the order of the class ids, by default that of the definition."""
-        super().__init__(cfg)
         self.folder = BinarizedFolder(cfg.data, cfg.glue_task, labels)
-        self.definition = self.folder.task
+        super().__init__(cfg, self.folder.task)
         _check_config(cfg, self.definition)
-        self.metrics = TaskMetrics(self.definition)
-        self.latest_update = LatestUpdate()
 
     @property
     def source_dictionary(self):
         return self.folder.dictionary
-
-    @property
-    def target_dictionary(self):
-        return None
 
     def max_positions(self) -> int:
         return self.cfg.max_positions
@@ -149,28 +136,21 @@ class GlueSentenceTask(FairseqTask):
                             "lower it, or leave it out to train on all")
         return np.sort(remaining[:wanted])
 
-    def get_batch_iterator(self, dataset, max_tokens=None, required_batch_size_multiple=None, **options):
-        """fairseq's iterator, with a batch size multiple of 1: above 1, as by default, fairseq drops the last batch.
-
-        Raises UserError for an example longer than ``--max-tokens``.
-        """
+    def get_batch_iterator(self, dataset, max_tokens=None, **options):
+        """Raises UserError for an example longer than ``--max-tokens``."""
         if max_tokens is not None and dataset.sizes.max() > max_tokens:
             raise UserError(f"--max-tokens {max_tokens} is less than the longest example, {dataset.sizes.max()} "
                             "tokens: raise it, or lower --max-positions")
-        return super().get_batch_iterator(dataset, max_tokens=max_tokens, required_batch_size_multiple=1, **options)
+        return super().get_batch_iterator(dataset, max_tokens=max_tokens, **options)
 
     def build_model(self, cfg, from_checkpoint=False):
-        if not from_checkpoint:
-            if ":" in self.cfg.data:
-                raise UserError(f"{self.cfg.data}: fairseq separates data folders by ':': choose a path without one")
-            end_divergence_by(self.end_diverged)
-            model_class(cfg._name).follow_checkpoint(cfg)
+        """Raises UserError for a data folder with a colon, and for more ``--max-positions`` than the model has."""
+        if not from_checkpoint and ":" in self.cfg.data:
+            raise UserError(f"{self.cfg.data}: fairseq separates data folders by ':': choose a path without one")
         model = super().build_model(cfg, from_checkpoint)
         if self.cfg.max_positions > model.max_positions():
             raise UserError(f"--max-positions {self.cfg.max_positions} is more than the model has, "
                             f"{model.max_positions()}: lower it, or raise --encoder-max-positions")
-        if not from_checkpoint:
-            model.start_training(self)
         return model
 
     def state_dict(self) -> dict[str, Any]:
@@ -180,24 +160,6 @@ class GlueSentenceTask(FairseqTask):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Checks that a checkpoint's ``task_state`` fits the data, when fairseq's commands load it."""
         self.check_checkpoint("the checkpoint", {"task_state": state_dict})
-
-    def get_checkpoint_dict(self) -> dict[str, Any]:
-        """What ``--patience`` counts, which fairseq itself forgets."""
-        return {type(self).__name__: {"patience": patience_counts()}}
-
-    def set_checkpoint_dict(self, state_dict: dict[str, Any]) -> None:
-        """Counts on from a checkpoint, and ends the process with status 0 where ``--patience`` has ended training.
-
-        Raises UserError where the checkpoint has no such counts.
-        """
-        match state_dict:
-            case {"patience": {"best": None | float() | int() as best, "num_runs": int(validations)}}:
-                count_patience_on(best, validations)
-            case _:
-                raise UserError("the checkpoint's counts for --patience are damaged: go on from another checkpoint")
-        if 0 < self.cfg.patience <= validations:
-            logger.info(f"--patience {self.cfg.patience} has ended this training: nothing to do")
-            sys.exit(0)
 
     def check_checkpoint(self, name: str, state: dict[str, Any]) -> None:
         """Raises UserError where ``state`` was trained with another tokenizer or dictionary than the data's."""
@@ -230,39 +192,6 @@ class GlueSentenceTask(FairseqTask):
         if holdout_fraction != self.cfg.holdout_fraction or train_subset != GATE:
             raise UserError(f"--train-only lambda learns on rows that {name} has held out: add --train-subset {GATE} "
                             f"--holdout-fraction {holdout_fraction:g}")
-
-    def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
-        """fairseq's step, whose sums have the training split's shapes in a worker without a batch as well.
-
-        At the end of an epoch fairseq gives such a worker a batch that may be of a validation split. Its sums do not
-        count (``ignore_grad``), but are added to the others'.
-        """
-        if ignore_grad:
-            sample = {**sample, "id": torch.zeros_like(sample["id"]), "examples": len(self.datasets["train"].split)}
-        criterion.updates = update_num
-        loss, sentences, log = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
-        self.latest_update.add(update_num + 1, loss, sentences)
-        return loss, sentences, log
-
-    def end_diverged(self, model) -> None:
-        """fairseq's trainer calls this for a gradient that is not finite. Raises UserError."""
-        raise self.latest_update.diverged()
-
-    def reduce_metrics(self, logging_outputs, criterion):
-        """Adds the task's metrics to what fairseq and the criterion log; in training there are none of groups.
-
-        Raises UserError where the loss is not finite, before fairseq saves a checkpoint of such a model.
-        """
-        self.latest_update.check_logged(float(sum(log.get("loss", 0.0) for log in logging_outputs)))
-        super().reduce_metrics(logging_outputs, criterion)
-        if "statistics" not in logging_outputs[0]:
-            return
-        statistics = sum(log["statistics"] for log in logging_outputs)
-        # one key a shape: fairseq adds up validation splits, whose statistics differ in length for a regression
-        key = "_statistics_{}_{}".format(*statistics.shape)
-        metrics.log_scalar_sum(key, torch.as_tensor(statistics).cpu(), priority=0)
-        for name in (*self.metrics.names, "score"):
-            metrics.log_derived(name, lambda meters, name=name: self.metrics(meters[key].sum)[name])
 
 
 def _check_config(cfg: GlueConfig, task: TaskDefinition) -> None:

@@ -108,6 +108,14 @@ def test_as_released_sets_the_three_departures_of_the_published_code(make_criter
     assert model.halting_logits.grad[-1].abs().sum() > 0, "the published code reads the last halting logit"
 
 
+def test_the_second_normalisation_reads_the_last_halting_logit(make_criterion, make_model, make_sample):
+    model = make_model(2)
+    loss, _, log = make_criterion(posterior_remainder="renormalise")(model, make_sample(CLASSES))
+    loss.backward()
+    assert model.halting_logits.grad[-1].abs().sum() > 0
+    assert log["p"].sum() == pytest.approx(BATCH, abs=1e-5)
+
+
 @pytest.mark.parametrize("name, targets, by_layer",
                          [("SST-2", CLASSES, "accuracy"), ("STS-B", SCORES, "squared_error")])
 def test_logs_of_two_batches_are_those_of_both_together(make_criterion, make_model, make_sample, logged, name, targets,

@@ -36,8 +36,8 @@ def predicted(tmp_path):
     return run
 
 
-def decided(checkpoint: Path, data: Path) -> tuple[list, list, list]:
-    model = load_model(checkpoint, str(data), None)
+def decided(checkpoint: Path, data: Path | None) -> tuple[list, list, list]:
+    model = load_model(checkpoint, data and str(data), None)
     split = load_split(model.task, "valid")
     decisions = decide(model.network, parse_rule(RULE), Workload(split.sentences))
     return decisions.outputs.tolist(), decisions.exit_layers.tolist(), split.targets.tolist()
@@ -80,6 +80,14 @@ def test_checkpoints(check, toy, tmp_path):
     folder.mkdir()
     shutil.copy(checkpoint, folder)
     check(folder, lambda copy: decided(copy / checkpoint.name, data))
+
+
+def test_checkpoints_of_parity(check, parity_checkpoint, tmp_path):
+    checkpoint = parity_checkpoint("--arch", "ponder_rnn", "--rnn-width", "8", "--criterion", "ponder_classification")
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    shutil.copy(checkpoint, folder)
+    check(folder, lambda copy: decided(copy / checkpoint.name, None))
 
 
 def test_binarized_folders_of_ours(check, make_checkpoint, write_vocabulary, write_raw, tmp_path):

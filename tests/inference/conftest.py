@@ -6,6 +6,7 @@ from torch import nn
 
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
+from fairseq_palbert.modules.recurrent import RecurrentEncoder, RecurrentShape
 
 PADDING = 1
 FAMILIES = {"roberta": {"first_position": PADDING + 1}, "bert": {"segments": 2},
@@ -30,6 +31,18 @@ def varied_network(vocabulary: int = 60, layers: int = 5, hidden: int = 16, max_
         for readout in network.lambda_module.readout.copies if network.halts else ():
             last = readout if isinstance(readout, nn.Linear) else readout[-1]
             last.bias += halting_bias
+    return network
+
+
+def varied_recurrent_network(cell: str, inputs: int = 7, layers: int = 6, hidden: int = 16) -> PonderingClassifier:
+    """A cell whose states and answers depend on the input vector at every step; steps differ in their halting."""
+    torch.manual_seed(0)
+    encoder = RecurrentEncoder(RecurrentShape(inputs, layers, hidden, cell))
+    network = PonderingClassifier(encoder, HeadsShape(outputs=2, pooling="none", lambda_module="linear")).eval()
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=2 * parameter.shape[-1] ** -0.5)
+    with torch.no_grad():
+        network.lambda_module.readout.copies[0][-1].bias -= 1
     return network
 
 

@@ -10,6 +10,7 @@ from fairseq_palbert.inference.engine import Workload, decide
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 from fairseq_palbert.modules.flops import exit_flops
 from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier
+from fairseq_palbert.modules.recurrent import CELLS, RecurrentEncoder, RecurrentShape
 
 SHAPE = {"vocabulary": 50, "padding_id": 1, "separator_id": 2, "max_positions": 40, "layers": 4, "hidden": 24,
          "ffn_hidden": 56, "heads": 3, "first_position": 2}
@@ -39,6 +40,19 @@ def test_torchs_counter_agrees(encoder, heads, specs):
         ours = exit_flops(network.encoder.shape, heads, torch.tensor([17, 17]), decided.exit_layers,
                           rule.reads_halting, rule.reads_logits, rule.reads_errors)
         assert int(ours.sum()) == pytest.approx(counter.get_total_flops(), rel=0.02), rule.spec
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_torchs_counter_agrees_on_a_recurrent_cell(cell):
+    heads = HeadsShape(outputs=2, pooling="none", lambda_module="linear")
+    network = PonderingClassifier(RecurrentEncoder(RecurrentShape(7, 4, 24, cell)), heads).eval()
+    vectors = list(torch.randn(5, 1, 7))
+    for rule in map(parse_rule, [*FIXED, *HALTING]):
+        with FlopCounterMode(display=False) as counter:
+            decided = decide(network, rule, Workload(vectors))
+        ours = exit_flops(network.encoder.shape, heads, torch.ones(5), decided.exit_layers, rule.reads_halting,
+                          rule.reads_logits)
+        assert int(ours.sum()) == counter.get_total_flops(), rule.spec
 
 
 def test_padding_costs_nothing_and_a_layer_more_costs_its_step_and_pooler():

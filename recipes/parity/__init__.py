@@ -1,0 +1,1 @@
+"""``recipes/parity.sh``: PonderNet and Adaptive Computation Time on parity."""

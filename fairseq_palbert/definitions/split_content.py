@@ -16,6 +16,7 @@ FORMATS_WITH = {  # the formats of a file that a setting is for
     "encoding": ("tsv", "csv", "jsonl", "json", "lines"), "columns": ("tsv", "csv"), "delimiter": ("csv",),
     "pattern": ("lines",), "layout": ("jsonl", "json"),
 }
+LAYOUTS = ("BoolQ", "COPA", "MultiRC", "ReCoRD", "WiC", "WSC")  # the functions of raw.layouts
 NUMBERED = ("tsv", "csv")  # the formats whose columns may be numbers
 SPLITS = ("train", *(f"{kind}{number or ''}" for kind in ("valid", "test") for number in range(10)))
 
@@ -31,7 +32,7 @@ SOURCE_KINDS = {
     "delimiter": Kind("a single character, and no quote or line end", lambda value: isinstance(value, str)
                       and len(value) == 1 and value not in '"\r\n\0'),
     "pattern": text(),
-    "layout": NAME,
+    "layout": choice(*LAYOUTS),
 }
 DEFAULT_KINDS = {name: kind for name, kind in SOURCE_KINDS.items() if name != "file"}  # for all splits of a task
 COUNT = integer(1, 10**8)

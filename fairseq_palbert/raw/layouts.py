@@ -95,11 +95,9 @@ def wsc(value: Object) -> list[Row]:
     return [{"text": _marked(text, [(noun, ASTERISKS), (pronoun, BRACKETS)])} | _boolean_label(value)]
 
 
-LAYOUTS = {"BoolQ": boolq, "COPA": copa, "MultiRC": multirc, "ReCoRD": record, "WiC": wic, "WSC": wsc}
-
-
-def layout_of(name: str) -> Callable[[Object], list[Row]]:
-    return LAYOUTS[name]
+LAYOUTS: dict[str, Callable[[Object], list[Row]]] = {  # of ``split_content.LAYOUTS``
+    "BoolQ": boolq, "COPA": copa, "MultiRC": multirc, "ReCoRD": record, "WiC": wic, "WSC": wsc,
+}
 
 
 def _field(value: Object, name: str, kind: type) -> Any:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from ..definitions.definition import Column, Source
 from ..definitions.split_content import format_of
-from ..errors import UserError
 from ..text_lines import read_lines
 from ..tsv import Record, read_records, records
 from .csv_rows import csv_rows
+from .layouts import LAYOUTS
 from .objects import json_lines, json_list, matched_lines, named_records
 from .parquet import parquet_rows
 
@@ -23,6 +23,7 @@ def read_table(path: Path, source: Source, needed: Sequence[Column], remedy: str
     Raises UserError where the file as a whole cannot be read: missing, empty, of another format or encoding, or
     without a needed column. Messages about the content end in ``remedy``.
     """
+    layout = source.layout and LAYOUTS[source.layout]
     match format_of(source):
         case "tsv":
             return read_records(path, needed, remedy, source.columns, source.encoding)
@@ -33,23 +34,11 @@ def read_table(path: Path, source: Source, needed: Sequence[Column], remedy: str
             return _without_blank_end(named_records(matched_lines(path, source.encoding, source.pattern), needed))
         case "jsonl":
             rows = json_lines(path, source.encoding)
-            return _without_blank_end(named_records(rows, needed, _layout(source, path, remedy)))
+            return _without_blank_end(named_records(rows, needed, layout))
         case "json":
-            return named_records(json_list(path, source.encoding, remedy), needed, _layout(source, path, remedy))
+            return named_records(json_list(path, source.encoding, remedy), needed, layout)
         case "parquet":
             return named_records(parquet_rows(path, needed, remedy), needed)
-
-
-def _layout(source: Source, path: Path, remedy: str):
-    """The function that makes rows of an object, None where the object is the row."""
-    if source.layout is None:
-        return None
-    from .layouts import layout_of
-
-    try:
-        return layout_of(source.layout)
-    except KeyError as error:
-        raise UserError(f"{path}: the layout {source.layout} is not known: {remedy}") from error
 
 
 def _without_blank_end(found: Iterator[Record]) -> Iterator[Record]:

@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..json_files import Object, parse_object, read_json_lines
 from ..numbers_from_text import integer
 from ..raw.files import raw_file
-from ..raw.layouts import layout_of
+from ..raw.layouts import LAYOUTS
 from ..schema import Kind, check_fields, choice, list_of, object_of
 from . import benchmark
 
@@ -84,7 +84,7 @@ class Sheet(benchmark.Sheet):
 
     def _rows(self, value: Object) -> list[Object]:
         layout = self.split.source.layout
-        return layout_of(layout)(value) if layout else [value]
+        return LAYOUTS[layout](value) if layout else [value]
 
     def content(self, answers: Sequence[str]) -> str:
         """The lines with these labels of the rows; a group with one answer is answered by its first positive row.

@@ -127,7 +127,8 @@ BAD = {  # what is replaced by what, and the line that says so
                              "line 5: columns should name 'text' once"),
     "columns and numbers": ('["text"]\nlabel = "category"', '[1]\nlabel = 2\ncolumns = ["a", "b"]',
                             "line 2: sentences, label"),
-    "unknown layout": (LINE_OF_METRIC, LINE_OF_METRIC + '\nformat = "json"\nlayout = "a/b"', "line 6: layout is 'a/b'"),
+    "unknown layout": (LINE_OF_METRIC, LINE_OF_METRIC + '\nformat = "json"\nlayout = "MRC"',
+                       "line 6: layout is 'MRC', and should be one of BoolQ"),
     "no count of rows": ('"train.csv"', '{ file = "train.csv", rows = -1 }', "line 7: splits.train.rows is -1"),
 }
 

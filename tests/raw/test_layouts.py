@@ -6,9 +6,10 @@ from copy import deepcopy
 
 import pytest
 
+from fairseq_palbert.definitions import split_content
 from fairseq_palbert.definitions.packaged import benchmark_tasks, packaged_task
 from fairseq_palbert.raw.examples import Example, read_examples
-from fairseq_palbert.raw.layouts import layout_of
+from fairseq_palbert.raw.layouts import LAYOUTS
 from tests.fixtures.raw_superglue import objects, write_jsonl
 
 BOOLQ = {"question": "is it", "passage": "It is.", "idx": 0, "label": True}
@@ -47,7 +48,7 @@ CASES = {"BoolQ": BOOLQ, "COPA": COPA, "MultiRC": MULTIRC, "ReCoRD": RECORD, "Wi
 ])
 def test_rows_of_an_object(name, rows):
     value = deepcopy(CASES[name])
-    assert layout_of(name)(value) == rows
+    assert LAYOUTS[name](value) == rows
     assert value == CASES[name], "the object is not changed"
 
 
@@ -61,23 +62,23 @@ def without_labels(value):
 
 @pytest.mark.parametrize("name", CASES)
 def test_an_object_of_a_test_split_has_the_same_rows_without_labels(name):
-    rows = [{column: text for column, text in row.items() if column != "label"} for row in layout_of(name)(CASES[name])]
-    assert layout_of(name)(without_labels(CASES[name])) == rows
+    rows = [{column: text for column, text in row.items() if column != "label"} for row in LAYOUTS[name](CASES[name])]
+    assert LAYOUTS[name](without_labels(CASES[name])) == rows
 
 
 @pytest.mark.parametrize("name", ["BoolQ", "WiC", "WSC"])
 @pytest.mark.parametrize("label, spelt", [(True, "true"), (False, "false"), ("true", "true"), ("True", "true"),
                                           ("False", "false")])
 def test_a_truth_value_may_be_a_text(name, label, spelt):
-    assert layout_of(name)(CASES[name] | {"label": label})[0]["label"] == spelt
+    assert LAYOUTS[name](CASES[name] | {"label": label})[0]["label"] == spelt
 
 
 def test_an_idx_may_be_a_text():
-    assert layout_of("COPA")(COPA | {"idx": "7"}) == layout_of("COPA")(COPA)
+    assert LAYOUTS["COPA"](COPA | {"idx": "7"}) == LAYOUTS["COPA"](COPA)
 
 
 def wsc(text: str, first: int, noun: str, second: int, pronoun: str) -> str:
-    row, = layout_of("WSC")({"text": text, "target": {"span1_index": first, "span1_text": noun, "span2_index": second,
+    row, = LAYOUTS["WSC"]({"text": text, "target": {"span1_index": first, "span1_text": noun, "span2_index": second,
                                                       "span2_text": pronoun}})
     return row["text"]
 
@@ -140,7 +141,7 @@ def changed(name: str, path: str, value) -> dict:
 ])
 def test_an_object_of_another_form_is_refused(name, path, value, reason):
     with pytest.raises(ValueError) as error:
-        layout_of(name)(changed(name, path, value))
+        LAYOUTS[name](changed(name, path, value))
     assert str(error.value) == reason
 
 
@@ -212,6 +213,10 @@ def test_the_real_queries_of_record_have_an_answer_each(superglue_dir):
     folder = superglue_dir("ReCoRD_32")
     for file in ("train.jsonl", "dev32.jsonl"):
         lines = (folder / file).read_text(encoding="utf-8").splitlines()
-        groups = Counter(row["idx"] for line in lines for row in layout_of("ReCoRD")(json.loads(line))
+        groups = Counter(row["idx"] for line in lines for row in LAYOUTS["ReCoRD"](json.loads(line))
                          if row["label"] == "true")
         assert len(groups) == 32
+
+
+def test_a_task_file_may_name_each_layout():
+    assert set(LAYOUTS) == set(split_content.LAYOUTS)

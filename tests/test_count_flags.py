@@ -8,10 +8,10 @@ from fairseq_palbert.evaluation import cli as evaluate
 from fairseq_palbert.evaluation import submission
 from fairseq_palbert.report import cli as report
 from fairseq_palbert.report import compare
-from preprocess import cues, glue
+from preprocess import cues, data
 
 COUNTS = {
-    "data --task RTE --out out --workers": glue.main, "cues --out out --seed": cues.main,
+    "data --task RTE --out out --workers": data.main, "cues --out out --seed": cues.main,
     "sweep record --out out --points": sweep.main, "report run --out out --resamples": report.main,
     "compare a b --runs SST-2 a b --resamples": compare.main, "compare a b --runs SST-2 a b --seed": compare.main,
     "thresholds record --budget 2 --out out --seed": choose_threshold.main,

@@ -59,9 +59,10 @@ def with_labels(task: TaskDefinition, raw: Path) -> TaskDefinition:
             found.add(row.label)
         else:
             rejected = rejected or row
+    if rejected and len(found) < 2:
+        raise UserError(f"{path}, line {rejected.line}: {rejected.reason}: {_REMEDY}")
     if not found:
-        why = f"line {rejected.line}: {rejected.reason}" if rejected else "it has no row"
-        raise UserError(f"{path} has no usable row ({why}): {_REMEDY}")
+        raise UserError(f"{path} has no row: {_REMEDY}")
     if not 2 <= len(found) <= MOST_LABELS:
         what = f"only the label {min(found)!r}" if len(found) == 1 else f"{len(found):,} different labels"
         raise UserError(f"{path}: column {task.label!r} has {what}, and a classification has 2 to {MOST_LABELS:,}: "

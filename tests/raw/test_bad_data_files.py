@@ -34,11 +34,11 @@ def json_lines(*rows) -> str:
 
 BAD = {  # the file of train or valid, its content, and the line that says what is wrong with it
     "empty": ("train.csv", "", "train.csv is empty" + CORRECT),
-    "header alone": ("train.csv", "text,category\n", "train.csv has no usable row (it has no row)" + CORRECT),
+    "header alone": ("train.csv", "text,category\n", "train.csv has no row" + CORRECT),
     "valid of a header alone": ("valid.csv", "text,category\n",
                                 "valid.csv has no usable row (0 rejected): give the whole"),
     "no row is good": ("train.csv", "text,category\na\nb\n",
-                       "no usable row (line 2: 1 field instead of 2 fields)" + CORRECT),
+                       "line 2: 1 field instead of 2 fields" + CORRECT),
     "missing column": ("train.csv", "text,id\na,b\n",
                        "line 1: the header has no column 'category', but names 'text', 'id'"),
     "missing column of valid": ("valid.csv", "text\na\n", "valid.csv, line 1: the header has no column 'category'"),
@@ -67,6 +67,8 @@ BAD = {  # the file of train or valid, its content, and the line that says what 
     "long label": ("train.csv", with_row("a," + "x" * 101), "line 3: the label 'xxxxxx"),
     "reserved label": ("train.csv", with_row("a,<pad>"),
                        "line 3: the label '<pad>' is one that fairseq keeps for itself"),
+    "one class beside a row that is none": ("train.csv", 'text,category\na,card\n"b,fees\n',
+                                            "line 3: "),
     "one class": ("train.csv", "text,category\na,card\nb,card\n", "column 'category' has only the label 'card', and a"),
     "over 1,000 classes": ("train.csv", "text,category\n" + "".join(f"a,{i}\n" for i in range(1001)),
                            "train.csv: column 'category' has 1,001 different labels, and a classification has 2 to "
@@ -88,7 +90,7 @@ BAD = {  # the file of train or valid, its content, and the line that says what 
              "line 3: column 'text' is null, and"),
     "a list": ("train.jsonl", json_lines(*JSON_ROWS, {"text": ["a"], "category": "card"}),
                "column 'text' is ['a'], and"),
-    "a JSON list as lines": ("train.jsonl", json.dumps(JSON_ROWS), "no usable row (line 1: [{'"),
+    "a JSON list as lines": ("train.jsonl", json.dumps(JSON_ROWS), "line 1: [{'"),
     "JSON lines as a list": ("train.json", json_lines(*JSON_ROWS),
                              'or one object a line with format = "jsonl"' + CORRECT),
     "an object with a list": ("train.json", json.dumps({"data": JSON_ROWS}), "is no JSON list: give a list of objects"),

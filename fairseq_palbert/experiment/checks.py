@@ -11,6 +11,8 @@ from .methods import Method, method_of
 from .pretrained import USUAL_ARCH, Start
 from .settings import Settings
 
+LEAST_CLASSES = 2  # of a task; one class alone is refused
+
 
 @dataclass(frozen=True)
 class TrainedModel:
@@ -36,8 +38,10 @@ def check_exits(settings: Settings, method: Method, start: Start) -> None:
     words = " ".join(word for flags in given for word in flags).replace("=", " ").split()
     value_of = dict(pairwise(words))
     lambda_module = value_of.get("--lambda-module", "mlp" if method.ponders or method.staged else "none")
-    model = TrainedModel(int(value_of.get("--encoder-layers", start.layers)), find_task(settings.task).outputs,
-                         lambda_module != "none", "--learned-exit" in words)
+    task = find_task(settings.task)
+    outputs = LEAST_CLASSES if task.labels is None else task.outputs  # train has not been read yet
+    model = TrainedModel(int(value_of.get("--encoder-layers", start.layers)), outputs, lambda_module != "none",
+                         "--learned-exit" in words)
     for rule in parse_exits(settings.exits, model.depth):
         rule.check(model)
 

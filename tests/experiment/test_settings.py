@@ -16,6 +16,16 @@ from fairseq_palbert.experiment.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 STAGED = {"method": "palbert_staged"}
+OWN_TASK = """
+name = "own"
+sentences = ["text"]
+label = "label"
+labels = "from train"
+metric = "accuracy"
+[splits]
+train = "rows.tsv"
+valid = 0.1
+"""
 REFUSED = {
     "unknown task": ({"task": "Nope"}, "unknown task 'Nope': choose from AX"),
     "glue_dir is no folder": ({"glue_dir": "nowhere"}, "glue_dir=nowhere is no folder"),
@@ -94,6 +104,19 @@ def test_is_refused_before_any_work(experiment, stand_in, monkeypatch, values, m
 ])
 def test_exit_rules_of_the_model_that_is_trained(experiment, values):
     experiment(stop_stage=2, first_run="first", **values)
+
+
+@pytest.mark.parametrize("exits, refused", [
+    (["entropy:0.3", "patience:2", "q_exit:0.5"], None), (["patience:2:0.1"], "exit rule patience:2:0.1"),
+])
+def test_exit_rules_of_a_task_whose_labels_are_those_of_train(experiment, tmp_path, exits, refused):
+    (tmp_path / "own.toml").write_text(OWN_TASK)
+    (tmp_path / "rows.tsv").write_text("text\tlabel\n")
+    if refused is None:
+        experiment(task="own.toml", exits=exits, stop_stage=1)
+        return
+    with pytest.raises(UserError, match=refused):
+        experiment(task="own.toml", exits=exits, stop_stage=1)
 
 
 def test_a_folder_that_the_current_one_makes_unusable(experiment, tmp_path, monkeypatch):

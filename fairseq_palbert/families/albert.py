@@ -1,7 +1,7 @@
 """ALBERT (arXiv 1909.11942): factorised embeddings, and one layer's weights at every depth.
 
 Presets without a version are version 2; version 1 differs in activation and dropout. The settings are those of the
-public checkpoints.
+public checkpoints, but for tiny, which is trained from scratch.
 """
 
 from . import bert
@@ -33,6 +33,7 @@ FAMILY = Family(
         "large_v1": preset(24, 1024, 16, V1),
         "xlarge_v1": preset(24, 2048, 16, V1),
         "xxlarge_v1": preset(12, 4096, 64, V1 | WITHOUT_DROPOUT),
+        "tiny": preset(6, 128, 4, V2),
     },
     tensors={
         **bert.EMBEDDINGS,

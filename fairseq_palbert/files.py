@@ -123,17 +123,10 @@ def staged(folder: Path) -> Iterator[Path]:
 
     When the block fails, nothing is left behind. Raises UserError where ``folder`` cannot be written.
     """
-    existed = folder.exists()
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with _scratch_folder(folder) as scratch:
-                yield scratch
-                for path in sorted(scratch.iterdir()):
-                    os.replace(path, folder / path.name)
-        finally:
-            if not existed and not any(folder.iterdir()):
-                folder.rmdir()
+    with writing(folder), _made(folder), _scratch_folder(folder) as scratch:
+        yield scratch
+        for path in sorted(scratch.iterdir()):
+            os.replace(path, folder / path.name)
 
 
 @contextmanager
@@ -142,15 +135,13 @@ def written_folder(target: Path) -> Iterator[Path]:
 
     Raises UserError while another run writes the same target, and where it cannot be written.
     """
-    with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with locked(target), _scratch_folder(target.parent) as scratch:
-            new = scratch / target.name
-            new.mkdir()
-            yield new
-            if target.exists():
-                os.replace(target, scratch / ".replaced")
-            os.replace(new, target)
+    with writing(target), _made(target.parent), locked(target), _scratch_folder(target.parent) as scratch:
+        new = scratch / target.name
+        new.mkdir()
+        yield new
+        if target.exists():
+            os.replace(target, scratch / ".replaced")
+        os.replace(new, target)
 
 
 def check_replaceable(target: Path, overwrite: bool, provenance: str) -> None:
@@ -174,6 +165,20 @@ def write_json(path: Path, value: dict) -> None:
 def write_json_lines(path: Path, rows: list[dict]) -> None:
     """Writes one JSON object a line, in ASCII."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Creates the folder and its parents; after the block it removes those that it created and that are empty."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        for path in missing:
+            if any(path.iterdir()):
+                break
+            path.rmdir()
 
 
 @contextmanager

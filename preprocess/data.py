@@ -8,10 +8,10 @@ from pathlib import Path
 from fairseq_palbert.command import run
 from fairseq_palbert.definitions.definition import Split, TaskDefinition
 from fairseq_palbert.definitions.packaged import find_task, packaged, task_names
-from fairseq_palbert.definitions.task_file import ENDING
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.files import check_replaceable, written_folder
 from fairseq_palbert.numbers_from_text import check_range, integer
+from fairseq_palbert.raw.files import raw_folder
 from fairseq_palbert.tasks.provenance import PROVENANCE_FILE
 from fairseq_palbert.tokenization import Vocabulary
 
@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.update(TOKENIZERS_PARALLELISM="true", RAYON_NUM_THREADS=str(args.workers))
     vocabulary = Vocabulary(args.vocab, args.detokenize)
     for (name, task), chosen in zip(tasks.items(), splits):
-        raw = args.raw or _raw_folder(name, task)
+        raw = args.raw or raw_folder(name, os.environ)
         if raw is None:
             raw = args.out / "raw"
             download_task(task, raw)
@@ -82,14 +82,6 @@ def main(arguments: list[str] | None = None) -> None:
         for report in reports:
             _print(task, report)
         print(f"{task.name}: binarized data in {args.out / task.name}")
-
-
-def _raw_folder(name: str, task: TaskDefinition) -> Path | None:
-    """Where the task's raw files are; None where they are to be downloaded."""
-    if name.endswith(ENDING):
-        return Path(name).parent
-    folder = os.environ.get(f"{(task.benchmark or 'GLUE').upper()}_DIR")
-    return Path(folder) if folder else None
 
 
 def _splits(task: TaskDefinition, names: list[str] | None) -> list[Split]:

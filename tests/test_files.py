@@ -43,7 +43,19 @@ def test_an_error_leaves_nothing(target):
     with pytest.raises(KeyboardInterrupt), written_folder(target) as folder:
         (folder / "half").write_text("")
         raise KeyboardInterrupt
-    assert names(target.parent) == []
+    assert not target.parent.exists()
+
+
+@pytest.mark.parametrize("way", [written_folder, staged])
+def test_an_error_removes_the_parents_that_were_created_and_keeps_the_others(tmp_path, way):
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ValueError), way(tmp_path / "mine" / "new" / "out"):
+        raise ValueError
+    assert names(tmp_path) == ["mine"] and names(tmp_path / "mine") == []
+    with pytest.raises(ValueError), way(tmp_path / "mine" / "new" / "out"):
+        (tmp_path / "mine" / "new" / "other").touch()
+        raise ValueError
+    assert names(tmp_path / "mine" / "new") == ["other"]
 
 
 def test_an_error_leaves_the_old_folder_as_it_was(target):

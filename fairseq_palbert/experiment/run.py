@@ -26,7 +26,7 @@ from .launch import Devices
 from .log import log
 from .methods import Method, method_of
 from .pretrained import Start, check_arch, check_source, find_start, find_vocabulary
-from .settings import Settings, check, raw_folder
+from .settings import Settings, check, raw_folder_of
 from .stages import Stages, claimed
 
 
@@ -167,7 +167,7 @@ class Experiment:
                                      "--out", run_dir / "data", "--overwrite", *(["--raw", raw] if raw else []),
                                      *detokenize))
 
-        raw = raw_folder(self.settings)
+        raw = raw_folder_of(self.settings)
         vocabulary = self.start.vocabulary or self.settings.vocab_dir and Path(self.settings.vocab_dir).absolute()
         source = ["--raw", str(raw or "downloaded"), "--vocab", str(vocabulary or "downloaded")]
         record = [self.task.name, *source, *detokenize, *self.definition_digest()]

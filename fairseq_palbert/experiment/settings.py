@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 from omegaconf import MISSING
 
 from ..definitions.packaged import find_task
-from ..definitions.task_file import ENDING
 from ..errors import UserError
 from ..numbers_from_text import fractions
-from ..raw.files import check_raw
+from ..raw.files import check_raw, raw_folder
 from .methods import method_of
 
 
@@ -160,7 +159,7 @@ def check(settings: Settings) -> None:
     for name in ("glue_dir", "superglue_dir", "vocab_dir", "data"):
         if (folder := getattr(settings, name)) and not Path(folder).is_dir():
             raise UserError(f"{name}={folder} is no folder")
-    if not settings.data and (raw := raw_folder(settings)):
+    if not settings.data and (raw := raw_folder_of(settings)):
         check_raw(task, raw)
     if method.staged and settings.select_on == "valid":
         raise UserError(f"method={settings.method} learns on rows that its first phase held out: select_on=holdout")
@@ -170,12 +169,10 @@ def check(settings: Settings) -> None:
                             "it out")
 
 
-def raw_folder(settings: Settings) -> Path | None:
-    """The folder of the task's raw files, that of its own task file; None where they are to be downloaded."""
-    if settings.task.endswith(ENDING):
-        return Path(settings.task).absolute().parent
-    folder = settings.superglue_dir if find_task(settings.task).benchmark == "SuperGLUE" else settings.glue_dir
-    return Path(folder).absolute() if folder else None
+def raw_folder_of(settings: Settings) -> Path | None:
+    """The folder of the task's raw files; None where they are to be downloaded."""
+    folder = raw_folder(settings.task, {"GLUE_DIR": settings.glue_dir, "SUPERGLUE_DIR": settings.superglue_dir})
+    return folder and folder.absolute()
 
 
 def _check_value(name: str, value: Any, allowed: Range | None) -> None:

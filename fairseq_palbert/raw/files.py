@@ -1,13 +1,27 @@
 """Find the raw files of a task."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..definitions.definition import Split, TaskDefinition
+from ..definitions.packaged import find_task
+from ..definitions.task_file import ENDING
 from ..errors import UserError
 from .hub import hub_files
 
 MSR_TRAIN = "msr_paraphrase_train.txt"
 MSR_FILES = {"train": MSR_TRAIN, "valid": MSR_TRAIN, "test": "msr_paraphrase_test.txt"}
+
+
+def raw_folder(name: str, folders: Mapping[str, str | None]) -> Path | None:
+    """The folder of a task's raw files, or of a task file's; None where they are to be downloaded.
+
+    ``folders``: GLUE_DIR and SUPERGLUE_DIR, where they are set.
+    """
+    if name.endswith(ENDING):
+        return Path(name).parent
+    folder = folders.get(f"{(find_task(name).benchmark or 'GLUE').upper()}_DIR")
+    return Path(folder) if folder else None
 
 
 def raw_files(task: TaskDefinition, split: Split, raw: Path) -> list[Path]:

@@ -1,4 +1,7 @@
-"""The rules that read the classifiers' answers, each against a slow reading of its paper's text, and random exits."""
+"""Tests of exit rules that read classifier outputs, learned exits and random exits.
+
+Slow loops that follow the papers' texts give the expected exit layers of patience, entropy and confidence.
+"""
 
 import math
 from types import SimpleNamespace
@@ -18,7 +21,7 @@ FEW = st.sampled_from([-2.0, -1.0, 0.0, 0.5, 1.0, 3.0])  # so that ties and repe
 
 
 def answers(outputs):
-    """[sentence][layer][output], 1 to 4 sentences of 1 to 6 layers."""
+    """Generates logits [sentence][layer][output] of 1 to 4 sentences and 1 to 6 layers."""
     row = st.lists(FEW, min_size=outputs, max_size=outputs)
     return st.integers(1, 6).flatmap(
         lambda layers: st.lists(st.lists(row, min_size=layers, max_size=layers), min_size=1, max_size=4))
@@ -33,8 +36,10 @@ def exits(spec, sentences) -> list[int]:
 
 
 def patience_by_the_paper(sentence, patience, same) -> int:
-    """PABEE, section 3.2: "cnt_i = cnt_{i-1} + 1" where the prediction "remains consistent", else 0; stop at cnt =
-    patience."""
+    """Returns the exit layer of PABEE, section 3.2.
+
+    "cnt_i = cnt_{i-1} + 1" where the prediction "remains consistent", else 0; the exit is at cnt = patience.
+    """
     count = 0
     for n, answer in enumerate(sentence, start=1):
         count = count + 1 if n > 1 and same(sentence[n - 2], answer) else 0
@@ -51,7 +56,7 @@ def probabilities(row):
 @given(answers(3), st.integers(0, 6))
 def test_patience_counts_equal_classes_in_a_row(sentences, patience):
     def same(a, b):
-        return a.index(max(a)) == b.index(max(b))  # of equal logits the first class
+        return a.index(max(a)) == b.index(max(b))  # the first class among equal logits
 
     expected = [patience_by_the_paper(sentence, patience, same) for sentence in sentences]
     assert exits(f"patience:{patience}", sentences) == expected

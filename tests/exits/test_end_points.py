@@ -1,4 +1,7 @@
-"""The end points of every rule's range, for 2 to 7 classes and both precisions, and the spelling of thresholds."""
+"""Tests of the end points of every rule's range, and of the spelling of thresholds.
+
+They run for 2 to 7 classes in half, single and double precision.
+"""
 
 import pytest
 import torch
@@ -15,7 +18,7 @@ LAYERS = 4
 
 
 def exits(spec: str, rows: torch.Tensor) -> list[int]:
-    """The exit layers of sentences whose logits [B, K] are the same at each of ``LAYERS`` layers."""
+    """Returns the exit layers of sentences whose logits [B, K] are the same at each of ``LAYERS`` layers."""
     heads = rows.new_full((LAYERS - 1, len(rows)), 0.3)
     recording = Recording(heads, rows.expand(LAYERS, -1, -1), heads)
     return replay(parse_rule(spec), recording, torch.arange(len(rows))).exit_layers.tolist()
@@ -24,7 +27,7 @@ def exits(spec: str, rows: torch.Tensor) -> list[int]:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("classes", range(2, 8))
 def test_uniform_answers_never_leave_by_entropy(classes, dtype):
-    """DeeBERT leaves where the entropy is below the threshold, and that of a uniform answer is the largest: log K."""
+    """DeeBERT exits where the entropy is below the threshold; a uniform answer has the largest entropy, log K."""
     uniform = torch.tensor([0.0, 0.1, -3.7, 1e4], dtype=dtype)[:, None].expand(-1, classes)
     assert exits("entropy:1", uniform) == [LAYERS] * 4
 
@@ -32,7 +35,7 @@ def test_uniform_answers_never_leave_by_entropy(classes, dtype):
 @given(st.integers(2, 7).flatmap(lambda classes: st.lists(st.floats(-50, 50, width=32), min_size=classes,
                                                           max_size=classes)), st.sampled_from(DTYPES[1:]))
 def test_at_the_ends_entropy_tells_uniform_answers_alone(row, dtype):
-    """However close to uniform: logits of 0 and 1e-30 are not."""
+    """Logits that differ at all are not uniform, even 0 and 1e-30."""
     logits = torch.tensor([row], dtype=dtype)
     assert exits("entropy:1", logits) == [LAYERS if len(set(row)) == 1 else 1]
     assert exits("entropy:0", logits) == exits("confidence:1", logits) == [LAYERS]

@@ -1,4 +1,4 @@
-"""What holds for every rule that is registered, at every threshold of its range."""
+"""Tests of what holds for every registered rule, at thresholds over its range."""
 
 from types import SimpleNamespace
 
@@ -82,7 +82,7 @@ def test_one_class_seen_everywhere():
 
 
 def test_equal_answers_in_every_layer_leave_at_the_first_or_the_last():
-    """Ties: where no layer differs from another, a rule on answers cannot tell them apart."""
+    """A rule that reads answers cannot tell layers with equal answers apart."""
     recorded = Recording(None, recording(1, 3).logits.expand(6, -1, -1))
     for rule in (rule for rule in rules(recorded_with_heads(recorded)) if rule.name in ("entropy", "confidence")):
         assert set(replay(rule, recorded, torch.arange(EXAMPLES)).exit_layers.tolist()) <= {1, 6}, rule.spec

@@ -1,4 +1,4 @@
-"""How rules are named on the command line."""
+"""Tests of how exit rules are named on the command line."""
 
 from types import SimpleNamespace
 

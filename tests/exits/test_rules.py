@@ -1,4 +1,7 @@
-"""Every rule against its definition, in plain Python, layer by layer."""
+"""Tests of q_exit, sampling, expectation and fixed exits against their definitions.
+
+The definitions are plain Python, layer by layer.
+"""
 
 import math
 
@@ -19,7 +22,10 @@ HALTING = st.integers(1, 6).flatmap(
 
 
 def replayed(spec: str, halting: list[list[float]], outputs: int = 2):
-    """Rows of ``halting`` are sentences. The logits tell sentence and layer: logits[n − 1, b] = (100 b + n, 0, ...)."""
+    """Replays the rule on sentences whose halting logits are the rows of ``halting``.
+
+    The classifier logits tell sentence and layer: logits[n − 1, b] = (100 b + n, 0, ...).
+    """
     halting_logits = torch.tensor(halting).T
     depth, examples = len(halting_logits) + 1, len(halting)
     logits = torch.zeros(depth, examples, outputs)
@@ -28,7 +34,7 @@ def replayed(spec: str, halting: list[list[float]], outputs: int = 2):
 
 
 def first_layer_past(threshold: float, row: list[float]) -> int:
-    """The definition: survival is the product of 1 − λ_j, and CDF_N = 1."""
+    """Returns the exit layer by definition: survival is the product of 1 − λ_j, and CDF_N = 1."""
     survival = 1.0
     for n, halting_logit in enumerate(row, start=1):
         survival *= 1 / (1 + math.exp(halting_logit))
@@ -59,9 +65,9 @@ def test_a_larger_q_never_leaves_earlier(halting):
 
 @given(HALTING)
 def test_the_rule_sees_the_cdf_of_the_whole_sequence_exactly(halting):
-    """Layer by layer in float64 is to the bit what ``cdf`` gives for all layers at once in float64."""
+    """The CDF layer by layer in float64 equals, to the bit, ``cdf`` of all layers at once in float64."""
     whole = cdf(torch.tensor(halting).T.double())
-    for q in whole[:-1].flatten().tolist()[:4]:  # the CDF's own values: one bit more or less would show
+    for q in whole[:-1].flatten().tolist()[:4]:  # the CDF's own values, so that a change of one bit shows
         assert replayed(f"q_exit:{q}", halting).exit_layers.equal(exit_layer(whole, q))
 
 
@@ -76,14 +82,17 @@ def test_sampling_is_q_exit_at_a_threshold_of_each_sentence(halting, seed):
 
 
 def test_splitmix64_gives_the_published_stream():
-    """The first outputs for seed 1234567, as in the reference implementation's test vectors."""
+    """The first outputs for seed 1234567 are those of the reference implementation's test vectors."""
     expected = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431,
                 16408922859458223821]
     assert [int(word) % 2**64 for word in splitmix64(1234567, torch.arange(5))] == expected
 
 
 def test_sampling_leaves_each_layer_with_its_halting_probability():
-    """100,000 sentences: each layer's share is within 5 standard errors of p_n, and another seed draws others."""
+    """Over 100,000 sentences each layer's share is within 5 standard errors of p_n.
+
+    The thresholds of another seed are not correlated with these.
+    """
     examples = 100_000
     ids, rule = torch.arange(examples), parse_rule("sampling:7")
     halting = torch.tensor([-1.0, 0.5, -2.0])[:, None]

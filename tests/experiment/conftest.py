@@ -1,7 +1,7 @@
-"""Experiments without training: a stand-in for launch runs no child process.
+"""Fixtures: experiments without training, where a stand-in for ``launch`` runs no child process.
 
-Its checkpoints are texts, "updates learning-rate"; preprocessing writes 3668 rows of train, and
-scoring one rule's scores.
+The stand-in's checkpoints are texts, "updates learning-rate". Its preprocessing records 3668 rows of train, and its
+scoring writes the scores of one rule.
 """
 
 import json
@@ -27,8 +27,11 @@ def value_of(flag: str, words: list[str]) -> str:
 
 
 class StandIn:
-    """``calls``: the commands, without the interpreter, and their ``environments``; ``fail_at``: the word whose command
-    fails; ``arch``: what conversions give."""
+    """Records the commands of an experiment and writes the files that they would leave.
+
+    ``calls`` are the commands without the interpreter, ``environments`` their environments. A command that contains
+    ``fail_at`` fails. ``arch`` is the architecture that conversions record.
+    """
 
     def __init__(self):
         self.calls, self.environments = [], []
@@ -39,7 +42,7 @@ class StandIn:
 
     @property
     def trained(self) -> dict[str, str]:
-        """The flags of the last training."""
+        """Returns the flags of the last training."""
         words = self.find("fairseq-train")[-1].split(" --")[1:]
         return dict((word.split(" ", 1) + [""])[:2] for word in words)
 
@@ -95,7 +98,7 @@ def stand_in(monkeypatch):
 
 @pytest.fixture
 def settings(tmp_path, monkeypatch):
-    """settings(name=value, ...) of RTE from scratch, in tmp_path."""
+    """settings(name=value, ...) returns the settings of RTE from scratch, with ``tmp_path`` as the current folder."""
     monkeypatch.chdir(tmp_path)
     for variable in ("GLUE_DIR", "VOCAB_DIR", "CUDA_VISIBLE_DEVICES", "SLURM_JOB_NUM_NODES"):
         monkeypatch.delenv(variable, raising=False)
@@ -112,7 +115,7 @@ def settings(tmp_path, monkeypatch):
 
 @pytest.fixture
 def experiment(settings, stand_in, tmp_path):
-    """experiment(name=value, ...) runs it -> its run directory."""
+    """experiment(name=value, ...) runs an experiment and returns its run directory."""
 
     def start(**values) -> Path:
         run(settings(**values))
@@ -123,7 +126,7 @@ def experiment(settings, stand_in, tmp_path):
 
 @pytest.fixture
 def first_run(tmp_path):
-    """A run directory of METHOD=vanilla, as far as it is looked at, with seeds 1 and 2."""
+    """Returns a run directory of METHOD=vanilla that holds only the markers of finished training, seeds 1 and 2."""
     stages = tmp_path / "vanilla" / "stages"
     stages.mkdir(parents=True)
     for seed in (1, 2):

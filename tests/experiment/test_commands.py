@@ -1,4 +1,4 @@
-"""The commands of fairseq-train are those of the recipes in bash, before this package, for the same variables."""
+"""Tests that the same variables give the fairseq-train commands of the former recipes in bash."""
 
 import json
 import shlex

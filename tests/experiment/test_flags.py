@@ -1,4 +1,4 @@
-"""Every flag that an experiment passes is one that fairseq's own parser takes, with all families and methods."""
+"""Tests of flags: fairseq's own parser accepts those of the families and methods."""
 
 import shlex
 

@@ -1,4 +1,4 @@
-"""Child processes: none outlives its parent, and all end when one fails."""
+"""Tests of child processes: none outlives its parent, and all end when one fails."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ launch.run([sys.executable, "-c", "import os, time; print(os.getpid(), flush=Tru
 
 @pytest.fixture
 def trainer(tmp_path, monkeypatch):
-    """trainer(body) makes a fairseq-train of that bash; trainer.calls() are its arguments."""
+    """trainer(body) writes a fairseq-train of that bash; trainer.calls() returns the arguments of its calls, sorted."""
     binaries = tmp_path / "bin"
     binaries.mkdir()
     monkeypatch.setattr(sys, "executable", str(binaries / "python"))
@@ -74,7 +74,7 @@ def test_workers_over_gloo_get_ranks_and_an_address(trainer, tmp_path):
 
 
 def test_a_dead_worker_ends_the_others(trainer, tmp_path):
-    """The first worker would sleep for a minute."""
+    """The first worker would otherwise sleep for a minute."""
     trainer('[[ "$rank" = 1 ]] || exec sleep 60\necho "rank 1 is lost"; exit 1\n')
     start = time.monotonic()
     with pytest.raises(UserError, match=r"training failed: rank 1 is lost \(the whole log: .*train.log.1\)"):
@@ -102,7 +102,7 @@ def test_a_failing_command_tells_why_once(capfd):
 
 
 def test_workers_of_several_nodes_are_a_step_of_the_slurm_job(settings, monkeypatch):
-    """fairseq reads ranks, and the address of the first node, from Slurm's variables."""
+    """fairseq reads the ranks and the address of the first node from Slurm's variables."""
     monkeypatch.setenv("SLURM_JOB_NUM_NODES", "2")
     monkeypatch.setenv("SLURM_JOB_ID", "123")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")

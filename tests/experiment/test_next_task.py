@@ -1,4 +1,7 @@
-"""A model fine-tuned on MNLI starts RTE, MRPC and STS-B, by the flags that an experiment makes of its checkpoint."""
+"""Tests of starting RTE, MRPC and STS-B from a model fine-tuned on MNLI.
+
+The flags are those that an experiment derives from the checkpoint.
+"""
 
 import warnings
 
@@ -13,13 +16,13 @@ SMALL = ("--arch", "palbert_bert", "--encoder-layers", "2", "--encoder-embed-dim
 
 @pytest.fixture(scope="module")
 def make_trainer(make_toy_data, tmp_path_factory):
-    """make_trainer(task, *flags) is fairseq's trainer as ``fairseq-train`` starts it, checkpoint loaded."""
+    """make_trainer(task, *flags) returns the trainer that ``fairseq-train`` starts, with the checkpoint loaded."""
     from fairseq import checkpoint_utils, options, tasks
     from fairseq.dataclass.utils import convert_namespace_to_omegaconf
     from fairseq.logging import metrics
     from fairseq.trainer import Trainer
 
-    import fairseq_palbert.plugin  # noqa: F401  registers
+    import fairseq_palbert.plugin  # noqa: F401  registers the plugin
 
     def make(name: str, *flags: str):
         metrics.reset()
@@ -46,7 +49,7 @@ def make_trainer(make_toy_data, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def mnli(make_trainer, tmp_path_factory):
-    """The weights of a model of MNLI after an update, and its checkpoint."""
+    """Returns the weights of an MNLI model after one update, and the path of its checkpoint."""
     trainer = make_trainer("MNLI", *SMALL)
     trainer.train_step([next(trainer.get_train_iterator(1).next_epoch_itr())])
     path = tmp_path_factory.mktemp("mnli") / "checkpoint_best.pt"
@@ -56,7 +59,7 @@ def mnli(make_trainer, tmp_path_factory):
 
 
 def moved(before: dict, after: dict) -> set[str]:
-    """The parts of the network whose tensors are not all the same."""
+    """Returns the parts of the network with a tensor that is new or differs."""
     return {name.split(".")[1] for name in after if name not in before or not torch.equal(before[name], after[name])}
 
 

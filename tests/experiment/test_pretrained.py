@@ -1,4 +1,4 @@
-"""Starting from pretrained weights: converted once, recognised, and with the settings of its family."""
+"""Tests of starting from pretrained weights: conversion, recognition and the family's settings."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from fairseq_palbert.experiment import pretrained
 
 @pytest.fixture
 def source(settings, tmp_path):
-    """A folder that the stand-in converts."""
+    """Returns a folder that the stand-in converts."""
     folder = tmp_path / "encoder"
     folder.mkdir()
     (folder / "model.safetensors").write_text("weights")
@@ -22,7 +22,7 @@ def source(settings, tmp_path):
 
 @pytest.fixture
 def conversions(tmp_path):
-    """conversions() lists the folders of converted checkpoints."""
+    """conversions() returns the folders of converted checkpoints, sorted."""
     return lambda: sorted(path for path in (tmp_path / "runs" / "pretrained").glob("*") if path.is_dir())
 
 
@@ -59,7 +59,7 @@ class TestConversion:
         assert len(conversions()) == 3
 
     def test_stands_where_the_recipe_in_bash_put_it(self, source, tmp_path):
-        """Its runs go on, since their flags name that folder."""
+        """Runs of the recipe in bash go on, because their flags name that folder."""
         script = """files="$(find -L "$1" -maxdepth 1 -type f -printf '%f %s %T@\\n' | LC_ALL=C sort)"
                     identity="$(realpath "$1") $files"
                     printf '%s-%.12s' "$(basename "$1")" "$(sha256sum <<<"$identity")" """
@@ -142,7 +142,7 @@ class TestUsualCheckpoints:
 
 class TestHyperparameters:
     def test_albert_as_palbert(self, experiment, stand_in):
-        """3668 examples: 115 updates an epoch, 25 epochs."""
+        """3668 examples in batches of 32 are 115 updates an epoch; 25 epochs are 2875."""
         stand_in.arch = "palbert_albert_base"
         experiment(stop_stage=4, pretrained="a/b")
         flags = stand_in.trained
@@ -158,7 +158,7 @@ class TestHyperparameters:
             assert stand_in.trained["max-epoch"] == epochs
 
     def test_epochs_count_the_examples_that_are_trained_on(self, experiment, stand_in):
-        """50 of 3668 in batches of 32: 2 updates an epoch."""
+        """50 of 3668 examples in batches of 32 are 2 updates an epoch."""
         experiment(stop_stage=4, pretrained="a/b", train_examples=50)
         flags = stand_in.trained
         assert flags["train-examples"] == "50" and flags["total-num-update"] == flags["max-update"] == "6"
@@ -181,7 +181,10 @@ class TestHyperparameters:
 class TestOwnCheckpoints:
     @pytest.fixture
     def trained(self, settings, tmp_path):
-        """A run's checkpoint, as far as it is looked at, whose training started from a converted folder."""
+        """Returns the checkpoint of an RTE run that started from an MNLI run.
+
+        The MNLI run started from a converted folder. The checkpoints hold only what ``describe`` reads.
+        """
         converted = tmp_path / "converted"
         converted.mkdir()
         (converted / "tokenizer.json").write_text("{}")

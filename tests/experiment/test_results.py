@@ -1,4 +1,4 @@
-"""Results: mean and standard deviation over seeds."""
+"""Tests of results: mean and standard deviation over seeds."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.fixtures.recorded_runs import write_scores
 
 @pytest.fixture
 def scored(tmp_path):
-    """scored(run, seed, split, score, exit) writes what scoring one rule leaves."""
+    """scored(run, seed, split, score, exit) writes the scores of one rule and returns the run directory."""
 
     def write(run: str, seed: int, split: str, score: float | None, exit: str = "q_exit:0.5"):
         folder = tmp_path / run / f"seed{seed}" / "scores" / split

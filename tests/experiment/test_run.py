@@ -1,4 +1,4 @@
-"""An experiment resumes, refuses other settings, searches, and scores what it should."""
+"""Tests of an experiment: resuming, refusal of other settings, search and scoring."""
 
 import json
 import shlex
@@ -58,7 +58,7 @@ def test_other_data_need_another_run_directory(experiment, stand_in, tmp_path, n
 
 
 def test_a_record_without_the_data_s_folders_needs_another_run_directory(experiment, stand_in, tmp_path):
-    """The recipe in bash recorded the task alone."""
+    """The recipe in bash recorded only the task."""
     run_dir = experiment(stop_stage=2)
     record = run_dir / "stages" / "preprocess.settings"
     line = record.read_text().strip()
@@ -72,7 +72,7 @@ def test_a_record_without_the_data_s_folders_needs_another_run_directory(experim
 
 
 def test_a_run_of_the_recipe_in_bash_goes_on(experiment, stand_in):
-    """It wrote numbers as they were typed."""
+    """The recipe in bash wrote numbers as they were typed."""
     run_dir = experiment(stop_stage=4)
     record = run_dir / "stages" / "train-seed1.settings"
     typed = record.read_text().replace("--lr 0.001 ", "--lr 1e-3 ").replace("--adam-eps 1e-6", "--adam-eps 1e-06")
@@ -117,7 +117,7 @@ def test_a_held_out_part_is_scored_beside_the_dev_splits(experiment, stand_in, t
     assert (run_dir / "stages" / "score-seed1-calibration.done").exists()
 
 
-@pytest.mark.parametrize("folder", ["AX", "diagnostic"])  # diagnostic is that of GLUE's own script
+@pytest.mark.parametrize("folder", ["AX", "diagnostic"])  # GLUE's own script names it diagnostic
 def test_ax_is_scored_with_the_model_of_mnli(experiment, stand_in, tmp_path, folder):
     (tmp_path / "glue" / "AX").rename(tmp_path / "glue" / folder)
     experiment(task="MNLI", run_dir="MNLI")
@@ -129,7 +129,7 @@ def test_ax_is_scored_with_the_model_of_mnli(experiment, stand_in, tmp_path, fol
 
 
 def test_epochs_set_the_length_of_training(experiment, stand_in):
-    """3668 examples, 734 of them held out: 2934 / 16 = 184 updates an epoch."""
+    """Of 3668 examples 734 are held out, so an epoch has 2934 / 16 = 184 updates."""
     experiment(max_epoch=3, batch=16, select_on="holdout", holdout_fraction=0.2, warmup=0.25)
     lengths = [stand_in.trained[name] for name in ("total-num-update", "warmup-updates", "max-update", "max-epoch")]
     assert lengths == ["552", "138", "552", "3"]

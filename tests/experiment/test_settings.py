@@ -1,4 +1,4 @@
-"""What is refused, in one line, before the first stage."""
+"""Tests of settings: wrong ones are refused in one line before the first stage."""
 
 import math
 import subprocess

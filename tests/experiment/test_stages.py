@@ -1,4 +1,4 @@
-"""A run directory is one process's, and its lock is the one of the recipe in bash."""
+"""Tests of stages: one process per run directory, with the lock of the recipe in bash."""
 
 import fcntl
 

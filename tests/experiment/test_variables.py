@@ -1,4 +1,4 @@
-"""Settings from variables: every value is data, and numbers are strict."""
+"""Tests of settings from variables: every value is data, and numbers are strict."""
 
 from dataclasses import fields
 
@@ -22,13 +22,13 @@ NUMBERS = [item.name for item in fields(Settings) if item.type in (int, float, i
 
 @pytest.fixture
 def variables(settings, tmp_path):
-    """Those of the fixture ``settings``, and a folder to look for made files in."""
+    """Returns the variables that give the settings of the fixture ``settings``."""
     return {"TASK": "RTE", "GLUE_DIR": "glue", "VOCAB_DIR": "vocab", "NUM_GPUS": "0", "RUN_DIR": "run"}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_value_is_never_code(stand_in, variables, tmp_path, name):
-    """It is refused in one line, or reaches the commands as the words that it is."""
+    """A refusal is one line, and no value makes a file ``made``."""
     for value in CODE:
         try:
             run(settings_of(variables | {name.upper(): value}))

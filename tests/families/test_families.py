@@ -1,4 +1,4 @@
-"""The presets are the published models."""
+"""Tests of presets: they are the published models."""
 
 import pytest
 import torch
@@ -11,9 +11,9 @@ from fairseq_palbert.modules.encoder import Encoder, EncoderShape
 from fairseq_palbert.modules.transformer import ACTIVATIONS
 
 VOCABULARY = {"roberta": 50265, "bert": 30522, "albert": 30000, "mpnet": 30527}
-# Encoder and pooler. BERT: arXiv 1810.04805 and 1908.08962 (tiny: 4.4 M); ALBERT: arXiv 1909.11942, table 1 (12, 18,
-# 60, 235 M, rounded up there); RoBERTa: fairseq's, which has no segment table. MPNet: that of all-mpnet-base-v2 on the
-# Hub.
+# Parameters of encoder and pooler. BERT: arXiv 1810.04805 and 1908.08962 (tiny: 4.4 M). ALBERT: arXiv 1909.11942,
+# table 1 (12, 18, 60, 235 M, rounded up there). RoBERTa: fairseq's models, which have no segment table. MPNet: the
+# encoder of all-mpnet-base-v2 on the Hub.
 PARAMETERS = {
     ("bert", "base"): 109_482_240, ("bert", "large"): 335_141_888, ("bert", "minilm_l6"): 22_713_216,
     ("bert", "tiny"): 4_385_920,

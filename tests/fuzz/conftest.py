@@ -1,6 +1,6 @@
-"""Check that damage to an input is noticed, or changes nothing.
+"""Fixture: a check that damage to an input is noticed or changes nothing.
 
-FUZZ_MUTATIONS (default 6) is the number of damages of each kind of input, FUZZ_FROM (default 0) the seed of the first.
+FUZZ_MUTATIONS (default 6) is the number of damaged copies of each input; FUZZ_FROM (default 0) is the first seed.
 """
 
 import os
@@ -20,10 +20,10 @@ SEEDS = range(FIRST, FIRST + int(os.environ.get("FUZZ_MUTATIONS", 6)))
 
 @pytest.fixture
 def check(tmp_path):
-    """check(folder, answer, only="**/*", right=equal): damages copies of the folder, one for each seed.
+    """check(folder, answer, only="**/*", right=equal) damages copies of the folder, one for each seed.
 
-    ``answer(copy)`` reads the copy. ``right(whole, given, copy)`` says whether its answer is right, where ``whole`` is
-    that of the whole folder.
+    ``answer(copy)`` reads the copy. ``right(whole, given, copy)`` says whether its answer ``given`` is right, where
+    ``whole`` is the answer of the undamaged folder. At least one damage must be refused.
     """
 
     def run(folder: Path, answer, only: str = "**/*", right=lambda whole, given, copy: given == whole) -> None:

@@ -1,4 +1,7 @@
-"""Random damage to files: bytes, lines of text, and values of JSON. A mutation is a function of its seed."""
+"""Random damage to files: bytes, lines of text, and values of JSON.
+
+A mutation is a function of its seed.
+"""
 
 import json
 import random
@@ -18,7 +21,7 @@ ODD_LINES = [b"", b"\t\t\t", b"\xff\xfe", b"\x00", "\u2028".encode(), b"\r", b" 
 
 
 def mutated(source: Path, target: Path, seed: int, only: str = "**/*") -> str:
-    """Copies the folder ``source`` to ``target``, damages one file of the copy, and says how.
+    """Copies the folder ``source`` to ``target``, damages one file of the copy and returns a description.
 
     ``only`` is the pattern of the files that may be damaged, relative to the folder.
     """
@@ -83,7 +86,7 @@ def _line(path: Path, rng: random.Random) -> str:
 
 
 def _json(path: Path, rng: random.Random) -> str:
-    """Changes one value, or one key, of the file's JSON, or of one line of JSON lines."""
+    """Changes one value or one key of a JSON file, or of one line of a JSON Lines file."""
     lines = path.read_text().rstrip("\n").split("\n") if path.suffix == ".jsonl" else [path.read_text()]
     number = rng.randrange(len(lines))
     content = json.loads(lines[number])
@@ -105,7 +108,7 @@ def _json(path: Path, rng: random.Random) -> str:
 
 
 def _places(content: Any):
-    """Every (container, key or index) of the value."""
+    """Yields every (container, key or index) of the value."""
     items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
     for key, value in list(items):
         yield content, key

@@ -1,4 +1,4 @@
-"""What a command makes of its input: an answer, or one line that refuses it."""
+"""Outcomes of commands: an answer, or the line that refuses the input."""
 
 import resource
 import signal
@@ -10,22 +10,22 @@ from typing import Any
 
 from fairseq_palbert.errors import UserError
 
-CPU_SECONDS, SECONDS = 10, 100  # by the clock ten times as much, since a machine may be busy
+CPU_SECONDS, SECONDS = 10, 100  # ten times as long by the clock, since a machine may be busy
 MEMORY = 4 * 2**30  # bytes beyond what the process has mapped
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """``answer`` of a command that accepted its input, else the ``line`` of its refusal."""
+    """The ``answer`` of a command that accepted its input, or the ``line`` of its refusal."""
 
     answer: Any = None
     line: str | None = None
 
 
 def outcome_of(work: Callable[[], Any]) -> Outcome:
-    """Runs ``work`` within bounds of time and memory.
+    """Runs ``work`` within bounds of time and memory and returns its outcome.
 
-    Any exception passes through but a refusal, a UserError or an exit with error lines (one, or one for each fault).
+    A UserError, or an exit with error lines (one, or one for each fault), is a refusal. Other exceptions pass through.
     """
     try:
         with _bounded():

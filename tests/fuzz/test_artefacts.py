@@ -1,4 +1,7 @@
-"""Damaged records, scores, predictions, kept files and submissions: the whole ones' results, or one line."""
+"""Tests of damaged artefacts: a command gives the undamaged results or refuses in one line.
+
+The artefacts are records, scores, predictions, kept files and submissions.
+"""
 
 import json
 from dataclasses import replace
@@ -24,7 +27,7 @@ WRITTEN = ("scores.jsonl", "predictions.tsv")
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
-    """A folder with every artefact of one run."""
+    """Returns a folder with every artefact of one run."""
     folder = tmp_path_factory.mktemp("sound")
     write_run(folder / "runs", "palbert", "SST-2", RULE, "fixed:4", seeds=[1], halts=True, calibrated=True)
     for scores in (folder / VALID, folder / CALIBRATION):
@@ -44,7 +47,7 @@ def sound(tmp_path_factory):
 
 @pytest.fixture(scope="module", autouse=True)
 def shorter():
-    """Test splits have 20 rows."""
+    """Cuts the test splits of GLUE to 20 rows."""
     whole = dict(GLUE.sheets)
     for file, sheet in whole.items():
         GLUE.sheets[file] = replace(sheet, split=replace(sheet.split, rows=20))
@@ -125,5 +128,5 @@ def test_artefacts(check, sound, tmp_path, capsys, name, command):
 
 
 def is_not_scored(path: Path) -> bool:
-    """Whether a file of a split is missing: such a split is left out."""
+    """Whether a file of a split is missing; commands leave out such a split."""
     return "scores" in path.parts and not path.exists()

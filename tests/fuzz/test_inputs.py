@@ -1,4 +1,4 @@
-"""Damaged models, data, vocabularies and rows: the whole ones' answers, or one line."""
+"""Tests of damaged models, data, vocabularies and rows: right answers, or one line."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ TEXTS = [f"the cat {i} sat on mat {'very ' * (i % 5)}." for i in range(12)]
 
 @pytest.fixture
 def predicted(tmp_path):
-    """predicted(model, input) -> the answers, without their index."""
+    """predicted(model, input) returns the answers without their index."""
 
     def run(model: Path, path: Path) -> list:
         out = tmp_path / "answers"
@@ -48,7 +48,7 @@ def lines_of(path: Path) -> list[str]:
 
 
 def equal_where_known(expected: dict, read: list[str], given: list) -> bool:
-    """Whether every line that is ``expected`` to have an answer has that one."""
+    """Whether every line that has an ``expected`` answer got it."""
     return len(read) == len(given) and all(answer == expected.get(line, answer) for line, answer in zip(read, given))
 
 
@@ -60,7 +60,7 @@ def test_model_folders(check, exported, predicted, tmp_path):
 
 @pytest.mark.parametrize("form", ["tsv", "jsonl"])
 def test_rows_to_predict(check, exported, predicted, tmp_path, form):
-    """Every line that is whole has the answer of its sentence, in the order of the lines."""
+    """Every undamaged line gets the answer of its sentence, in the order of the lines."""
     model, folder = exported("SST-2"), tmp_path / "input"
     folder.mkdir()
     rows = TEXTS if form == "tsv" else [json.dumps({"sentence": text}) for text in TEXTS]
@@ -91,7 +91,7 @@ def test_checkpoints_of_parity(check, parity_checkpoint, tmp_path):
 
 
 def test_binarized_folders_of_ours(check, make_checkpoint, write_vocabulary, write_raw, tmp_path):
-    """With glue.json, no damage to any file is taken for data."""
+    """With glue.json, damage to any file is refused or changes no answer."""
     write_vocabulary("roberta", tmp_path / "vocabulary")
     write_raw("RTE", 9)
     preprocess.main(["--task", "RTE", "--raw", str(tmp_path / "raw"), "--vocab", str(tmp_path / "vocabulary"),
@@ -102,13 +102,13 @@ def test_binarized_folders_of_ours(check, make_checkpoint, write_vocabulary, wri
 
 
 def test_binarized_folders_of_others(check, toy):
-    """Without glue.json another sentence cannot be noticed; a damaged structure is."""
+    """Without glue.json, a changed sentence cannot be noticed, but a damaged structure can."""
     checkpoint, data = toy("RTE")
     check(data, lambda copy: decided(checkpoint, copy), right=lambda whole, given, copy: bool(given))
 
 
 def test_raw_files(check, write_vocabulary, write_raw, tmp_path):
-    """Every row that is whole has its tokens."""
+    """Every undamaged row keeps its tokens."""
     write_vocabulary("roberta", tmp_path / "vocabulary")
     raw = write_raw("RTE", 9)
 
@@ -128,7 +128,7 @@ def test_raw_files(check, write_vocabulary, write_raw, tmp_path):
 
 @pytest.mark.parametrize("family", ["roberta", "bert", "albert", "mpnet"])
 def test_vocabularies(check, write_vocabulary, tmp_path, family):
-    """Without a record of the vocabulary an exchanged piece cannot be noticed; a damaged structure is."""
+    """Without a record of the vocabulary, an exchanged piece cannot be noticed, but a damaged structure can."""
     write_vocabulary(family, tmp_path / "vocabulary")
     check(tmp_path / "vocabulary", lambda copy: [len(Vocabulary(copy).encode(["the w1 cat w2"])[0]) > 0],
           right=lambda whole, given, copy: True)
@@ -136,7 +136,7 @@ def test_vocabularies(check, write_vocabulary, tmp_path, family):
 
 @pytest.mark.parametrize("family", CONFIGS)
 def test_hub_folders(check, tmp_path, family):
-    """A setting or number of a foreign folder that could be meant is taken; what contradicts another is not."""
+    """A plausible setting or number of a foreign folder is accepted; one that contradicts another is refused."""
     folder = tmp_path / "hub"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(CONFIGS[family]))

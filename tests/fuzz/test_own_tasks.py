@@ -1,4 +1,7 @@
-"""Damaged task files and data files of every format: the folder that they describe, or one line and no folder."""
+"""Tests of damaged task files and data files of every format.
+
+``palbert data`` writes the folder that they describe, or refuses in one line and writes nothing.
+"""
 
 import gzip
 import json
@@ -48,7 +51,7 @@ def write(folder: Path, ending: str) -> None:
 
 @pytest.fixture
 def binarized(tmp_path, small_vocabulary, monkeypatch):
-    """binarized(folder) -> the arrays of the binarized folder."""
+    """binarized(folder) returns the bytes of the arrays in the binarized folder."""
     monkeypatch.setattr(os, "environ", os.environ.copy())  # the command sets the tokenizer's variables
 
     def run(folder: Path) -> list:
@@ -66,14 +69,14 @@ def binarized(tmp_path, small_vocabulary, monkeypatch):
 @pytest.mark.parametrize("ending",
                          ["tsv", "csv", "jsonl", "json", "lines", "parquet", "csv.gz", "jsonl.gz", "parquet.gz"])
 def test_data_files(check, binarized, tmp_path, ending):
-    """A damage that leaves a text a text cannot be noticed."""
+    """Damage that leaves a text readable cannot be noticed, so only the number of arrays must be right."""
     (tmp_path / "task").mkdir()
     write(tmp_path / "task", ending)
     check(tmp_path / "task", binarized, only="train.*", right=lambda whole, given, copy: len(given) == len(whole))
 
 
 def test_task_files(check, binarized, tmp_path):
-    """A setting that could be meant is taken."""
+    """A plausible setting is accepted."""
     (tmp_path / "task").mkdir()
     write(tmp_path / "task", "csv")
     check(tmp_path / "task", binarized, only="*.toml", right=lambda whole, given, copy: bool(given))

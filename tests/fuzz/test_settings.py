@@ -1,4 +1,4 @@
-"""Odd values of variables: the setting's own value, or one line."""
+"""Tests of odd values of variables: the setting is that value, or one line refuses it."""
 
 import random
 from dataclasses import fields
@@ -39,7 +39,7 @@ def spelt(value: Any) -> list[str]:
 
 
 def spelt_text(text: str, value: Any) -> list[str]:
-    """The words of the text, each spelt as the type of its item in ``value`` spells it."""
+    """Returns the words of the text, each spelt as the type of its item in ``value`` spells it."""
     if isinstance(value, list):
         return [str(type(item)(word)) for word, item in zip(text.split(), value, strict=True)]
     return [str({"1": True, "true": True, "0": False}[text] if isinstance(value, bool) else type(value)(text))]

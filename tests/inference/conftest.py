@@ -1,4 +1,4 @@
-"""Small random networks whose sentences leave at different layers."""
+"""Fixtures: small random networks whose sentences exit at different layers."""
 
 import pytest
 import torch
@@ -16,9 +16,10 @@ FAMILIES = {"roberta": {"first_position": PADDING + 1}, "bert": {"segments": 2},
 
 def varied_network(vocabulary: int = 60, layers: int = 5, hidden: int = 16, max_positions: int = 40, seed: int = 0,
                    halting_bias: float = 0.0, family: str = "roberta", **heads) -> PonderingClassifier:
-    """Initialised an order of magnitude wider than for training, so that answers depend on the sentence at every layer.
+    """Returns a network whose answers depend on the sentence at every layer.
 
-    ``halting_bias`` moves the halting logits: 50 leaves at layer 1, −50 at the last.
+    Its weights are initialised an order of magnitude wider than for training. ``halting_bias`` is added to the halting
+    logits: at 50 sentences exit at layer 1, at −50 at the last.
     """
     torch.manual_seed(seed)
     encoder = Encoder(EncoderShape(vocabulary, PADDING, 2, max_positions, layers, hidden, 2 * hidden, 2,
@@ -35,7 +36,10 @@ def varied_network(vocabulary: int = 60, layers: int = 5, hidden: int = 16, max_
 
 
 def varied_recurrent_network(cell: str, inputs: int = 7, layers: int = 6, hidden: int = 16) -> PonderingClassifier:
-    """A cell whose states and answers depend on the input vector at every step; steps differ in their halting."""
+    """Returns a network whose states and answers depend on the input vector at every step.
+
+    The halting of its steps differs.
+    """
     torch.manual_seed(0)
     encoder = RecurrentEncoder(RecurrentShape(inputs, layers, hidden, cell))
     network = PonderingClassifier(encoder, HeadsShape(outputs=2, pooling="none", lambda_module="linear")).eval()
@@ -47,7 +51,7 @@ def varied_recurrent_network(cell: str, inputs: int = 7, layers: int = 6, hidden
 
 
 def random_sentences(count: int, longest: int = 30, vocabulary: int = 60, seed: int = 1) -> list[torch.Tensor]:
-    """Token ids without padding; the lengths vary, the first is 1."""
+    """Returns token ids without padding; the lengths vary, and the first is 1."""
     generator = torch.Generator().manual_seed(seed)
     lengths = [1, *torch.randint(1, longest + 1, (count - 1,), generator=generator).tolist()]
     return [torch.randint(PADDING + 1, vocabulary, (length,), generator=generator) for length in lengths]

@@ -1,4 +1,4 @@
-"""The engine against one sentence alone, in any batch and any order."""
+"""Tests of the engine: in any batch and order it decides as for one sentence alone."""
 
 import pytest
 import torch
@@ -40,10 +40,10 @@ def test_any_batch_size_gives_what_each_sentence_gives_alone(make_network, make_
         assert decided.exit_layers.double().std() >= 0.5, "the network is to let sentences leave at different layers"
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])  # pure functions
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])  # fixtures are pure functions
 @given(st.permutations(range(12)), st.sampled_from(SPECS))
 def test_any_order_and_any_company_give_the_same(make_network, make_sentences, order, spec):
-    """Rows in the given order, unsorted, so that short and long sentences share a batch and leave in any order."""
+    """Rows are not sorted, so that short and long sentences share a batch and exit in any order."""
     network, sentences, rule = make_network(), make_sentences(12), parse_rule(spec)
     for rows in (order[:1], order[1:4], order[4:]):
         ids = torch.tensor(rows)
@@ -56,8 +56,11 @@ def test_any_order_and_any_company_give_the_same(make_network, make_sentences, o
 
 @pytest.fixture(scope="module")
 def networks():
-    """By family, with heads of each layer's own: ALBERT's layers share their weights, and sentences at different depths
-    share steps."""
+    """Returns two networks of every family.
+
+    One has heads per layer; the other has mean pooling and a lambda module that reads answers too. ALBERT's layers
+    share their weights, so sentences at different depths share steps.
+    """
     copies = dict.fromkeys(("per_layer_pooler", "per_layer_classifier", "per_layer_lambda"), True)
     networks = {family: varied_network(family=family, **copies) for family in FAMILIES}
     gate = {"lambda_reads": "both", "lambda_width": 7, "lambda_depth": 1}
@@ -79,7 +82,7 @@ def test_any_window_gives_what_each_sentence_gives_alone(networks, name, spec, l
 @pytest.mark.parametrize("spec", [spec for spec in SPECS if spec != "expectation"])
 @pytest.mark.parametrize("at_a_time", [1, 2, 3, 7])
 def test_a_few_together_are_decided_as_alone(networks, make_sentences, spec, at_a_time):
-    """As on a GPU, where the host asks who is left after every third layer; no step beyond those is taken."""
+    """As on a GPU, the host asks which sentences are left only after every ``at_a_time`` layers."""
     for network in networks.values():
         sentences, rule = make_sentences(7), parse_rule(spec)
         with torch.inference_mode():
@@ -164,7 +167,7 @@ def test_sentences_of_one_token(make_network):
 def test_a_replay_of_the_record_decides_as_the_engine_does(make_network, make_sentences, monkeypatch, spec):
     network, rule = make_network(), parse_rule(spec)
     workload = Workload(make_sentences(40),
-                        Window(sentences=1))  # the same shapes in both, so the same numbers to the bit
+                        Window(sentences=1))  # equal shapes give equal numbers, to the bit
     monkeypatch.setattr(engine, "layers_at_a_time", lambda *_: 1)
     recording = record(network, workload)
     replayed = replay(rule, recording, torch.arange(40))
@@ -204,7 +207,10 @@ def test_the_record_is_what_training_sees(make_network, make_sentences):
 
 
 class Counting:
-    """The network, with every call noted: (method, layer, sentences, tokens a sentence)."""
+    """Wraps a network and records its calls.
+
+    They are ("step", layer, sentences, tokens), ("classify", layer, sentences) and ("halt", layer, number of layers).
+    """
 
     def __init__(self, network):
         self.network, self.calls = network, []
@@ -227,7 +233,7 @@ class Counting:
 
 
 def test_who_left_costs_nothing_more(make_network, make_sentences):
-    """Later layers run on the tokens of the sentences that are left; nobody is classified twice."""
+    """Each layer runs on the tokens of the sentences that are left; no sentence is classified twice."""
     network, sentences = Counting(make_network()), make_sentences(16)
     decided = decide(network, parse_rule("q_exit:0.5"), Workload(sentences, Window(sentences=16)))
     for n in range(1, int(decided.exit_layers.max()) + 1):

@@ -1,4 +1,4 @@
-"""A network made ready for inference answers as it did before, as closely as its numbers allow."""
+"""Tests of networks made ready for inference: answers change no more than the precision allows."""
 
 import copy
 from dataclasses import replace
@@ -36,7 +36,7 @@ def test_answers_stay_what_they_were(make_small_network, heads, dtype, tolerance
 
 @pytest.mark.parametrize("at_a_time", [1, 2])
 def test_every_configuration_answers_as_it_did(configurations, make_small_network, at_a_time):
-    """Halting logits of some layers at once, from a memory, and of sentences at different layers."""
+    """Halting logits agree for one or two layers at a time, and for sentences at different layers."""
     pooled, logits = torch.randn(2, 4, 8), torch.randn(2, 4, 3)
     for heads in configurations:
         network = make_small_network(heads)

@@ -1,4 +1,4 @@
-"""An int8 linear layer is the layer, as closely as its steps allow."""
+"""Tests of int8 linear layers: they equal the layer up to rounding."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from fairseq_palbert.inference.int8_linear import INPUT_STEPS, LARGEST_WEIGHT, I
 
 
 def rounded(x, weight, bias):
-    """The definition: x and W rounded to their steps, multiplied in float64."""
+    """Returns the output by definition: x and W are rounded to their steps and multiplied in float64."""
     low, high = min(x.min().item(), 0.0), max(x.max().item(), 0.0)
     scale = (high - low) / INPUT_STEPS or 1.0
     zero = round(-low / scale)
@@ -42,7 +42,7 @@ def test_zeros_stay_zeros():
 @pytest.mark.parametrize("low, high",
                          [(-1.0, 1.0), (-0.17, 20.0), (-5.0, 0.001), (0.5, 0.5), (-125.5, 0.5), (-0.5, 125.5)])
 def test_the_largest_products_do_not_overflow(low, high):
-    """Every weight is the greatest, every input an end of the range, beside one at the other end."""
+    """All weights are equal and largest; all inputs are at one end of the range, except one at the other end."""
     linear = torch.nn.Linear(4096, 17)
     torch.nn.init.constant_(linear.weight, 3.0)
     x = torch.full((6, 4096), high)

@@ -1,8 +1,7 @@
-"""Same answer, whatever the batching: whole dev sets of GLUE, every rule and family, batches of 1, 8, 32 and packed,
-and in another order.
+"""Tests of whole GLUE dev sets: any batching gives the same decisions.
 
-Rounding differs with the shape of a matrix product, so an example may differ where its decision is that close: these
-are counted, and at most 0.1 % are allowed.
+The rules and families run in batches of 1, 8 and 32, packed, and in another order. Rounding differs with the shape of a
+matrix product, so an example may differ where its decision is that close. At most 0.1 % of the examples may differ.
 """
 
 import random
@@ -30,7 +29,7 @@ OF_CLASSES, OF_VALUES = ["patience:1", "entropy:0.9", "confidence:0.7"], ["patie
 
 @pytest.fixture(scope="module")
 def dev_set(glue_dir, vocab_dir):
-    """dev_set("RTE") -> the token ids of every dev example, as preprocessing and task make them."""
+    """dev_set("RTE") returns the token ids of every dev example, as preprocessing and the task make them."""
     from fairseq_palbert.raw.examples import read_examples
     from fairseq_palbert.tokenization import Vocabulary
 
@@ -44,18 +43,18 @@ def dev_set(glue_dir, vocab_dir):
 
 
 def margins(rule, recording, reference, ids) -> torch.Tensor:
-    """How far each example is from another decision: in its exit layer and in its class. Shape: [E]."""
+    """Returns how far each example is from another decision, in its exit layer or its class. Shape: [E]."""
     return torch.minimum(_gap(reference.outputs), _to_threshold(rule, recording, ids).abs().amin(0))
 
 
 def _gap(outputs) -> torch.Tensor:
-    """Between the two likeliest classes; infinite for a regression. Shape: [..., K] -> [...]."""
+    """Returns the gap between the two likeliest classes; infinite for a regression. Shape: [..., K] -> [...]."""
     top = outputs.double().sort(dim=-1).values
     return top[..., -1] - top[..., -2] if top.shape[-1] > 1 else torch.full(top.shape[:-1], torch.inf)
 
 
 def _to_threshold(rule, recording, ids) -> torch.Tensor:
-    """From what the rule looks at to where it decides otherwise. Shape: any number of layers, [., E]."""
+    """Returns the distance of what the rule reads from its threshold. Shape: any number of layers, [., E]."""
     logits = recording.logits.double()
     if isinstance(rule, CdfRule):
         return cdf(recording.halting_logits.double())[:-1] - rule.thresholds(ids)
@@ -71,7 +70,10 @@ def _to_threshold(rule, recording, ids) -> torch.Tensor:
 
 
 def check_same(reference, decided, margin) -> None:
-    """Same exit layer and same class, or the same value within 1e-4 for regression."""
+    """Checks that only few and close examples have another exit layer or class.
+
+    A regression has the same answer if the values differ by less than 1e-4.
+    """
     if decided.outputs.shape[1] == 1:
         same_answer = (decided.outputs - reference.outputs).abs().amax(1) < 1e-4
     else:
@@ -86,7 +88,7 @@ MEAN = {"pooling": "mean", "lambda_reads": "both", "lambda_width": 8, "lambda_de
 
 
 @pytest.mark.parametrize("task_name, rows, family, heads, seed, at_once",
-                         [  # seeds whose sentences leave at different layers
+                         [  # with these seeds sentences exit at different layers
     ("SST-2", 872, "roberta", FIRST, 1, (1, 8, 32, None)), ("SST-2", 872, "bert", FIRST, 6, (8, None)),
     ("SST-2", 872, "albert", FIRST, 0, (8, None)), ("SST-2", 872, "mpnet", FIRST, 4, (1, 8, 32, None)),
     ("SST-2", 872, "bert", MEAN, 6, (1, 8, 32, None)), ("SST-2", 872, "albert", MEAN, 6, (8, None)),

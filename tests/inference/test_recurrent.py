@@ -1,4 +1,4 @@
-"""The engine on a recurrent cell: any batch gives what each vector gives alone, and the record replays it."""
+"""Tests of the engine on recurrent cells: batches and replays decide as a vector alone."""
 
 import pytest
 import torch
@@ -34,7 +34,7 @@ def test_any_batch_gives_what_each_vector_gives_alone(cell, spec):
 
 
 def test_vectors_at_different_steps_share_a_step(monkeypatch):
-    """With room for 11 of 40 vectors, those that wait take the places of those that have exited."""
+    """The window holds 11 of 40 vectors; those that wait take the places of those that have exited."""
     network, calls = varied_recurrent_network("gru"), []
     step = network.step
     monkeypatch.setattr(network, "step", lambda *given: calls.append(given) or step(*given))

@@ -1,4 +1,7 @@
-"""Who is next: longest first, each once, as many as fit beside those in flight, and never nobody."""
+"""Tests of the window: its size, and which sentences are next.
+
+The longest come first, each once, as many as fit beside those in flight, and at least one if none is in flight.
+"""
 
 import pytest
 import torch
@@ -21,7 +24,7 @@ LENGTHS = [3, 9, 1, 9, 4]  # longest first: places 1, 3, 4, 0, 2
     (Window(tokens=22), [], [1, 3, 4]),
     (Window(tokens=18), [9], [1]),
     (Window(tokens=17), [9], []),
-    (Window(tokens=5), [], [1]),  # one at least, however long
+    (Window(tokens=5), [], [1]),  # at least one, however long
     (Window(tokens=5), [1], []),
 ])
 def test_as_many_as_fit(at_most, in_flight, expected):
@@ -30,7 +33,10 @@ def test_as_many_as_fit(at_most, in_flight, expected):
 
 @pytest.mark.parametrize("free, share", [(2**40, 1), (None, 0.5), (1, 0)])
 def test_sizes_fit_the_memory_that_is_free(monkeypatch, free, share):
-    """An eighth of it holds what the docstring counts, or half of that, or nothing: then one token at a time."""
+    """An eighth of the free memory holds all that ``Window.fitting`` counts, half of it, or nothing.
+
+    If it holds nothing, the window has one token at a time.
+    """
     needed = 4 * (CPU_TOKENS * 2 * 8 + CPU_STEP_TOKENS * (4 * 8 + 2 * 12))
     monkeypatch.setattr(window, "free_memory", lambda device: free or 8 * needed // 2)
     fitting = Window.fitting(8, 12, torch.float32, torch.device("cpu"))

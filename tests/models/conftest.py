@@ -1,4 +1,4 @@
-"""The registered model as fairseq's command line builds it, and stock RoBERTa checkpoints."""
+"""Fixtures: models as fairseq's command line builds them, and stock RoBERTa checkpoints."""
 
 import warnings
 from argparse import Namespace
@@ -19,11 +19,11 @@ def data(make_toy_data, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def configure(data):
-    """configure(*flags) is the configuration that ``fairseq-train`` makes of the flags, on the CPU."""
+    """configure(*flags) returns the configuration that ``fairseq-train`` makes of the flags, on the CPU."""
     from fairseq import options
     from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 
-    import fairseq_palbert.plugin  # noqa: F401  registers
+    import fairseq_palbert.plugin  # noqa: F401  registers the plugin
 
     def configure(*flags, arch=ARCH):
         args = options.parse_args_and_arch(options.get_training_parser(), [
@@ -39,7 +39,7 @@ def configure(data):
 
 @pytest.fixture(scope="session")
 def build(configure):
-    """build(*flags) is the model that ``fairseq-train`` builds, in evaluation mode; all of it from the same seed."""
+    """build(*flags) returns the model that ``fairseq-train`` builds, in evaluation mode, always from one seed."""
     from fairseq import tasks
 
     def build(*flags, **options):
@@ -52,7 +52,10 @@ def build(configure):
 
 @pytest.fixture
 def save_own(configure, build):
-    """save_own(path, *flags) writes a checkpoint of the plugin's, as far as the start of a run looks at it."""
+    """save_own(path, *flags) writes a checkpoint of the plugin and returns its path.
+
+    It holds only what the start of a run reads.
+    """
 
     def save(path, *flags):
         cfg = OmegaConf.to_container(configure(*flags), resolve=True, enum_to_str=True)
@@ -64,8 +67,10 @@ def save_own(configure, build):
 
 @pytest.fixture(scope="session")
 def make_stock(data):
-    """make_stock(**settings) is fairseq's own RoBERTa over the same dictionary, in evaluation mode, with weights not
-    near zero."""
+    """make_stock(**settings) returns fairseq's own RoBERTa over the same dictionary, in evaluation mode.
+
+    Its weights are not near zero.
+    """
     from fairseq.data import Dictionary
     from fairseq.models.roberta import RobertaModel
 
@@ -86,7 +91,10 @@ def make_stock(data):
 
 @pytest.fixture(scope="session")
 def save_stock():
-    """save_stock(model, path, old=False) writes today's form of a checkpoint, or that of RoBERTa's public archives."""
+    """save_stock(model, path, old=False) writes a checkpoint and returns its path.
+
+    It has today's form or, if ``old``, the form of RoBERTa's public archives.
+    """
 
     def save(model, path, old=False):
         weights, args = model.state_dict(), model.args

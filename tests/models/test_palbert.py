@@ -1,3 +1,5 @@
+"""Tests of the PALBERT model: architectures, presets, refusals and half precision."""
+
 import pytest
 import torch
 from fairseq import models, tasks
@@ -44,7 +46,7 @@ def test_the_bare_name_is_the_base_preset(configure):
 
 
 def test_presets_act_where_only_the_name_is_configured(configure):
-    """As under Hydra, where fairseq fills in the dataclass's defaults before the preset is asked."""
+    """As under Hydra, fairseq fills in the dataclass's defaults before it asks the preset."""
     task = tasks.setup_task(configure().task)
     cfg = OmegaConf.merge(OmegaConf.structured(PalbertConfig()), {"_name": "palbert_roberta_tiny"})
     model = models.build_model(cfg, task)
@@ -95,7 +97,7 @@ def test_the_released_objective_and_a_lambda_module_a_layer_are_refused_together
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_on_the_cpu_is_what_it_says(build, dtype):
-    """What --bf16 and --fp16 do: the whole model in that type, its output too; halting maths widens it."""
+    """As under --bf16 and --fp16, the whole model and its outputs have that type; halting maths widens it."""
     tokens = torch.tensor([[0, 5, 6, 2], [0, 7, 2, 1]])
     model = build()
     exact = model(tokens)

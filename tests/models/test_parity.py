@@ -1,4 +1,4 @@
-"""With the same weights, the encoder agrees with fairseq's RoBERTa and with that of transformers at every layer."""
+"""Tests of every encoder layer against the RoBERTa of fairseq and of transformers, with equal weights."""
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def our_layers(encoder, tokens):
 
 
 def stock_layers(stock, tokens):
-    """Embeddings, then every layer, as [B, T, C]."""
+    """Returns the embeddings, then every layer, as [B, T, C]."""
     _, extra = stock(tokens, features_only=True, return_all_hiddens=True)
     return [layer.transpose(0, 1) for layer in extra["inner_states"]]
 
@@ -95,7 +95,7 @@ def test_agrees_with_transformers_at_every_layer(tokens):
     ), add_pooling_layer=False).eval()
     for parameter in theirs.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
-    theirs.embeddings.token_type_embeddings.weight.data.zero_()  # RoBERTa has none in effect, fairseq's none at all
+    theirs.embeddings.token_type_embeddings.weight.data.zero_()  # RoBERTa's token types have no effect; fairseq has none
     encoder = Encoder(EncoderShape(vocabulary=55, padding_id=1, separator_id=2, max_positions=32, layers=3, hidden=16,
                                    ffn_hidden=24, heads=2, first_position=2)).eval()
     encoder.load_state_dict(from_transformers(theirs.state_dict()))

@@ -1,5 +1,7 @@
-"""``--pooling``: what the flags leave out follows the checkpoint, and a model of one pooling is not read as the
-other."""
+"""Tests of ``--pooling``: by default it follows the checkpoint.
+
+A model trained with one pooling is not read with the other.
+"""
 
 import pytest
 import torch
@@ -10,8 +12,10 @@ from fairseq_palbert.errors import UserError
 
 @pytest.fixture
 def encoder_that_says(save_own, tmp_path):
-    """encoder_that_says(pooling) is a converted encoder, without heads, whose authors pooled so; None: it does not
-    say."""
+    """encoder_that_says(pooling) writes a converted encoder without heads and returns its path.
+
+    Its settings name that pooling; with None they name no pooling.
+    """
 
     def save(pooling):
         path = save_own(tmp_path / f"{pooling}.pt")

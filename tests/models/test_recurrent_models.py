@@ -1,4 +1,4 @@
-"""``--arch ponder_rnn`` and ``act_rnn`` as fairseq's parser builds them, and what they refuse."""
+"""Tests of ``--arch ponder_rnn`` and ``act_rnn``: what fairseq's parser builds and what is refused."""
 
 import pytest
 

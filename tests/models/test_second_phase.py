@@ -1,4 +1,7 @@
-"""Training that goes on from a model of the same task: its classifier kept, its backbone frozen, its depth cut."""
+"""Tests of training that continues from a model of the same task.
+
+Its classifier is kept, its backbone frozen or its depth cut.
+"""
 
 import pytest
 import torch
@@ -11,7 +14,7 @@ PHASE_TWO = ("--keep-classifier", *PER_LAYER)
 
 
 def started(build, path, save_dir, *flags):
-    """The model that starts from ``path``, its weights as fairseq loads them."""
+    """Returns the model that starts from ``path``, with its weights loaded as fairseq loads them."""
     model = build("--finetune-from-model", path, "--save-dir", save_dir, *flags)
     model.load_state_dict(torch.load(path, weights_only=False)["model"])
     return model
@@ -19,7 +22,7 @@ def started(build, path, save_dir, *flags):
 
 @pytest.fixture
 def first(save_own, tmp_path):
-    """A model with one pooler and one classifier for all layers."""
+    """Returns the checkpoint of a model with one pooler and one classifier for all layers."""
     return save_own(tmp_path / "first.pt")
 
 

@@ -1,4 +1,4 @@
-"""What a model takes over from a checkpoint, and what it refuses, through fairseq's own ``load_state_dict``."""
+"""Tests of what a model takes over from a checkpoint and what it refuses, with ``load_state_dict``."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""``--train-only lambda``: the lambda module is trained alone, on a trained model that stays as it is."""
+"""Tests of ``--train-only lambda``: only the lambda module of a trained model is trained."""
 
 import pytest
 import torch
@@ -15,8 +15,7 @@ GATE = ("--train-only", "lambda", "--lambda-reads", "both", "--lambda-width", "6
 
 @pytest.fixture
 def second(build, save_own, tmp_path):
-    """second(first-phase flags, second-phase flags) is the model of the second phase, with the weights it starts
-    from."""
+    """second(first-phase flags, second-phase flags) returns the second phase's model and the weights it starts from."""
 
     def start(first=(), flags=()):
         path = save_own(tmp_path / "first.pt", *HOLDOUT, *first)
@@ -79,7 +78,7 @@ def test_a_sentence_is_computed_once(second, monkeypatch):
     model, _ = second()
     model.begin_epoch(sentences())
     with monkeypatch.context() as patch:
-        patch.setattr(model.network, "pooled", None)  # not to be called again
+        patch.setattr(model.network, "pooled", None)  # must not be called again
         model.begin_epoch(sentences())
         model(padded(sentences()[::-1]))
 
@@ -105,7 +104,7 @@ def test_the_next_run_takes_them_from_a_file(second, monkeypatch, tmp_path):
     expected = model.pooled_states.of(padded(sentences()))
     again, _ = second((), file)
     with monkeypatch.context() as patch:
-        patch.setattr(again.network, "pooled", None)  # not to be called
+        patch.setattr(again.network, "pooled", None)  # must not be called
         again.begin_epoch(sentences())
         assert torch.equal(again.pooled_states.of(padded(sentences())), expected)
 

@@ -1,4 +1,4 @@
-"""What is refused before training starts, and what fairseq then reads."""
+"""Tests of what is refused before training starts, and of what fairseq then reads."""
 
 import logging
 import os
@@ -153,7 +153,7 @@ def test_fresh_heads_leave_those_of_the_other_model(build, save_own, tmp_path):
 
 
 def test_resuming_with_another_lambda_module_is_refused_and_finetuning_drops_it(build, save_own, tmp_path):
-    """Input ``diff`` over two layers back has the shapes of ``concat`` over one."""
+    """Input ``diff`` over two layers back has the same shapes as ``concat`` over one."""
     other = ("--lambda-input", "diff", "--lambda-lookback", 2)
     path = save_own(tmp_path / "checkpoint_last.pt", *other)
     with pytest.raises(UserError, match="was made with --lambda-input diff, which this run sets to concat"):
@@ -201,7 +201,7 @@ def test_several_workers_need_to_read_a_checkpoint_each(build, stock_files, tmp_
 
 
 def test_fairseqs_own_recipe_trains_from_an_old_archive(data, stock_files, tmp_path):
-    """--restore-file and the three resets through ``fairseq-train``, which writes a checkpoint without code in it."""
+    """``fairseq-train`` runs with --restore-file and the three resets, and writes a checkpoint without code in it."""
     run = subprocess.run(
         [str(Path(sys.executable).with_name("fairseq-train")), str(data), "--user-dir", "fairseq_palbert", "--cpu",
          "--task", "glue", "--glue-task", "RTE", "--arch", "palbert_roberta_tiny",

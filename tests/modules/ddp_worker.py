@@ -1,5 +1,8 @@
-"""Run by test_pondering.py: ``ddp_worker.py RANK FOLDER`` trains each configuration in FOLDER/configurations.json for
-two steps under torch's DistributedDataParallel, over gloo, with one more process."""
+"""Worker of test_pondering.py: trains configurations under torch's DistributedDataParallel.
+
+``ddp_worker.py RANK FOLDER`` trains each configuration in FOLDER/configurations.json for two steps over gloo, together
+with one other process.
+"""
 
 import json
 import sys
@@ -11,7 +14,7 @@ from torch import distributed
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-sys.modules["fairseq"] = None  # as if it were not installed: these modules do without, and importing it takes seconds
+sys.modules["fairseq"] = None  # as if not installed: these modules do not need it, and its import takes seconds
 
 from fairseq_palbert.modules.encoder import Encoder, EncoderShape  # noqa: E402
 from fairseq_palbert.modules.pondering import HeadsShape, PonderingClassifier  # noqa: E402

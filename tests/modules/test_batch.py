@@ -1,5 +1,7 @@
-"""Padded and packed, on the CPU's way through attention and on a GPU's, are the same; what is kept is as if it were
-alone."""
+"""Tests of batches: padded and packed ones agree, on the CPU's path through attention and on a GPU's.
+
+A batch of the sentences that are kept equals a batch of these sentences alone.
+"""
 
 from dataclasses import replace
 
@@ -45,7 +47,7 @@ def test_a_packed_batch_equals_a_padded_one(encoder):
 
 
 def with_padding_left_in(sentences):
-    """As on a device where it is not taken out."""
+    """Returns a padded batch as on a device where the padding is not taken out."""
     tokens = pad_sequence(sentences, True, SHAPE.padding_id)
     left_in = PaddedBatch(tokens, SHAPE.padding_id)
     left_in.rows, sizes = None, tokens.shape
@@ -74,7 +76,7 @@ BATCHES = {"padded": padded, "packed": PackedBatch.of, "padding left in": with_p
 def test_the_mean_is_over_a_sentences_own_tokens(make, sentences, dtype):
     batch = make(sentences)
     hidden = torch.randn(len(batch.tokens), 8).to(dtype)
-    hidden[batch.tokens.eq(SHAPE.padding_id)] = torch.nan  # padding must not reach it
+    hidden[batch.tokens.eq(SHAPE.padding_id)] = torch.nan  # padding must not reach the mean
     expected = []
     for i, sentence in enumerate(sentences):
         rows = [row for row in range(len(hidden)) if batch.sentence[row] == i and batch.tokens[row] != SHAPE.padding_id]

@@ -1,4 +1,4 @@
-"""What the shape asks of the encoder: segments, positions, shared layers, factorised embeddings."""
+"""Tests of the encoder's shape: segments, positions, shared layers, factorised embeddings."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ def batch_of(*rows):
 
 
 def run(encoder, tokens):
-    """Shape: [B, T] -> [B, T, C]."""
+    """Returns the last layer. Shape: [B, T] -> [B, T, C]."""
     batch = PaddedBatch(tokens, SHAPE.padding_id)
     hidden = encoder.embed(batch)
     for n in range(1, encoder.depth + 1):

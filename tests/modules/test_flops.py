@@ -1,4 +1,4 @@
-"""Our count of operations against torch's own counter, on the engine itself."""
+"""Tests of the operation counts against torch's own counter, on the engine itself."""
 
 import pytest
 import torch
@@ -34,7 +34,7 @@ def test_torchs_counter_agrees(encoder, heads, specs):
     network = PonderingClassifier(Encoder(EncoderShape(**SHAPE | encoder)), heads).eval()
     sentences = list(torch.randint(3, 50, (2, 17)))
     for rule in map(parse_rule, specs):
-        # it does not know the CPU's fused one
+        # torch's counter does not know the CPU's fused attention
         with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
             decided = decide(network, rule, Workload(sentences))
         ours = exit_flops(network.encoder.shape, heads, torch.tensor([17, 17]), decided.exit_layers,

@@ -1,4 +1,4 @@
-"""What a lambda module reads, against a slow loop."""
+"""Tests of what a lambda module reads, against a slow loop."""
 
 import math
 
@@ -11,7 +11,7 @@ DEPTH, SENTENCES, HIDDEN = 5, 3, 4
 
 
 def slow(reads, first, pooled, logits):
-    """Shape: [L, B, C], [L, B, K] -> [L, B, F], number by number."""
+    """Returns the input, computed number by number. Shape: [L, B, C], [L, B, K] -> [L, B, F]."""
     rows = []
     for i, (z, answers) in enumerate(zip(pooled.tolist(), logits.tolist(), strict=True)):
         row = []

@@ -1,3 +1,5 @@
+"""Tests of the lambda modules: parameters, inputs and memory between layers."""
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -57,7 +59,10 @@ def test_the_rnn_is_a_gru_over_depth():
     layers=st.integers(2, 6), sentences=st.integers(1, 3), shared=st.booleans(), data=st.data(),
 )
 def test_any_cut_in_depth_gives_the_same_halting_logits(name, joined, lookback, layers, sentences, shared, data):
-    """A run over layers 1..c, then from its memory over c + 1..N, equals one run; so for rows left after the cut."""
+    """A run over layers 1..c, then from its memory over c + 1..N, equals one run.
+
+    This also holds if only some rows are left after the cut.
+    """
     module = make(name, copies=1 if shared else layers, joined=joined, lookback=lookback)
     pooled = torch.randn(layers, sentences, 4, generator=torch.Generator().manual_seed(layers))
     cut = data.draw(st.integers(1, layers - 1))

@@ -1,3 +1,5 @@
+"""Tests of the pondering classifier in every configuration of its heads."""
+
 import json
 import os
 import subprocess
@@ -17,7 +19,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def stepwise(network, tokens, halt_at_last=False):
-    """forward() by one depth at a time, as an early-exit engine goes."""
+    """Returns the logits and halting logits of forward(), one layer at a time as in an early-exit engine."""
     batch = network.padded(tokens)
     hidden = network.embed(batch)
     memory, logits, halting_logits = None, [], []
@@ -50,7 +52,10 @@ def test_one_depth_at_a_time_equals_all_at_once_in_every_configuration(configura
     ({"lambda_depth": 6}, 2), ({"lambda_module": "rnn"}, 0.5),
 ])
 def test_what_a_run_of_the_lambda_module_reads(make_small_network, heads, weight, per_layer):
-    """PALBERT's, three times (2 C)², reads about as much as a layer, 12 C²; a GRU, 6 C², half of it."""
+    """The weight compares what the lambda module reads with a layer's 12 C².
+
+    PALBERT's module, three times (2 C)², reads about as much as a layer; a GRU, 6 C², reads half of it.
+    """
     network = make_small_network(HeadsShape(outputs=2, per_layer_lambda=per_layer, **heads),
                                  replace(SHAPE, ffn_hidden=4 * SHAPE.hidden))
     assert network.halting_weight == pytest.approx(weight, rel=0.15)
@@ -106,7 +111,7 @@ def test_lambda_detach_stops_the_gradient_between_lambda_module_and_encoder(make
 
 
 def test_a_step_under_torch_ddp_runs(configurations, tmp_path):
-    """Every 11th configuration in two processes over gloo. DDP raises at the second step where a gradient lacks."""
+    """Trains every 11th configuration in two processes. DDP raises at the second step if a gradient is missing."""
     (tmp_path / "configurations.json").write_text(json.dumps([asdict(heads) for heads in configurations[::11]]))
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     worker = Path(__file__).with_name("ddp_worker.py")

@@ -1,4 +1,4 @@
-"""The recurrent cell against its formula, and as an encoder of the pondering classifier."""
+"""Tests of the recurrent cell: its formula, and its use in the pondering classifier."""
 
 import pytest
 import torch
@@ -17,7 +17,10 @@ def make_network(cell: str, **heads) -> PonderingClassifier:
 
 
 def slow_states(cell: str, module: torch.nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
-    """s_1..s_N of one vector by the cell's formula: tanh(W x + b + U s + c), or the GRU's (arXiv 1406.1078)."""
+    """Returns s_1..s_N of one vector by the cell's formula.
+
+    It is tanh(W x + b + U s + c), or the GRU's (arXiv 1406.1078).
+    """
     state, states = torch.zeros(HIDDEN), []
     for _ in range(STEPS):
         from_input = module.weight_ih @ x + module.bias_ih

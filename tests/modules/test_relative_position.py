@@ -1,4 +1,7 @@
-"""Relative position bias: the buckets by whole numbers, and every way through attention against one in nested loops."""
+"""Tests of relative position bias: buckets and attention.
+
+Buckets equal a computation in whole numbers, and every path through attention equals one in loops.
+"""
 
 from dataclasses import replace
 from functools import cache
@@ -13,13 +16,16 @@ from fairseq_palbert.modules.relative_position import bucket, relative_position_
 
 SHAPE = EncoderShape(vocabulary=31, padding_id=1, separator_id=2, max_positions=300, layers=3, hidden=12, ffn_hidden=20,
                      heads=3, first_position=2, relative_buckets=32)
-LENGTHS = (7, 1, 150, 7, 2, 33, 290)  # beyond the largest distance told apart, and some alike
+LENGTHS = (7, 1, 150, 7, 2, 33, 290)  # some longer than 128, the distance where the buckets end, and some equal
 
 
 @cache
 def slow_bucket(distance: int, buckets: int) -> int:
-    """T5 (arXiv 1910.10683), section 2.1, by whole numbers alone: the last bucket of its sign whose lower bound
-    exact (128 / exact)^(k / (half − exact)) is not above the distance."""
+    """Returns the bucket of T5 (arXiv 1910.10683, section 2.1), computed in whole numbers alone.
+
+    It is the last bucket of its sign whose lower bound exact (128 / exact)^(k / (half − exact)) is not above the
+    distance.
+    """
     half = buckets // 2
     exact, far = half // 2, abs(distance)
     wide = half - exact
@@ -38,7 +44,10 @@ def test_buckets_are_those_by_whole_numbers(buckets):
 
 
 def test_buckets_by_hand():
-    """Of 32: one each up to 7 tokens back (0..7) and ahead (17..23; none is ahead by 0), then wider ones up to 128."""
+    """With 32 buckets, 0 to 7 tokens back have one each (0..7), and so have 1 to 7 tokens ahead (17..23).
+
+    The other buckets are wider, up to a distance of 128. Bucket 16 is empty, since no token is ahead by 0.
+    """
     distances = [0, -1, -7, -8, -11, -12, -16, -127, -128, -500, 1, 7, 8, 16, 128, 500]
     expected = [0, 1, 7, 8, 8, 9, 10, 15, 15, 15, 17, 23, 24, 26, 31, 31]
     assert bucket(torch.tensor(distances), 32).tolist() == expected
@@ -78,8 +87,10 @@ def sentences():
 
 
 def slow_layers(encoder, tokens):
-    """Every layer of one sentence, by attention in loops: softmax(q k / √d + b[bucket(j − i)]) v. Shape: [T] -> N +
-    1 [T, C]."""
+    """Returns every layer of one sentence, with attention in loops: softmax(q k / √d + b[bucket(j − i)]) v.
+
+    Shape: [T] -> N + 1 [T, C].
+    """
     shape, size = encoder.shape, len(tokens)
     width = shape.hidden // shape.heads
     layers = [encoder.embed(PackedBatch.of([tokens]))]
@@ -106,7 +117,7 @@ def layers_of(encoder, batch):
 
 @pytest.fixture(scope="module")
 def expected(encoder, sentences):
-    """[N + 1, R, C] of the sentences one behind the other."""
+    """Returns the slow layers of all sentences, one sentence after the other. Shape: [N + 1, R, C]."""
     with torch.no_grad():
         return torch.stack([torch.cat(layer) for layer in zip(*(slow_layers(encoder, tokens) for tokens in sentences))])
 
@@ -116,7 +127,7 @@ def padded(sentences):
 
 
 def left_in(sentences):
-    """As on a device where the padding is not taken out."""
+    """Returns a padded batch as on a device where the padding is not taken out."""
     batch = padded(sentences)
     tokens = pad_sequence(sentences, True, 1)
     real = tokens.ne(1)
@@ -154,7 +165,7 @@ def test_a_gpus_way_through_attention_is_the_same(encoder, sentences, expected):
 
 @pytest.mark.parametrize("dtype, way", [(torch.float32, "_attend_padded"), (torch.bfloat16, "_attend_by_kernel")])
 def test_the_kernel_that_takes_no_bias_gets_none(sentences, monkeypatch, dtype, way):
-    """Of a device that is no CPU."""
+    """The tensors are on a device other than the CPU."""
     called = []
     for name in ("_attend_padded", "_attend_by_kernel"):
         monkeypatch.setattr(PackedBatch, name, lambda *_, name=name: called.append(name))
@@ -169,7 +180,7 @@ def test_the_kernel_that_takes_no_bias_gets_none(sentences, monkeypatch, dtype, 
                                     lambda table: table.roll(1, 1),
                                     lambda table: table.roll(16, 0)])
 def test_a_bias_left_out_moved_or_of_the_other_direction_is_seen(encoder, sentences, expected, change):
-    """The comparison above can fail: none of these gives the same."""
+    """The comparison above can fail: none of the changed tables agrees."""
     other = Encoder(SHAPE).eval()
     other.load_state_dict(encoder.state_dict())
     other.relative_bias.weight.data = change(encoder.relative_bias.weight.data)
@@ -180,7 +191,7 @@ def test_a_bias_left_out_moved_or_of_the_other_direction_is_seen(encoder, senten
 
 @torch.no_grad()
 def test_what_is_kept_cut_and_joined_is_as_if_it_were_alone(encoder, sentences, expected):
-    """As the engine does it: parts, sentences that leave, a longer one that joins."""
+    """As in the engine, a batch is cut into parts, some sentences exit, and a longer one joins."""
     batch = PackedBatch.of(sentences[:5])
     hidden = encoder.embed(batch)
     for rows, part in batch.parts(20):

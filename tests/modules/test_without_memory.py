@@ -1,4 +1,4 @@
-"""Modules without memory have the shapes of others, cost no import of torch's compiler, and take a file's tensors."""
+"""Tests of modules without memory: their shapes, and no import of torch's compiler."""
 
 import subprocess
 import sys

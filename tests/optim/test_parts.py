@@ -1,4 +1,4 @@
-"""Every parameter of the pondering classifier belongs to a part."""
+"""Tests of parts: every parameter of the pondering classifier belongs to one."""
 
 from dataclasses import replace
 

@@ -1,4 +1,7 @@
-"""Learning rates by part: groups, schedules, logs, refusals, resume, and equality with fairseq's Adam."""
+"""Tests of learning rates by part: groups, schedules, logs, refusals and resuming.
+
+With equal rates the optimizer equals fairseq's Adam.
+"""
 
 import copy
 
@@ -18,7 +21,7 @@ from fairseq_palbert.optim.ponder_adam import PonderAdamConfig
 
 LR = 1e-3
 DECAYED = {"encoder_lr": 2e-3, "classifier_lr": 5e-3, "lambda_lr": 1e-4, "layer_lr_decay": 0.5}
-# N = 3: the embeddings are 3 steps of the decay away, the last layer none.
+# N = 3: the embeddings' rate is decayed three times, the last layer's not at all.
 EXPECTED = {"encoder_0": 2.5e-4, "encoder_1": 5e-4, "encoder_2": 1e-3, "encoder_3": 2e-3, "classifier": 5e-3,
             "lambda": 1e-4}
 
@@ -36,7 +39,7 @@ def network() -> PonderingClassifier:
 
 
 def make_network() -> PonderingClassifier:
-    """The same weights at every call, with dropout off."""
+    """Returns a network with the same weights at every call and dropout off."""
     torch.manual_seed(0)
     shape = EncoderShape(vocabulary=11, padding_id=1, separator_id=2, max_positions=8, layers=3, hidden=4,
                          ffn_hidden=8, heads=2)
@@ -46,7 +49,7 @@ def make_network() -> PonderingClassifier:
 
 
 def config(optimizer: str = "ponder_adam", schedule: dict | None = None, lr: float = LR, **flags) -> FairseqConfig:
-    """fairseq's own configuration, in which the optimizer's borrowed values resolve."""
+    """Returns fairseq's own configuration, in which the optimizer's borrowed values resolve."""
     cfg = OmegaConf.structured(FairseqConfig())
     OmegaConf.set_struct(cfg, False)
     cfg.optimization.lr = [lr]
@@ -64,7 +67,7 @@ def rates(optimizer) -> dict[str, float]:
 
 
 def train(network: nn.Module, optimizer, steps: int, seed: int) -> None:
-    """Some updates as fairseq's trainer does them, clipping included."""
+    """Makes ``steps`` updates as fairseq's trainer does, clipping included."""
     generator = torch.Generator().manual_seed(seed)
     for _ in range(steps):
         tokens = torch.randint(2, 11, (4, 6), generator=generator)
@@ -203,7 +206,10 @@ def test_half_precision_copies_keep_their_groups(network):
 
 
 def test_resume_in_half_precision_is_exact():
-    """fairseq's checkpoints hold the model in half precision: the optimizer keeps the float32 copies it updates."""
+    """fairseq's checkpoints hold the model in half precision.
+
+    The optimizer therefore keeps the float32 copies that it updates.
+    """
     cfg = config(**DECAYED)
     cfg.common.bf16 = True
     models = [make_network().to(torch.bfloat16) for _ in range(2)]
@@ -242,7 +248,7 @@ def test_impossible_rates_are_refused(network, flags, words):
 
 @pytest.mark.parametrize("flags", [{"lambda_lr": 1e-4}, {"layer_lr_decay": 0.9}])
 def test_rates_by_part_are_refused_where_no_parameter_names_its_part(flags):
-    # What --fp16 without --fp16-no-flatten-grads hands over: one flat copy of all parameters, without attributes.
+    # --fp16 without --fp16-no-flatten-grads hands over one flat copy of all parameters, without attributes.
     flat = [{0: nn.Parameter(torch.zeros(10))}]
     with pytest.raises(UserError, match="--fp16-no-flatten-grads"):
         build_optimizer(config(**flags).optimizer, flat)

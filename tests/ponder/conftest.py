@@ -1,4 +1,4 @@
-"""The mathematics once more, slowly: loops over plain numbers, as the papers write it."""
+"""Fixtures: the papers' mathematics as slow loops over plain numbers."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def slow_posterior():
-    """slow_posterior(halting_logits) -> p of one sentence, from its logits of all N layers; the last one is not read.
+    """slow_posterior(halting_logits) returns p of one sentence from its logits of all N layers; the last is not read.
 
     p_n = λ_n ∏_{j<n} (1 − λ_j) (PonderNet, arXiv 2107.05407, section 2, "p_n"), and the last layer takes what is left,
     p_N = ∏_{j<N} (1 − λ_j) (the same section, on the maximum number of steps).
@@ -28,7 +28,7 @@ def slow_posterior():
 
 @pytest.fixture(scope="session")
 def slow_renormalised_posterior():
-    """slow_renormalised_posterior(halting_logits) -> q_n / Σ_m q_m with q_n = λ_n ∏_{j<n} (1 − λ_j) for all n ≤ N."""
+    """slow_renormalised_posterior(halting_logits) returns q_n / Σ_m q_m with q_n = λ_n ∏_{j<n} (1 − λ_j), n ≤ N."""
 
     def posterior(halting_logits: list[float]) -> list[float]:
         q, survived = [], 1.0
@@ -43,10 +43,11 @@ def slow_renormalised_posterior():
 
 @pytest.fixture(scope="session")
 def slow_released_posterior():
-    """slow_released_posterior(rows, epsilon) -> p of every sentence of a batch and the number of layers computed.
+    """slow_released_posterior(rows, epsilon) returns p of every sentence of a batch and the number of layers computed.
 
-    The published code of PALBERT: no remainder on layer N; ε/N in place of p_n where the running sum of p before layer
-    n, replaced values included, exceeds 1 − ε; it stops before the first layer at which all sentences are past that.
+    It follows the published code of PALBERT. Layer N takes no remainder. ε/N stands in place of p_n where the running
+    sum of p before layer n, replaced values included, exceeds 1 − ε. The code stops before the first layer at which
+    this sum exceeds 1 − ε for all sentences.
     """
 
     def posterior(rows: list[list[float]], epsilon: float) -> tuple[list[list[float]], int]:
@@ -74,7 +75,7 @@ def slow_released_posterior():
 
 @pytest.fixture(scope="session")
 def slow_geometric_prior():
-    """slow_geometric_prior(depth, lambda_p) -> λ_p (1 − λ_p)^{n−1}, with what is left, (1 − λ_p)^{N−1}, at layer N."""
+    """slow_geometric_prior(depth, lambda_p) returns λ_p (1 − λ_p)^{n−1}, and the rest, (1 − λ_p)^{N−1}, at layer N."""
 
     def prior(depth: int, lambda_p: float) -> list[float]:
         return [lambda_p * (1 - lambda_p) ** (n - 1) for n in range(1, depth)] + [(1 - lambda_p) ** (depth - 1)]

@@ -1,4 +1,4 @@
-"""Adaptive Computation Time against a loop written from the paper, and against finite differences."""
+"""Tests of Adaptive Computation Time against the paper's loop and finite differences."""
 
 import math
 
@@ -11,14 +11,14 @@ SIZES = [(1, 1), (2, 3), (5, 2), (12, 7), (20, 5)]
 
 
 def draw(layers: int, batch: int, bias: float = -1.0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Halting logits [N − 1, B] and answers [N, B, 3] in float64."""
+    """Returns halting logits [N − 1, B] and answers [N, B, 3] in float64."""
     generator = torch.Generator().manual_seed(100 * layers + batch)
     logits = bias + 2 * torch.randn(layers - 1, batch, generator=generator, dtype=torch.float64)
     return logits, torch.randn(layers, batch, 3, generator=generator, dtype=torch.float64)
 
 
 def slow_act(halting_logits: list[float], answers: list[list[float]], epsilon: float):
-    """One example, as arXiv 1603.08983 writes it: N(t), R(t), p and the answer y_t = Σ_n p^n y^n.
+    """Returns N(t), R(t), p and the answer y_t = Σ_n p^n y^n of one example, as arXiv 1603.08983 writes them.
 
     The last step halts whatever its unit says: N(t) is at most the number of steps.
     """
@@ -55,7 +55,7 @@ def test_the_drawn_examples_halt_early_late_and_at_the_limit():
 
 
 def test_by_hand():
-    """h = 1/4, 3/4, ...: the sum is 1/4, then 1 ≥ 1 − ε, so N = 2, R = 3/4 and p = 1/4, 3/4, 0."""
+    """h = 1/4, 3/4, ...: the sum is 1/4, then 1 ≥ 1 − ε, so N = 2, R = 3/4 and p = 1/4, 3/4, 0, 0."""
     logits = torch.tensor([[math.log(1 / 3)], [math.log(3)], [0.0]], dtype=torch.float64)
     halted = halting(logits, 0.01)
     assert halted.steps.tolist() == [2] and halted.remainder.item() == pytest.approx(0.75)
@@ -64,7 +64,7 @@ def test_by_hand():
 
 @pytest.mark.parametrize("size", SIZES)
 def test_gradients_equal_finite_differences(size):
-    """N(t) is constant near a point, so that the cost's gradient is R(t)'s, as in the paper (section 2.2)."""
+    """N(t) is constant near a point, so the cost has the gradient of R(t), as in the paper (section 2.2)."""
     logits, answers = draw(*size)
 
     def loss(logits, answers):

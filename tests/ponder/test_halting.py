@@ -1,4 +1,7 @@
-"""The distribution of the exit layer. Logits lie as [N, B]; functions read the first N − 1 rows or all of them."""
+"""Tests of the distribution of the exit layer.
+
+Logits have the shape [N, B]; functions read the first N − 1 rows or all of them.
+"""
 
 import pytest
 import torch
@@ -18,7 +21,7 @@ from fairseq_palbert.ponder.halting import (
 )
 
 SIZES = [(1, 1), (2, 3), (5, 1), (7, 5), (13, 2)]
-# Batches of halting logits as a list of layers, ±100 included.
+# Batches of halting logits from −100 to 100, as a list of layers.
 BATCHES = st.integers(1, 3).flatmap(
     lambda b: st.lists(st.lists(st.floats(-100, 100, width=32), min_size=b, max_size=b), min_size=1, max_size=48)
 )
@@ -30,7 +33,7 @@ def draw(layers: int, batch: int, scale: float = 2.0) -> torch.Tensor:
 
 
 def extreme(dtype: torch.dtype) -> torch.Tensor:
-    """Every way in which three of −100, −1e-3, 0, 30 and 100 follow each other, 24 layers deep. Shape: [24, 125]."""
+    """Returns every sequence of three of −100, −1e-3, 0, 30 and 100, each repeated over 24 layers. Shape: [24, 125]."""
     values = torch.tensor([-100.0, -1e-3, 0.0, 30.0, 100.0])
     return torch.cartesian_prod(values, values, values).T.repeat(8, 1).to(dtype)
 
@@ -52,7 +55,10 @@ def test_renormalised_posterior_equals_the_nested_loop(size, slow_renormalised_p
 
 
 def test_renormalised_posterior_of_constant_halting():
-    """λ = 1/2 at 3 layers: 1/2, 1/4, 1/8 of 7/8 are 4/7, 2/7, 1/7, where the remainder rule gives 1/2, 1/4, 1/4."""
+    """λ = 1/2 at 3 layers: 1/2, 1/4 and 1/8, divided by 7/8, are 4/7, 2/7 and 1/7.
+
+    The remainder rule gives 1/2, 1/4, 1/4.
+    """
     p = renormalised_log_posterior(torch.zeros(3, 1)).exp()
     assert p.flatten().tolist() == pytest.approx([4 / 7, 2 / 7, 1 / 7])
 

@@ -1,4 +1,4 @@
-"""Expected loss plus β times KL, the paper's and the published code's."""
+"""Tests of the objective, expected loss plus β times KL, in the paper's and the published code's form."""
 
 import json
 import math
@@ -44,7 +44,7 @@ def test_the_papers_objective_equals_the_nested_loop(seed, size, slow_posterior,
 
 @pytest.mark.parametrize("seed, size", enumerate([(1, 1), (2, 3), (5, 2), (12, 7)]))
 def test_the_second_normalisation_equals_the_nested_loop(seed, size, slow_renormalised_posterior):
-    """p divided by its sum, against the prior divided by its sum (PonderNet, section 2)."""
+    """Both p and the prior are divided by their sums (PonderNet, section 2)."""
     logits, losses = draw(*size, seed)
     got = read(PonderObjective(beta=0.3, lambda_p=0.2, posterior_remainder="renormalise",
                                prior_remainder="renormalise"), logits, losses)
@@ -84,7 +84,10 @@ def test_the_released_objective_equals_the_nested_loop(seed, size, epsilon, slow
 
 
 def test_three_layers_by_hand():
-    """λ = 1/2 everywhere: p = 1/2, 1/4, 1/4, the prior of λ_p = 1/2 itself; the published code gives layer 3 1/8."""
+    """With λ = 1/2 everywhere, p = 1/2, 1/4, 1/4 is the prior of λ_p = 1/2 itself.
+
+    The published code gives layer 3 only 1/8.
+    """
     logits, losses = torch.zeros(3, 1, dtype=torch.float64), torch.tensor([[1.0], [2.0], [4.0]], dtype=torch.float64)
     paper = read(PonderObjective(beta=2.0, lambda_p=0.5), logits, losses)
     assert (paper.task_loss.item(), paper.kl.item(), paper.loss.item()) == pytest.approx((2.0, 0.0, 2.0), abs=1e-12)
@@ -96,7 +99,7 @@ def test_three_layers_by_hand():
 
 @pytest.fixture(scope="module")
 def cases() -> list[dict]:
-    """Four small cases of both objectives in float64, which lie beside the raw GLUE tasks."""
+    """Returns four small cases of both objectives in float64, from a file beside the raw GLUE tasks."""
     if "GLUE_DIR" not in os.environ:
         pytest.skip("GLUE_DIR is unset: no reference cases of the objectives")
     path = Path(os.environ["GLUE_DIR"]).parent / "objective_cases.json"

@@ -1,4 +1,4 @@
-"""Priors on the exit layer, and the distance from them."""
+"""Tests of priors on the exit layer, and of the divergence from them."""
 
 import math
 
@@ -84,7 +84,10 @@ def test_impossible_tails_are_refused(arguments):
 
 
 def prior_exit_layer(depth: int, lambda_p: float) -> int:
-    """Where Q-exit at 0.5 leaves when the posterior is the geometric prior, that is λ_n = λ_p at every layer."""
+    """Returns the exit layer of Q-exit at 0.5 when the posterior is the geometric prior.
+
+    Then λ_n = λ_p at every layer.
+    """
     logits = torch.full((depth - 1, 1), math.log(lambda_p / (1 - lambda_p)), dtype=torch.float64)
     return exit_layer(cdf(logits), 0.5).item()
 
@@ -93,7 +96,7 @@ def test_default_lambda_leaves_at_the_same_relative_depth():
     assert default_lambda(12) == pytest.approx(0.1, abs=1e-12)
     assert 0.159 < default_lambda(6) <= 0.206
     assert [prior_exit_layer(depth, default_lambda(depth)) for depth in (6, 12, 24)] == [4, 7, 14]
-    # PALBERT's 0.1 itself would never leave 6 layers early.
+    # With PALBERT's own 0.1, no sentence would exit early from 6 layers.
     assert prior_exit_layer(6, 0.1) == 6
 
 

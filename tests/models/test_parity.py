@@ -95,7 +95,7 @@ def test_agrees_with_transformers_at_every_layer(tokens):
     ), add_pooling_layer=False).eval()
     for parameter in theirs.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
-    theirs.embeddings.token_type_embeddings.weight.data.zero_()  # RoBERTa's token types have no effect; fairseq has none
+    theirs.embeddings.token_type_embeddings.weight.data.zero_()  # transformers' token types; fairseq's RoBERTa has none
     encoder = Encoder(EncoderShape(vocabulary=55, padding_id=1, separator_id=2, max_positions=32, layers=3, hidden=16,
                                    ffn_hidden=24, heads=2, first_position=2)).eval()
     encoder.load_state_dict(from_transformers(theirs.state_dict()))

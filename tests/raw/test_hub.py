@@ -22,7 +22,7 @@ ENDINGS = [".jsonl", ".parquet", "-00000-of-00001.parquet"]
 
 
 def write_hub(task: TaskDefinition, raw: Path, target: Path, ending: str, scores=None) -> None:
-    """Writes the TSVs in the form of the Hub: class ids as labels, -1 in test; Parquet has scores of type ``scores``."""
+    """Writes the TSVs in the Hub's form: class ids as labels, -1 in test; Parquet has scores of type ``scores``."""
     for split in task.splits:
         columns = {name: [] for name in (*task.hub.sentences, task.hub.label, "idx")}
         for index, row in enumerate(read_examples(task, split, raw)):

@@ -1,4 +1,4 @@
-"""The commands on results under an ASCII locale, with names that are not ASCII."""
+"""Tests of the commands on results under an ASCII locale."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Tests of binarized data: fairseq makes and reads the same."""
+"""Tests of binarized data: fairseq reads it, and makes the same."""
 
 import json
 from argparse import Namespace

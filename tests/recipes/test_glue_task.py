@@ -93,7 +93,7 @@ def test_gpus_share_the_batch(run_recipe, calls):
 
 
 def lock_is_free(run_dir: str) -> bool:
-    """Returns whether the recipe and its child processes have ended, by the lock that they hold."""
+    """Returns whether the lock is free, as it is once the recipe and its child processes have ended."""
     with open(Path(run_dir) / ".lock") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

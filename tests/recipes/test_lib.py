@@ -1,4 +1,7 @@
-"""Tests of recipes/lib.sh: recipes work from any folder and through links."""
+"""Tests of recipes/lib.sh: recipes work from any folder and through links.
+
+They import no module from the current folder.
+"""
 
 import os
 import subprocess

@@ -1,8 +1,8 @@
 """Tests of recipes/setup.sh: when it installs, and what it refuses.
 
-A stand-in interpreter makes environments that hold a copy of itself, and notes the calls of pip. It runs
-``recipes.environment`` with the real Python, whose children use the stand-in. It also answers the final check of
-imports, since no package is installed.
+A stand-in interpreter makes environments that hold a copy of itself, and notes the calls of venv and pip.
+It runs ``recipes.environment`` with the real Python, whose children use the stand-in. It also answers the final check
+of imports, since no package is installed.
 """
 
 import os

@@ -1,4 +1,7 @@
-"""Tests of Markdown, HTML and formulas in names, commands and remarks."""
+"""Tests of hostile names, commands and remarks: shown as text, or refused.
+
+They have Markdown, HTML or formulas.
+"""
 
 import re
 import xml.etree.ElementTree as ElementTree

@@ -1,4 +1,4 @@
-"""Tests of the commands on results under an ASCII locale."""
+"""Tests of result commands under an ASCII locale, with names beyond ASCII."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A file server that can be told to misbehave, small vocabularies, and raw tasks of a few rows."""
+"""Fixtures for tests of preprocess: a misbehaving file server, and fairseq's own steps."""
 
 import logging
 import threading
@@ -13,10 +13,11 @@ from fairseq_palbert.definitions.definition import TaskDefinition
 
 @dataclass
 class FileServer:
-    """Serves ``files`` (path to bytes) at ``url`` and notes the ``ranges`` asked for. Other fields make it misbehave.
+    """Serves ``files`` (path to bytes) at ``url`` and notes the requested ``ranges``. Other fields make it misbehave.
 
-    ``stop_after`` breaks off each answer after so many bytes; ``announce`` is the Content-Length it claims;
-    ``no_length`` leaves that header out; ``ignore_ranges`` always sends the whole file; ``shift_ranges`` sends another.
+    ``stop_after`` has the number of bytes after which each answer breaks off, in the order of the requests;
+    ``announce`` is a false Content-Length; ``no_length`` leaves that header out; ``ignore_ranges`` always sends the
+    whole file; ``shift_ranges`` starts each range one byte late; ``status`` answers each request with this HTTP error.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -78,7 +79,7 @@ def server(monkeypatch):
 
 @pytest.fixture
 def run_fairseq_steps(monkeypatch, tmp_path):
-    """run_fairseq_steps(task, raw, vocabulary, out) does what fairseq's GLUE script does, by its two programs."""
+    """run_fairseq_steps(task, raw, vocabulary, out) runs the two programs of fairseq's GLUE script; returns ``out``."""
 
     def bpe(vocabulary: Path, source: Path, target: Path) -> None:
         from fairseq.examples.roberta.multiprocessing_bpe_encoder import main
@@ -93,7 +94,7 @@ def run_fairseq_steps(monkeypatch, tmp_path):
         from fairseq import options
         from fairseq_cli.preprocess import main
 
-        # it adds a handler for each call
+        # fairseq_cli.preprocess adds a log handler at each call
         monkeypatch.setattr(logging.getLogger("fairseq_cli.preprocess"), "handlers", [])
         main(options.get_preprocessing_parser().parse_args(["--only-source", "--workers", "1", *arguments]))
 

@@ -1,4 +1,4 @@
-"""The binarized data as fairseq itself makes and reads it."""
+"""Tests of binarized data: fairseq reads it, and makes the same."""
 
 import json
 from argparse import Namespace
@@ -24,7 +24,7 @@ def make(task: TaskDefinition, raw: Path, vocabulary: Path, target: Path) -> Pat
 
 
 def stock_dataset(data: Path, task: TaskDefinition, split: str):
-    """The split as fairseq's own task of GLUE, ``sentence_prediction``, reads it with its own GLUE recipe's tokens."""
+    """Returns the split as fairseq's task ``sentence_prediction`` reads it, with the marks of fairseq's GLUE recipe."""
     from fairseq.tasks.sentence_prediction import SentencePredictionTask
 
     stock = SentencePredictionTask.setup_task(Namespace(
@@ -103,7 +103,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def sample(released: Path, task: TaskDefinition, folder: Path, rows: int = 150) -> Path:
-    """The first rows of every split of a real task."""
+    """Writes the first rows of every split of a real task and returns their folder."""
     folder.mkdir(parents=True)
     for split in task.splits:
         lines = (released / split.source.file).read_text(encoding="utf-8").split("\n")
@@ -114,7 +114,7 @@ def sample(released: Path, task: TaskDefinition, folder: Path, rows: int = 150) 
 
 @pytest.mark.parametrize("name", ["CoLA", "RTE", "STS-B"])
 def test_the_steps_of_fairseqs_own_script_give_the_same_files(name, glue_dir, vocab_dir, run_fairseq_steps, tmp_path):
-    """Inputs are equal byte for byte; labels are, once read through their dictionary, and scores, once scaled back."""
+    """Inputs are equal byte for byte, labels after look-up in their dictionary, and scores after scaling back."""
     task = packaged_task(name)
     raw = sample(glue_dir(name), task, tmp_path / "raw" / name)
     ours = make(task, raw.parent, vocab_dir("gpt2_bpe"), tmp_path / "ours")
@@ -127,7 +127,7 @@ def test_the_steps_of_fairseqs_own_script_give_the_same_files(name, glue_dir, vo
         assert read_labels(ours, task, split) == pytest.approx(read_labels(theirs, task, split, scale=5.0), abs=1e-5)
         labels = [row.label for row in read_examples(task, task.split(split), raw.parent) if isinstance(row, Example)]
         assert read_labels(ours, task, split) == [float(x) if task.regression else task.labels.index(x) for x in labels]
-    for split in ("train", "valid", "test"):  # and --task glue takes either folder for the same data
+    for split in ("train", "valid", "test"):  # --task glue loads the same data from both folders
         mine, fairseqs = (BinarizedFolder(folder, task.name).load(split) for folder in (ours, theirs))
         for one, other in zip(mine.sentences, fairseqs.sentences, strict=True):
             assert [row.tolist() for row in one] == [row.tolist() for row in other]
@@ -137,7 +137,7 @@ def test_the_steps_of_fairseqs_own_script_give_the_same_files(name, glue_dir, vo
 
 
 def read_labels(data: Path, task: TaskDefinition, split: str, scale: float = 1.0) -> list[float]:
-    """Label ids of the table, or scores times ``scale``."""
+    """Returns the index of each label in ``task.labels``, or each score times ``scale``."""
     from fairseq.data import Dictionary
     from fairseq.data.indexed_dataset import MMapIndexedDataset
 

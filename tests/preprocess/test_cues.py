@@ -20,7 +20,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rows(folder):
-    """Every split's rows, as dictionaries."""
+    """Returns the rows of each split as dictionaries."""
     return {split.name: read(folder / split.source.file) for split in TASK.splits}
 
 
@@ -30,13 +30,13 @@ def read(path):
 
 
 def taken_apart(sentence):
-    """[(modifier, adjective, noun)], without the generator's code."""
+    """Returns [(modifier, adjective, noun)] of the sentence's phrases, without the generator's code."""
     assert sentence.endswith(" .")
     return [tuple(phrase.split()) for phrase in re.split(r" and | , ", sentence[:-2])]
 
 
 def opinions(phrases):
-    """[(+1 or -1, negated or not)] of each phrase that judges, +1 where it praises, its negation included."""
+    """Returns [(value, negated)] of the phrases that judge; value is +1 for praise and -1 for blame, after negation."""
     said = []
     for modifier, adjective, _ in phrases:
         negated = modifier in cues.NEGATIONS

@@ -1,4 +1,4 @@
-"""The command as its user meets it: what it makes, says and refuses."""
+"""Tests of the command preprocess.data: its output, messages and refusals."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def out(tmp_path):
 
 @pytest.fixture
 def run(tmp_path, small_vocabulary, out):
-    """run("--task", "RTE", ...) with the raw data in tmp_path/raw and the small vocabulary."""
+    """run("--task", "RTE", ...) calls the command with raw data from tmp_path/raw and the small vocabulary."""
 
     def call(*arguments: str, raw=tmp_path / "raw", vocab=small_vocabulary) -> None:
         places = [*(["--raw", str(raw)] if raw else []), *(["--vocab", str(vocab)] if vocab else [])]
@@ -42,7 +42,7 @@ def names(folder):
 
 
 def refusal(run, out, *arguments: str, **places) -> str:
-    """The one line of the error; nothing new may stand in ``out``."""
+    """Returns the message of the error, which has one line; the command writes nothing into ``out``."""
     before = names(out)
     with pytest.raises(UserError) as error:
         run(*arguments, **places)
@@ -109,7 +109,7 @@ def sentences(folder, split: str = "train") -> list[list[int]]:
 ])
 def test_any_familys_vocabulary_will_do(family, name, separators, run, out, write_raw, write_vocabulary, tmp_path,
                                         monkeypatch):
-    monkeypatch.setattr(binarize, "UNKNOWN_LIMIT", 1)  # these know hardly a word
+    monkeypatch.setattr(binarize, "UNKNOWN_LIMIT", 1)  # these small vocabularies lack most words
     write_raw("RTE")
     vocabulary = write_vocabulary(family, tmp_path / family)
     run("--task", "RTE", vocab=tmp_path / family)
@@ -172,7 +172,7 @@ def test_sizes_other_than_glues_are_said(run, out, write_raw, capsys):
 
 
 def test_a_vocabulary_that_knows_hardly_a_word_is_refused(run, out, write_raw, tmp_path):
-    """As BERT's does that is cut to 429 of 30,522 pieces."""
+    """A vocabulary of BERT that is cut to 429 of its 30,522 pieces is such a case."""
     write_raw("RTE")
     (tmp_path / "vocab.txt").write_text("[PAD]\n[unused0]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
     assert "RTE/train.tsv: 24 of 30 tokens would be <unk>: give a vocabulary that is whole" in refusal(

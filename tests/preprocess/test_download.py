@@ -39,7 +39,7 @@ def contents(folder) -> dict[str, bytes]:
 
 
 def serve(server, monkeypatch, task: str, **files: bytes) -> None:
-    """Let the sources of ``task`` be these files of the server."""
+    """Puts the files on the server as the sources of ``task``; ``__`` in a file's name stands for a dot."""
     names = {name.replace("__", "."): content for name, content in files.items()}
     server.files.update(names)
     monkeypatch.setitem(module.SOURCES[packaged_task(task).benchmark], task, tuple(

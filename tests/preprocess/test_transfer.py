@@ -23,7 +23,7 @@ def target(tmp_path):
 
 
 def refusal(url, target, size=SIZE, sha256=SHA256) -> str:
-    """The error's one line; the target must not have appeared."""
+    """Returns the message of the error, which has one line; the target does not exist."""
     with pytest.raises(UserError) as error:
         download(url, target, size, sha256)
     assert not target.exists()

@@ -1,4 +1,7 @@
-"""Each fault in a data file is one line with file, line and remedy, and nothing is written."""
+"""Tests of faulty data files: each fault gives one line of error.
+
+The error names file, line and remedy, and nothing is written.
+"""
 
 import gzip
 import io
@@ -17,7 +20,7 @@ SCORES = ROWS.replace("card", "0.5").replace("fees", "5")
 
 
 def with_row(row: str | bytes) -> bytes:
-    """The rows of CSV, with another one in line 3."""
+    """Returns ROWS with ``row`` inserted as line 3."""
     lines = ROWS.encode().split(b"\n")
     return b"\n".join([*lines[:2], row.encode() if isinstance(row, str) else row, *lines[2:]])
 
@@ -32,7 +35,7 @@ def json_lines(*rows) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
-BAD = {  # the file of train or valid, its content, and the line that says what is wrong with it
+BAD = {  # a file of train or valid, its content (None: it is missing), and words of the error
     "empty": ("train.csv", "", "train.csv is empty" + CORRECT),
     "header alone": ("train.csv", "text,category\n", "train.csv has no row" + CORRECT),
     "valid of a header alone": ("valid.csv", "text,category\n",
@@ -152,7 +155,7 @@ def test_labels_of_train_that_do_not_fit_the_task_are_one_line(own_task, setting
 
 @pytest.mark.parametrize("labels", [["card", "fees"] * 2, range(30)])
 def test_a_train_that_is_too_small_for_its_parts_is_one_line(own_task, labels):
-    """Of 4 rows a tenth is none, and the only row of a label stays in train."""
+    """A tenth of 4 rows is no row, and the only row of a label stays in train."""
     own_task.edit('"valid.csv"', "0.1")
     own_task.write("train.csv", "text,category\n" + "".join(f"a,{label}\n" for label in labels))
     assert own_task.refusal() == ("train.csv has too few rows for splits.valid = 0.1: give more rows a label, a larger "

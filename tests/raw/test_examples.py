@@ -67,7 +67,7 @@ def test_of_qqp_rows_of_other_widths_alone_are_known_to_the_release(write_raw):
 
 @pytest.fixture
 def msr(tmp_path):
-    """MRPC as the MSR originals: three training rows, of which the second is dev."""
+    """Writes MRPC as the MSR originals, with three training rows, the second one for dev; returns its folder."""
     folder = tmp_path / "MRPC"
     folder.mkdir()
     rows = [f"{i % 2}\t1{i}\t2{i}\tfirst {i}\tsecond {i}\r\n" for i in range(3)]
@@ -113,7 +113,7 @@ def test_a_list_of_dev_ids_that_is_another_files_is_refused(msr, content, words)
 
 
 def test_a_cut_list_of_dev_ids_is_refused(msr):
-    """Of a whole training file the rows of dev would be trained on."""
+    """Rows of dev that the list lacks would be trained on."""
     rows = "".join(f"1\t{i}\t{i}\ta\tb\n" for i in range(4076))
     (msr / "msr_paraphrase_train.txt").write_text(MSR_HEADER + rows)
     (msr / "mrpc_dev_ids.tsv").write_text("".join(f"{i}\t{i}\n" for i in range(407)))
@@ -121,7 +121,7 @@ def test_a_cut_list_of_dev_ids_is_refused(msr):
         examples("MRPC", "train", msr.parent)
 
 
-@pytest.mark.parametrize("line", [2, 3])  # of train, of dev
+@pytest.mark.parametrize("line", [2, 3])  # a row of train, a row of dev
 def test_a_malformed_msr_row_is_named_once(msr, line):
     replace_row(msr, "1\t10", "msr_paraphrase_train.txt", line)
     for split, count in (("train", 1), ("valid", 0)):
@@ -129,7 +129,7 @@ def test_a_malformed_msr_row_is_named_once(msr, line):
 
 
 def test_the_released_mrpc_equals_the_msr_originals_it_was_made_of(glue_dir, tmp_path):
-    """Train and dev shuffled back into one MSR file, in CRLF and with its byte order mark, give the same rows again."""
+    """Train and dev, merged into one MSR file with CRLF and a byte order mark, give the same rows again."""
     released = glue_dir("MRPC")
     folder = tmp_path / "MRPC"
     folder.mkdir()

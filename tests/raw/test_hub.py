@@ -1,4 +1,4 @@
-"""GLUE's files as the Hub has them give the folders that the TSVs give."""
+"""GLUE's files from the Hub give the same folders as the TSVs."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from fairseq_palbert.raw.examples import Rejected, read_examples
 from preprocess.data import main
 
 GLUE = benchmark_tasks("GLUE")
-FILES = {  # of each TSV
+FILES = {  # the Hub's name of each TSV
     "train.tsv": "train", "dev.tsv": "validation", "test.tsv": "test", "AX.tsv": "test",
     "dev_matched.tsv": "validation_matched", "dev_mismatched.tsv": "validation_mismatched",
     "test_matched.tsv": "test_matched", "test_mismatched.tsv": "test_mismatched",
@@ -22,7 +22,7 @@ ENDINGS = [".jsonl", ".parquet", "-00000-of-00001.parquet"]
 
 
 def write_hub(task: TaskDefinition, raw: Path, target: Path, ending: str, scores=None) -> None:
-    """Writes the Hub's form of the task's TSVs: labels as class ids, -1 in test, scores in Parquet as that type."""
+    """Writes the TSVs in the Hub's form: class ids as labels, -1 in test; Parquet has scores of type ``scores``."""
     for split in task.splits:
         columns = {name: [] for name in (*task.hub.sentences, task.hub.label, "idx")}
         for index, row in enumerate(read_examples(task, split, raw)):
@@ -63,7 +63,7 @@ def test_real_tasks_are_the_same_folder(name, ending, glue_dir, small_vocabulary
 
 
 def test_scores_of_32_bits_have_the_digits_of_the_tsv(glue_dir, tmp_path):
-    """The Hub's own file has such: 3.8 comes back as 3.8, and 1.53333333333333 to seven digits."""
+    """The Hub's own file stores 32 bits: 3.8 comes back as 3.8, and 1.53333333333333 with seven digits."""
     task, raw = packaged_task("STS-B"), glue_dir("STS-B").parent
     write_hub(task, raw, tmp_path, ".parquet", pyarrow.float32())
     read = {folder: [float(row.label) for row in read_examples(task, task.split("train"), folder)]
@@ -74,7 +74,7 @@ def test_scores_of_32_bits_have_the_digits_of_the_tsv(glue_dir, tmp_path):
 
 @pytest.fixture
 def rows(tmp_path):
-    """rows(name, objects) writes train.jsonl of that task; its examples."""
+    """rows(name, objects, split) writes these objects as a file of that task and returns its examples."""
 
     def read(name: str, objects: list[dict], split: str = "train") -> list:
         task = packaged_task(name)

@@ -1,4 +1,4 @@
-"""SuperGLUE's objects become rows: hand-made cases, faults, and the official counts of the real files."""
+"""Tests of SuperGLUE's layouts: rows of objects, faults, and official counts."""
 
 import json
 from collections import Counter
@@ -53,7 +53,7 @@ def test_rows_of_an_object(name, rows):
 
 
 def without_labels(value):
-    """The object as a test split has it."""
+    """Returns the object as a test split has it: without labels and without ReCoRD's answers."""
     if isinstance(value, dict):
         return {name: without_labels(part) for name, part in value.items() if name not in ("label",) + (
             ("answers",) if "query" in value else ())}
@@ -87,8 +87,8 @@ def wsc(text: str, first: int, noun: str, second: int, pronoun: str) -> str:
     (("It saw it; it ran.", 2, "it", 3, "it"), "It saw * it *; [ it ] ran."),  # the occurrence at the index
     (("Tom ran. it won", 0, "Tom", 2, "It"), "* Tom * ran. [ it ] won"),  # upper and lower case
     (("The light was red, it was.", 0, "the light.", 4, "it"), "* The light * was red, [ it ] was."),
-    (("They use it now.", 0, "They", 1, "it"), "* They * use [ it ] now."),  # an index beside the word
-    (("A b  c saw him", 0, "A b\nc", 4, "him"), "* A b  c * saw [ him ]"),  # other blanks
+    (("They use it now.", 0, "They", 1, "it"), "* They * use [ it ] now."),  # an index that is one off
+    (("A b  c saw him", 0, "A b\nc", 4, "him"), "* A b  c * saw [ him ]"),  # other white space
     (("Ann, Bob's friend, left. She ran.", 0, "Ann and Bob", 4, "she"), "* Ann, Bob's friend, * left. [ She ] ran."),
     (("and their mothers cry", 1, "their mothers", 1, "their"), "and * [ their ] mothers * cry"),
     (("his own", 0, "his", 1, "own"), "* his * [ own ]"),
@@ -98,7 +98,7 @@ def test_spans_of_wsc(arguments, marked):
 
 
 def changed(name: str, path: str, value) -> dict:
-    """The case with another value at that place, or without it for ``...``."""
+    """Returns the case with ``value`` at ``path``, or without that field if ``value`` is ``...``."""
     case = deepcopy(CASES[name])
     *places, last = (int(place) if place.isdigit() else place for place in path.split("."))
     parent = case
@@ -170,7 +170,7 @@ def test_a_faulty_object_is_a_rejected_row(write_superglue):
     assert rejected.line == 2 and "end1 is 99, and should be a whole number from 1 to 14" in rejected.reason
 
 
-OFFICIAL_ROWS = {  # of train, val and test; COPA's choices and MultiRC's answers
+OFFICIAL_ROWS = {  # rows of train, val and test; a row is a choice in COPA and an answer in MultiRC
     "BoolQ": (9427, 3270, 3245), "CB": (250, 56, 250), "COPA": (800, 200, 1000), "MultiRC": (27243, 4848, 9693),
     "SuperGLUE-RTE": (2490, 277, 3000), "WiC": (5428, 638, 1400), "WSC": (554, 104, 146), "AX-b": (1104,),
     "AX-g": (356,),
@@ -191,7 +191,7 @@ def test_official_groups(name):
 
 @pytest.mark.parametrize("name", sorted(set(OFFICIAL_ROWS) - {"AX-g"}))
 def test_the_real_files_have_the_official_rows(name, superglue_dir, tmp_path):
-    """BoolQ's train is there without the titles of its passages, under another name; AX-g is not there at all."""
+    """The real data has BoolQ's train without titles of passages, under another name, and it lacks AX-g."""
     task = packaged_task(name)
     (tmp_path / task.folder).mkdir()
     for file in superglue_dir(task.folder).iterdir():

@@ -1,4 +1,4 @@
-"""Labels, rows and parts of train as users have them."""
+"""Tests of users' own tasks: labels, rows, and parts of train."""
 
 import json
 from collections import Counter

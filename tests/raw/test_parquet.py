@@ -1,4 +1,4 @@
-"""Parquet gives the rows that it was written of, whatever its types, compression and batches."""
+"""Tests of Parquet files: rows read back, types, compression, batches and damage."""
 
 import gzip
 import io
@@ -20,7 +20,7 @@ REMEDY = "correct the file"
 
 @pytest.fixture
 def table(tmp_path):
-    """table(columns, needed, **settings) writes a Parquet file of these columns; its rows."""
+    """table(columns, needed, **settings) writes a Parquet file of these columns and returns its rows."""
 
     def read(columns: dict, needed=("text",), name: str = "a.parquet", **settings) -> list[Record]:
         buffer = io.BytesIO()
@@ -95,7 +95,7 @@ def test_without_pyarrow_it_says_what_to_install(monkeypatch):
 
 
 def invalid_text() -> bytes:
-    """A file of a text column whose only text is no UTF-8."""
+    """Returns a Parquet file with one text, which is no UTF-8."""
     buffer = io.BytesIO()
     parquet.write_table(pyarrow.table({"text": ["abcdefgh"]}), buffer, compression="none", use_dictionary=False,
                         write_statistics=False)

@@ -1,4 +1,4 @@
-"""Every format gives the same rows, and each bad row is named with its line."""
+"""Tests of read_table: formats and encodings, bad rows, and bad files."""
 
 import gzip
 import json
@@ -23,7 +23,7 @@ def quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-FILES = {  # of the rows above
+FILES = {  # ROWS in each format
     "a.tsv": "text\tlabel\n" + "".join(f"{row['text']}\t{row['label']}\n" for row in ROWS),
     "a.csv": "text,label\n" + "".join(f"{quoted(row['text'])},{row['label']}\n" for row in ROWS),
     "a.jsonl": "".join(json.dumps(row) + "\n" for row in ROWS),
@@ -34,7 +34,7 @@ FILES = {  # of the rows above
 
 @pytest.fixture
 def table(tmp_path):
-    """table(name, content, needed, **settings) reads that file; its rows."""
+    """table(name, content, needed, **settings) writes that file and returns its rows."""
 
     def read(name: str, content: str | bytes, needed=COLUMNS, **settings) -> list[Record]:
         path = tmp_path / name
@@ -56,7 +56,7 @@ def values(records: list[Record]) -> list[tuple[str, ...]]:
 @pytest.mark.parametrize("name", FILES)
 def test_every_format_plain_and_in_gzip(table, name, ending):
     assert values(table(name + ending, FILES[name])) == VALUES
-    assert values(table(name + ending, FILES[name].rstrip("\n"))) == VALUES  # no end of the last line
+    assert values(table(name + ending, FILES[name].rstrip("\n"))) == VALUES  # without the last line end
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-32", "gb18030", "utf-7"])
@@ -218,7 +218,7 @@ BAD_FILES = {
 @pytest.mark.parametrize("name, content, words", BAD_FILES.values(), ids=BAD_FILES)
 def test_a_file_that_cannot_be_used_is_one_line(table, tmp_path, name, content, words):
     with pytest.raises(UserError) as error:
-        if name.startswith("b"):  # its bytes as they are
+        if name.startswith("b"):  # written as they are, without gzip
             (tmp_path / name).write_bytes(content)
             list(read_table(tmp_path / name, Source(name), COLUMNS, REMEDY))
         table(name, content)

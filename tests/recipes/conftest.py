@@ -1,10 +1,12 @@
-"""Recipes run in seconds here: a stand-in for the environment does their heavy commands.
+"""Fixtures for tests of recipes: a stand-in environment replaces their heavy commands.
 
-The stand-in's ``fairseq-train`` saves a text for a checkpoint, "updates learning-rate"; its ``python`` reads that text,
-writes what preprocessing and scoring would, copies WHEELS for pip, converts a checkpoint to one of the architecture
-CONVERTED_ARCH, and is the real one otherwise, of an experiment and a recipe's module with the stand-in for its
-children. Each notes its call in CALLS; the call that contains KILL_AT ends its parent by SIGKILL. Where RANK_DIES is
-set, that worker fails and the others hang.
+The stand-in's ``fairseq-train`` saves the text "updates learning-rate" as its checkpoint. The stand-in's ``python``
+reads that text, writes small results of preprocessing and scoring, copies WHEELS in place of a download by pip, and
+writes a conversion to the architecture CONVERTED_ARCH. It runs ``fairseq_palbert.experiment`` and the modules of
+recipes with the real Python, whose children use the stand-in; it runs everything else with the real Python alone.
+
+Each command notes its call in CALLS. A call that contains KILL_AT kills its parent by SIGKILL. If RANK_DIES is set,
+the worker of that rank fails and the others hang.
 """
 
 import os
@@ -96,7 +98,7 @@ cp "$folder/checkpoint_last.pt" "$folder/checkpoint_best.pt"
 
 @pytest.fixture
 def environment(tmp_path):
-    """Variables for a recipe: the stand-in environment, RUN_DIR, raw data and vocabulary folders that are empty."""
+    """Returns variables for a recipe: the stand-in environment, RUN_DIR, and empty folders for data and vocabulary."""
     binaries = tmp_path / "venv" / "bin"
     binaries.mkdir(parents=True)
     for name, script in {"python": PYTHON, "fairseq-train": TRAIN}.items():

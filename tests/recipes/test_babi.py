@@ -1,4 +1,4 @@
-"""recipes/babi.sh: what it trains, and the table by task of what was scored."""
+"""Tests of recipes/babi.sh: its training and its table of tasks."""
 
 import json
 from pathlib import Path
@@ -17,8 +17,10 @@ FIRST = "1 single supporting fact"
 
 @pytest.fixture
 def stand_in(monkeypatch, tmp_path):
-    """Training and scoring whose answer is hall at layer 1 by Q-exit, and attic by the last of 3 layers; the settings
-    and the rules of each are noted."""
+    """Replaces training and scoring; returns the list in which they note their settings and exit rules.
+
+    Q-exit answers hall, at layers 1 and 2 in turn; the last of 3 layers answers attic.
+    """
     for task in reader.TASKS:
         for split in reader.SPLITS:
             name = "single-supporting-fact" if task == 1 else "lists"

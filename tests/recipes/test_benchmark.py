@@ -1,5 +1,4 @@
-"""recipes/benchmark.sh: every program gives the same answers before its time counts, and the ratios say what they
-are."""
+"""Tests of recipes/benchmark.sh: programs agree before they are timed; ratios are right."""
 
 import json
 

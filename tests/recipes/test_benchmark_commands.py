@@ -1,4 +1,4 @@
-"""The benchmarks that run other commands: what they measure and compare, and one line for a mistake."""
+"""Tests of benchmarks that run commands: peak memory, comparisons, and mistakes."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ print(peak_kib([sys.executable, "-c", run], {}), peak_kib([sys.executable, "-c",
 
 
 def test_the_peak_is_that_of_the_largest_process_of_one_command():
-    """By a process of its own: a child begins with the memory of its parent."""
+    """Measure in a new process, since a child starts with the memory of its parent."""
     printed = subprocess.run([sys.executable, "-c", PEAKS], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     large, small = map(int, printed.split())
     assert large > 256 * 1024 > small
@@ -34,7 +34,7 @@ def test_a_command_that_fails_ends_a_benchmark():
 
 @pytest.fixture
 def sides(tmp_path):
-    """Folders of the same data, of ours and fairseq's."""
+    """Returns two folders of the same data: ours and fairseq's."""
     for side in ("ours", "theirs"):
         folder = tmp_path / side / "input0"
         folder.mkdir(parents=True)

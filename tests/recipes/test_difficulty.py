@@ -1,4 +1,4 @@
-"""recipes/difficulty.sh: what it trains, the correlation with difficulty, and what it reports of recorded runs."""
+"""Tests of recipes/difficulty.sh: training, correlation with difficulty, and the report."""
 
 import json
 import tomllib
@@ -33,7 +33,7 @@ def mnli(tmp_path):
 
 @pytest.fixture
 def stand_in(monkeypatch, tmp_path):
-    """Training that leaves random records of two seeds; the settings are noted."""
+    """Replaces training by random records of two seeds; returns the list of the noted settings."""
     trained = []
 
     def train(settings) -> None:
@@ -63,7 +63,7 @@ def test_every_rule_stands_at_half_the_depth(stand_in, mnli, tmp_path, capsys):
     for row in rows:
         low, high = row["interval"]
         assert low < row["spearman"] < high and row["seeds"] == 2 and len(row["mean_exit_by_tenth"]) == 10
-        if row["rule"] != "patience":  # which has few thresholds
+        if row["rule"] != "patience":  # patience has few thresholds
             assert row["mean_exit"] == pytest.approx(DEPTH / 2, abs=0.1)
     assert "| palbert | q_exit |" in capsys.readouterr().out
     page = (tmp_path / "out" / "README.md").read_text()

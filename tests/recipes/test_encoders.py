@@ -1,4 +1,4 @@
-"""recipes/encoders.sh: pieces to a folder, whole or not at all; what is damaged, missing or unsafe is one line."""
+"""Tests of recipes/encoders.sh: whole folders, and damaged, missing or unsafe pieces."""
 
 import hashlib
 import io
@@ -15,7 +15,7 @@ FILES = {"model.safetensors": bytes(range(256)) * 40, "config.json": b"{}", "1_P
 
 
 def zipped(files: dict, compression=zipfile.ZIP_STORED) -> bytes:
-    """``files``: by name or ZipInfo."""
+    """Returns a zip of ``files``, whose keys are names or ZipInfo."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive:
         for name, content in files.items():

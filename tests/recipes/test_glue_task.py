@@ -1,4 +1,4 @@
-"""recipes/glue_task.sh and those of all tasks: variables become settings, a killed run goes on, no child is left."""
+"""Tests of glue_task.sh, glue_all.sh and superglue_all.sh: settings, resuming, child processes."""
 
 import fcntl
 import json
@@ -93,7 +93,7 @@ def test_gpus_share_the_batch(run_recipe, calls):
 
 
 def lock_is_free(run_dir: str) -> bool:
-    """Whether the recipe and all it started have ended."""
+    """Returns whether the lock is free, as it is once the recipe and its child processes have ended."""
     with open(Path(run_dir) / ".lock") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -103,7 +103,7 @@ def lock_is_free(run_dir: str) -> bool:
 
 
 def training(environment: dict[str, str]) -> list[Path]:
-    """The processes of this test's fairseq-train."""
+    """Returns this test's processes, which have its CALLS: the recipe and its children."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -148,7 +148,7 @@ def test_training_that_is_killed_gives_one_line(environment, run_recipe):
 
 
 def test_a_run_directory_in_use_is_refused(run_recipe, environment, tmp_path):
-    """The command flock is not needed, nor any other than these."""
+    """The recipe needs no commands but the five in PATH, and so not flock."""
     (tmp_path / "commands").mkdir()
     for command in ("bash", "env", "dirname", "basename", "readlink"):
         (tmp_path / "commands" / command).symlink_to(shutil.which(command))

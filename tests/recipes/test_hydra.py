@@ -1,4 +1,4 @@
-"""recipes/hydra: the configurations compose, agree with the hyperparameters of experiments, and train."""
+"""Tests of recipes/hydra: configurations compose, match the hyperparameters, and train."""
 
 import subprocess
 import sys

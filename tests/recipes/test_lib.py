@@ -1,4 +1,7 @@
-"""recipes/lib.sh: recipes work from any folder and through links, and take no module from the current folder."""
+"""Tests of recipes/lib.sh: recipes work from any folder and through links.
+
+They import no module from the current folder.
+"""
 
 import os
 import subprocess
@@ -12,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def other(tmp_path):
-    """A folder with a json.py that must not be imported, and a folder recipes/ that must not be taken for ours."""
+    """Returns a folder with a json.py that must not be imported and a recipes/ that must not be used for ours."""
     (tmp_path / "json.py").write_text("raise SystemExit('json.py was imported')\n")
     (tmp_path / "recipes").mkdir()
     return tmp_path

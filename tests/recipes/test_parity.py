@@ -1,4 +1,4 @@
-"""recipes/parity.sh: its runs, its flags, the curves in its logs, and what it draws of them."""
+"""Tests of recipes/parity.sh: its runs, flags, curves in logs, and results."""
 
 import json
 import math
@@ -43,7 +43,10 @@ def log_line(split: str, updates: int, **numbers: float) -> str:
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    """A fairseq-train that logs two epochs: test's accuracy rises with the seed, steps with the value."""
+    """Replaces fairseq-train by one that logs two epochs; returns the list of its noted flags.
+
+    Accuracy rises with the seed. Steps rise with λ_p, or with the seed in runs without λ_p.
+    """
     trained = []
 
     def train(flags, log, devices):
@@ -99,7 +102,7 @@ def test_a_run_with_other_flags_is_refused(stand_in, tmp_path):
 
 
 def test_the_estimate_follows_the_measured_rate(stand_in, tmp_path, capsys):
-    """The stand-in's epochs run at 20 and 40 updates a second, of which the upper counts."""
+    """The stand-in's epochs run at 20 and 40 updates a second, and the estimate takes the upper rate."""
     parity.estimate(PAPER, tmp_path, jobs=2)
     hours = len(plan(PAPER)) * PAPER.updates / 40 / 2 / 3600
     assert f"about {hours:.1f} hours at the 40.0 updates a second" in capsys.readouterr().out

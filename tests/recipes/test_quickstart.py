@@ -1,4 +1,4 @@
-"""recipes/quickstart.sh around a stand-in for glue_task.sh, and recipes/by_degree.py."""
+"""Tests of recipes/quickstart.sh, with a stand-in for glue_task.sh, and recipes/by_degree.py."""
 
 import os
 import shutil
@@ -31,8 +31,10 @@ cp -r "$STAND_IN/." "$scores"
 
 @pytest.fixture
 def write_scores(tmp_path):
-    """write_scores(folder, degrees, exits, wrong, depth) writes what scoring leaves: each degree leaves at its
-    layer, and the first ``wrong`` answers are wrong."""
+    """write_scores(folder, degrees, exits, wrong, depth) writes files as scoring does and returns their folder.
+
+    A sentence of degree d exits at layer ``exits[d]``, and the first ``wrong`` answers are wrong.
+    """
 
     def write(folder: Path, degrees: list[int], exits: dict[int, int] = EXITS, wrong: int = 0, depth: int = 6) -> Path:
         recorded_runs.write_scores(folder, {"q_exit:0.5": [exits[degree] for degree in degrees]}, depth)
@@ -76,7 +78,7 @@ def test_a_broken_claim_is_one_line(raw, write_scores, tmp_path, scores, message
 
 
 @pytest.mark.parametrize("easier, broken", [
-    (2.003, []),  # two of 600 leave a layer later: the two degrees are alike to the model
+    (2.003, []),  # two of 600 sentences exit a layer later: the model treats both degrees alike
     (2.1, ["degree 2 leaves before degree 1, by more than 0.05 layers"]),
 ])
 def test_degrees_may_be_alike(easier, broken):
@@ -113,8 +115,10 @@ def test_progress(line, told):
 class TestRecipe:
     @pytest.fixture
     def quickstart(self, tmp_path):
-        """quickstart(*arguments, **variables) runs the recipe in a copy of the recipes whose set-up notes PYTHON and
-        whose glue_task.sh gives the scores in tmp_path/scores."""
+        """quickstart(*arguments, **variables) runs quickstart.sh in a copy of recipes/.
+
+        In the copy, setup.sh notes PYTHON, and glue_task.sh copies the scores of tmp_path/scores.
+        """
         root = tmp_path / "copy"
         shutil.copytree(ROOT / "recipes", root / "recipes")
         for package in ("fairseq_palbert", "preprocess"):

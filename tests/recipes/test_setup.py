@@ -1,8 +1,8 @@
-"""recipes/setup.sh: when it installs, when it does not, what it refuses.
+"""Tests of recipes/setup.sh: when it installs, and what it refuses.
 
-A stand-in interpreter makes environments that hold a copy of itself, notes what pip is asked for, and is the real
-Python otherwise, of the set-up with the stand-in for its children. Modules are not there to import, so the final check
-is answered by the stand-in too.
+A stand-in interpreter makes environments that hold a copy of itself, and notes the calls of venv and pip.
+It runs ``recipes.environment`` with the real Python, whose children use the stand-in. It also answers the final check
+of imports, since no package is installed.
 """
 
 import os
@@ -58,7 +58,7 @@ def setup(tmp_path):
 
 @pytest.fixture
 def calls(tmp_path):
-    """calls() returns what venv and pip were asked for since the last time."""
+    """calls() returns the arguments of venv and pip since the last calls()."""
 
     def take() -> list[str]:
         path = tmp_path / "calls"

@@ -1,4 +1,4 @@
-"""The claims of a report against slow loops over draws, and on records whose answer is known."""
+"""Tests of a report's claims, against slow loops and known answers."""
 
 from dataclasses import replace
 
@@ -25,13 +25,13 @@ SCORES = {"SST-2": accuracy_score, "MRPC": lambda y, x: (accuracy_score(y, x) + 
 
 
 def places_of_draws(task: str) -> list[np.ndarray]:
-    """The split itself and then every draw, as the places of its examples."""
+    """Returns the indices of the examples of the split itself and then of every draw."""
     rng = np.random.default_rng((0, *task.encode()))
     return [np.arange(EXAMPLES), *(rng.integers(EXAMPLES, size=EXAMPLES) for _ in range(RESAMPLES))]
 
 
 def on_draw(recorded, rule, places) -> tuple[float, float]:
-    """(mean exit, score) of a rule on one draw."""
+    """Returns (mean exit, score) of a rule on one draw."""
     decided = decisions(recorded, rule)
     answers = decided.outputs.squeeze(-1) if recorded.outputs == 1 else decided.outputs.argmax(-1)
     return (decided.exit_layers[places].double().mean().item(),
@@ -65,7 +65,7 @@ def test_the_area_between_two_depths_is_that_of_a_loop(make_task, name):
     rule = "patience" if name == "STS-B" else "entropy"
     found = {claim.other: claim for claim in claims.against_other_rules(task, run, Bootstrap(task, RESAMPLES))}
     assert "confidence" not in found
-    grid = (np.arange(40_000) + 0.5) / 40_000 * (8 - 4) / 3 + 4 / 3  # the middles of N/3..2N/3
+    grid = (np.arange(40_000) + 0.5) / 40_000 * (8 - 4) / 3 + 4 / 3  # midpoints of cells from N/3 to 2N/3
     expected = []
     for places in places_of_draws(name):
         areas = []
@@ -96,7 +96,10 @@ def test_sampling_is_its_exact_expectation_over_all_seeds(make_task, name):
 
 
 def with_numbers(logits, halting) -> Task:
-    """One seed of PALBERT on 4 examples of class 1, 0, 1, 0, halting with one logit for all."""
+    """Returns a task of PALBERT with one seed and 4 examples of class 1, 0, 1, 0.
+
+    ``logits`` has each layer's answers, as classes; ``halting`` is the halting logit of all examples.
+    """
     recorded = random_record("SST-2", 0, halts=True)
     logits = torch.nn.functional.one_hot(torch.tensor(logits), 2).float()
     recorded = replace(recorded, encoder=replace(recorded.encoder, layers=len(logits)), rows=4, ids=torch.arange(4),
@@ -106,7 +109,7 @@ def with_numbers(logits, halting) -> Task:
 
 
 def test_where_depth_alone_is_right_the_ordering_holds():
-    """Two layers, the first always wrong, left with probability 0.4: sampling has 0.6, Q-exit and expectation 1."""
+    """Layer 1 of 2 is always wrong and halts with probability 0.4: sampling has 0.6, Q-exit and expectation 1."""
     task = with_numbers([[0, 1, 0, 1], [1, 0, 1, 0]], -0.405465)
     first, second = claims.ordering(task, task.runs[0], Bootstrap(task, 20))
     assert (first.b, first.a, second.a) == pytest.approx((0.6, 1, 1))
@@ -114,15 +117,17 @@ def test_where_depth_alone_is_right_the_ordering_holds():
 
 
 def test_where_depth_is_wrong_it_does_not():
-    """The first layer alone is right, and Q-exit passes it by."""
+    """Only layer 1 is right, and Q-exit exits at layer 2."""
     task = with_numbers([[1, 0, 1, 0], [0, 1, 0, 1]], -0.405465)
     first, second = claims.ordering(task, task.runs[0], Bootstrap(task, 20))
     assert (first.b, first.a, second.a) == pytest.approx((0.4, 0, 0)) and first.difference.high < 0
 
 
 def test_a_gate_that_knows_nothing_earns_no_depth(make_task):
-    """Negative control: random halting logits gain nothing over the fixed exits, over many records. They may lose:
-    where the score is concave in depth, layers that vary without reason score less than their mean."""
+    """Negative control: over many records, random halting logits gain nothing over the fixed exits.
+
+    They may lose: where the score is concave in depth, random exit layers score less than their mean layer.
+    """
     gains = []
     for seed in range(30):
         recorded = random_record("SST-2", seed, halts=True)
@@ -136,7 +141,7 @@ def test_a_gate_that_knows_nothing_earns_no_depth(make_task):
 
 
 def test_a_gate_that_knows_which_layer_is_right_earns_it():
-    """Half of the examples are right at layer 1 alone and half at 2 alone; the gate knows: 1.0 against 0.5."""
+    """Half of the examples are right at layer 1 alone, half at all others; the gate knows which: 1.0 against 0.5."""
     recorded = replace(random_record("SST-2", 0, halts=True))
     right = torch.nn.functional.one_hot(recorded.targets, 2).float()
     early = (torch.arange(EXAMPLES) < EXAMPLES // 2)

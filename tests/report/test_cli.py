@@ -1,4 +1,4 @@
-"""``palbert report``: its pages, its refusals, and its HTML in a real browser."""
+"""Tests of ``palbert report``: its pages, its refusals, its HTML in a browser."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from fairseq_palbert.report import cli as report
 from tests.fixtures.recorded_runs import EXAMPLES, write_run
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# Every picture's width, once it is decoded, for the browser to write into the page's title.
+# This script writes the width of every decoded picture into the page's title.
 PROBE = """<script>addEventListener("load", () => {
     document.title = "pictures " + [...document.images].map(image => image.naturalWidth).join(" ");
 });</script>"""
@@ -33,7 +33,7 @@ def page(runs, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browse():
-    """browse(html) opens the file in a headless browser -> (the page as it then stands, what its console says)."""
+    """browse(html) opens the file in a headless browser and returns (the page's final DOM, lines of the console)."""
     browser = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if not browser:
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)} on PATH, and CHROMIUM is unset")
@@ -49,7 +49,7 @@ def browse():
 
 
 def opened(browse, folder, html: str) -> tuple[list[int], list[str]]:
-    """(widths of the pictures, lines of the console) of a page."""
+    """Returns (widths of the pictures, lines of the console) of a page in the browser."""
     path = folder / "page.html"
     path.write_text(html.replace("</body>", PROBE + "</body>"))
     dom, console = browse(path)
@@ -63,7 +63,7 @@ def test_a_browser_shows_every_picture_and_says_nothing(page, browse, tmp_path):
 
 
 def test_a_browser_would_tell(page, browse, tmp_path):
-    """The test above can fail: a picture that is not there, and a script that fails."""
+    """Negative control of the test above: the browser tells of a missing picture and of a failing script."""
     broken = page.read_text().replace("data:image/svg+xml;base64,", "missing.svg?", 1)
     widths, console = opened(browse, tmp_path, broken.replace("</body>", "<script>nowhere()</script></body>"))
     assert widths.count(0) == 1 and "nowhere is not defined" in "".join(console)

@@ -1,4 +1,4 @@
-"""``palbert compare``: differences between runs, and intervals that are known beforehand."""
+"""Tests of ``palbert compare``: differences between runs, and known intervals."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from tests.fixtures.recorded_runs import write_scores
 
 @pytest.fixture
 def scored(tmp_path):
-    """scored(run, labels, a list of predictions a seed, rule) writes what scoring leaves -> the run's folder."""
+    """scored(run, labels, *predictions of seeds, rule) writes files as scoring does and returns the run's folder."""
 
     def write(run: str, labels: list, *seeds: list, rule: str = "fixed:6", first_index: int = 0, **fields):
         for seed, predictions in enumerate(seeds, start=1):
@@ -54,8 +54,11 @@ def test_always_right_against_always_wrong_is_certain(scored, capsys):
 
 
 def test_the_interval_is_that_of_paired_differences(scored):
-    """Of 400 examples A alone has 40 right and B alone 20: the difference per example has mean 0.05 and variance
-    0.15 - 0.05², so that the interval is 5 ± 1.96 · 100 √(0.1475 / 400) points: 1.24 to 8.76."""
+    """Of 400 examples, 40 are right in A alone and 20 in B alone.
+
+    The difference per example has mean 0.05 and variance 0.15 - 0.05², so that the interval is
+    5 ± 1.96 · 100 √(0.1475 / 400) points: 1.24 to 8.76.
+    """
     right_a = [1] * 340 + [1] * 40 + [0] * 20
     right_b = [1] * 340 + [0] * 40 + [1] * 20
     task = packaged_task("SST-2")
@@ -69,7 +72,7 @@ def test_the_interval_is_that_of_paired_differences(scored):
 
 
 def test_seeds_of_an_example_stay_together(scored, capsys):
-    """Two seeds that are wrong on each other's halves: 50 % on every resample of whole examples."""
+    """Two seeds are right on opposite halves, so that every resample of whole examples scores 50 %."""
     labels = [1] * 20
     runs = scored("a", labels, [1] * 10 + [0] * 10, [0] * 10 + [1] * 10), scored("b", labels, [0] * 20)
     line, = run(capsys, "--runs", "SST-2", *runs)
@@ -99,7 +102,7 @@ def test_several_tasks_are_averaged(scored, capsys):
 
 @pytest.fixture
 def own_task(tmp_path):
-    """own_task(metric) writes a task file of six classes whose labels are those of train -> its path."""
+    """own_task(metric) writes a task file whose labels are those of train and returns its path."""
 
     def write(metric: str) -> str:
         path = tmp_path / "tickets.toml"

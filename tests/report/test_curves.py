@@ -1,4 +1,4 @@
-"""Curves over thresholds."""
+"""Tests of a report's curves over thresholds."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Results that are none are named below the first table, and others are not."""
+"""Tests of degenerate results, which are named below the first table."""
 
 from dataclasses import replace
 
@@ -12,7 +12,10 @@ from tests.fixtures.recorded_runs import write_run
 
 
 def task(folder, name: str, rule: str = "q_exit:0.5", damaged=(1, 2), **values) -> Task:
-    """A method of two seeds, whose ``damaged`` ones have these ``logits`` or ``halting_logits`` for all examples."""
+    """Returns a task of one method and two seeds.
+
+    ``values`` are ``logits`` or ``halting_logits`` of all examples in the ``damaged`` seeds.
+    """
     def change(recorded):
         tensors = {tensor: torch.tensor(value).expand_as(getattr(recorded.recording, tensor))
                    for tensor, value in values.items()}

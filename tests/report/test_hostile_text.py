@@ -1,4 +1,7 @@
-"""Names, commands and remarks that are Markdown, HTML or formulas: shown as they are, or refused."""
+"""Tests of hostile names, commands and remarks: shown as text, or refused.
+
+They have Markdown, HTML or formulas.
+"""
 
 import re
 import xml.etree.ElementTree as ElementTree
@@ -36,7 +39,7 @@ class Elements(HTMLParser):
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
-    """The report of methods with hostile names, and with a hostile command."""
+    """Writes the report of methods with hostile names and a hostile command, and returns its folder."""
     folder = tmp_path_factory.mktemp("hostile")
     runs = [write_run(folder / "runs", name, "SST-2", "q_exit:0.5", "fixed:4", halts=True, seeds=[1]) for name in NAMES]
     (runs[1] / "seed1").rename(runs[1] / "seed1<b>")

@@ -1,4 +1,4 @@
-"""``palbert keep``: what it keeps of a run, and that no path of the machine stays in it."""
+"""Tests of ``palbert keep``: it keeps results, without paths of the machine."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ from tests.fixtures.recorded_runs import ORIGIN, write_scores
 
 @pytest.fixture
 def run(tmp_path):
-    """A finished run of PALBERT on MRPC, of two seeds and two splits."""
+    """Writes a finished run of PALBERT on MRPC with two seeds and two splits, and returns its folder."""
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "invocations.jsonl").write_text('{"variables": {"METHOD": "other"}}\n{"variables": {}}\n')
     for seed in (1, 2):

@@ -1,4 +1,4 @@
-"""A method's runs in one file: what is read is what was rounded, and the rounding is harmless."""
+"""Tests of a method's runs in one file: reading, and harmless rounding."""
 
 from dataclasses import replace
 

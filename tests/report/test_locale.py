@@ -1,4 +1,4 @@
-"""The commands on results under an ASCII locale, with names that are not ASCII."""
+"""Tests of result commands under an ASCII locale, with names beyond ASCII."""
 
 import os
 import subprocess

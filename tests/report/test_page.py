@@ -1,4 +1,4 @@
-"""The report's files: complete, the same again, and without a path of a machine."""
+"""Tests of a report's files: complete, reproducible, without paths of the machine."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ PLOTS = {"exits", "examples", "posterior"}
 
 
 def write(folder: Path, runs: list[Path]) -> dict[str, str]:
-    """The texts of a report's files by name."""
+    """Writes a report and returns the texts of its files by name."""
     folder.mkdir()
     write_report(folder, read_runs(runs, "valid"), "palbert report ...", {}, 20)
     return {path.name: path.read_text() for path in folder.iterdir()}
@@ -23,7 +23,7 @@ def write(folder: Path, runs: list[Path]) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Of three methods on SST-2, then on STS-B."""
+    """Writes runs of three methods on SST-2, then on STS-B, and returns their folders."""
     folder = tmp_path_factory.mktemp("runs")
     tasks = {"SST-2": METHODS, "STS-B": METHODS | {"pabee": ["patience:1:0.3"]}}
     return [write_run(folder, method, task, *rules, halts=method == "palbert", calibrated=True)

@@ -1,4 +1,4 @@
-"""The runs of a report, read and refused."""
+"""Tests of reading the runs of a report, and of refusing them."""
 
 import shutil
 

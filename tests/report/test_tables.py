@@ -1,4 +1,4 @@
-"""The tables of a report, number by number."""
+"""Tests of the tables of a report, number by number."""
 
 import pytest
 

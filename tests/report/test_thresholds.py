@@ -1,4 +1,4 @@
-"""Thresholds chosen on the calibration split and applied to the reported one."""
+"""Tests of thresholds: chosen on the calibration split, applied to the reported one."""
 
 from dataclasses import replace
 
@@ -37,7 +37,7 @@ def test_a_model_of_one_layer_stays_at_it(make_task):
 
 
 def test_the_reported_split_chooses_nothing(make_run, damage):
-    """Negative control: other labels on the reported split change scores and no threshold."""
+    """Negative control: other labels on the reported split change the scores, but no threshold."""
     from fairseq_palbert.report.runs import read_runs
 
     folder = make_run("palbert", "SST-2", "q_exit:0.5", halts=True, calibrated=True, seeds=[1])

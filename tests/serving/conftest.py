@@ -1,4 +1,4 @@
-"""Exported folders of small random models, and sentences whose answers and exit layers differ."""
+"""Fixtures for tests of serving: exported small random models, and sentences."""
 
 import random
 from pathlib import Path
@@ -15,12 +15,12 @@ from fairseq_palbert.tokenization import Vocabulary
 from fairseq_palbert.tokenization.identity import identity_of
 from preprocess.train_bpe import train_bpe
 
-MAX_POSITIONS = 24  # tokens, fewer than some of the pairs have
+MAX_POSITIONS = 24  # in tokens; some of the pairs have more
 WORDS = "the a cat dog zebra sat on mat hat isn't very 12 345 naïve and , . !".split()
 
 
 def random_texts(count: int, seed: int) -> list[str]:
-    """Of 0 to 11 words, the first of none."""
+    """Returns texts of 0 to 11 words, of which the first is empty."""
     drawn = random.Random(seed)
     return [" ".join(drawn.choices(WORDS, k=place and drawn.randint(0, 11))) for place in range(count)]
 
@@ -44,8 +44,11 @@ def vocabulary(tmp_path_factory) -> Vocabulary:
 
 @pytest.fixture(scope="session")
 def exported(vocabulary, tmp_path_factory):
-    """exported("RTE") is the folder of a random model of that task, its weights an order of magnitude wider than for
-    training, so that answers depend on the sentence at every layer."""
+    """exported("RTE") returns the folder of a random model of that task.
+
+    Its weights are an order of magnitude wider than for training, so that answers depend on the sentence at every
+    layer.
+    """
     made = {}
 
     def export(task_name: str) -> Path:

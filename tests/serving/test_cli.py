@@ -1,4 +1,4 @@
-"""The command: both formats, standard input and output, files that are complete or not there, mistakes in a line."""
+"""Tests of ``palbert predict``: formats, standard streams, complete files, and mistakes."""
 
 import json
 import os
@@ -35,7 +35,7 @@ WRITE = {"tsv": as_tsv, "jsonl": as_json_lines}
 
 @pytest.fixture
 def inputs(tmp_path, texts, pairs):
-    """inputs("SST-2", "tsv") is a file of the texts, or of the pairs where the task has pairs."""
+    """inputs("SST-2", "tsv") writes the texts, or the pairs if the task has pairs, to a file and returns its path."""
 
     def write(task_name: str, form: str) -> Path:
         path = tmp_path / f"input.{form}"
@@ -61,7 +61,7 @@ def test_answers_in_the_form_and_order_of_the_input(exported, inputs, texts, pai
     monkeypatch.setattr(cli, "CHUNK", 300)  # several chunks
     folder = exported(task_name)
     predictor = PalbertPredictor.from_pretrained(folder)
-    # the same chunks, whose neighbours decide how sums are rounded
+    # both take one sentence at a time, since neighbours in a batch change how sums are rounded
     main([str(folder), str(inputs(task_name, form)), "--exit", "sampling:3", "--batch-size", "1"])
     answers = predictor.predict(texts if task_name == "SST-2" else pairs, "sampling:3", batch=1)
     rows = [{"index": place} | row for place, row in enumerate(expected(predictor, answers, form))]
@@ -173,7 +173,7 @@ def test_the_input_is_not_replaced(exported, inputs, tmp_path, monkeypatch):
 
 
 def test_two_writers_of_one_file_leave_the_whole_answers_of_one(exported, tmp_path):
-    """The first is still writing when the second begins and ends."""
+    """The first writer is still at work when the second begins and ends."""
     out, command = tmp_path / "answers", [*PREDICT, str(exported("SST-2")), "--out", str(tmp_path / "answers")]
     first = subprocess.Popen([*command, "--batch-size", "1"], cwd=ROOT, stdin=subprocess.PIPE)
     first.stdin.write(b"sentence\n" + b"the cat sat\n" * 7)
@@ -191,7 +191,7 @@ def test_two_writers_of_one_file_leave_the_whole_answers_of_one(exported, tmp_pa
 def test_a_signal_leaves_nothing_or_what_the_next_run_removes(exported, tmp_path, sent):
     command = [*PREDICT, str(exported("SST-2")), "--out", str(tmp_path / "answers")]
     process = subprocess.Popen([*command, "--batch-size", "1"], cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.PIPE,
-                               preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL))  # not a job's "ignore"
+                               preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL))  # a job ignores SIGINT
     process.stdin.write(b"sentence\n" + b"the cat sat\n" * 7)
     process.stdin.flush()
     while not any(path.stat().st_size > 30 for path in tmp_path.glob(".*/answers")):
@@ -219,7 +219,7 @@ def test_a_batch_is_answered_before_the_next_comes(exported):
 
 
 def test_a_broken_pipe_ends_the_command_quietly_and_standard_input_is_read_as_it_comes(exported):
-    """The first chunk is answered while the input is still open; then nobody reads."""
+    """The first chunk is answered while the input is still open; then the reader closes the output."""
     process = subprocess.Popen([*PREDICT, str(exported("SST-2")), "--exit", "fixed:1"], cwd=ROOT,
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     chunk = b"the cat sat on the mat , and the dog isn't very naive\n" * 5000

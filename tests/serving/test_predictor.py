@@ -1,4 +1,4 @@
-"""The predictor against one sentence alone, and against scoring of the same sentences."""
+"""Tests of the predictor, against single sentences and against scoring."""
 
 import asyncio
 import csv
@@ -28,7 +28,7 @@ def examples(request):
 
 
 def same(one, other) -> bool:
-    """Labels and exit layers are equal, probabilities or values within 1e-5."""
+    """Returns whether labels and exit layers are equal, and probabilities or values within 1e-5."""
     if one.exit_layer != other.exit_layer or (one.probabilities is None) != (other.probabilities is None):
         return False
     if one.probabilities is None:
@@ -62,7 +62,7 @@ def test_answers_are_those_of_each_sentence_alone(exported, examples, task_name,
 
 @pytest.mark.parametrize("task_name", ["SST-2", "RTE", "STS-B"])
 def test_answers_are_those_of_scoring(exported, examples, vocabulary, tmp_path, task_name):
-    """From raw files, through preprocessing and the evaluator, with pairs that are truncated."""
+    """Scoring goes from raw files through preprocessing to the evaluator, and truncates some pairs."""
     from fairseq_palbert.evaluation.cli import main as evaluate
     from preprocess.binarize import binarize
 
@@ -152,7 +152,7 @@ def test_what_cannot_be_predicted_is_refused_in_a_line(exported, message, task_n
 
 
 def card(**changes):
-    """A change of the folder: as version 3 wrote it, without a digest, and with these values in config.json."""
+    """Returns a function that makes the folder one of version 3, without a digest, with ``changes`` in config.json."""
     def apply(folder):
         path, weights = folder / "config.json", folder / "model.safetensors"
         save_file(load_file(weights), weights)
@@ -232,7 +232,7 @@ def test_an_example_with_more_tokens_than_the_model_takes_is_marked(exported, ex
 @pytest.mark.parametrize("spec", ["fixed:1", "expectation"])
 @pytest.mark.parametrize("task_name", ["SST-2", "STS-B"])
 def test_an_answer_that_is_not_finite_is_refused(exported, examples, task_name, spec):
-    """Finite weights, whose products overflow for one example of three."""
+    """The weights are finite, but their products overflow for one example of three."""
     predictor = PalbertPredictor.from_pretrained(exported(task_name))
     given = examples(task_name)[10:13]
     only = (set(predictor.tokens(given)[1].tolist()) - set(torch.cat(predictor.tokens([given[0], given[2]])).tolist()))

@@ -1,4 +1,4 @@
-"""Rows of both formats, and one line for each way in which one is wrong."""
+"""Tests of reading rows: TSV, JSON lines, and one line for a fault."""
 
 import io
 import json

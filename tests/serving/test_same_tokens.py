@@ -1,4 +1,4 @@
-"""Training and serving make the same tokens of the same texts."""
+"""Training and serving make the same tokens from the same texts."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize("family", ["roberta", "bert", "albert", "mpnet"])
 @pytest.mark.parametrize("task_name", ["SST-2", "RTE"])
 def test_the_tokens_are_those_of_training(write_vocabulary, tmp_path, monkeypatch, family, task_name):
-    """At limits that cut none, one or both sentences."""
+    """The limits cut none, one or both sentences."""
     monkeypatch.setattr(binarize_module, "UNKNOWN_LIMIT", 1)  # the vocabularies are small
     task, vocabulary = packaged_task(task_name), write_vocabulary(family, tmp_path / "vocabulary")
     pairs = [(first, second) for first in SENTENCES for second in SENTENCES]

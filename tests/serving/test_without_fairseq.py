@@ -1,4 +1,4 @@
-"""Where fairseq is not installed, an exported model predicts all the same, and nothing else heavy is loaded."""
+"""An exported model predicts without fairseq, and loads no other heavy package."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""GLUE's submission: our zip is sound at the official sizes, and every kind of damage gets its own line."""
+"""Tests of GLUE submissions: sound zips, and one line for each damage."""
 
 import os
 import tracemalloc
@@ -11,7 +11,7 @@ from fairseq_palbert.errors import UserError
 from fairseq_palbert.submissions.glue import GLUE
 
 THREE, TWO, BITS = ["entailment", "neutral", "contradiction"], ["entailment", "not_entailment"], ["0", "1"]
-OFFICIAL = {  # rows and answers, as gluebenchmark.com has them
+OFFICIAL = {  # rows and possible answers, as on gluebenchmark.com
     "AX.tsv": (1104, THREE), "CoLA.tsv": (1063, BITS), "MNLI-m.tsv": (9796, THREE), "MNLI-mm.tsv": (9847, THREE),
     "MRPC.tsv": (1725, BITS), "QNLI.tsv": (5463, TWO), "QQP.tsv": (390965, BITS), "RTE.tsv": (3000, TWO),
     "SST-2.tsv": (1821, BITS), "STS-B.tsv": (1379, ["0.000", "2.345", "5.000"]), "WNLI.tsv": (146, BITS),
@@ -19,7 +19,7 @@ OFFICIAL = {  # rows and answers, as gluebenchmark.com has them
 
 
 def answers_of(sizes: dict[str, int]) -> dict[str, list[str]]:
-    """The answers of each task in turn."""
+    """Returns ``sizes[file]`` answers for each file: the possible answers of its task in turn."""
     return {file: [OFFICIAL[file][1][row % len(OFFICIAL[file][1])] for row in range(rows)] for file,
             rows in sizes.items()}
 
@@ -31,7 +31,7 @@ def official():
 
 @pytest.fixture
 def shorter(monkeypatch):
-    """Answers where QQP has 100 rows instead of 390,965, to save time."""
+    """Returns answers where QQP has 100 rows instead of 390,965, to save time."""
     qqp = GLUE.sheets["QQP.tsv"]
     monkeypatch.setitem(GLUE.sheets, "QQP.tsv", replace(qqp, split=replace(qqp.split, rows=100)))
     return answers_of({file: sheet.split.rows for file, sheet in GLUE.sheets.items()})
@@ -93,7 +93,7 @@ def test_a_folder_that_is_not_there_gives_one_line(shorter, tmp_path):
 
 
 def row(old: bytes, new: bytes):
-    """Damage to one line, which is in the file once."""
+    """Returns a function that replaces the line ``old``, which occurs once, by ``new``, or deletes it."""
 
     def edit(content: bytes) -> bytes:
         assert content.count(b"\n" + old + b"\n") == 1
@@ -216,7 +216,7 @@ def test_a_pipe_and_a_large_file_are_not_read(shorter, tmp_path):
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 @pytest.mark.parametrize("declared", [None, 1000])
 def test_a_file_that_unpacks_large_is_not_unpacked(shorter, tmp_path, method, declared):
-    """40 MB of zeros in a member, as the directory says, or as it does not say."""
+    """A member has 40 MB of zeros, and the directory of the zip states that size or only 1000 bytes."""
     path = tmp_path / "a.zip"
     GLUE.write(path, shorter)
     contents = contents_of(path)

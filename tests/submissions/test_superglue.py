@@ -1,4 +1,4 @@
-"""SuperGLUE's submission: our zip is sound at the official sizes, and every kind of damage gets its own line."""
+"""Tests of SuperGLUE submissions: sound zips, and one line for each damage."""
 
 import json
 import zipfile
@@ -15,13 +15,13 @@ FILES = ["AX-b.jsonl", "AX-g.jsonl", "BoolQ.jsonl", "CB.jsonl", "COPA.jsonl", "M
 
 @pytest.fixture(scope="module")
 def official(tmp_path_factory, write_official):
-    """The benchmark with the idx of test files of the official sizes."""
+    """Returns the benchmark with the idx values of test files that have the official sizes."""
     return SUPERGLUE.read(write_official(tmp_path_factory.mktemp("official")))
 
 
 @pytest.fixture(scope="module")
 def answers(official):
-    """The labels of each task in turn."""
+    """Returns the answers to each file: the labels of its task in turn."""
     return {file: [sheet.task.labels[row % len(sheet.task.labels)] for row in range(sheet.rows)]
             for file, sheet in official.sheets.items()}
 
@@ -51,7 +51,7 @@ def test_the_filler_is_an_answer(official, tmp_path):
     assert SUPERGLUE.faults(tmp_path / "a.zip") == []
 
 
-FEW = {  # the answers to the rows of three objects, and the lines that the benchmark takes
+FEW = {  # answers to the rows of three objects, and their lines in the submission
     "AX-b": (["entailment", "not_entailment", "entailment"], [
         {"idx": "0", "label": "entailment"}, {"idx": "1", "label": "not_entailment"},
         {"idx": "2", "label": "entailment"}]),
@@ -121,7 +121,7 @@ def test_a_raw_file_of_another_form_is_refused(name, objects, reason, write_supe
 
 
 def line(number: int, **fields):
-    """Damage to the fields of one line; None takes one away."""
+    """Returns a function that sets fields of one line; None deletes the field."""
 
     def edit(lines: list[bytes]) -> list[bytes]:
         value = json.loads(lines[number - 1]) | fields
@@ -132,7 +132,7 @@ def line(number: int, **fields):
 
 
 def text(number: int, old: bytes, new: bytes):
-    """Damage to one line's text."""
+    """Returns a function that replaces ``old`` by ``new`` in the text of one line."""
 
     def edit(lines: list[bytes]) -> list[bytes]:
         assert old in lines[number - 1]

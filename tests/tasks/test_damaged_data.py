@@ -1,4 +1,7 @@
-"""Binarized data that was damaged after it was written is refused in one line, in our folders by any change at all."""
+"""Tests of binarized data that was damaged: it is refused in one line.
+
+Our folders have digests, so that any change is found.
+"""
 
 import shutil
 
@@ -20,14 +23,14 @@ HEADER = 26  # bytes of an index before the sizes of its rows
 
 @pytest.fixture(scope="module")
 def folders(make_toy_data, tmp_path_factory):
-    """Data of each task, ours and fairseq's."""
+    """Returns the data folders of three tasks by (task, origin): ours with digests, fairseq's without."""
     base = tmp_path_factory.mktemp("data")
     return {(name, origin): make_toy_data(base / name / origin, name, SIZES, tokenizer=tokenizer)
             for name in ("SST-2", "MRPC", "STS-B") for origin, tokenizer in (("ours", RECORD), ("fairseqs", None))}
 
 
 def loaded(folder, name):
-    """All that a run reads of the folder, as plain values."""
+    """Returns all that a run reads of the folder, as plain values."""
     task = packaged_task(name)
     data = BinarizedFolder(folder, task.name)
     splits = [data.load(split) for split in SIZES]
@@ -36,7 +39,7 @@ def loaded(folder, name):
 
 
 def rewritten(ending: str, change):
-    """A damage: ``change`` of the bytes of input0/valid.``ending``."""
+    """Returns a function that applies ``change`` to the bytes of input0/valid.``ending``."""
     def damage(folder):
         path = folder / "input0" / f"valid.{ending}"
         path.write_bytes(change(path.read_bytes()))
@@ -44,7 +47,7 @@ def rewritten(ending: str, change):
 
 
 def element(kind: str, start: int, value: int):
-    """``value`` in place of the number of that kind at byte ``start``."""
+    """Returns a function that writes ``value`` as a number of type ``kind`` at byte ``start``."""
     def change(content: bytes) -> bytes:
         number = np.array(value, kind).tobytes()
         return content[:start] + number + content[start + len(number):]
@@ -100,7 +103,7 @@ def test_inputs_of_different_dictionaries_are_refused(folders, tmp_path):
 
 @given(st.data())
 def test_any_change_of_a_file_is_refused_or_changes_nothing(folders, tmp_path_factory, data):
-    """Of fairseq's data, which has no digests, another token of the dictionary is read as what it is."""
+    """fairseq's data has no digests: a change to another token of the dictionary is not noticed."""
     name, origin = data.draw(st.sampled_from(sorted(folders)))
     folder = shutil.copytree(folders[name, origin], tmp_path_factory.mktemp("mutated") / "data")
     path = data.draw(st.sampled_from(sorted(path for path in folder.rglob("*") if path.is_file())))

@@ -100,7 +100,7 @@ def test_holdout_and_train_share_the_training_set(folders):
 
 
 def test_the_holdout_has_two_parts_for_the_gate_and_for_thresholds(folders):
-    """Of the shuffle's first 20 rows, the first 15 are the gate's and the last 5 calibrate."""
+    """The first 20 rows of the shuffle are held out: 15 rows for the gate, then 5 rows for calibration."""
     task = make_task(folders["SST-2"], "SST-2", holdout_fraction=0.1, valid_subset="holdout", train_examples=9)
     gate, calibration, holdout, train = (task.load_dataset(split).ids.tolist()
                                          for split in ("gate", "calibration", "holdout", "train"))
@@ -195,7 +195,7 @@ def break_label(folder):
 
 
 def sealed(**changes):
-    """Writes a glue.json that is right but for the changes."""
+    """Returns a function that writes a glue.json, correct but for ``changes``."""
     content = {"task": "SST-2", "tokenizer": RECORD, "detokenized": False} | changes
     return lambda folder: write_provenance(folder, content)
 
@@ -204,7 +204,7 @@ def put(name: str, content: str):
     return lambda folder: (folder / name).write_text(content)
 
 
-EARLIER = {"task": "SST-2", "tokenizer": RECORD, "detokenized": False}  # without digests
+EARLIER = {"task": "SST-2", "tokenizer": RECORD, "detokenized": False}  # of an earlier version, without digests
 DAMAGE = {
     "input0/dict.txt: No such file": lambda folder: (folder / "input0" / "dict.txt").unlink(),
     "is no fairseq dictionary": put("input0/dict.txt", "one two three\n"),
@@ -283,8 +283,8 @@ def test_contradictory_options_are_refused(folders, reason):
 
 @pytest.mark.parametrize("lengths", [(203, 51), (51, 51)])
 def test_regression_is_scored_on_several_validation_splits_in_turn(folders, lengths):
-    """fairseq adds up what all of them log under the name "valid", and reads each split's score from an aggregator
-    of its own."""
+    """fairseq sums the logs of all splits under the name "valid", and reads each split's score from its own
+    aggregator."""
     class Criterion:
         reduce_metrics = staticmethod(lambda logs: None)
 

@@ -1,4 +1,4 @@
-"""Rows in groups, from a task file to scores, thresholds, a report and a comparison."""
+"""Tests of rows in groups: data, scores, thresholds, reports, kept records."""
 
 import csv
 import json
@@ -43,7 +43,7 @@ ROWS = {"train": 60, "valid": 40, "test": 9}
 
 
 def write_rows(path, rows: int, seed: int) -> None:
-    """Queries of 1 to 5 rows, whose rows are shuffled among each other; the first candidate is right."""
+    """Writes queries of 1 to 5 rows, of which the first is right, and shuffles the rows of all queries."""
     draw, lines, query = random.Random(seed), [], 0
     while len(lines) < rows:
         for place in range(min(draw.randint(1, 5), rows - len(lines))):
@@ -57,7 +57,7 @@ def write_rows(path, rows: int, seed: int) -> None:
 
 @pytest.fixture(scope="module")
 def made(write_vocabulary, tmp_path_factory):
-    """made("best") -> the folder with the task file, its raw rows and data/cloze."""
+    """made("best") returns the folder with the task file, its raw rows and data/cloze."""
     folders = {}
 
     def make(answer: str):
@@ -136,7 +136,7 @@ def test_damaged_groups_give_one_line(made, reason, monkeypatch):
 
 @pytest.fixture(scope="module")
 def scored(made):
-    """scored("best") -> the folder; its run is scored, with a record of the validation split."""
+    """scored("best") returns (the folder, the scores of its run, which hold a record of the validation split)."""
     from fairseq_palbert.evaluation.cli import main as evaluate
 
     def score(answer: str):
@@ -152,7 +152,7 @@ def scored(made):
 
 
 def by_hand(answer: str, rows: list[dict], chosen: list[bool]) -> float:
-    """The score of these answers, from the raw rows."""
+    """Returns the score of these answers, computed from the raw rows."""
     queries = {row["query"] for row in rows}
     if answer == "all":
         right = [(row["right"] == "yes") == yes for row, yes in zip(rows, chosen)]

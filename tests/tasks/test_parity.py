@@ -1,4 +1,4 @@
-"""``--task parity``: what is drawn, and what is refused."""
+"""Tests of ``--task parity``: what it draws, and what it refuses."""
 
 import numpy as np
 import pytest

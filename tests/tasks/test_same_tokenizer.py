@@ -1,4 +1,4 @@
-"""Training, scoring and validating with data of another tokenizer than the checkpoint's: refused in one line."""
+"""Data of another tokenizer than the checkpoint's is refused in one line."""
 
 import shutil
 import sys
@@ -32,7 +32,7 @@ def train(data, save_dir, *flags):
         "--num-workers", "0", "--max-update", "1", "--disable-validation", "--save-dir", str(save_dir),
         *map(str, flags),
     ])
-    with warnings.catch_warnings(action="ignore"):  # Hydra's, of fairseq's schemas
+    with warnings.catch_warnings(action="ignore"):  # Hydra warns of fairseq's schemas
         main(convert_namespace_to_omegaconf(arguments))
 
 
@@ -49,7 +49,7 @@ def folders(make_toy_data, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def checkpoint(folders, tmp_path_factory):
-    """Written by a training on WordPiece data."""
+    """Trains on WordPiece data and returns the path of the checkpoint."""
     save_dir = tmp_path_factory.mktemp("trained")
     train(folders["wordpiece"], save_dir)
     return save_dir / "checkpoint_last.pt"
@@ -57,7 +57,7 @@ def checkpoint(folders, tmp_path_factory):
 
 @pytest.fixture
 def other_dictionary(make_toy_data, tmp_path):
-    """Data of an unknown tokenizer, whose dictionary has as many symbols in another order."""
+    """Returns a data folder of an unknown tokenizer, whose dictionary has the same symbols in another order."""
     data = make_toy_data(tmp_path / "data", "RTE", SIZES)
     for part in ("input0", "input1"):
         path = data / part / "dict.txt"
@@ -113,7 +113,7 @@ def test_another_tokenizer_is_not_scored(folders, checkpoint, tmp_path, held):
 
 
 def test_data_that_was_detokenized_is_not_scored_trained_on_or_validated(folders, checkpoint, tmp_path, monkeypatch):
-    """What is done to text before the tokenizer is part of its identity."""
+    """Detokenization of the text is part of the identity of a tokenizer."""
     reason = ("was trained on text that was not detokenized, but that of {} was detokenized: preprocess the data with "
               "the tokenizer of the checkpoint, with --detokenize or without, as before").format(folders["detokenized"])
     assert f"{checkpoint} {reason}" in refusal(score, checkpoint, folders["detokenized"], tmp_path / "out")

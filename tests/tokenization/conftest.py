@@ -1,4 +1,4 @@
-"""The sentences of the real tasks, and independent tokenizers to compare with: slow, plain, by the definition."""
+"""Fixtures for tests of tokenization: real sentences, and slow reference tokenizers."""
 
 import json
 import re
@@ -16,19 +16,19 @@ from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.raw.examples import read_examples
 from fairseq_palbert.tokenization import Vocabulary
 
-USER_DEFINED = '()"-.–£€'  # pieces of ALBERT, which transformers 5 cuts out of the raw text when it reads spiece.model
+USER_DEFINED = '()"-.–£€'  # pieces of ALBERT that transformers 5 cuts out of the raw text when it reads spiece.model
 REAL_TASKS = ("CoLA", "SST-2", "MRPC", "STS-B", "RTE")
-LONGEST_WORD = 100  # characters, beyond which BERT's word is [UNK]
+LONGEST_WORD = 100  # in characters; BERT turns a longer word into [UNK]
 CJK = ((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F), (0x2B740, 0x2B81F),
        (0x2B820, 0x2CEAF),
        (0xF900, 0xFAFF), (0x2F800, 0x2FA1F))
 
-Reference = Callable[[str], list[int]]  # a sentence to native ids, no marks
+Reference = Callable[[str], list[int]]  # from a sentence to native ids without marks
 
 
 @pytest.fixture(scope="session")
 def real_examples(glue_dir) -> dict[str, list[tuple[str, ...]]]:
-    """By task, the sentences of each example of all splits, without outer white space, which no tokenizer is given."""
+    """Returns all examples by task, without outer white space, which Vocabulary strips before it tokenizes."""
     examples = {}
     for name in REAL_TASKS:
         task, raw = packaged_task(name), glue_dir(name).parent
@@ -46,8 +46,8 @@ def real_sentences(real_examples) -> list[str]:
 
 @pytest.fixture(scope="session")
 def wordpiece_reference():
-    """wordpiece_reference(vocab.txt): BERT's cleaning and splitting, then the longest piece first, as its paper's
-    code."""
+    """wordpiece_reference(vocab.txt) returns a tokenizer: BERT's cleaning and splitting, then the longest piece first,
+    as in the code of BERT's paper."""
     return _wordpiece
 
 
@@ -76,7 +76,7 @@ def _wordpiece(vocabulary: Path) -> Reference:
 
 
 class _CleanedCharacters(dict):
-    """For str.translate: white space is a space, control characters are gone, a Chinese character is a word."""
+    """A table for str.translate: spaces for white space, no control characters, each Chinese character a word."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -96,9 +96,10 @@ def _is_punctuation(character: str) -> bool:
 
 @pytest.fixture(scope="session")
 def sentencepiece_reference():
-    """sentencepiece_reference(spiece.model, cut): ALBERT's own normalisation by hand, then the sentencepiece library.
+    """sentencepiece_reference(spiece.model, cut) returns a tokenizer: ALBERT's normalisation, then sentencepiece.
 
-    ``cut`` are pieces that are cut out of the raw text first, as ``transformers`` does with user-defined ones.
+    The normalisation is written by hand here. The tokenizer first cuts the pieces ``cut`` out of the raw text, as
+    ``transformers`` does with user-defined pieces.
     """
     return _sentencepiece
 
@@ -127,10 +128,14 @@ def _sentencepiece(model: Path, cut: str = "") -> Reference:
 
 @pytest.fixture(scope="session")
 def real_folder(vocab_dir, encoder_dir, tmp_path_factory):
-    """real_folder(kind) holds a real vocabulary: bert, albert (spiece.model), or as the Hub has them, albert_hub, whose
-    tokenizer.json cuts nothing out of the raw text, roberta_hub (vocab.json, merges.txt), and all-mpnet-base-v2;
-    albert_cut is the tokenizer.json that transformers 5 makes of spiece.model; mpnet is the last one's vocab.txt, which
-    is BERT's between RoBERTa's marks."""
+    """real_folder(kind) returns the folder of a real vocabulary.
+
+    - bert: vocab.txt; albert: spiece.model.
+    - albert_hub: tokenizer.json, which cuts nothing out of the raw text.
+    - albert_cut: tokenizer.json as transformers 5 makes it from spiece.model.
+    - roberta_hub: vocab.json and merges.txt, as the Hub has them.
+    - all-mpnet-base-v2: the files of the Hub; mpnet: its vocab.txt alone, which is BERT's between RoBERTa's marks.
+    """
 
     @cache
     def find(kind: str) -> Path:
@@ -157,7 +162,7 @@ def real_folder(vocab_dir, encoder_dir, tmp_path_factory):
 
 
 def _write_hub_roberta(source: Path, folder: Path) -> None:
-    """A piece's id is its entry in fairseq's dictionary."""
+    """Writes vocab.json and merges.txt; a piece's id is its entry in fairseq's dictionary."""
     piece_of = {str(number): piece for piece, number in json.loads((source / "encoder.json").read_text()).items()}
     symbols = [line.split()[0] for line in (source / "dict.txt").read_text().splitlines()]
     pieces = ["<s>", "<pad>", "</s>", "<unk>", *(piece_of.get(symbol, symbol) for symbol in symbols), "<mask>"]
@@ -166,7 +171,7 @@ def _write_hub_roberta(source: Path, folder: Path) -> None:
 
 
 class _Sentences(list):
-    """What GlueDataset needs of an indexed dataset."""
+    """The part of an indexed dataset that GlueDataset needs."""
 
     def __init__(self, ids: list[np.ndarray]):
         super().__init__(map(torch.from_numpy, ids))
@@ -175,8 +180,10 @@ class _Sentences(list):
 
 @pytest.fixture(scope="session")
 def assembled():
-    """assembled(vocabulary, examples, limit): native ids and segments of each example, as --task glue assembles and the
-    encoder of two segments sees it."""
+    """assembled(vocabulary, examples, limit) returns the native ids and segments of each example.
+
+    ``--task glue`` assembles the ids, and an encoder of two segments makes the segments.
+    """
     from fairseq_palbert.modules.batch import PackedBatch
     from fairseq_palbert.modules.encoder import Encoder, EncoderShape
     from fairseq_palbert.tasks.dataset import GlueDataset, TokenizedSplit

@@ -17,7 +17,7 @@ LONGEST = 8
 
 @pytest.fixture(scope="module")
 def reference():
-    """reference(first, second, separators, limit) -> ids by the tokenizers library: <s> 0, </s> 2, words 7 and 9."""
+    """reference(first, second, separators, limit) returns ids of the tokenizers library: <s> 0, </s> 2, words 7, 9."""
     tokenizer = Tokenizer(WordLevel({"<s>": 0, "</s>": 2, "a": 7, "b": 9}, unk_token="a"))
     tokenizer.pre_tokenizer = WhitespaceSplit()
 

@@ -1,4 +1,4 @@
-"""A changed file of a vocabulary is refused in one line, or is another vocabulary that works."""
+"""Tests of damaged vocabularies: refused in one line, or still usable."""
 
 import random
 import shutil
@@ -20,7 +20,7 @@ SENTENCES = ["the cat sat on w3 w7", "naïve 語 (w1) w29", ""]
 
 
 def write_sentencepiece(folder: Path, characters: bytes = b"") -> None:
-    """``characters``: the normaliser's map, a trie with its size before it."""
+    """Writes a spiece.model with ``characters``, the normaliser's map: the size of a trie and the trie."""
     folder.mkdir()
     model = ModelProto()
     for piece, kind in (("<pad>", 3), ("<unk>", 2), ("[CLS]", 3), ("[SEP]", 3), ("[MASK]", 3), ("(", 4), ("▁", 1),
@@ -59,7 +59,7 @@ def test_any_change_of_a_file(folders, tmp_path_factory, data):
 
 @pytest.mark.parametrize("seed", [243, 245, 247])
 def test_a_panic_of_the_library_is_one_line(tmp_path, seed):
-    """A trie of random bytes, which Rust reads beyond its end."""
+    """The trie has random bytes, and the Rust library reads beyond its end."""
     drawn = random.Random(seed)
     size = drawn.choice([4, 8, 64, 256])
     write_sentencepiece(tmp_path / "vocabulary", struct.pack("<I", size) + drawn.randbytes(size + 4))

@@ -1,4 +1,4 @@
-"""RoBERTa's BPE from fairseq's files gives fairseq's ids; from the Hub's, the same dictionary."""
+"""Tests of RoBERTa's BPE, from fairseq's files and from the Hub's."""
 
 import json
 import shutil
@@ -82,7 +82,7 @@ def test_a_bad_vocabulary_is_one_clear_line(small_vocabulary, tmp_path, name, co
 
 @pytest.mark.parametrize("name", ["encoder.json", "vocab.bpe", "dict.txt"])
 def test_a_vocabulary_is_refused_wherever_a_file_of_it_is_cut(small_vocabulary, tmp_path, name):
-    """At a line's end or within; the whole file alone is read, with or without its last line end."""
+    """A cut lies at a line's end or within a line; only the whole file is read, with or without its last line end."""
     folder = shutil.copytree(small_vocabulary, tmp_path / "vocabulary")
     content = (small_vocabulary / name).read_bytes()
     for length in range(0, len(content) - 4, 7):
@@ -92,7 +92,7 @@ def test_a_vocabulary_is_refused_wherever_a_file_of_it_is_cut(small_vocabulary, 
 
 
 def hub_files(folder, target, drop: str = "") -> None:
-    """vocab.json and merges.txt as the Hub has them: a piece's id is its entry in the dictionary."""
+    """Writes vocab.json, without ``drop``, and merges.txt as the Hub has them: a piece's id is its dictionary entry."""
     piece_of = {str(number): piece for piece, number in json.loads((folder / "encoder.json").read_text()).items()}
     symbols = [line.split()[0] for line in (folder / "dict.txt").read_text().splitlines()]
     pieces = ["<s>", "<pad>", "</s>", "<unk>", *(piece_of[symbol] for symbol in symbols), "<mask>"]
@@ -104,7 +104,7 @@ def hub_files(folder, target, drop: str = "") -> None:
 
 @pytest.fixture(scope="module")
 def whole_vocabulary(tmp_path_factory):
-    """A small one whose dict.txt has every piece."""
+    """Returns the folder of a small vocabulary whose dict.txt has every piece."""
     folder = tmp_path_factory.mktemp("whole")
     train_bpe(["the cat sat on the mat", "it isn't the 12 or 345 dogs"] * 3, folder, 300)
     return folder

@@ -1,6 +1,6 @@
-"""Every sentence of the five tasks in all families, against tokenizers that share no code with ours.
+"""Tests of real sentences in all families, against independent tokenizers.
 
-transformers, whose ids are the law, is in test_transformers.py, since it is not in the default environment.
+test_transformers.py compares with transformers, whose ids decide, since the default environment lacks it.
 """
 
 import pytest
@@ -23,7 +23,7 @@ def differing(vocabulary: Vocabulary, sentences: list[str], reference) -> list[t
 
 @pytest.mark.parametrize("kind", ["bert", "mpnet"])
 def test_wordpiece_sentences(kind, real_sentences, real_folder, wordpiece_reference):
-    """116,872 different sentences, test splits included."""
+    """There are 116,872 different sentences, test splits included."""
     assert len(real_sentences) == 116872
     folder = real_folder(kind)
     assert not differing(Vocabulary(folder), real_sentences, wordpiece_reference(folder / "vocab.txt"))
@@ -38,8 +38,10 @@ def test_robertas_sentences(real_sentences, vocab_dir, fairseq_ids):
 @pytest.mark.parametrize("kind, cut", [("albert", ""), ("albert_cut", USER_DEFINED)])
 @pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.slow)])
 def test_alberts_sentences(kind, cut, step, real_sentences, real_folder, vocab_dir, sentencepiece_reference):
-    """Two sentences have a word of two best segmentations (1,666 as ▁1, 6 66 or ▁1, 66 6), of which the two
-    libraries take one each; transformers takes ours."""
+    """Two sentences have a word with two best segmentations: 1,666 is ▁1, 6 66 or ▁1, 66 6.
+
+    The two libraries differ there, and transformers takes ours.
+    """
     reference = sentencepiece_reference(vocab_dir("albert") / "spiece.model", cut)
     tied = [sentence for sentence in real_sentences if "1,666.58" in sentence]
     sample = sorted({*real_sentences[::step], *tied})
@@ -52,7 +54,7 @@ def test_alberts_sentences(kind, cut, step, real_sentences, real_folder, vocab_d
 @pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])
 def test_pairs_with_marks_segments_and_truncation(kind, step, real_examples, vocab_dir, real_folder, assembled,
                                                   tmp_path):
-    """Against the tokenizers library's own template and truncation: every eighth pair, and the long ones."""
+    """Compare every eighth pair and the long pairs with the tokenizers library's own template and truncation."""
     vocabulary = Vocabulary(vocab_dir(kind) if kind == "gpt2_bpe" else real_folder(kind))
     vocabulary.save(tmp_path)
     library = marking(vocabulary, Tokenizer.from_file(str(tmp_path / "tokenizer.json")))

@@ -1,5 +1,7 @@
-"""The same ids, marks, segments and truncation as the tokenizers of transformers, which
-recipes/requirements-benchmark.txt brings: a sample by default, everything with ``-m benchmark``."""
+"""Tests of ids, marks, segments and truncation against the tokenizers of transformers.
+
+recipes/requirements-benchmark.txt has transformers. The default is a sample; ``-m benchmark`` takes everything.
+"""
 
 import shutil
 
@@ -16,13 +18,13 @@ SAMPLE = [20, pytest.param(1, marks=pytest.mark.benchmark)]
 @pytest.fixture(scope="module")
 def theirs(real_folder):
     transformers = pytest.importorskip("transformers", reason="needs recipes/requirements-benchmark.txt")
-    folder_of = {"albert_cut": "albert"}  # of whose spiece.model transformers makes that tokenizer itself
+    folder_of = {"albert_cut": "albert"}  # transformers makes that tokenizer from spiece.model itself
     return lambda kind: getattr(transformers, TOKENIZERS[kind]).from_pretrained(
         real_folder(folder_of.get(kind, kind)))
 
 
 def differing(expected, found) -> list:
-    """(theirs, ours) of the examples that differ. RoBERTa and MPNet have no segments, and their tokenizers say none."""
+    """Returns (theirs, ours) of the examples that differ. The tokenizers of RoBERTa and MPNet give no segments."""
     segments = expected.get("token_type_ids", [None] * len(found))
     pairs = [((ids, kinds), (ours, marks if kinds is not None else None))
              for ids, kinds, (ours, marks) in zip(expected["input_ids"], segments, found, strict=True)]
@@ -51,7 +53,7 @@ def test_every_example_truncated(kind, step, limit, theirs, real_examples, real_
 
 
 def test_mpnets_files_of_the_hub_are_its_vocabulary(real_folder, encoder_dir, tmp_path):
-    """That of the tests is made of BERT's; the Hub's folder has a tokenizer.json, and without that a vocab.txt."""
+    """The vocabulary that tests make of BERT's equals the Hub's, read from tokenizer.json or from vocab.txt."""
     made, hub = Vocabulary(real_folder("mpnet")), encoder_dir("all-mpnet-base-v2")
     for name in ("vocab.txt", "tokenizer_config.json"):
         shutil.copy(hub / name, tmp_path)

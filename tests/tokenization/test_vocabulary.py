@@ -1,4 +1,4 @@
-"""Small vocabularies of every family, made here: ids worked out by hand, saving, records, refusals."""
+"""Tests of small vocabularies of every family: ids, saving, records, refusals."""
 
 import json
 import math
@@ -30,7 +30,7 @@ ALBERT_PIECES = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", "(", '"', "▁", 
 MPNET_PIECES = ["<s>", "<pad>", "</s>", "<unk>", *BERT_PIECES, "<mask>"]
 CONTROL, UNKNOWN, USER_DEFINED, NORMAL = 3, 2, 4, 1  # types of SentencePiece's pieces
 FAMILIES = ("wordpiece", "sentencepiece", "gpt2_bpe", "mpnet")
-NAMES = {"mpnet": "wordpiece"}  # of the kind, where it is another
+NAMES = {"mpnet": "wordpiece"}  # the tokenizer's name, where it is not the family's
 SENTENCES = ["the unlikely cat", "Naïve (the) ``un'' 語", "[SEP] </s> <mask>", ""]
 
 
@@ -44,7 +44,7 @@ def write_mpnet(folder, pieces=MPNET_PIECES, **settings):
 
 
 def write_albert(folder, pieces=ALBERT_PIECES, model_type=1, scores=None, **settings):
-    """A piece has its score of ``scores``, or −1 if it is one character, otherwise 0."""
+    """Writes spiece.model; without ``scores``, a piece of one character has the score −1, and others 0."""
     model = ModelProto()
     model.trainer_spec.model_type = model_type
     model.normalizer_spec.name = "identity"
@@ -69,7 +69,7 @@ def settled(folder, settings):
 
 @pytest.fixture
 def write(tmp_path):
-    """write(family) is a new folder with that family's small vocabulary."""
+    """write(family) returns a new folder with that family's small vocabulary."""
 
     def call(family: str):
         folder = tmp_path / family
@@ -106,7 +106,7 @@ def test_wordpiece_by_hand(write, sentence, pieces):
 
 
 def test_mpnets_wordpiece_has_robertas_marks_and_two_separators(write):
-    """BERT's marks are pieces like others there, and its [UNK] is what an unknown word becomes; <unk> is not used."""
+    """BERT's marks are ordinary pieces, but an unknown word becomes BERT's [UNK]; <unk> is not used."""
     vocabulary = Vocabulary(write("mpnet"))
     assert vocabulary.pieces[:5] == ["<s>", "<pad>", "</s>", "[UNK]", "<unk>"] and vocabulary.pieces[-1] == "<mask>"
     assert vocabulary.native_ids.tolist() == [0, 1, 2, 9, *(i for i in range(3, 19) if i != 9), 19]
@@ -145,10 +145,10 @@ def test_sentencepiece_by_hand(write, sentence, pieces):
     assert pieces_of(Vocabulary(write("sentencepiece")), sentence) == [*pieces, "[SEP]"]
 
 
-@given(st.integers(0, 2**32).map(random.Random),  # not scores that hypothesis prefers: equal sums are cut by rounding
+@given(st.integers(0, 2**32).map(random.Random),  # hypothesis prefers equal scores, where rounding decides
        st.text('the un"(likely語', max_size=12))
 def test_sentencepiece_is_cut_as_by_its_library(sentencepiece_reference, drawn, sentence):
-    """With a user-defined piece of two characters, and whatever scores the file has."""
+    """The file has a user-defined piece of two characters, and random scores."""
     scores = [drawn.uniform(-20, -1) for _ in range(20)]
     with tempfile.TemporaryDirectory() as folder:
         write_albert(Path(folder), [*ALBERT_PIECES, '("', "▁(", "e(", "el", "lik"], scores=scores)
@@ -157,7 +157,7 @@ def test_sentencepiece_is_cut_as_by_its_library(sentencepiece_reference, drawn, 
 
 
 def test_a_tokenizer_of_the_hub_beside_a_sentencepiece_decides(write):
-    """Such as one of transformers 5, which cuts user-defined pieces out of the raw text."""
+    """transformers 5 makes such a tokenizer, which cuts user-defined pieces out of the raw text."""
     folder = write("sentencepiece")
     Vocabulary(folder).save(folder)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -272,12 +272,12 @@ def change_model(content):
 
 @pytest.mark.parametrize("family, change", [
     *product(FAMILIES, [change_normalizer, change_pre_tokenizer, change_model]),
-    ("wordpiece", add_token), ("sentencepiece", add_token), ("mpnet", add_token),  # refused in RoBERTa's
+    ("wordpiece", add_token), ("sentencepiece", add_token), ("mpnet", add_token),  # RoBERTa's refuse it
 ])
 def test_what_is_done_to_a_word_that_no_probe_holds_changes_the_record(write, tmp_path, family, change):
     vocabulary = Vocabulary(write(family))
     vocabulary.save(tmp_path)
-    (tmp_path / "dict.txt").unlink()  # which may no longer fit
+    (tmp_path / "dict.txt").unlink()  # it may no longer fit
     content = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
     change(content)
     (tmp_path / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
@@ -379,7 +379,7 @@ def test_a_sentencepiece_with_a_piece_twice_is_refused(tmp_path):
 @pytest.mark.parametrize("native_id", [1, 2, 15, 4_000_000_000])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_tokenizer_whose_ids_have_gaps_is_refused(write, tmp_path, family, native_id):
-    """Of two pieces with one id, one would be the other; of an id of 4e9, memory would not hold the dictionary."""
+    """Two pieces with one id would be confused, and with an id of 4e9, memory would not hold the dictionary."""
     Vocabulary(write(family)).save(tmp_path)
     content = json.loads((tmp_path / "tokenizer.json").read_text())
     pieces = content["model"]["vocab"]
@@ -394,7 +394,7 @@ def test_a_tokenizer_whose_ids_have_gaps_is_refused(write, tmp_path, family, nat
 
 
 def test_an_embedding_with_more_rows_than_padding_explains_is_refused(write, tmp_path):
-    """As that of a vocabulary of which half is lost."""
+    """A vocabulary that has lost half of its pieces is such a case."""
     vocabulary = Vocabulary(write("wordpiece"))
     vocabulary.save(tmp_path, 15 + 1024)
     with pytest.raises(UserError, match="the embedding has 1040 rows, but the wordpiece vocabulary has 15 entries"):
@@ -428,7 +428,7 @@ def test_another_dictionary_beside_a_tokenizer_is_refused(write, tmp_path, chang
 
 
 def test_files_are_looked_for_in_a_fixed_order(write, tmp_path):
-    """A converted folder keeps its own form when it lies among the files that it was made of."""
+    """A converted folder is read in its own form, even among the files that it was made from."""
     folder = write("wordpiece")
     shutil.copytree(write("gpt2_bpe"), folder, dirs_exist_ok=True)
     assert Vocabulary(folder).name == "gpt2_bpe"

@@ -21,7 +21,7 @@ def weights(save_dir: Path) -> dict[str, torch.Tensor]:
 
 
 def test_training_that_stops_amid_an_epoch_goes_on_as_if_it_had_not(fairseq, tmp_path):
-    """An epoch has 5 updates and new vectors; the first run stops after 7 updates, within the second epoch."""
+    """An epoch has 5 updates; the first run stops after 7, and the second epoch has new vectors."""
     for updates, folder in ((12, "unbroken"), (7, "resumed"), (12, "resumed")):
         fairseq("train", *TRAIN, *PONDER, "--max-update", updates, "--save-dir", tmp_path / folder)
     unbroken, resumed = weights(tmp_path / "unbroken"), weights(tmp_path / "resumed")

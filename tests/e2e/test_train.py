@@ -78,5 +78,5 @@ def test_mpnet_trains_its_one_table_of_relative_positions(fairseq, make_toy_data
         tables.append(tensors["network.encoder.relative_bias.weight"])
     assert [name for name in tensors if "relative_bias" in name] == ["network.encoder.relative_bias.weight"]
     moved = tables[1].ne(tables[0]).all(1)
-    # bucket 16 is for a token that is ahead by 0, which none is
+    # no token is ahead by 0, so bucket 16 does not move
     assert tables[0].shape == (32, 2) and moved[:8].all() and moved[17:24].all() and not moved[16]

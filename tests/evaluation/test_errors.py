@@ -29,7 +29,7 @@ def refused(toy, tmp_path):
 
 @pytest.fixture
 def altered(toy, tmp_path):
-    """altered(change) saves a sound checkpoint after change(its content), or what that returns; returns the path."""
+    """altered(change) saves a sound checkpoint after change(its content), which may return other content."""
 
     def save(change):
         state = torch.load(toy("RTE")[0], weights_only=True)

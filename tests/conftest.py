@@ -1,7 +1,7 @@
 """Shared fixtures: toy data, a small vocabulary, and the real data that a machine may have.
 
-Real data is found through GLUE_DIR, SUPERGLUE_DIR, OTHER_DATA_DIR and VOCAB_DIR alone, real encoders through
-ENCODERS_DIR, by default where recipes/encoders.sh puts them.
+Real data is found only through GLUE_DIR, SUPERGLUE_DIR, OTHER_DATA_DIR and VOCAB_DIR. Real encoders are found through
+ENCODERS_DIR, which defaults to the folder of recipes/encoders.sh.
 """
 
 import logging
@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-import fairseq_palbert.plugin  # noqa: F401  as fairseq's commands have it
+import fairseq_palbert.plugin  # noqa: F401  registers our classes, as in fairseq's commands
 
 pytest_plugins = ["tests.fixtures.checkpoints", "tests.fixtures.networks", "tests.fixtures.own_task",
                   "tests.fixtures.parity", "tests.fixtures.raw_glue", "tests.fixtures.raw_superglue",
                   "tests.fixtures.recorded_runs",
                   "tests.fixtures.vocabularies"]
 
-settings.register_profile("any_machine", deadline=None)  # how long an example takes says nothing on a busy one
+settings.register_profile("any_machine", deadline=None)  # on a busy machine any example may be slow
 settings.load_profile("any_machine")
 
 TOY_WORDS = 50
@@ -28,7 +28,7 @@ TOY_SIZES = {"train": 203, "valid": 51, "test": 20}
 
 
 def _folder(variable: str) -> Path:
-    """The folder that the variable names. Skips where it is unset; fails where it is set and names no folder."""
+    """Returns the folder that the variable names. Skips where it is unset; fails where it names no folder."""
     value = os.environ.get(variable)
     if not value:
         pytest.skip(f"{variable} is unset: no real data for this test")
@@ -39,14 +39,14 @@ def _folder(variable: str) -> Path:
 
 @pytest.fixture
 def full_disk():
-    """full_disk(size): from now on no file grows beyond so many bytes, until the test ends."""
+    """full_disk(size): no file can grow beyond ``size`` bytes until the test ends."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def _folders(variable: str):
-    """find(name) is that folder in the one that the variable names; it skips the test where it is not there."""
+    """Returns find(name): the folder ``name`` below the variable's folder; the test is skipped where it is missing."""
 
     def find(name: str) -> Path:
         folder = _folder(variable) / name
@@ -71,8 +71,8 @@ def superglue_dir():
 
 @pytest.fixture(scope="session")
 def other_dir():
-    """``other_dir("TREC")`` is the folder of that data set, none of a benchmark; the test is skipped where it is not
-    there."""
+    """``other_dir("TREC")`` is the folder of that data set outside GLUE and SuperGLUE; the test is skipped where it is
+    not there."""
     return _folders("OTHER_DATA_DIR")
 
 
@@ -98,7 +98,7 @@ def encoder_dir():
 
 @pytest.fixture(scope="session")
 def small_vocabulary(tmp_path_factory) -> Path:
-    """Folder of a byte-level BPE of 294 pieces."""
+    """Returns the folder of a byte-level BPE of 294 pieces."""
     from preprocess.train_bpe import train_bpe
 
     folder = tmp_path_factory.mktemp("vocabulary")
@@ -109,7 +109,7 @@ def small_vocabulary(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def fairseq_ids():
-    """fairseq_ids(folder) is a function from a sentence to its ids as fairseq itself makes them of that vocabulary."""
+    """fairseq_ids(folder) returns a function from a sentence to the ids that fairseq gives it with that vocabulary."""
 
     def build(folder: Path):
         from fairseq.data import Dictionary
@@ -129,10 +129,12 @@ def fairseq_ids():
 
 @pytest.fixture(scope="session")
 def make_toy_data():
-    """make_toy_data(folder, task, sizes, seed, tokenizer) writes a binarized data folder of a GLUE task with generated
-    sentences of 1 to 12 tokens, whose label says how many of the first sentence's tokens have an odd id. The test
-    split has no labels. A ``tokenizer`` record makes it a folder of our preprocessing, with glue.json; else it is as
-    fairseq's own, with its log and its counts of train's labels."""
+    """make_toy_data(folder, task, sizes, seed, tokenizer) writes a binarized data folder of a GLUE task and returns it.
+
+    Its random sentences have 1 to 12 tokens, and the label follows the share of odd ids in the first sentence. The test
+    split has no labels. With a ``tokenizer`` record the folder is one of our preprocessing, with glue.json. Without it
+    the folder is one of fairseq's, with preprocess.log. The label dictionary counts the labels of train.
+    """
 
     def make(folder: Path, task_name: str, sizes: dict[str, int] = TOY_SIZES, seed: int = 0,
              tokenizer: dict | None = None, detokenized: bool = False) -> Path:
@@ -193,7 +195,7 @@ def _write(prefix: Path, rows: list[list[int]], dictionary) -> None:
 
 @pytest.fixture(autouse=True)
 def fairseq_s_own_functions_again(monkeypatch):
-    """A task and a model make fairseq call functions of ours, for good: see compat.fairseq_trainer."""
+    """Restores fairseq's functions after each test: tasks and models replace them, see compat.fairseq_trainer."""
     from fairseq import checkpoint_utils, trainer  # after the plugin, which keeps the import of fairseq quiet
 
     monkeypatch.setattr(checkpoint_utils, "load_checkpoint_to_cpu", checkpoint_utils.load_checkpoint_to_cpu)
@@ -202,7 +204,7 @@ def fairseq_s_own_functions_again(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def quiet_libraries():
-    """Importing fairseq lets every library's debug lines through."""
+    """Keeps the logging level at WARNING, because importing fairseq enables every library's debug lines."""
     level = logging.getLogger().level
     logging.getLogger().setLevel(logging.WARNING)
     yield

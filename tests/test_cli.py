@@ -1,4 +1,4 @@
-"""``palbert COMMAND``: what each loads, its help, its mistakes in a line, and the folder that it is called in."""
+"""Tests of ``palbert COMMAND``: imports, help, one-line errors, and the current folder."""
 
 import os
 import subprocess
@@ -12,10 +12,10 @@ from fairseq_palbert.command import PATH_ERRORS
 from fairseq_palbert.errors import UserError
 
 ROOT = Path(__file__).parents[1]
-# As the console script does, whose folder is the first on sys.path in place of the current one.
+# -P keeps the current folder off sys.path, as the console script does.
 PALBERT = [sys.executable, "-P", "-c", "import sys; from fairseq_palbert.cli import palbert; sys.exit(palbert())"]
 LOADED = "import sys; from fairseq_palbert.cli import main\ntry:\n    main({})\nfinally:\n    print(*sys.modules)"
-# A mistake of each command that is found at once, and the beginning of its line.
+# For each command: wrong arguments that are refused at once, and a part of the message.
 WRONG = {
     "data": (["--task", "SQuAD", "--out", "OUT"], "unknown task 'SQuAD'"),
     "convert": (["nowhere", "--out", "OUT", "--vocab", "nowhere"], "nowhere: no such file or folder here"),
@@ -66,9 +66,9 @@ def test_a_mistake_is_one_line_and_status_1(command, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name != "train"])  # tests/fuzz/test_settings.py
+@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name != "train"])  # train: fuzz/test_settings.py
 def test_a_path_that_is_too_long_is_one_line(command, tmp_path, monkeypatch):
-    """As ``command.run`` has it, which makes a line of an error with the number of ``PATH_ERRORS``."""
+    """An OSError whose number is in ``PATH_ERRORS`` is accepted, because ``command.run`` turns it into one line."""
     monkeypatch.chdir(tmp_path)
     arguments = [word.replace("nowhere", "x" * 5000) for word in WRONG[command][0]]
     with pytest.raises((UserError, OSError, SystemExit)) as raised:
@@ -77,7 +77,7 @@ def test_a_path_that_is_too_long_is_one_line(command, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name != "train"])  # Hydra's own
+@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name != "train"])  # its help is Hydra's
 def test_help_has_an_example(command, capsys):
     with pytest.raises(SystemExit, match="0"):
         cli.main([command, "--help"])

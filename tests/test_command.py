@@ -1,5 +1,4 @@
-"""What a process tells, and with which status it ends: of our commands by ``command.run``, of fairseq's by
-``plugin``."""
+"""Tests of error messages and exit statuses: ``command.run`` for our commands, ``plugin`` for fairseq's."""
 
 import ast
 import os
@@ -40,7 +39,7 @@ def test_an_error_that_repeats_a_huge_input_is_cut():
 
 @pytest.fixture
 def start():
-    """start(the body of main, a shell's redirections) starts ``run(main)`` in a process."""
+    """start(body of main, shell redirections) starts a process of ``run(main)`` and returns it."""
 
     def run(body: str, redirections: str = "") -> subprocess.Popen:
         program = f"import os, sys, time\nfrom fairseq_palbert.command import run\ndef main():\n    {body}\nrun(main)\n"
@@ -104,7 +103,7 @@ def test_sigterm_lets_a_command_clear_away(start, tmp_path):
 
 
 def calls_in(nodes: list[ast.AST], foreign: set[str]) -> set[str]:
-    """Names of the functions that are called there, but for those of other packages, such as ``json.load``."""
+    """Returns the names of the functions called in ``nodes``, without those of ``foreign`` modules such as json."""
     calls = (node.func for part in nodes for node in ast.walk(part) if isinstance(node, ast.Call))
     return {getattr(call, "attr", None) or getattr(call, "id", "") for call in calls
             if getattr(getattr(call, "value", call), "id", "") not in foreign}
@@ -117,8 +116,8 @@ def foreign_names(tree: ast.AST) -> set[str]:
 
 
 def raising(trees: dict[Path, ast.AST]) -> set[str]:
-    """Names of the functions that may raise a UserError, by themselves or through those that they call by a bare
-    name."""
+    """Returns the names of the functions that may raise a UserError, directly or through functions that they call by
+    a bare name."""
     calls = defaultdict(set)
     for node in (node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
         calls[node.name] |= {call.func.id for call in ast.walk(node)
@@ -130,7 +129,10 @@ def raising(trees: dict[Path, ast.AST]) -> set[str]:
 
 
 def swallowing(trees: dict[Path, ast.AST]) -> list[str]:
-    """Handlers of ValueError that may meet a UserError, which no handler before them lets through, and raise none."""
+    """Returns the places of handlers that may swallow a UserError.
+
+    Such a handler catches ValueError or everything, does not end in ``raise``, and follows no handler of UserError.
+    """
     names, places = raising(trees), []
     for file, tree in trees.items():
         for block in (node for node in ast.walk(tree) if isinstance(node, ast.Try)):
@@ -194,7 +196,7 @@ def test_a_wrong_flag_of_fairseq_train_is_told_in_a_line(toy, tmp_path, flags, m
     assert not list((tmp_path / "save").glob("*.pt"))
 
 
-# What fairseq-train does where it finds a GPU, whose worker is refused by our task.
+# What fairseq-train does where it finds a GPU: it spawns a worker, in which our task raises a UserError.
 SPAWNED = """
 import fairseq_cli.train
 from fairseq.dataclass.configs import FairseqConfig

@@ -1,4 +1,7 @@
-"""Canaries: each fails by name where an upgrade moves an interface that ``fairseq_palbert.compat`` relies on."""
+"""Canary tests of the private interfaces that ``fairseq_palbert.compat`` relies on.
+
+Where an upgrade moves an interface, its test fails and names the interface, its use and the remedy.
+"""
 
 import inspect
 import logging
@@ -18,7 +21,7 @@ from huggingface_hub import snapshot_download
 from omegaconf import OmegaConf
 from torch.nn import functional as F
 
-from fairseq_palbert import plugin  # noqa: F401  registers
+from fairseq_palbert import plugin  # noqa: F401  registers our classes with fairseq
 from fairseq_palbert.compat import fairseq_registries, fairseq_trainer, onednn
 from fairseq_palbert.compat.hugging_face import CONNECTION_ERRORS
 from fairseq_palbert.models.palbert import PalbertModel

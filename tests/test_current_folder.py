@@ -13,7 +13,7 @@ OTHERS = ("torch", "numpy", "safetensors", "tokenizers", "tqdm", "fairseq", "ome
 
 @pytest.fixture
 def hostile(tmp_path):
-    """A folder with a module of every name that Python and its packages import; each makes the file ``executed``."""
+    """Returns a folder of modules with the names of the standard library and of OTHERS; each writes ``executed``."""
     for name in (*sys.stdlib_module_names, *OTHERS):
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w').close(); raise SystemExit(9)")
     return tmp_path
@@ -49,7 +49,7 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("imported, executed", [("fairseq.tasks, fairseq_cli", False), ("json", True)])
 def test_a_worker_that_fairseq_spawns_does_not(hostile, tmp_path_factory, imported, executed):
-    """Another program's worker does: the check sees it."""
+    """Negative control: the worker of a program that imports json in place of fairseq does execute a module."""
     program = tmp_path_factory.mktemp("program") / "program.py"
     program.write_text(SPAWNING.format(imported=imported))
     done = run([sys.executable, str(program)], hostile, {"PYTHONPATH": str(ROOT)})

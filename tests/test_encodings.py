@@ -15,7 +15,7 @@ TEMPORARY = {"TemporaryFile", "NamedTemporaryFile", "SpooledTemporaryFile"}
 
 
 def without_encoding(tree: ast.AST) -> list[int]:
-    """Lines of the calls that read or write text in the locale's encoding."""
+    """Returns the lines of the calls that read or write text in the locale's encoding."""
     return [call.lineno for call in ast.walk(tree) if isinstance(call, ast.Call) and _is_text(call)
             and "encoding" not in {keyword.arg for keyword in call.keywords}]
 
@@ -24,7 +24,7 @@ def _is_text(call: ast.Call) -> bool:
     keywords = {keyword.arg: getattr(keyword.value, "value", None) for keyword in call.keywords}
     if isinstance(call.func, ast.Attribute):
         return call.func.attr in ("read_text", "write_text") or keywords.get("text") is True
-    name = getattr(call.func, "id", "")  # none of a call of what is called or indexed
+    name = getattr(call.func, "id", "")  # empty where the called expression is no plain name
     if name == "open":
         mode = keywords.get("mode", getattr(call.args[1], "value", "") if len(call.args) > 1 else "r")
         return "b" not in str(mode)

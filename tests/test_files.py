@@ -1,3 +1,5 @@
+"""Tests of ``fairseq_palbert.files``: outputs appear whole or not at all."""
+
 import os
 import signal
 import subprocess

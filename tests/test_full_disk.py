@@ -1,4 +1,4 @@
-"""A full disk ends a command with one line and no output, whichever file of the output is the first not to fit."""
+"""A full disk ends a command with one line, and no output is left."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from preprocess import cues
 
 @pytest.fixture
 def commands(make_run, toy, tmp_path):
-    """The main function and arguments of each command that writes a folder, but for --out."""
+    """Maps each command that writes a folder to its main function and its arguments without --out."""
     run = make_run("palbert", "SST-2", "q_exit:0.5", "fixed:4", seeds=(1,), halts=True)
     record = str(next(run.rglob("record.safetensors")))
     checkpoint, data = map(str, toy("RTE"))

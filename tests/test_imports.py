@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "fairseq_palbert"
-# What each part may import of the others; the longest name that fits a file is its part. Every part may import COMMON.
+# Each part, and the parts that it may import besides COMMON. A file belongs to the longest part name that fits.
 ALLOWED = {
     "definitions": set(),
     "raw": {"definitions"},
@@ -67,7 +67,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def part_of(module: tuple[str, ...]) -> str:
-    """``raw`` of ("raw", "files"); ``checkpoints.formats`` of ("checkpoints", "formats", "names")."""
+    """Returns ``raw`` for ("raw", "files"), ``checkpoints.formats`` for ("checkpoints", "formats", "names")."""
     names = [".".join(module[:length]) for length in range(len(module), 0, -1)]
     return next((name for name in names if name in ALLOWED), names[-1])
 
@@ -77,7 +77,7 @@ def module_of(file: Path) -> tuple[str, ...]:
 
 
 def imported(file: Path) -> tuple[set[str], set[str]]:
-    """(modules of others, parts of this package) that the file imports, anywhere in it."""
+    """Returns (modules of other packages, parts of this package) that the file imports, anywhere in it."""
     others, parts = set(), set()
     folder = module_of(file)[:-1]
     for node in ast.walk(ast.parse(file.read_text())):

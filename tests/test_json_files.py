@@ -1,4 +1,4 @@
-"""JSON that a user brings: what is valid comes back, and every fault is one line that names the file."""
+"""Tests of reading JSON: valid content comes back, and a fault is one line naming the file."""
 
 import json
 import os

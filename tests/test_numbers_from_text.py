@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fairseq_palbert.numbers_from_text import finite_float, fractions, integer
 
-# int and float read all of these but the last line's
+# Python's int and float read these, but none of NO_NUMBER.
 TAKEN_BY_PYTHON = ["0_3", " 2", "2 ", "2\r", "2\n", "\t2", "+2", "３", "٣", "2\u2028"]
 NO_NUMBER = ["", "-", "abc", "0x2", "1,5", "--1", "1e", "."]
 

@@ -1,4 +1,4 @@
-"""The READMEs: bounds, links, the commands they name, and their tables of flags."""
+"""Tests of the READMEs: length, links, named files, and tables of flags."""
 
 import re
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Tests of ``run_info``: commit, versions and time."""
+
 import shutil
 import subprocess
 import sys
@@ -19,7 +21,7 @@ def git(folder, *command):
 
 
 def state_in(folder):
-    """The state that a copy of the package in ``folder`` tells."""
+    """Copies ``run_info`` into a package in ``folder``; returns a function that asks the copy for its git state."""
     package = folder / "fairseq_palbert"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()

@@ -1,4 +1,4 @@
-"""Kinds of values: each accepts its own and refuses all others, and a fault is a phrase with the field's name."""
+"""Tests of ``schema``: a kind accepts its own values, and refuses others with the field's name."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which metrics ``scores.jsonl`` may have."""
+"""Tests of the values of metrics that ``scores.jsonl`` may have."""
 
 import pytest
 

@@ -1,3 +1,5 @@
+"""Tests of ``tsv``: columns, line ends, encoding and malformed rows."""
+
 import pytest
 
 from fairseq_palbert.errors import UserError

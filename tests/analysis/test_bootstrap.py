@@ -1,4 +1,4 @@
-"""The paired bootstrap; the test of ``report.compare`` holds its interval to a formula."""
+"""Tests of the paired bootstrap. The tests of ``report.compare`` compare its interval with a formula."""
 
 import numpy as np
 import pytest

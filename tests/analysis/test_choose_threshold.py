@@ -1,4 +1,4 @@
-"""The command: picked on one part, reported on the other."""
+"""Tests of ``palbert thresholds``: it picks on one part and reports on the other."""
 
 import json
 from dataclasses import replace
@@ -23,7 +23,7 @@ EXAMPLES, DEPTH = 301, 4
 
 
 def random_record(task="MRPC", split="valid", checkpoint="a", seed=0) -> RecordedSplit:
-    """Answers that become better from layer to layer."""
+    """Returns a random record whose answers become better from layer to layer."""
     generator = torch.Generator().manual_seed(seed)
     classes, regression = len(packaged_task(task).labels), packaged_task(task).regression
     better = torch.arange(1.0, DEPTH + 1)[:, None, None]
@@ -45,7 +45,7 @@ def random_record(task="MRPC", split="valid", checkpoint="a", seed=0) -> Recorde
 
 @pytest.fixture
 def choose(tmp_path):
-    """choose(record, options...) runs the command -> objects of thresholds.jsonl by rule."""
+    """choose(record, options...) runs the command and returns the objects of thresholds.jsonl by rule."""
 
     def run(recorded: RecordedSplit, *options: str):
         write_record(tmp_path / "record.safetensors", recorded)

@@ -1,4 +1,7 @@
-"""Contracts: what they measure, the choice by them, and its guarantee by simulation where the true risk is known."""
+"""Tests of contracts: their losses, the choice of a threshold, and its guarantee.
+
+The guarantee is tested by simulation, with records whose true risk is known.
+"""
 
 import math
 from dataclasses import replace
@@ -36,13 +39,16 @@ def record_of(logits, targets, task="SST-2", halting=None) -> RecordedSplit:
 
 
 def by_class(answers, targets) -> RecordedSplit:
-    """``answers`` [N][E] of class ids."""
+    """Returns a record of ``answers`` [N][E], which are class ids."""
     return record_of(torch.nn.functional.one_hot(torch.tensor(answers), 2).float(), torch.tensor(targets))
 
 
 def draw(seed, examples=EXAMPLES) -> RecordedSplit:
-    """Two layers, the second always right. Of the first the CDF c is uniform, the answer has probability (1 + c) / 2
-    and is wrong with chance 1 − c; half of the wrong ones are as sure of the other class."""
+    """Returns a record of two layers; the second is always right.
+
+    In the first layer the CDF c is uniform in 0..1. Its answer has probability (1 + c) / 2 and is wrong with
+    probability 1 − c, so a wrong answer is as confident as a right one.
+    """
     rng = np.random.default_rng(seed)
     c = torch.from_numpy(rng.random(examples))
     targets = torch.from_numpy(rng.integers(2, size=examples))
@@ -53,15 +59,15 @@ def draw(seed, examples=EXAMPLES) -> RecordedSplit:
 
 
 def staying(rule) -> float:
-    """The chance of an example of ``draw`` to go on to layer 2."""
-    if rule.name == "confidence":  # (1 + c) / 2 as it would be without the temperature
+    """Returns the probability that an example of ``draw`` goes on to layer 2."""
+    if rule.name == "confidence":  # the c whose (1 + c) / 2 reaches the threshold at this temperature
         gap = rule.temperatures[0] * math.log(rule.parameter / (1 - rule.parameter)) if rule.parameter < 1 else math.inf
         return max(0.0, 2 / (1 + math.exp(-gap)) - 1)
     return float(rule.parameter) if rule.name == "q_exit" else float(rule.parameter - 1)
 
 
 def accuracy_lost(rule) -> float:
-    """∫ (1 − c) dc over those that leave."""
+    """Returns ∫ (1 − c) dc over the examples that leave at layer 1."""
     return (1 - staying(rule)) ** 2 / 2
 
 
@@ -104,8 +110,8 @@ def test_thresholds_and_temperatures_are_of_one_half_of_the_calibration_part():
 
 
 def test_the_order_of_testing_is_of_that_half_too():
-    """Layer 2 loses and gains as much in the half that orders, and nothing in the other; layer 1 the reverse, so
-    that it comes first, fails, and ends the sequence before layer 2."""
+    """Layer 1 loses nothing in the half that orders, and too much in the half that tests; layer 2 the other way round.
+    So layer 1 is tested first, fails, and ends the sequence before layer 2."""
     examples = 400
     shaping, testing = two_parts(examples, 0.5, 0)
     wrong = torch.zeros(3, examples, dtype=torch.long)
@@ -170,7 +176,8 @@ def test_losses_of_a_regression_are_parts_of_its_scale():
     values = torch.tensor([[1.0, 9.0, -3.0, 2.0, 2.0], [2.0, 4.0, 0.0, 5.0, 7.0]])[..., None]
     recorded = record_of(values, torch.tensor([3.0, 4.0, 0.0, 2.0, 5.0], dtype=torch.float64), "STS-B")
     losses = MaxDrop(0.1).losses(recorded, decisions(recorded, Fixed(1)))
-    assert losses.tolist() == pytest.approx([0.2, 0.2, 0, 0, 0.6])  # 2 − 1; 9 is 5; −3 is 0; better; 7 is 5
+    # 2 − 1; 9 is clipped to 5; −3 is clipped to 0; layer 1 is better; 7 is clipped to 5
+    assert losses.tolist() == pytest.approx([0.2, 0.2, 0, 0, 0.6])
     assert "rise by at most 0.5" in MaxDrop(0.1).promise(recorded)
 
 

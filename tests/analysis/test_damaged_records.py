@@ -1,4 +1,4 @@
-"""Records that are no records, of another task, or with numbers that are none: one line, and nothing is written."""
+"""Tests of damaged records: every command refuses them in one line and writes nothing."""
 
 import json
 import zlib
@@ -22,7 +22,7 @@ INFINITE = float("inf")
 
 
 def changed(recorded: RecordedSplit, name: str, index: tuple | int, value: float) -> RecordedSplit:
-    """With one value of a tensor changed."""
+    """Returns the record with one value of a tensor changed."""
     owner = recorded if name in ("ids", "lengths", "targets") else recorded.recording
     tensor = getattr(owner, name).clone()
     tensor[index] = value

@@ -1,5 +1,7 @@
-"""The bound by simulation of its losses: it holds at its stated rate, and without it the limit does not. The same
-for the whole choice of a threshold is in ``test_contract``."""
+"""Simulate losses: the bound holds at its stated rate, and a naive limit does not.
+
+``test_contract`` simulates the whole choice of a threshold.
+"""
 
 import numpy as np
 import pytest
@@ -8,17 +10,17 @@ from scipy.stats import binom
 from fairseq_palbert.analysis.guarantee import risk_p_value, safe_settings
 
 LIMIT, DELTA, DRAWS, EXAMPLES = 0.05, 0.1, 400, 500
-RISKS = np.linspace(0, 0.12, 40)  # of settings from the safest on; the limit lies between two of them
+RISKS = np.linspace(0, 0.12, 40)  # of each setting, the safest first; the limit lies between two of them
 
 
 def draw(rng) -> list[np.ndarray]:
-    """One example's losses grow together from setting to setting, as those of one threshold do."""
+    """Returns losses [E] for each setting; an example's loss never falls from one setting to the next."""
     chance = rng.random(EXAMPLES)
     return [(chance < risk).astype(float) for risk in RISKS]
 
 
 def broken(choose) -> float:
-    """The part of draws where a setting above the limit is chosen."""
+    """Returns the share of draws where the chosen setting's risk is above the limit."""
     rng = np.random.default_rng(0)
     chosen = [choose(draw(rng)) for _ in range(DRAWS)]
     return float(np.mean([RISKS[count - 1] > LIMIT for count in chosen if count] or [0.0]))

@@ -1,4 +1,4 @@
-"""The measures against small examples that one can count, and against brute force."""
+"""Tests of the measures against small examples counted by hand, and against brute force."""
 
 import itertools
 from dataclasses import replace
@@ -26,7 +26,7 @@ from fairseq_palbert.modules.pondering import HeadsShape
 
 
 def record_of(answers, targets, task="SST-2", halting=None) -> RecordedSplit:
-    """``answers`` [N][E]: class ids or values. A class has probability 0.73."""
+    """Returns a record of ``answers`` [N][E]: values, or class ids. An answered class has probability 0.73."""
     answers, regression = torch.tensor(answers), packaged_task(task).regression
     logits = answers.unsqueeze(-1).float() if regression else torch.nn.functional.one_hot(answers, 2).float()
     depth, examples = answers.shape
@@ -45,9 +45,9 @@ VALUES = record_of([[0.0, 4.0, 2.0], [1.0, 3.0, 2.0]], [1.0, 4.5, 2.0], "STS-B")
 
 
 def test_the_oracle_leaves_where_it_first_errs_least():
-    found = oracle(CLASSES)  # layers 1, 2, 1 (never right) and 1
+    found = oracle(CLASSES)  # exits at layers 1, 2, 1 (never right) and 1
     assert found.score == 0.75 and found.mean_exit == 1.25
-    found = oracle(VALUES)  # layers 2, 1 and 1 (a tie)
+    found = oracle(VALUES)  # exits at layers 2, 1 and 1 (a tie)
     assert found.mean_exit == pytest.approx(4 / 3) and found.score == pytest.approx(0.993, abs=0.01)
 
 
@@ -112,7 +112,7 @@ def test_areas_of_many_curves_equal_a_fine_sum():
     rng = np.random.default_rng(2)
     costs, scores = np.sort(rng.uniform(1, 6, (5, 9)), -1), rng.uniform(0, 1, (5, 9))
     costs[:, 4] = costs[:, 3]
-    grid = (np.arange(200_000) + 0.5) / 200_000 * 2 + 2  # the middles of 2..4
+    grid = (np.arange(200_000) + 0.5) / 200_000 * 2 + 2  # the midpoints of 200,000 parts of 2..4
     expected = [np.interp(grid, of_cost, of_score).mean() for of_cost, of_score in zip(costs, scores)]
     assert curve_area(costs, scores, 2, 4) == pytest.approx(np.array(expected), abs=1e-4)
 

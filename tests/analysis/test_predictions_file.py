@@ -1,4 +1,4 @@
-"""predictions.tsv, read as scoring writes it, and a line for each way in which it is wrong."""
+"""Tests of reading predictions.tsv: sound files, and one line for each fault."""
 
 import pytest
 
@@ -12,7 +12,7 @@ ROWS = ["2\tyes\tno\t2\tyes\t1\n", "0\t\tno\t2\tno\t6\n", "1\tno\tno\t2\tnö\t3\
 
 @pytest.fixture
 def written(tmp_path):
-    """written(content) -> predictions.tsv, with the scores that its exit layers have where it is sound."""
+    """written(content) writes predictions.tsv and returns its path; the scores.jsonl beside it fits HEADER and ROWS."""
 
     def write(content: str, encoding: str = "utf-8"):
         write_scores(tmp_path, {"fixed:2": [2, 2, 2], "q_exit:0.5": [1, 3, 6]}, 6)

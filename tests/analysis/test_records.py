@@ -1,4 +1,4 @@
-"""What is made of the full-depth record, against enumeration and pooled samples."""
+"""Tests of scores from a full-depth record, against enumeration and pooled samples."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ LAYERS, EXAMPLES = 4, 30
 
 
 def record_of(task_name: str) -> RecordedSplit:
-    """A random record whose deeper layers know more of the target."""
+    """Returns a random record whose deeper layers predict the target better."""
     torch.manual_seed(0)
     task = packaged_task(task_name)
     halting = torch.randn(LAYERS - 1, EXAMPLES)

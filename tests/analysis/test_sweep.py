@@ -1,4 +1,4 @@
-"""The record of a pass, and every rule replayed from it."""
+"""Tests of ``palbert sweep``: every rule is replayed from the record of one pass."""
 
 import json
 
@@ -21,7 +21,7 @@ SPECS = {"MRPC": ["q_exit:0.5", "sampling:7", "expectation", "patience:1", "entr
 
 @pytest.fixture
 def sweep(tmp_path):
-    """sweep(record, options...) runs the command -> objects of sweep.jsonl."""
+    """sweep(record, options...) runs the command and returns the objects of sweep.jsonl."""
 
     def run(record, *options: str):
         main([str(record), "--out", str(tmp_path / "sweep"), *options])

@@ -1,4 +1,4 @@
-"""Temperatures against answers whose calibration is known."""
+"""Tests of fitted temperatures on answers whose calibration is known."""
 
 import numpy as np
 import torch
@@ -8,8 +8,8 @@ from fairseq_palbert.analysis.temperature import fit_temperature, fit_temperatur
 
 
 def answers(temperature, examples=20_000, classes=3):
-    """Logits [E, K] that are ``temperature`` times too large, and targets drawn from the probabilities they should
-    have."""
+    """Returns logits [E, K] that are ``temperature`` times too large, and targets drawn from the correct
+    probabilities."""
     generator = torch.Generator().manual_seed(0)
     logits = 2 * torch.randn(examples, classes, generator=generator)
     return temperature * logits, logits.softmax(-1).multinomial(1, generator=generator)[:, 0]

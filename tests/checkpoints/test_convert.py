@@ -1,4 +1,4 @@
-"""Pretrained encoders converted: they compute what they did where they come from, layer by layer."""
+"""Tests of converting pretrained encoders: every layer computes what the original's does."""
 
 import hashlib
 import importlib.util
@@ -33,7 +33,7 @@ CASES = {
 
 
 def segments_of(tokens: torch.Tensor) -> torch.Tensor:
-    """1 from behind the first </s> on, as tokenizers of BERT number the tokens of a pair."""
+    """Returns segment ids as BERT's tokenizers number a pair: 1 for every token after the first </s>, else 0."""
     segments = torch.zeros_like(tokens)
     for row, marks in zip(tokens, segments):
         ends = (row == 2).nonzero().flatten().tolist()
@@ -44,7 +44,8 @@ def segments_of(tokens: torch.Tensor) -> torch.Tensor:
 
 def largest_difference(network, theirs, tokens: torch.Tensor, native_ids: torch.Tensor,
                        segments: torch.Tensor | None) -> float:
-    """Over hidden states of the embeddings and every layer, padding left out, and the pooled vectors."""
+    """Returns the largest difference over the embeddings, every layer's hidden states and the pooled vectors, without
+    padding."""
     real = tokens.ne(1)
     with torch.no_grad():
         kinds = {} if segments is None else {"token_type_ids": segments}
@@ -54,7 +55,7 @@ def largest_difference(network, theirs, tokens: torch.Tensor, native_ids: torch.
         for n in range(1, network.depth + 1):
             layers.append(network.step(n, layers[-1], batch))
         pooled = network.pool(network.depth, network.summarize(layers[-1], batch)[None])[0]
-    # they show each inner layer, and we do not
+    # transformers returns the states of every inner layer, our network does not
     theirs_by_step = expected.hidden_states[::network.encoder.shape.inner_layers]
     differences = [(batch.pad(our) - their)[real].abs().max() for our,
                    their in zip(layers, theirs_by_step, strict=True)]
@@ -67,7 +68,7 @@ def randomise(model) -> None:
 
 
 class TestByHand:
-    """Without transformers: a BERT of two layers, written tensor by tensor."""
+    """Tests without transformers, on a BERT of two layers that is written tensor by tensor."""
 
     HIDDEN, FFN, ROWS = 8, 12, 41
 
@@ -95,7 +96,7 @@ class TestByHand:
 
     @pytest.fixture
     def source(self, write_vocabulary, tensors, tmp_path):
-        """source(**tensors) writes the folder, with these tensors besides or, if None, without them."""
+        """source(**changes) writes the folder and returns its path; a change adds a tensor, or removes it by None."""
 
         def write(**changes) -> Path:
             folder = tmp_path / "source"
@@ -253,7 +254,7 @@ class TestAgainstTransformers:
 
     @pytest.fixture
     def source(self, transformers, write_vocabulary, tmp_path):
-        """source(family, **settings) saves a model with random weights, and returns its folder and the model."""
+        """source(family, **settings) makes a model with random weights, and returns its folder and the model."""
 
         def make(name: str, **settings):
             folder = tmp_path / "source"
@@ -301,7 +302,7 @@ class TestAgainstTransformers:
         assert difference <= TOLERANCE
 
     def test_the_mean_is_that_of_sentence_transformers(self, transformers, network_of, make_batch, tmp_path):
-        """Its arithmetic, written out: Σ_t mask_t h_t / Σ_t mask_t, special tokens included."""
+        """sentence-transformers computes Σ_t mask_t h_t / Σ_t mask_t, special tokens included."""
         folder = minilm()
         convert(folder, tmp_path / "out")
         vocabulary = Vocabulary(tmp_path / "out")

@@ -1,4 +1,4 @@
-"""The digest of tensors: equal for equal bytes, another one for every kind of damage."""
+"""Tests of the digest of tensors: equal for equal bytes, different after any damage."""
 
 import torch
 

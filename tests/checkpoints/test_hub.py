@@ -1,4 +1,4 @@
-"""Names on the Hugging Face Hub, without a network: what is asked for, and the one line where nothing comes."""
+"""Tests of fetching from the Hugging Face Hub, without a network: requests and one-line errors."""
 
 import httpx2
 import pytest

@@ -1,4 +1,4 @@
-"""The Hugging Face layout as it is read: forms of the files, names of old and new, and what is refused."""
+"""Tests of reading Hugging Face folders: forms of files, old and new names, refusals."""
 
 import json
 import math
@@ -25,7 +25,7 @@ CONFIGS = {
 
 
 def their_tensors(name: str) -> dict[str, torch.Tensor]:
-    """Random tensors of the model that CONFIGS has of the family, by their names without a prefix."""
+    """Returns random tensors for the family's model in CONFIGS, by their names in transformers without a prefix."""
     torch.manual_seed(4)
     settings, vocabulary = settings_of(Path("config.json"), CONFIGS[name], FAMILIES[name])
     shape = shape_of(name, FAMILIES[name], settings, vocabulary)

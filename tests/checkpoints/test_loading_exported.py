@@ -1,5 +1,4 @@
-"""A folder of checkpoints.formats.model_folder scores as the checkpoint that it was exported from, under the same
-checks."""
+"""Tests of loading exported models: they score as their checkpoints do, with the same checks."""
 
 import hashlib
 import json
@@ -20,7 +19,7 @@ TIMES = ("seconds", "sentences_per_second")
 
 @pytest.fixture(scope="module")
 def exported(toy, tmp_path_factory):
-    """exported("RTE", changes of the card...) is the folder of that task's toy checkpoint."""
+    """exported("RTE", changes of the card...) exports that task's toy checkpoint and returns the folder."""
 
     def export(glue_task: str, /, **changes):
         checkpoint, data = toy(glue_task)

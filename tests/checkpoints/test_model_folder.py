@@ -1,4 +1,4 @@
-"""A model in a folder: every bit comes back, and a folder that does not hold one is refused in a line."""
+"""Tests of model folders: every bit comes back, and a faulty folder is refused in one line."""
 
 import json
 import os
@@ -32,7 +32,7 @@ EMBEDDED = EncoderShape(
 
 @pytest.fixture
 def saved(tmp_path, make_small_network):
-    """(folder, network) of a model with heads of every kind."""
+    """Returns (folder, network) of a saved model with an RNN lambda module, a pooler for each layer, and EMBEDDED."""
     network = make_small_network(HeadsShape(outputs=3, lambda_module="rnn", per_layer_pooler=True), EMBEDDED)
     write_model(tmp_path, network, CARD)
     return tmp_path, network
@@ -104,7 +104,7 @@ def test_a_folder_of_an_earlier_version_is_the_same_model(saved, version):
 
 
 def config(change):
-    """A change of the folder: its configuration after change(it)."""
+    """Returns a function that applies ``change`` to the configuration of a folder."""
 
     def apply(folder):
         values = json.loads((folder / CONFIG_FILE).read_text())
@@ -115,7 +115,7 @@ def config(change):
 
 
 def tensors(change):
-    """A change of the folder: its tensors after change(them)."""
+    """Returns a function that applies ``change`` to the tensors of a folder."""
 
     def apply(folder):
         with safe_open(folder / WEIGHTS_FILE, "pt") as file:
@@ -180,7 +180,7 @@ def test_damaged_numbers_are_noticed(saved, change):
         content[-400:-300] = bytes(100)
     elif change == "flipped":
         content[-390] ^= 1
-    else:  # the next tensor's numbers in the place of this one's
+    else:  # two blocks of 100 bytes change places
         content[-400:-300], content[-300:-200] = content[-300:-200], content[-400:-300]
     path.write_bytes(content)
     with pytest.raises(UserError, match=f"{WEIGHTS_FILE}: has other numbers than it was written with"):
@@ -188,7 +188,7 @@ def test_damaged_numbers_are_noticed(saved, change):
 
 
 def fields(values, prefix=()):
-    """The paths of all fields of the configuration, and of values in them: ("encoder", "heads")"""
+    """Yields the path of every field of the configuration, also of nested ones, such as ("encoder", "heads")."""
     for name, value in values.items():
         yield (*prefix, name)
         if isinstance(value, dict):
@@ -200,7 +200,7 @@ WRONG = [None, True, -1, -5, 0, 1, 4, 10**6, 10**8, 10**12, 10**400, 1e-300, 0.5
 
 
 def test_no_altered_value_of_any_field_is_accepted(saved):
-    """Each of 25 values for each field: also those that fit all tensors are refused, and in no time."""
+    """Each field gets each of 25 values; those that fit all tensors are refused too."""
     folder, _ = saved
     written = (folder / CONFIG_FILE).read_text()
     for path in fields(json.loads(written)):

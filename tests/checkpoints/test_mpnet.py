@@ -1,4 +1,7 @@
-"""MPNet as transformers computes it: odd sizes and lengths beyond the largest distance, and real weights both ways."""
+"""Tests of MPNet against transformers: odd sizes, long sentences, and real weights.
+
+Some sentences are longer than the largest relative distance. Real weights are converted and exported again.
+"""
 
 import json
 
@@ -32,7 +35,8 @@ def transformers():
 
 @torch.no_grad()
 def largest_difference(network, theirs, native_ids, sentences, batch) -> float:
-    """Over the embeddings, every layer and the pooled vectors, theirs of each sentence alone."""
+    """Returns the largest difference over the embeddings, every layer and the pooled vectors. transformers gets each
+    sentence alone."""
     layers = [network.embed(batch)]
     for n in range(1, network.depth + 1):
         layers.append(network.step(n, layers[-1], batch))
@@ -46,7 +50,7 @@ def largest_difference(network, theirs, native_ids, sentences, batch) -> float:
 
 
 def largest_of_any_batch(network, theirs, native_ids, sentences) -> float:
-    """Packed, padded, and each alone."""
+    """Returns the largest difference over a packed batch, a padded batch, and batches of one sentence."""
     batches = [(sentences, PackedBatch.of(sentences)), (sentences, PaddedBatch(pad_sequence(sentences, True, 1), 1))]
     batches += [([sentence], PackedBatch.of([sentence])) for sentence in sentences]
     return max(largest_difference(network, theirs, native_ids, some, batch) for some, batch in batches)
@@ -67,14 +71,14 @@ def test_every_layer_agrees_at_any_length(transformers, write_vocabulary, networ
     network, native_ids = network_of(tmp_path / "out"), torch.from_numpy(Vocabulary(tmp_path / "out").native_ids)
     sentences = [torch.randint(3, entries, (length,)) for length in LENGTHS]
     assert largest_of_any_batch(network, theirs, native_ids, sentences) <= TOLERANCE
-    # the other direction
+    # negative control: the buckets of the two directions change places
     network.encoder.relative_bias.weight.data = network.encoder.relative_bias.weight.data.roll(16, 0)
     assert largest_difference(network, theirs, native_ids, sentences, PackedBatch.of(sentences)) > 100 * TOLERANCE
 
 
 @pytest.fixture(scope="module")
 def converted(encoder_dir, tmp_path_factory):
-    """(all-mpnet-base-v2 as it is on the Hub, its conversion, what that says)."""
+    """Returns (the Hub's folder of all-mpnet-base-v2, the converted folder, what ``convert`` returned)."""
     source, out = encoder_dir("all-mpnet-base-v2"), tmp_path_factory.mktemp("mpnet") / "out"
     return source, out, convert(source, out)
 
@@ -92,7 +96,7 @@ def test_real_weights_agree_at_every_layer(transformers, converted, network_of):
     assert len(sentences[0]) > 128
     network, theirs = network_of(out), transformers.MPNetModel.from_pretrained(source).eval()
     assert largest_of_any_batch(network, theirs, native_ids, sentences) <= TOLERANCE
-    # hidden states reach 10 here, where float32 alone rounds by 1e-6
+    # in float64, because hidden states reach 10, where float32 rounds by 1e-6
     assert largest_of_any_batch(network.double(), theirs.double(), native_ids, sentences) <= 1e-12
 
 

@@ -1,4 +1,7 @@
-"""fairseq's own RoBERTa converted: a masked language model that fairseq-train has trained here for two updates."""
+"""Tests of converting fairseq's own RoBERTa.
+
+The model is a masked language model that fairseq-train trains here for two updates.
+"""
 
 import shutil
 import tarfile
@@ -27,7 +30,7 @@ def vocabulary(write_vocabulary, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def archive(vocabulary, tmp_path_factory):
-    """A folder of model.pt and dict.txt, as the public archives unpack."""
+    """Returns a folder of model.pt and dict.txt, the files of an unpacked public archive."""
     folder = tmp_path_factory.mktemp("stock")
     train_masked_lm(vocabulary / "dict.txt", folder)
     shutil.copy(vocabulary / "dict.txt", folder / "dict.txt")
@@ -135,7 +138,7 @@ def test_our_own_checkpoint_is_ready_as_it_is(archive, vocabulary, tmp_path):
 
 
 def train_masked_lm(dictionary: Path, folder: Path) -> None:
-    """``fairseq-train --task masked_lm`` in this process; ``folder`` gets model.pt."""
+    """Runs ``fairseq-train --task masked_lm`` in this process, and writes model.pt into ``folder``."""
     from fairseq import options
     from fairseq.data import Dictionary
     from fairseq.data.indexed_dataset import make_builder
@@ -158,7 +161,7 @@ def train_masked_lm(dictionary: Path, folder: Path) -> None:
         "--cpu", "--disable-validation", "--save-dir", str(folder / "checkpoints"), "--num-workers", "0",
         "--required-batch-size-multiple", "1", "--no-epoch-checkpoints"])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # fairseq calls Hydra in an old way
+        warnings.simplefilter("ignore")  # fairseq uses a deprecated call of Hydra
         train(convert_namespace_to_omegaconf(arguments))
     (folder / "checkpoints" / "checkpoint_last.pt").rename(folder / "model.pt")
 

@@ -1,4 +1,4 @@
-"""Files of torch.save are read as data, whole or not at all."""
+"""Tests of reading torch.save's files: as data, whole or not at all."""
 
 import os
 import pickle
@@ -72,7 +72,7 @@ def test_what_is_no_regular_file_is_refused(tmp_path):
 
 
 class Call:
-    """Pickled as a call of ``function``."""
+    """An object that is pickled as a call of ``function``."""
 
     def __init__(self, function, *arguments):
         self.call = function, arguments

@@ -1,4 +1,4 @@
-"""What fairseq's trainer takes from a checkpoint: checked values, or one line."""
+"""Tests of what fairseq's trainer gets from a checkpoint: checked values, or one line."""
 
 import json
 from argparse import Namespace
@@ -27,7 +27,7 @@ def state() -> dict:
 
 @pytest.fixture
 def saved(tmp_path):
-    """saved(change) is the path of a sound checkpoint after change(its content)."""
+    """saved(change) saves a sound checkpoint after change(its content), and returns the path."""
 
     def save(change=lambda content: None):
         content = state()

@@ -1,4 +1,4 @@
-"""The state of training in fairseq's checkpoints: going on from the newest checkpoint that loads."""
+"""Tests of ``training_state``: training goes on from the newest checkpoint that loads."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from fairseq_palbert.errors import UserError
 
 @pytest.fixture
 def save(tmp_path):
-    """save(name, updates) writes a checkpoint of fairseq's form; save(name, updates, keep) only its first bytes."""
+    """save(name, updates, keep) writes a checkpoint like fairseq's, or its first ``keep`` bytes; returns the path."""
 
     def write(name: str, updates: int, keep: int | None = None):
         path = tmp_path / name

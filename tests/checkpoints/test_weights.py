@@ -1,4 +1,4 @@
-"""Tensors of a file are plain and finite before a model is made of them."""
+"""Tests of ``check_weights``: the tensors of a file must be plain and finite."""
 
 import math
 

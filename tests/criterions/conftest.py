@@ -1,4 +1,4 @@
-"""A model that answers the same whatever it is asked, a batch for it, and what is logged of that."""
+"""Fixtures for the criterions: a model of fixed output, a task, a batch, and logged values."""
 
 from types import SimpleNamespace
 
@@ -14,8 +14,8 @@ DEPTH, BATCH = 5, 6
 
 
 class FixedModel(torch.nn.Module):
-    """Gives the same output whatever it is asked: logits [5, 6, K] and, with heads for them, halting and error
-    logits."""
+    """A model whose output is the same for every input: logits [5, 6, K] and, where its heads give them, halting and
+    error logits."""
 
     def __init__(self, outputs: int, seed: int = 0, **heads):
         super().__init__()
@@ -40,21 +40,21 @@ def make_model():
 
 @pytest.fixture
 def make_task():
-    """make_task("RTE") has what a criterion asks of ``--task glue``."""
+    """make_task("RTE") returns a stand-in for ``--task glue`` with the attributes that a criterion reads."""
     return lambda name: SimpleNamespace(definition=packaged_task(name), metrics=TaskMetrics(packaged_task(name)),
                                         target_variance=3.0)
 
 
 @pytest.fixture
 def make_sample():
-    """make_sample(targets [6])"""
+    """make_sample(targets [6]) returns a batch of six examples with these targets."""
     return lambda targets: {"net_input": {}, "target": targets, "id": torch.arange(BATCH), "examples": BATCH,
                             "nsentences": BATCH, "ntokens": 9}
 
 
 @pytest.fixture
 def logged():
-    """logged(criterion, logs) -> what fairseq shows of several workers' or batches' logs, by name."""
+    """logged(criterion, logs) returns the values that fairseq shows for the logs of workers or batches, by name."""
 
     def reduce(criterion, logs):
         with metrics.aggregate() as aggregate:

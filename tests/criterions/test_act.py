@@ -1,4 +1,4 @@
-"""``--criterion act`` against a loop over examples, and what it logs and refuses."""
+"""Tests of ``--criterion act`` against a loop over examples: loss, logs and refusals."""
 
 import math
 
@@ -53,7 +53,7 @@ def test_loss_and_steps_equal_the_loop(make_criterion, make_model, make_sample, 
 
 
 def test_the_metrics_are_those_of_the_mean_field_answer(make_criterion, make_model, make_sample):
-    """Two steps of weight 1/2 with logits ±1 and ∓3 answer by the second, though the first's own answer is wrong."""
+    """Two steps of weight 1/2 have logits (1, −1) and (−3, 3): their mean is right, the first step alone is wrong."""
     model = make_model(2)
     model.halting_logits.data.fill_(0)  # h = 1/2, 1/2: N = 2, R = 1/2
     model.logits.data[0] = torch.tensor([1.0, -1.0])

@@ -1,4 +1,4 @@
-"""What any method may add: distillation from the last layer, and the learned-exit head's loss."""
+"""Tests of optional losses: distillation from the last layer, and the learned-exit head's."""
 
 import math
 
@@ -17,7 +17,7 @@ OUTPUTS = {"SST-2": 2, "STS-B": 1}
 
 @pytest.fixture
 def make_criterion(make_task):
-    """A ponder criterion where its options are given, else one of uniform weights."""
+    """make_criterion(name, ponder, options...) returns a ponder criterion, or one of uniform layer weights."""
 
     def make(name="SST-2", ponder=False, **options):
         if ponder:

@@ -1,4 +1,4 @@
-"""Adversarial noise against a slow reading of the paper's algorithm, and on a whole model."""
+"""Tests of FreeLB's adversarial noise: against a loop of the paper's algorithm, and on a model."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ REAL = torch.tensor([[True, True, True], [True, False, False]])
 WIDTH = 4
 
 
-@pytest.mark.parametrize("lr, norm", [(0.1, 5.0), (3.0, 0.5)])  # in the second every step is drawn back
+@pytest.mark.parametrize("lr, norm", [(0.1, 5.0), (3.0, 0.5)])  # the second projects every step
 def test_steps_climb_as_in_the_paper(lr, norm):
     weights = torch.randn(2, 3, WIDTH, generator=torch.Generator().manual_seed(0))
     noises = []
@@ -41,7 +41,7 @@ def test_steps_climb_as_in_the_paper(lr, norm):
 
 @pytest.fixture
 def parts(make_task):
-    """make(freelb_steps) -> criterion, model, batch of two sentences, the second padded."""
+    """parts(options...) returns a criterion, a model, and a batch of two sentences, of which the second is padded."""
 
     class Model(torch.nn.Module):
         def __init__(self):

@@ -1,3 +1,5 @@
+"""Tests of ``--criterion multi_exit_classification``: loss, logs, gradients and refusals."""
+
 import itertools
 from types import SimpleNamespace
 

@@ -1,3 +1,5 @@
+"""Tests of ``--criterion ponder_classification``: loss, logs and refusals."""
+
 import math
 from types import SimpleNamespace
 
@@ -25,7 +27,7 @@ SCORES = torch.tensor([0.0, 5, 2.5, 1, 3, 4], dtype=torch.float64)
 
 
 def expected_sums(model, targets, loss_of, beta, lambda_p, threshold, layer_cost=0.0):
-    """Nested loops over the paper's formulas, in Python floats."""
+    """Returns loss, depth and exit layers by nested loops over the paper's formulas, in Python floats."""
     total, depth, exits = 0.0, 0.0, []
     for i in range(BATCH):
         survived, cdf, left = 1.0, 0.0, None

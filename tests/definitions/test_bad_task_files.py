@@ -5,7 +5,7 @@ import pytest
 from fairseq_palbert.definitions.split_content import SPLITS
 
 LINE_OF_METRIC = 'metric = "accuracy"'
-BAD = {  # what is replaced by what, and the line that says so
+BAD = {  # the text, its replacement, and a part of the message
     "no TOML": ('"accuracy"', "accuracy", "tickets.toml: no TOML (Invalid value (at line 4, column 10))"),
     "a key twice": (LINE_OF_METRIC, 'name = "a"', "no TOML (Cannot overwrite a value (at line 4, column 11))"),
     "no end of a text": ('"tickets"', '"tickets', "no TOML (Illegal character"),

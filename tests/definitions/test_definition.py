@@ -1,3 +1,5 @@
+"""Tests of the packaged task definitions: sizes, labels, splits and names."""
+
 import pytest
 
 from fairseq_palbert.definitions.packaged import benchmark_tasks, packaged, packaged_task
@@ -5,7 +7,7 @@ from fairseq_palbert.errors import UserError
 
 GLUE = benchmark_tasks("GLUE")
 
-# rows of train, dev and test as GLUE's own files have them
+# rows of train, dev and test in GLUE's own files
 OFFICIAL_ROWS = {
     "CoLA": (8551, 1043, 1063), "SST-2": (67349, 872, 1821), "MRPC": (3668, 408, 1725), "STS-B": (5749, 1500, 1379),
     "QQP": (363846, 40430, 390965), "MNLI": (392702, 9815, 9832, 9796, 9847), "QNLI": (104743, 5463, 5463),

@@ -1,4 +1,4 @@
-"""Metrics of grouped rows: hand-made cases of MultiRC, ReCoRD and AX-g, computed apart from the code."""
+"""Tests of metrics of grouped rows: MultiRC, ReCoRD and AX-g, computed by hand."""
 
 from dataclasses import replace
 from statistics import mean
@@ -25,7 +25,10 @@ def outputs_of(answers: list[int]) -> torch.Tensor:
 
 
 def both_ways(metrics: TaskMetrics, outputs: torch.Tensor, references: References) -> dict[str, float]:
-    """The metrics of the whole, and of shuffled batches whose sums are added up; some rows are seen twice."""
+    """Returns the metrics of all rows, and asserts that the sums of shuffled batches give the same.
+
+    Some rows occur in two batches.
+    """
     rows = len(outputs)
     order = torch.cat([torch.randperm(rows), torch.arange(3)])
     sums = sum(metrics.statistics(outputs[ids], References(*(values if values is None else values[ids]
@@ -37,8 +40,8 @@ def both_ways(metrics: TaskMetrics, outputs: torch.Tensor, references: Reference
 
 
 def test_multirc():
-    """Three questions of 3, 2 and 2 answers. Right rows: 2 of 3, 2 of 2, 0 of 2. Positive: 3 are, 4 are said to be, 2
-    of them rightly."""
+    """Three questions have 3, 2 and 2 answers, of which 2, 2 and 0 are classified correctly. Three answers are
+    positive; four are classified as positive, two of them correctly."""
     groups = torch.tensor([0, 0, 0, 1, 1, 2, 2])
     targets = torch.tensor([1, 0, 0, 1, 0, 0, 1])
     answers = [1, 1, 0, 1, 0, 1, 0]
@@ -49,7 +52,8 @@ def test_multirc():
 
 
 def test_ax_g():
-    """Four pairs that differ in a pronoun's gender alone: the answers of two pairs agree, one of them wrongly."""
+    """The rows of a pair differ only in a pronoun's gender. Two of four pairs have equal answers; one of the two is
+    wrong."""
     groups = torch.tensor([0, 1, 2, 3, 0, 1, 2, 3])  # a pair's rows need not follow each other
     targets = torch.tensor([1, 1, 0, 0, 1, 1, 0, 0])
     answers = [1, 0, 0, 1, 1, 0, 1, 0]
@@ -63,8 +67,8 @@ GOLD = [True, False, True, True, False, False, False]
 
 
 def test_record():
-    """Query 0 is answered rightly. Query 1 by "Michelle Obama", half right as "Obama" (F1 2/3) and as "Barack Obama"
-    (F1 1/2). Query 2 has no gold answer among its candidates."""
+    """Query 0 is answered correctly. Query 1 is answered by "Michelle Obama", which overlaps with the gold answers
+    "Obama" (F1 2/3) and "Barack Obama" (F1 1/2). Query 2 has no gold answer among its candidates."""
     logits = torch.tensor([[0, 9.0], [0, 8], [0, 1], [0, 2], [0, 3], [0, 0], [0, -1]])
     references = References(torch.tensor(GOLD).long(), torch.tensor(QUERIES), text_scores(CANDIDATES, QUERIES, GOLD))
     values = both_ways(metrics_of("best"), logits, references)
@@ -110,6 +114,6 @@ def test_texts_are_normalised_as_squad_does(text, expected):
 
 
 def test_token_f1_counts_repeated_words():
-    """2 of 3 words are common to 2 of 4: precision 2/3, recall 1/2."""
+    """The texts of 3 and 4 words share 2 words: precision 2/3, recall 1/2."""
     assert token_f1("b b c", "b b b d") == pytest.approx(2 * (2 / 3) * (1 / 2) / (2 / 3 + 1 / 2))
     assert token_f1("", "") == token_f1("x", "y") == 0

@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn and scipy, whole, in batches and weighted."""
+"""Tests of the metrics against scikit-learn and scipy: whole, in batches and weighted."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ INDEPENDENT = {
 
 
 def metrics_of(classes: int, names=CLASSIFICATION, score: str = "first") -> TaskMetrics:
-    """Metrics of a task of so many classes; "1" is the positive one. One class: a regression to 0..5."""
+    """Returns metrics of a task with ``classes`` classes, "1" the positive one; 1 class means a regression to 0..5."""
     task = packaged_task("STS-B") if classes == 1 else replace(
         packaged_task("SST-2"), labels=tuple(map(str, range(classes))), positive="1")
     return TaskMetrics(replace(task, metrics=tuple(names), score=score))
@@ -46,7 +46,7 @@ def usable(classes: int) -> tuple[str, ...]:
 
 
 def drawn(classes: int, examples: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    """Outputs and targets; of many classes, most are absent. Regression targets have ties, as in STS-B."""
+    """Returns random outputs and targets. Most of many classes are absent; regression targets have ties as in STS-B."""
     torch.manual_seed(seed)
     if classes == 1:
         targets = torch.randint(0, 26, (examples,)).double() / 5
@@ -60,7 +60,7 @@ def answers_of(outputs: torch.Tensor) -> torch.Tensor:
 
 
 def in_batches(metrics: TaskMetrics, outputs: torch.Tensor, targets: torch.Tensor, size: int = 7) -> dict:
-    """The metrics of a split that comes in shuffled batches, added up."""
+    """Returns the metrics of a split from the sum over shuffled batches."""
     order = torch.randperm(len(targets))
     return metrics(sum(metrics.statistics(outputs[ids], References(targets[ids]), ids, len(targets))
                        for ids in order.split(size)))
@@ -88,7 +88,7 @@ def test_metrics_of_constant_answers(classes):
 
 
 def test_of_equal_outputs_the_first_class_is_first():
-    """As in argmax, so that a top-1 accuracy would be the accuracy: of equal outputs, classes 0 to 4 are the top 5."""
+    """Equal outputs keep the order of the classes, as in argmax: classes 0 to 4 are the top 5."""
     outputs = torch.zeros(7, 7)
     metrics = metrics_of(7, ["top5_accuracy"])
     assert metrics.of_units(metrics.units(outputs, References(torch.arange(7))))["top5_accuracy"] == 5 / 7
@@ -143,7 +143,7 @@ def test_undefined_correlations_are_zero(name):
 
 @pytest.mark.parametrize("classes", [1, 2, 6, 77])
 def test_a_weighted_score_is_that_of_repeated_answers(classes):
-    """Each metric under each row of weights against scikit-learn or scipy on the rows repeated."""
+    """Each metric under each row of weights equals scikit-learn's or scipy's on repeated rows."""
     outputs, targets = drawn(classes, 41)
     outputs = outputs.round(decimals=1) if classes == 1 else outputs
     weights = torch.randint(0, 4, (6, 41)).double()

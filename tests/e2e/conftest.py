@@ -1,4 +1,4 @@
-"""fairseq's commands as a user runs them."""
+"""Fixtures that run fairseq's commands as a user does."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ TWO_LAYERS = ("--user-dir", str(ROOT / "fairseq_palbert"), "--cpu", "--task", "g
 
 @pytest.fixture(scope="session")
 def fairseq():
-    """fairseq("train", ARGUMENTS...) runs fairseq-train on one thread -> all that it prints."""
+    """fairseq("train", ARGUMENTS...) runs fairseq-train on one thread and returns all that it prints."""
 
     def run(command, *arguments):
         done = subprocess.run(
@@ -32,7 +32,7 @@ def fairseq():
 
 @pytest.fixture
 def train_in_process(monkeypatch):
-    """train_in_process(DATA, ARGUMENTS...) runs fairseq-train on a model of two layers, with no state of an
+    """train_in_process(DATA, ARGUMENTS...) runs fairseq-train on a model of two layers, without the state of an
     earlier run."""
     from fairseq import checkpoint_utils, metrics
     from fairseq_cli import train

@@ -20,7 +20,7 @@ FLAGS = ("--glue-task", "STS-B", "--lr", "1e-3", "--batch-size", "16", "--dropou
 
 @pytest.fixture
 def begin(train_in_process, make_toy_data, tmp_path):
-    """begin(name) trains in a child process, from the newest checkpoint that loads -> its process id."""
+    """begin(name) trains in a child process from the newest checkpoint that loads, and returns the process id."""
     data = make_toy_data(tmp_path / "data", "STS-B")
 
     def start(name: str) -> int:
@@ -40,7 +40,7 @@ def begin(train_in_process, make_toy_data, tmp_path):
 
 
 def wait(child: int) -> int:
-    """The status of a child, as subprocess has it."""
+    """Waits for a child and returns its exit status, which is negative for a signal."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 

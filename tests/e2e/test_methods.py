@@ -1,4 +1,4 @@
-"""Methods that do not ponder, trained by fairseq with the flags of an experiment."""
+"""Tests of methods that fairseq trains with the flags of an experiment."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def flags_of(method):
 
 @pytest.fixture(scope="module")
 def train(fairseq, make_toy_data, tmp_path_factory):
-    """train(method, flags...) -> (weights after an epoch, last log of training, checkpoint)."""
+    """train(method, flags...) trains for at most an epoch and returns (weights, last training log, checkpoint)."""
     folder = tmp_path_factory.mktemp("methods")
     data = make_toy_data(folder / "data", "SST-2")
 

@@ -1,4 +1,4 @@
-"""Experiments side by side by Hydra's launchers: in turn, as jobs of submitit's local executor, and of Slurm."""
+"""Tests of multiruns by Hydra's launchers: in turn, as submitit's local jobs, and as Slurm's."""
 
 import getpass
 import json
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 SETTINGS = ["task=SST-2", "pretrained=none", "max_update=40", "batch=32", "seeds=[1,2]", "num_gpus=0"]
 RUNS = [f"lr={rate}/seed{seed}" for rate in ("0.001", "0.002") for seed in (1, 2)]
 LOCAL = ["hydra/launcher=submitit_local"]
-PATIENCE = 1800  # seconds: on a busy machine the start of a process takes half a minute, and a run starts 20
+PATIENCE = 1800  # seconds: a run starts 20 processes, and on a busy machine each takes half a minute to start
 SLURM = ("munged", "slurmctld", "slurmd", "sbatch", "srun")
 SLURM_CONF = """
 ClusterName=test
@@ -49,7 +49,7 @@ PartitionName=main Nodes=ALL Default=YES State=UP
 
 @pytest.fixture(scope="module")
 def begin(make_toy_data, tmp_path_factory):
-    """begin(run directory, words...) starts a multirun -> (run directory, process, mark of its processes)."""
+    """begin(run directory, words...) starts a multirun, and returns (run directory, process, mark of its processes)."""
     folder = tmp_path_factory.mktemp("multirun")
     tokenizer = {"name": "wordpiece", "separators": 1, "sha256": "0" * 64}
     data = make_toy_data(folder / "SST-2", "SST-2", tokenizer=tokenizer)
@@ -66,14 +66,14 @@ def begin(make_toy_data, tmp_path_factory):
 
 
 def processes(mark: str) -> list[int]:
-    """Those whose environment has the mark."""
+    """Returns the ids of the processes whose environment has the mark."""
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
             if mark.encode() in path.read_bytes().split(b"\0"):
                 found.append(int(path.parent.name))
         except (FileNotFoundError, PermissionError, ProcessLookupError):
-            pass  # it has ended, or is another user's
+            pass  # the process has ended, or is another user's
     return found
 
 
@@ -85,7 +85,7 @@ def wait_for(condition, process) -> None:
 
 
 def scores(run_dir: Path) -> dict[str, list[dict]]:
-    """Those of each run, without what was timed."""
+    """Returns the scores of each run, without the measured times."""
     found = {}
     for run in RUNS:
         lines = (run_dir / run / "scores" / "valid" / "scores.jsonl").read_text().splitlines()
@@ -107,7 +107,7 @@ def unbroken(begin):
 
 @pytest.fixture
 def slurm(tmp_path_factory, monkeypatch):
-    """A Slurm of this machine alone, with its own keys and files. Skips where Slurm and munge are not installed."""
+    """Starts a Slurm of this machine alone, with its own keys and files. Skips where Slurm or munge is missing."""
     if missing := [command for command in SLURM if not shutil.which(command)]:
         pytest.skip(f"{', '.join(missing)} not installed (Debian: slurm-wlm, munge): Slurm's launcher is not tested")
     folder = tmp_path_factory.mktemp("slurm")
@@ -143,7 +143,7 @@ def test_killed_and_run_again_it_ends_with_the_scores_of_an_unbroken_one(begin, 
     deadline = time.monotonic() + 30
     while running := processes(mark):
         assert time.monotonic() < deadline
-        for pid in running if words else []:  # again and again, since a job may begin others meanwhile
+        for pid in running if words else []:  # repeatedly, since a job may start others meanwhile
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.02)

@@ -1,4 +1,7 @@
-"""A task of a user's own file through every command: data, training, scores, thresholds, report, export, predict."""
+"""A task from a user's own file goes through every command.
+
+The commands are data, train, evaluate, sweep, thresholds, report, compare, export and predict.
+"""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Recurrent models on parity by fairseq-train: resumed as unbroken, scored by fairseq-validate, and their curves."""
+"""Tests of recurrent models on parity: resumed training, fairseq-validate, and TensorBoard curves."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def weights(save_dir: Path) -> dict[str, torch.Tensor]:
 
 
 def test_training_that_stops_amid_an_epoch_goes_on_as_if_it_had_not(fairseq, tmp_path):
-    """Of 5 updates an epoch the first run makes 7, with new vectors in the second epoch."""
+    """An epoch has 5 updates; the first run stops after 7, and the second epoch has new vectors."""
     for updates, folder in ((12, "unbroken"), (7, "resumed"), (12, "resumed")):
         fairseq("train", *TRAIN, *PONDER, "--max-update", updates, "--save-dir", tmp_path / folder)
     unbroken, resumed = weights(tmp_path / "unbroken"), weights(tmp_path / "resumed")

@@ -1,9 +1,9 @@
-"""``--patience`` counts on where training resumes."""
+"""Tests of ``--patience``: a resumed training continues the count."""
 
 import pytest
 import torch
 
-# The learning rate is too small to change a score, so that only the first validation, after 2 updates, is better.
+# The learning rate is too small to change a score: only the first validation, after 2 updates, is an improvement.
 FLAGS = ("--glue-task", "SST-2", "--lr", "1e-12", "--save-interval-updates", "2", "--keep-interval-updates", "1")
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[2]
-# 203 examples make 26 batches of 8, which --update-freq 2 makes 13 updates. The process dies in the middle of the
+# 203 examples make 26 batches of 8, and 13 updates with --update-freq 2. The process dies in the middle of the
 # second epoch, 3 updates after its last checkpoint.
 MAX_UPDATE, KILL_AT, LAST_SAVED = 30, 23, 20
 TRAIN = """
@@ -38,7 +38,7 @@ def data(make_toy_data, tmp_path_factory):
 
 
 def train(data: Path, save_dir: Path, kill_at: int = NEVER) -> None:
-    """fairseq-train, with everything on that could depend on what a checkpoint forgets."""
+    """Runs fairseq-train with all options on whose state a checkpoint could fail to keep."""
     run = subprocess.run([
         sys.executable, "-c", TRAIN, str(kill_at), str(data), "--user-dir", "fairseq_palbert", "--cpu", "--seed", "3",
         "--task", "glue", "--glue-task", "MRPC", "--arch", "palbert_roberta_tiny",

@@ -1,4 +1,7 @@
-"""``METHOD=palbert_staged recipes/glue_task.sh``: both phases in one command, killed in the second and run again."""
+"""Tests of ``METHOD=palbert_staged recipes/glue_task.sh``, which trains both phases.
+
+The command is killed in the second phase and run again.
+"""
 
 import json
 import os
@@ -16,7 +19,8 @@ SETTINGS = {"METHOD": "palbert_staged", "PRETRAINED": "none", "MAX_UPDATE": "4",
 
 @pytest.fixture(scope="module")
 def begin(make_toy_data, tmp_path_factory):
-    """begin(run directory, first phase's) starts the recipe in a process group of its own."""
+    """begin(run directory, directory of the first phase) starts the recipe in its own process group, and returns
+    (run directory, process)."""
     folder = tmp_path_factory.mktemp("staged")
     data = make_toy_data(folder / "SST-2", "SST-2",
                          tokenizer={"name": "wordpiece", "separators": 1, "sha256": "0" * 64})

@@ -1,4 +1,4 @@
-"""SuperGLUE's tasks from raw files to scores: palbert data, 50 updates of fairseq-train, palbert evaluate."""
+"""SuperGLUE's tasks run from raw files to scores, with 50 updates of training."""
 
 import json
 
@@ -18,7 +18,7 @@ FLAGS = ("--max-update", "50", "--lr", "0.005", "--beta", "0.01", "--dropout", "
 
 @pytest.fixture
 def scored(superglue_dir, small_vocabulary, train_in_process, tmp_path):
-    """scored(task) trains on the real train split and scores the real valid split -> (metrics, labels, answers)."""
+    """scored(task) trains on real train rows, scores real valid rows, and returns (metrics, labels, answers)."""
 
     def run(name: str) -> tuple[dict, list[str], list[str]]:
         task = packaged_task(name)

@@ -1,4 +1,4 @@
-"""One real training run through ``--user-dir``, what it logs, and what it leaves."""
+"""Tests of real training runs through ``--user-dir``: logs, checkpoints and validation."""
 
 import json
 import re
@@ -70,7 +70,7 @@ def test_mpnet_trains_its_one_table_of_relative_positions(fairseq, make_toy_data
     data, tables = make_toy_data(tmp_path / "data", "RTE"), []
     sizes = ("--encoder-layers", "2", "--encoder-embed-dim", "16", "--encoder-ffn-embed-dim", "24",
              "--encoder-attention-heads", "2")
-    for updates in ("1", "4"):  # goes on from the first
+    for updates in ("1", "4"):  # the second run resumes the first
         fairseq("train", data, "--user-dir", "fairseq_palbert", "--task", "glue", "--glue-task", "RTE", "--cpu",
                 "--arch", "palbert_mpnet", *sizes, "--criterion", "ponder_classification", "--optimizer", "ponder_adam",
                 "--lr", "0.01", "--batch-size", "32", "--max-update", updates, "--save-dir", tmp_path)
@@ -78,4 +78,5 @@ def test_mpnet_trains_its_one_table_of_relative_positions(fairseq, make_toy_data
         tables.append(tensors["network.encoder.relative_bias.weight"])
     assert [name for name in tensors if "relative_bias" in name] == ["network.encoder.relative_bias.weight"]
     moved = tables[1].ne(tables[0]).all(1)
-    assert tables[0].shape == (32, 2) and moved[:8].all() and moved[17:24].all() and not moved[16]  # none is ahead by 0
+    # no token is ahead by 0, so bucket 16 does not move
+    assert tables[0].shape == (32, 2) and moved[:8].all() and moved[17:24].all() and not moved[16]

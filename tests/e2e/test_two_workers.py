@@ -11,10 +11,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TASKS = {"CoLA": "matthews", "MRPC": "f1", "STS-B": "spearman"}
-# 25 and 5 batches of 8: the second worker goes without one at the end, and the last one is not full.
+# 25 and 5 batches of 8: at the end the second worker has no batch, and the last batch is not full.
 SIZES = {"train": 195, "valid": 35}
 EPOCHS = 2
-# Times, and the size of a validation batch, which is that of all workers together.
+# Times, and the size of a validation batch, which counts all workers together.
 NOT_COMPARED = {"wps", "ups", "wall", "train_wall", "bsz", "wpb"}
 # One process trains all tasks in turn, because importing fairseq takes longer than training.
 TRAIN_ALL = """
@@ -85,7 +85,7 @@ def test_losses_and_metrics_are_those_of_one_process(logs, task):
 
 @pytest.mark.parametrize("task, metric", TASKS.items())
 def test_the_metrics_that_agree_are_defined(logs, task, metric):
-    for name in (metric, "score"):  # a constant prediction, as a model may give early on, leaves a metric at 0
+    for name in (metric, "score"):  # early in training a model may predict a constant, whose metric is 0
         assert any(abs(values[name]) > 0 for split, values in logs["two"][task] if split in ("train", "valid"))
     values = [values for split, values in logs["two"][task] if split == "valid"][-1]
     assert {"loss", "task_loss", "kl", "p_1", "p_6", "q_exit_depth"} <= values.keys()

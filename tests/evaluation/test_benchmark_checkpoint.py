@@ -1,4 +1,4 @@
-"""recipes/benchmark.sh --checkpoint: a trained model and its own exits through every program."""
+"""Tests of recipes/benchmark.sh --checkpoint: every program runs a trained model with its exits."""
 
 import json
 
@@ -18,7 +18,7 @@ ALBERT = ("--arch", "palbert_albert_base", "--encoder-embedding-dim", "16", *SMA
 
 @pytest.fixture
 def benchmark(tmp_path):
-    """benchmark(checkpoint, data, flags...) -> what was found of 12 sentences in one round."""
+    """benchmark(checkpoint, data, flags...) runs 12 sentences for one round; returns benchmark.json and the page."""
     pytest.importorskip("onnxruntime", reason="needs recipes/requirements-benchmark.txt")
     from recipes.benchmark.__main__ import main
 

@@ -1,4 +1,4 @@
-"""recipes/benchmark_dtypes.sh: what it calls equal, and its table for a model."""
+"""Tests of recipes/benchmark_dtypes.sh: which results count as equal, and the table."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""recipes/benchmark_tradeoff.sh: each threshold's score, mean exit and times, from the engine's own decisions."""
+"""Tests of recipes/benchmark_tradeoff.sh: score, mean exit and times of each threshold."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The command's files: complete, consistent with each other, and right."""
+"""Tests of ``palbert evaluate``: its files are complete, consistent with each other, and correct."""
 
 import csv
 import hashlib

@@ -1,4 +1,4 @@
-"""What a user can get wrong, each told in one line with exit status 1."""
+"""Tests of a user's mistakes in ``palbert evaluate``: each is refused in one line."""
 
 import shutil
 from pathlib import PurePosixPath
@@ -12,7 +12,7 @@ from fairseq_palbert.evaluation.cli import main
 
 @pytest.fixture
 def refused(toy, tmp_path):
-    """refused(part of the message, arguments to change...) runs a sound command so changed and expects one line."""
+    """refused(part of the message, arguments to change...): the changed command is refused in one line."""
 
     def run(message: str, checkpoint=None, data=None, rules=("q_exit:0.5",), out=None, options=()):
         sound_checkpoint, sound_data = toy("RTE")
@@ -29,7 +29,7 @@ def refused(toy, tmp_path):
 
 @pytest.fixture
 def altered(toy, tmp_path):
-    """altered(change) saves a sound checkpoint after change(its content), which may return a new content."""
+    """altered(change) saves a sound checkpoint after change(its content), which may return other content."""
 
     def save(change):
         state = torch.load(toy("RTE")[0], weights_only=True)

@@ -1,4 +1,4 @@
-"""``palbert evaluate`` on a recurrent model of parity: rules, record, sweep, report, and what is refused."""
+"""Tests of ``palbert evaluate`` on a recurrent model of parity: rules, record, report, refusals."""
 
 import json
 
@@ -18,7 +18,7 @@ from fairseq_palbert.report import cli as report
 
 PONDER = ("--arch", "ponder_rnn", "--rnn-width", "8", "--criterion", "ponder_classification", "--prior-lambda", "0.1",
           "--max-steps-tail", "0.5")
-STEPS = 7  # 0.9^6 = 0.53, 0.9^7 = 0.48
+STEPS = 7  # the first n with 0.9^n below 0.5: 0.9^6 = 0.53, 0.9^7 = 0.48
 SPECS = ["q_exit:0.5", "sampling:7", "expectation", "fixed:3", "patience:1", "entropy:0.3"]
 
 
@@ -29,7 +29,7 @@ def checkpoint(parity_checkpoint):
 
 @pytest.fixture
 def scores(checkpoint, tmp_path):
-    """scores(options...) evaluates on test -> (its folder, the objects of scores.jsonl)."""
+    """scores(options...) evaluates on test and returns (the output folder, the objects of scores.jsonl)."""
 
     def run(*options: str):
         out = tmp_path / "run" / "ponder" / "parity" / "seed1" / "scores" / "test"

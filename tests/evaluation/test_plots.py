@@ -1,3 +1,5 @@
+"""Tests of the plots: panels, a missing prior, and matplotlib's settings."""
+
 import matplotlib.image
 import pytest
 

@@ -1,5 +1,7 @@
-"""``palbert submission``, with an evaluator that answers at once: whose predictions go into which file, and what is
-refused."""
+"""Tests of ``palbert submission``: which model answers which file, and refusals.
+
+A stand-in for the evaluator writes the predictions at once.
+"""
 
 import hashlib
 import json
@@ -24,14 +26,14 @@ ANSWERS = {file: "7.5" if sheet.task.regression else sheet.task.labels[-1]
 
 @pytest.fixture(autouse=True)
 def shorter(monkeypatch):
-    """QQP has 100 rows instead of 390,965, to save time."""
+    """Shortens QQP from 390,965 rows to 100, to save time."""
     qqp = GLUE.sheets["QQP.tsv"]
     monkeypatch.setitem(GLUE.sheets, "QQP.tsv", replace(qqp, split=replace(qqp.split, rows=100)))
 
 
 @pytest.fixture
 def make_runs(tmp_path):
-    """make_runs("RTE", ...) -> run folders of these tasks, each with a model of seed 1, diagnostics without."""
+    """make_runs("RTE", ...) returns run folders of these tasks, each with a model of seed 1 except AX tasks."""
 
     def make(*tasks: str) -> list[str]:
         for task in tasks:
@@ -47,7 +49,7 @@ def make_runs(tmp_path):
 
 
 def answer(out, sheet, rule: str, checkpoint, rows: int | None = None) -> None:
-    """Writes what the evaluator does."""
+    """Writes the files that the evaluator would write."""
     rows = sheet.rows if rows is None else rows
     out.mkdir(parents=True, exist_ok=True)
     lines = [f"index\tlabel\t{rule}.prediction\t{rule}.exit_layer",
@@ -60,13 +62,13 @@ def answer(out, sheet, rule: str, checkpoint, rows: int | None = None) -> None:
 
 @pytest.fixture
 def sheets():
-    """The files that the evaluator answers, by name."""
+    """Returns the sheets that the stand-in answers, by file name."""
     return dict(GLUE.sheets)
 
 
 @pytest.fixture
 def evaluated(monkeypatch, sheets):
-    """The evaluator's calls, as its own parser reads them."""
+    """Replaces the evaluator by a stand-in, and returns the list of its calls, parsed by the evaluator's parser."""
     calls = []
 
     def stand_in(arguments):
@@ -82,7 +84,7 @@ def evaluated(monkeypatch, sheets):
 
 @pytest.fixture
 def submit(tmp_path):
-    """submit(runs, arguments...) -> the lines of each file of the zip, headers left out."""
+    """submit(runs, arguments...) runs the command and returns the lines of each file in the zip, without headers."""
 
     def run(runs: list[str], *arguments: str) -> dict[str, list[str]]:
         out = tmp_path / "glue.zip"
@@ -202,7 +204,7 @@ def test_check_tells_sound_from_damaged(make_runs, evaluated, submit, tmp_path, 
 
 @pytest.fixture
 def official(write_official, tmp_path, sheets):
-    """Raw test files of SuperGLUE with the official counts, which the evaluator answers."""
+    """Returns a folder of SuperGLUE's raw test files with the official counts; the stand-in answers them."""
     raw = write_official(tmp_path / "raw")
     sheets |= SUPERGLUE.read(raw).sheets
     return raw
@@ -210,7 +212,7 @@ def official(write_official, tmp_path, sheets):
 
 @pytest.fixture
 def copa(make_runs, sheets, official):
-    """copa(rows) -> a run folder of COPA, whose data has that part of the raw test file's groups."""
+    """copa(rows) returns a run folder of COPA whose data has these rows of the raw test file's groups."""
 
     def make(rows: slice = slice(None)) -> str:
         run, = make_runs("COPA")

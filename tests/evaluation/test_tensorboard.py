@@ -1,4 +1,4 @@
-"""The event files of a scoring run, read back."""
+"""Tests of the event files of a scoring run."""
 
 import json
 
@@ -11,7 +11,7 @@ RULES = ["q_exit:0.5", "expectation"]
 
 @pytest.fixture
 def scored(toy, evaluate, tmp_path):
-    """(event files, scores, evaluation.json) of a run."""
+    """scored() runs the evaluation and returns (events, scores, the content of evaluation.json)."""
 
     def run():
         folder = tmp_path / "tensorboard"

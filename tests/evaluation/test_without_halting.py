@@ -1,4 +1,7 @@
-"""A model without a lambda module goes through the same command, and leaves out what it does not have, aloud."""
+"""Tests of ``palbert evaluate`` on a model without a lambda module.
+
+The command leaves out what needs halting logits, and says so.
+"""
 
 import json
 

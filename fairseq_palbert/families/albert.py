@@ -33,7 +33,7 @@ FAMILY = Family(
         "large_v1": preset(24, 1024, 16, V1),
         "xlarge_v1": preset(24, 2048, 16, V1),
         "xxlarge_v1": preset(12, 4096, 64, V1 | WITHOUT_DROPOUT),
-        "tiny": preset(6, 128, 4, V2),
+        "tiny": preset(6, 64, 4, V2) | {"encoder_embedding_dim": 64},
     },
     tensors={
         **bert.EMBEDDINGS,

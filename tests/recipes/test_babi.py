@@ -58,6 +58,7 @@ def test_the_table_by_task(stand_in, tmp_path, monkeypatch, capsys):
     settings, rules = stand_in
     assert (settings.arch, settings.pretrained) == ("palbert_albert_tiny", "none")
     assert (settings.seeds, settings.lr) == ([3], 0.5)
+    assert settings.extra_train_flags == ["--encoder-relative-buckets", "32"]
     assert find_task(settings.task).labels == ("attic", "hall")
     assert rules == ["q_exit:0.5", "fixed:3"]
     rows = {row["task"]: row for row in map(json.loads, open(tmp_path / "run" / "results" / "tasks.jsonl"))}

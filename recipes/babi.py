@@ -2,8 +2,9 @@
 
     BABI_DIR=tasks_1-20_v1-2/en recipes/babi.sh
 
-A small Transformer (palbert_albert_tiny, with a relative position bias) applies one layer up to N times to a question and
-its story, the latest sentence first, and chooses among all answers. A tenth of train selects the checkpoint; test is scored once.
+A small Transformer (palbert_albert_tiny with relative position bias) applies one layer up to N times to a question and
+its story, the latest sentence first, and chooses among all answers. A tenth of train selects the checkpoint; test is
+scored once.
 
 Variables: BABI_DIR, the folder of one language and size, such as en (1,000 questions a task) or en-10k; RUN_DIR
            (default: runs/babi); SEED (default: 1); and those of recipes/glue_task.sh.

@@ -46,8 +46,8 @@ def by_class(answers, targets) -> RecordedSplit:
 def draw(seed, examples=EXAMPLES) -> RecordedSplit:
     """Returns a record of two layers; the second is always right.
 
-    In the first layer the CDF c is uniform in 0..1. Its answer has probability (1 + c) / 2 and is wrong with
-    probability 1 − c, so a wrong answer is as confident as a right one.
+    In the first layer the CDF c is uniform in 0..1. Its answer has probability (1 + c) / 2 but is wrong with
+    probability 1 − c, twice as often as it should be. At the same c, wrong answers are as confident as right ones.
     """
     rng = np.random.default_rng(seed)
     c = torch.from_numpy(rng.random(examples))

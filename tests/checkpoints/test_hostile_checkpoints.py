@@ -246,25 +246,35 @@ def test_a_task_that_is_none_is_refused(altered, read_by, flags, kept, message):
         read_by("evaluate", altered(change))
 
 
-@pytest.mark.parametrize("change", [
-    lambda state: state.update(cfg=[]), lambda state: state.update(cfg="cfg"), lambda state: state["cfg"].clear(),
-    lambda state: state.update(task_state=["x"]), lambda state: state.update(task_state={"dictionary": 7}),
-    lambda state: state.update(task_state=torch.zeros(2)), lambda state: state.update(task_state=nested()),
-    lambda state: state.update(task_state={"dictionary": nested()}), lambda state: state.update(model=nested()),
-    lambda state: state.update(task_state={"tokenizer": {"name": "bpe"}}), lambda state: state["model"].clear(),
-    lambda state: state.update(optimizer_history=7),
-    lambda state: state.update(optimizer_history=[{"num_updates": -1}]),
-    lambda state: state.update(model=torch.zeros(3)), lambda state: state["model"].update({"x": [1.0]}),
-    lambda state: state["model"].update({7: torch.zeros(3)}),
-    lambda state: state["model"].update({"network.classifier.x": torch.zeros(1).expand(10**14)}),
-    lambda state: state["model"].update({"network.classifier.x": torch.zeros(3).to_sparse()}),
-    lambda state: state["model"].pop("network.encoder.embed_tokens.weight"),
-    lambda state: state["model"].pop("network.encoder.embedding_norm.bias"),
-    lambda state: state["model"].update({"encoder.sentence_encoder.embed_tokens.weight": torch.zeros(3, 3)}),
-    lambda state: state["model"].update({"network.encoder.embed_tokens.weight": torch.tensor(1.0)}),
+@pytest.mark.parametrize("change, message", [
+    (lambda state: state.update(cfg=[]), "it has no task configuration"),
+    (lambda state: state.update(cfg="cfg"), "it has no task configuration"),
+    (lambda state: state["cfg"].clear(), "it has no task configuration"),
+    (lambda state: state.update(task_state=["x"]), "task_state is ['x'], and should be an object"),
+    (lambda state: state.update(task_state=torch.zeros(2)), "task_state is tensor"),
+    (lambda state: state.update(task_state=nested()), "task_state is [[["),
+    (lambda state: state.update(task_state={"dictionary": 7}), "task_state.dictionary is 7, and should be a text"),
+    (lambda state: state.update(task_state={"dictionary": nested()}), "task_state.dictionary is [[["),
+    (lambda state: state.update(task_state={"tokenizer": {"name": "bpe"}}), "task_state.tokenizer is {'name': 'bpe'}"),
+    (lambda state: state.update(optimizer_history=7), "its updates are None"),
+    (lambda state: state.update(optimizer_history=[{"num_updates": -1}]), "its updates are -1"),
+    (lambda state: state.update(model=nested()), "it has no 'model'"),
+    (lambda state: state.update(model=torch.zeros(3)), "it has no 'model'"),
+    (lambda state: state["model"].clear(), "is an encoder without a classifier"),
+    (lambda state: state["model"].update({"x": [1.0]}), "'x' is no plain tensor"),
+    (lambda state: state["model"].update({7: torch.zeros(3)}), "7 is no plain tensor"),
+    (lambda state: state["model"].update({"y": torch.zeros(1).expand(10**14)}), "'y' is no plain tensor"),
+    (lambda state: state["model"].update({"y": torch.zeros(3).to_sparse()}), "'y' is no plain tensor"),
+    (lambda state: state["model"].pop("network.encoder.embed_tokens.weight"), "vocabulary is 0"),
+    (lambda state: state["model"].pop("network.encoder.embedding_norm.bias"),
+     "it has no network.encoder.embedding_norm.bias"),
+    (lambda state: state["model"].update({"encoder.sentence_encoder.embed_tokens.weight": torch.zeros(3, 3)}),
+     "the model, which has no encoder.sentence_encoder.embed_tokens.weight"),
+    (lambda state: state["model"].update({"network.encoder.embed_tokens.weight": torch.tensor(1.0)}),
+     "embed_tokens.weight is a single number"),
 ])
-def test_a_state_of_another_form_is_refused(altered, read_by, change):
-    with pytest.raises(UserError):
+def test_a_state_of_another_form_is_refused(altered, read_by, change, message):
+    with pytest.raises(UserError, match=re.escape(message)):
         read_by("evaluate", altered(change))
 
 

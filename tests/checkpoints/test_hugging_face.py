@@ -194,18 +194,26 @@ def test_code_in_a_pickle_is_not_run(write, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-HOSTILE = {
-    "num_hidden_layers": 10**7, "hidden_size": 10**12, "vocab_size": 10**12, "intermediate_size": 2**40,
-    "max_position_embeddings": 10**12, "num_attention_heads": 10**400, "layer_norm_eps": 10**400,
-    "hidden_act": ["gelu"], "model_type": {"bert": "bert"}, "type_vocab_size": -1, "hidden_dropout_prob": 1e300,
-}
+HOSTILE = [
+    ("num_hidden_layers", 10**7, "layers is 10000000, and should be"),
+    ("hidden_size", 10**12, "hidden_size is 1000000000000, and should be"),
+    ("vocab_size", 10**12, "vocab_size is 1000000000000, and should be"),
+    ("intermediate_size", 2**40, "intermediate_size is 1099511627776, and should be"),
+    ("max_position_embeddings", 10**12, "max_position_embeddings is 1000000000000, and should be"),
+    ("num_attention_heads", 10**400, "num_attention_heads is 10+, and should be"),
+    ("layer_norm_eps", 10**400, "layer_norm_eps is 10+, and should be"),
+    ("hidden_act", ["gelu"], r"hidden_act is \['gelu'\], and should be"),
+    ("model_type", {"bert": "bert"}, "model_type .*'bert'}\", and this plugin has"),
+    ("type_vocab_size", -1, "type_vocab_size is -1, and should be"),
+    ("hidden_dropout_prob", 1e300, r"hidden_dropout_prob is 1e\+300, and should be"),
+]
 
 
-@pytest.mark.parametrize("setting", HOSTILE)
-def test_a_size_out_of_range_is_refused_before_anything_is_built(setting, write, monkeypatch):
-    folder = write("bert", their_tensors("bert"), **{setting: HOSTILE[setting]})
+@pytest.mark.parametrize("setting, value, message", HOSTILE, ids=[setting for setting, *_ in HOSTILE])
+def test_a_size_out_of_range_is_refused_before_anything_is_built(setting, value, message, write, monkeypatch):
+    folder = write("bert", their_tensors("bert"), **{setting: value})
     monkeypatch.setattr(hugging_face, "expected_tensors", pytest.fail)
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match=message):
         read_hugging_face(folder, "hostile")
 
 

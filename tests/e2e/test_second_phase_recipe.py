@@ -5,6 +5,7 @@ The command is killed in the second phase and run again.
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -61,6 +62,9 @@ def test_one_command_trains_both_phases_and_a_kill_changes_nothing(begin):
     process.wait()
     assert not (broken / "stages" / "train-seed1.done").exists()
     _, output = finished(begin, "broken", "first")
+    updates = int(re.search(r"training from update (\d+) to 12;", output)[1])
+    assert updates > 0 and re.search(rf"Loaded checkpoint \S+/checkpoint_last.pt \(epoch \d+ @ {updates} updates",
+                                     (broken / "seed1" / "train.log").read_text())
     assert scores(broken) == scores(unbroken)
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score
 
+from fairseq_palbert.analysis.recorded_split import read_record
 from fairseq_palbert.checkpoints.loading import load_model
 from fairseq_palbert.evaluation import cli
 from fairseq_palbert.evaluation.split import load_split
@@ -132,10 +133,16 @@ def test_a_model_of_one_task_scores_another_with_the_same_labels(toy, evaluate):
     assert row["examples"] == 51
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "int8"])
-def test_other_precisions(toy, evaluate, dtype):
-    _, (row, _) = evaluate(*toy("RTE"), "q_exit:0.5", "expectation", options=["--dtype", dtype])
-    assert row["dtype"] == dtype
+@pytest.mark.parametrize("dtype, least, most", [
+    ("bfloat16", 0.005, 0.05), ("float16", 0.0005, 0.005), ("int8", 0.05, 0.2)])
+def test_other_precisions(toy, evaluate, dtype, least, most):
+    """The logits, of up to 1.4, are as far from float32's as the precision rounds: 0.02, 0.002 and 0.1."""
+    logits = {}
+    for name in ("float32", dtype):
+        out, rows = evaluate(*toy("RTE"), "q_exit:0.5", "expectation", options=["--dtype", name, "--record"])
+        assert {row["dtype"] for row in rows} == {name}
+        logits[name] = read_record(out / "record.safetensors").recording.logits.float()
+    assert least < (logits[dtype] - logits["float32"]).abs().max() < most
 
 
 def test_the_provenance_says_how_to_run_it_again(toy, evaluate):

@@ -78,9 +78,10 @@ def _line(path: Path, rng: random.Random) -> str:
         other = rng.randrange(len(lines))
         lines[place], lines[other] = lines[other], lines[place]
     else:
-        fields = lines[place].split(b"\t" if b"\t" in lines[place] else b" ")
+        separator = b"\t" if b"\t" in lines[place] else b" "
+        fields = lines[place].split(separator)
         fields[rng.randrange(len(fields))] = rng.choice(ODD_LINES)
-        lines[place] = b"\t".join(fields)
+        lines[place] = separator.join(fields)
     path.write_bytes(b"\n".join(lines))
     return f"{how}, line {place + 1}"
 

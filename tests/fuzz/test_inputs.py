@@ -1,13 +1,16 @@
 """Tests of damaged models, data, vocabularies and rows: right answers, or one line."""
 
 import json
+import math
 import shutil
+from itertools import chain
 from pathlib import Path
 
 import pytest
 from fairseq.data.data_utils import load_indexed_dataset
 from safetensors.torch import save_file
 
+from fairseq_palbert.checkpoints.formats.encoder_source import EncoderSource
 from fairseq_palbert.checkpoints.formats.hugging_face import read_hugging_face
 from fairseq_palbert.checkpoints.loading import load_model
 from fairseq_palbert.evaluation.split import load_split
@@ -15,6 +18,7 @@ from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.inference.engine import Workload, decide
 from fairseq_palbert.serving import cli as serving
 from fairseq_palbert.tokenization import Vocabulary
+from fairseq_palbert.tokenization.special_tokens import END
 from preprocess import data as preprocess
 from tests.checkpoints.test_hugging_face import CONFIGS, their_tensors
 
@@ -104,7 +108,14 @@ def test_binarized_folders_of_ours(check, make_checkpoint, write_vocabulary, wri
 def test_binarized_folders_of_others(check, toy):
     """Without glue.json, a changed sentence cannot be noticed, but a damaged structure can."""
     checkpoint, data = toy("RTE")
-    check(data, lambda copy: decided(checkpoint, copy), right=lambda whole, given, copy: bool(given))
+
+    def right(whole: tuple, given: tuple, copy: Path) -> bool:
+        outputs, exit_layers, targets = given
+        assert len(outputs) == len(exit_layers) == len(targets) > 0
+        assert {len(row) for row in outputs} == {2} and all(map(math.isfinite, chain(*outputs)))
+        return set(exit_layers) <= set(range(1, 5)) and set(targets) <= {0, 1}
+
+    check(data, lambda copy: decided(checkpoint, copy), right=right)
 
 
 def test_raw_files(check, write_vocabulary, write_raw, tmp_path):
@@ -130,8 +141,16 @@ def test_raw_files(check, write_vocabulary, write_raw, tmp_path):
 def test_vocabularies(check, write_vocabulary, tmp_path, family):
     """Without a record of the vocabulary, an exchanged piece cannot be noticed, but a damaged structure can."""
     write_vocabulary(family, tmp_path / "vocabulary")
-    check(tmp_path / "vocabulary", lambda copy: [len(Vocabulary(copy).encode(["the w1 cat w2"])[0]) > 0],
-          right=lambda whole, given, copy: True)
+
+    def encoded(copy: Path) -> tuple[list[int], int]:
+        vocabulary = Vocabulary(copy)
+        return vocabulary.encode(["the w1 cat w2"])[0].tolist(), len(vocabulary)
+
+    def right(whole: tuple, given: tuple, copy: Path) -> bool:
+        ids, size = given
+        return ids[-1] == END and all(0 <= entry < size for entry in ids)
+
+    check(tmp_path / "vocabulary", encoded, right=right)
 
 
 @pytest.mark.parametrize("family", CONFIGS)
@@ -141,4 +160,10 @@ def test_hub_folders(check, tmp_path, family):
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(CONFIGS[family]))
     save_file(their_tensors(family), folder / "model.safetensors")
-    check(folder, lambda copy: read_hugging_face(copy, "hub").settings, right=lambda whole, given, copy: bool(given))
+
+    def right(whole: EncoderSource, given: EncoderSource, copy: Path) -> bool:
+        assert given.settings.keys() == whole.settings.keys() and given.weights.keys() <= whole.weights.keys()
+        numbers = [value for value in given.settings.values() if isinstance(value, int | float)]
+        return all(map(math.isfinite, numbers)) and all(weight.isfinite().all() for weight in given.weights.values())
+
+    check(folder, lambda copy: read_hugging_face(copy, "hub"), right=right)

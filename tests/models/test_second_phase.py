@@ -40,9 +40,8 @@ def test_heads_for_all_layers_become_each_layers(build, first, tmp_path):
     torch.testing.assert_close(network(tokens).logits, alone.network(tokens).logits, rtol=0, atol=1e-6)
 
 
-def test_a_classifier_is_not_kept_unless_asked(build, first, tmp_path):
-    path = first
-    theirs = torch.load(path, weights_only=False)["model"]
+def test_a_classifier_is_not_kept_unless_asked(build, first):
+    theirs = torch.load(first, weights_only=False)["model"]
     theirs = {name: tensor + 1 for name, tensor in theirs.items()}
     kept = StartingPoint("it", ("pooler", "classifier")).weights(theirs, build().state_dict())
     left = StartingPoint("it", ("pooler",)).weights(theirs, build().state_dict())
@@ -57,7 +56,7 @@ def test_a_head_a_layer_does_not_become_one_for_all(build, save_own, tmp_path):
 
 def test_an_encoder_has_no_classifier_to_keep(build, make_stock, save_stock, tmp_path):
     path = save_stock(make_stock(), tmp_path / "stock.pt")
-    with pytest.raises(UserError, match="no classifier that this model can take over|stock.pt: names no task"):
+    with pytest.raises(UserError, match="stock.pt: names no task: choose a checkpoint of --task glue"):
         build("--finetune-from-model", path, "--save-dir", tmp_path / "new", "--keep-classifier")
 
 

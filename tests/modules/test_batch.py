@@ -4,9 +4,12 @@ A batch of the sentences that are kept equals a batch of these sentences alone.
 """
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
+from torch.nn import functional as F
+from torch.nn.attention import varlen
 from torch.nn.utils.rnn import pad_sequence
 
 from fairseq_palbert.modules.batch import PackedBatch, PaddedBatch
@@ -92,10 +95,31 @@ def test_the_mean_has_a_gradient_for_every_token_of_its_sentence():
     assert hidden.grad[:, 0].tolist() == pytest.approx([0] * 6 + [1 / 3] * 3 + [0] * 9)
 
 
-@pytest.mark.parametrize("way", ["_attend_padded"])
-def test_a_gpus_way_through_attention_is_the_same(way):
+def test_a_gpus_way_through_attention_is_the_same():
     packed, projected = PackedBatch.of(SENTENCES), torch.randn(18, 24)
-    torch.testing.assert_close(getattr(packed, way)(projected, 2, 0.0, None), packed.attend(projected, 2))
+    torch.testing.assert_close(packed._attend_padded(projected, 2, 0.0, None), packed.attend(projected, 2))
+
+
+def test_the_kernel_is_given_every_sentences_rows(monkeypatch):
+    """The kernel runs on a GPU alone: in its place is a loop over the sentences, with the same arguments."""
+    def in_loops(query, key, value, ends, key_ends, longest, key_longest):
+        assert torch.equal(ends, key_ends) and ends.dtype == torch.int32 and longest == key_longest == 6
+        parts = [[part[start:end].transpose(0, 1) for part in (query, key, value)] for start, end in pairwise(ends)]
+        return torch.cat([F.scaled_dot_product_attention(*part).transpose(0, 1) for part in parts])
+
+    monkeypatch.setattr(varlen, "varlen_attn", in_loops)
+    packed, projected = PackedBatch.of(SENTENCES), torch.randn(18, 24)
+    torch.testing.assert_close(packed._attend_by_kernel(projected, 2), packed.attend(projected, 2))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_kernel_attends_as_the_cpu_does(dtype):
+    sentences, projected = [tokens.cuda() for tokens in SENTENCES], torch.randn(18, 2 * 3 * 32).to(dtype)
+    found = PackedBatch.of(sentences).attend(projected.cuda(), 2)
+    assert found.dtype == dtype
+    expected = PackedBatch.of(SENTENCES).attend(projected.float(), 2)
+    torch.testing.assert_close(found.float().cpu(), expected, rtol=0.02, atol=0.02)
 
 
 def test_what_is_kept_is_as_if_it_were_alone():

@@ -1,3 +1,5 @@
+"""Tests of the conversion of bAbI's stories."""
+
 import json
 import re
 from dataclasses import astuple

@@ -1,3 +1,5 @@
+"""Tests of Cues, the generated task whose sentences have known difficulty."""
+
 import random
 import re
 from collections import Counter, defaultdict

@@ -71,7 +71,7 @@ BAD = {  # a file of train or valid, its content (None: it is missing), and word
     "reserved label": ("train.csv", with_row("a,<pad>"),
                        "line 3: the label '<pad>' is one that fairseq keeps for itself"),
     "one class beside a row that is none": ("train.csv", 'text,category\na,card\n"b,fees\n',
-                                            "line 3: "),
+                                            "line 3: no CSV (unexpected end of data)" + CORRECT),
     "one class": ("train.csv", "text,category\na,card\nb,card\n", "column 'category' has only the label 'card', and a"),
     "over 1,000 classes": ("train.csv", "text,category\n" + "".join(f"a,{i}\n" for i in range(1001)),
                            "train.csv: column 'category' has 1,001 different labels, and a classification has 2 to "

@@ -1,3 +1,5 @@
+"""Tests of reading raw examples: rows, labels, scores and rejected rows."""
+
 import pytest
 
 from fairseq_palbert.definitions.packaged import benchmark_tasks, packaged_task

@@ -142,7 +142,7 @@ def test_a_gate_that_knows_nothing_earns_no_depth(make_task):
 
 def test_a_gate_that_knows_which_layer_is_right_earns_it():
     """Half of the examples are right at layer 1 alone, half at all others; the gate knows which: 1.0 against 0.5."""
-    recorded = replace(random_record("SST-2", 0, halts=True))
+    recorded = random_record("SST-2", 0, halts=True)
     right = torch.nn.functional.one_hot(recorded.targets, 2).float()
     early = (torch.arange(EXAMPLES) < EXAMPLES // 2)
     logits = torch.stack([torch.where(early[:, None] == (n == 0), right, 1 - right) for n in range(4)])

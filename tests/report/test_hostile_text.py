@@ -85,7 +85,7 @@ HTML = ["<script>x</script>", "<b>x</b>", "<!-- x -->", "<?php x ?>", "<!DOCTYPE
 
 
 @pytest.mark.parametrize("remark", IMAGES + HTML)
-def test_remarks_with_images_and_html_are_refused_before_anything_is_written(make_run, tmp_path, remark):
+def test_remarks_with_images_and_html_are_refused_before_anything_is_written(tmp_path, remark):
     (tmp_path / "remarks.md").write_text(f"## Remarks\n\nSome text.\n\n{remark}\n")
     with pytest.raises(UserError, match="--remarks .*remarks.md: cannot be used"):
         report.main([str(tmp_path / "no run"), "--out", str(tmp_path / "out"), "--remarks",

@@ -1,3 +1,5 @@
+"""Tests of assembling sentences and pairs into model inputs: marks, separators and truncation."""
+
 from itertools import product
 
 import numpy as np

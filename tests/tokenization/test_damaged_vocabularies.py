@@ -64,7 +64,7 @@ def test_a_panic_of_the_library_is_one_line(tmp_path, seed):
     size = drawn.choice([4, 8, 64, 256])
     write_sentencepiece(tmp_path / "vocabulary", struct.pack("<I", size) + drawn.randbytes(size + 4))
     with pytest.raises(UserError, match="damaged"):
-        print(Vocabulary(tmp_path / "vocabulary").record)
+        Vocabulary(tmp_path / "vocabulary")
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])

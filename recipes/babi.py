@@ -10,7 +10,7 @@ Variables: BABI_DIR, the folder of one language and size, such as en (1,000 ques
            (default: runs/babi); SEED (default: 1); and those of recipes/glue_task.sh.
 Outputs:   RUN_DIR/raw and vocab (see python -m preprocess.babi --help), what recipes/glue_task.sh leaves,
            RUN_DIR/seedS/scores/test, and RUN_DIR/results: README.md, tasks.jsonl.
-Duration:  en on one core about an hour. Run it again to go on where it ended.
+Duration:  en on one core about 40 minutes. Run it again to go on where it ended.
 """
 
 import os

@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     add = options.add_argument
     add("record", type=Path, help="record.safetensors of palbert evaluate --record, of a split with labels")
     contract = options.add_mutually_exclusive_group(required=True)
-    contract.add_argument("--budget", type=float, metavar="B", help="best score with a mean exit layer of at most B")
+    contract.add_argument("--budget", type=float, metavar="B", help="largest mean exit layer of at most B")
     contract.add_argument("--max-drop", type=float, metavar="D",
                           help="lowest mean exit layer with an official score at most D below the last layer's; "
                                "0.01 is one point")

@@ -37,8 +37,8 @@ def selection(tasks: list[Task]) -> str:
         sizes = ", ".join(f"{name} {examples:,}" for name, examples in chosen.items())
         sentences.append(
             f"Thresholds were chosen for each seed on the split `{CALIBRATION}`, a part of train that no layer was "
-            f"trained on ({sizes} examples). The chosen threshold has the best score there with a mean exit layer of "
-            f"at most the budget, N/3, N/2 or 2N/3. The reported split `{tasks[0].recorded.split}` was not used to "
+            f"trained on ({sizes} examples). The chosen threshold has the largest mean exit layer there "
+            f"of at most the budget, N/3, N/2 or 2N/3. The reported split `{tasks[0].recorded.split}` was not used to "
             "choose any.")
     if without:
         names = "; ".join(f"{', '.join(map(plain, methods))} on {name}" for name, methods in without.items())

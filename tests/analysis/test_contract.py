@@ -129,15 +129,19 @@ def test_the_best_of_those_that_keep_it():
     fixed = {str(asked): choose(asked, ["fixed"], recorded)["fixed"].parameter
              for asked in (Budget(1), Budget(3), Budget(3.9), Budget(9), MaxDrop(0), MaxDrop(0.1), MaxDrop(0.2),
                            MaxDrop(0.3))}
-    assert fixed == {"--budget 1": 1, "--budget 3": 2, "--budget 3.9": 2, "--budget 9": 4,
+    assert fixed == {"--budget 1": 1, "--budget 3": 3, "--budget 3.9": 3, "--budget 9": 4,
                      "--max-drop 0": 4, "--max-drop 0.1": 2, "--max-drop 0.2": 2, "--max-drop 0.3": 1}
 
 
-def test_of_equally_good_ones_the_shallower_and_the_better():
-    recorded = by_class([[0, 1], [0, 0], [0, 0]], [0, 0])
-    assert choose(Budget(3), ["fixed"], recorded) == {"fixed": Fixed(2)}
-    assert MaxDrop(0).preference(contract.Tried(Fixed(2), 0.9, 2.0, None)) < MaxDrop(0).preference(
-        contract.Tried(Fixed(2), 0.8, 2.0, None))
+@pytest.mark.parametrize("asked", [Budget(3), MaxDrop(0)])
+def test_of_equal_depths_the_better_one(asked):
+    better, worse = (contract.Tried(Fixed(2), score, 2.0, None) for score in (0.9, 0.8))
+    assert asked.preference(better) < asked.preference(worse)
+
+
+def test_a_budget_is_used_whatever_the_score_of_the_calibration_examples():
+    recorded = by_class([[0, 0], [0, 1], [1, 1], [0, 0]], [0, 0])
+    assert choose(Budget(3.5), ["fixed"], recorded) == {"fixed": Fixed(3)}
 
 
 def test_where_nothing_keeps_it_the_exit_is_fixed():

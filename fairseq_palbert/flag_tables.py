@@ -16,13 +16,13 @@ from .models.palbert import PalbertConfig
 from .models.ponder_rnn import PonderRnnConfig, RecurrentConfig
 from .optim.ponder_adam import PonderAdamConfig
 from .tables import markdown
-from .tasks.glue_task import GlueConfig
 from .tasks.parity import ParityConfig
+from .tasks.sentence_task import SentenceConfig
 
 README = Path(__file__).with_name("README.md")
 # table name in the README: the dataclass, and the parent whose fields are left out
 TABLES = {
-    "--task glue": (GlueConfig, None),
+    "--task glue": (SentenceConfig, None),
     "--task parity": (ParityConfig, None),
     "--arch palbert_*": (PalbertConfig, None),
     "--arch ponder_rnn and act_rnn": (RecurrentConfig, None),

@@ -11,7 +11,7 @@ from .compat.fairseq_trainer import check_checkpoints_by
 from .errors import UserError
 
 REGISTERED = (
-    tasks.glue_task.GlueSentenceTask, tasks.parity.ParityTask, models.palbert.PalbertModel,
+    tasks.sentence_task.SentenceTask, tasks.parity.ParityTask, models.palbert.PalbertModel,
     models.ponder_rnn.PonderRnnModel, models.act_rnn.ActRnnModel, optim.ponder_adam.PonderAdam,
     criterions.ponder_classification.PonderClassification, criterions.multi_exit_classification.MultiExitClassification,
     criterions.act.Act,

@@ -41,7 +41,7 @@ from fairseq_palbert.command import run
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.experiment import launch
 from fairseq_palbert.experiment.pretrained import Start, find_start
-from fairseq_palbert.tasks.dataset import GlueDataset
+from fairseq_palbert.tasks.dataset import SentenceDataset
 from fairseq_palbert.tokenization import Vocabulary
 from fairseq_palbert.tokenization.special_tokens import END, PADDING
 from recipes.benchmark_training import compared, configuration, setting
@@ -72,7 +72,7 @@ class Ours:
         ])
         task = tasks.setup_task(cfg.task)
         task.load_dataset("train")
-        self.dataset: GlueDataset = task.dataset("train")
+        self.dataset: SentenceDataset = task.dataset("train")
         self.trainer = Trainer(cfg, task, task.build_model(cfg.model), task.build_criterion(cfg.criterion))
         checkpoint_utils.load_checkpoint(cfg.checkpoint, self.trainer)
 
@@ -88,7 +88,7 @@ class Theirs:
     The sentences are the same, in the model's own ids.
     """
 
-    def __init__(self, folder: Path, updates: int, dataset: GlueDataset, native_ids: Tensor):
+    def __init__(self, folder: Path, updates: int, dataset: SentenceDataset, native_ids: Tensor):
         self.model = transformers.AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2).train()
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=LR, weight_decay=WEIGHT_DECAY)
         self.schedule = transformers.get_linear_schedule_with_warmup(self.optimizer, 0, updates)
@@ -115,7 +115,7 @@ def _segments(separators: Tensor) -> Tensor:
     return (separators.cumsum(0) - separators.long()).clamp(max=1)
 
 
-def shuffled_batches(dataset: GlueDataset, seed: int) -> list[list[int]]:
+def shuffled_batches(dataset: SentenceDataset, seed: int) -> list[list[int]]:
     """An epoch as ``fairseq-train`` batches it: similar lengths together, in random order."""
     np.random.seed(seed)
     batches = [list(map(int, batch)) for batch in dataset.batch_by_size(dataset.ordered_indices(), max_sentences=BATCH)]

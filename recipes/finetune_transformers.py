@@ -30,7 +30,7 @@ from fairseq_palbert.definitions.metrics import References, TaskMetrics
 from fairseq_palbert.definitions.packaged import find_task
 from fairseq_palbert.numbers_from_text import finite_float, integer
 from fairseq_palbert.raw.examples import Example, read_examples, with_labels
-from fairseq_palbert.tasks.glue_task import GlueConfig, GlueSentenceTask
+from fairseq_palbert.tasks.sentence_task import SentenceConfig, SentenceTask
 from recipes.command_line import folder_with, parser
 
 BATCH, WEIGHT_DECAY, CLIP, TOKENS = 32, 0.01, 1.0, 128
@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
     folder = folder_with("config.json", "PRETRAINED", "an encoder in the Hugging Face layout")
     raw = options.raw or Path(options.task).parent
     task = with_labels(find_task(options.task), raw)
-    rows = GlueSentenceTask(GlueConfig(data=options.data, holdout_fraction=options.holdout_fraction))
+    rows = SentenceTask(SentenceConfig(data=options.data, holdout_fraction=options.holdout_fraction))
     kept = set(rows.load_dataset("train").ids.tolist())
     train = [example for row, example in enumerate(examples(task, "train", raw)) if row in kept]
     transformers.logging.set_verbosity_error()

@@ -202,13 +202,13 @@ import fairseq_cli.train
 from fairseq.dataclass.configs import FairseqConfig
 from fairseq.distributed import utils
 import fairseq_palbert
-from fairseq_palbert.tasks.glue_task import GlueConfig, GlueSentenceTask
+from fairseq_palbert.tasks.sentence_task import SentenceConfig, SentenceTask
 
 utils.distributed_init = lambda cfg: 0
 utils.torch.cuda.device_count = lambda: 1
 
 def train(cfg, **_):
-    GlueSentenceTask.setup_task(GlueConfig(data="nowhere"))
+    SentenceTask.setup_task(SentenceConfig(data="nowhere"))
 
 if __name__ == "__main__":
     cfg = FairseqConfig()

@@ -77,7 +77,7 @@ def test_fairseq_s_trainer_reads_checkpoints_by_its_module_s_function(monkeypatc
 
 
 def test_fairseq_s_trainer_diagnoses_nan_by_its_module_s_class(monkeypatch):
-    with canary("fairseq.trainer.NanDetector", "the line of a training that diverges (tasks.glue_task)",
+    with canary("fairseq.trainer.NanDetector", "the line of a training that diverges (tasks.sentence_task)",
                 "Let compat.fairseq_trainer replace what Trainer.train_step calls for a FloatingPointError"):
         monkeypatch.setattr(trainer, "NanDetector", trainer.NanDetector)
         fairseq_trainer.end_divergence_by("end")
@@ -90,7 +90,7 @@ def test_fairseq_counts_for_patience_in_attributes_of_a_function(monkeypatch):
     monkeypatch.setattr(should_stop_early, "best", None, raising=False)
     monkeypatch.setattr(should_stop_early, "num_runs", 0, raising=False)
     cfg = OmegaConf.create({"checkpoint": {"patience": 3, "maximize_best_checkpoint_metric": True}})
-    with canary("fairseq_cli.train.should_stop_early", "--patience over a resumed training (tasks.glue_task)",
+    with canary("fairseq_cli.train.should_stop_early", "--patience over a resumed training (tasks.sentence_task)",
                 "Let compat.fairseq_trainer read and set where it counts now"):
         fairseq_trainer.count_patience_on(0.9, 1)
         assert not should_stop_early(cfg, 0.8) and fairseq_trainer.patience_counts() == {"best": 0.9, "num_runs": 2}
@@ -109,7 +109,7 @@ def test_fairseq_arch_config_registry():
 
 
 def test_fairseq_arch_model_registry():
-    with canary("fairseq.models.ARCH_MODEL_REGISTRY", "the class that --arch names (tasks.glue_task)",
+    with canary("fairseq.models.ARCH_MODEL_REGISTRY", "the class that --arch names (tasks.sentence_task)",
                 "Let compat.fairseq_registries ask where fairseq.models.build_model now does"):
         found = fairseq_registries.model_class("palbert_bert_base")
         assert issubclass(found, PalbertModel) and found is models.MODEL_REGISTRY["palbert_bert"]

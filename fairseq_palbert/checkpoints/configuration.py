@@ -15,8 +15,8 @@ from ..models.ponder_rnn import PonderRnnConfig, RecurrentConfig
 from ..models.presets import BARE
 from ..modules.pondering import POOLINGS, HeadsShape
 from ..schema import BOOLEAN, Kind, check_fields, choice, integer, list_of, number, optional, text
-from ..tasks.glue_task import GlueConfig
 from ..tasks.parity import ParityConfig
+from ..tasks.sentence_task import SentenceConfig
 from .formats.checkpoint_file import model_settings
 from .formats.names import ENCODER_FIELDS
 
@@ -24,7 +24,7 @@ LARGEST = 2**53
 TYPES = {bool: BOOLEAN, int: integer(-LARGEST, LARGEST), float: number(-1e300, 1e300), str: text()}
 CRITERIONS = {"ponder_classification": PonderClassificationConfig,
               "multi_exit_classification": MultiExitClassificationConfig, "act": ActConfig}
-TASKS = {"glue": GlueConfig, "parity": ParityConfig}
+TASKS = {"glue": SentenceConfig, "parity": ParityConfig}
 RECURRENT = {"ponder_rnn": PonderRnnConfig, "act_rnn": RecurrentConfig}
 Config = TypeVar("Config")
 
@@ -74,7 +74,7 @@ def recurrent_configuration(name: str, state: dict[str, Any]) -> RecurrentConfig
     return _rebuilt(name, given, RECURRENT[arch])
 
 
-def task_configuration(name: str, state: dict[str, Any]) -> GlueConfig | ParityConfig:
+def task_configuration(name: str, state: dict[str, Any]) -> SentenceConfig | ParityConfig:
     """The task's configuration. Raises UserError for another task than ours and for a value of another type."""
     given = state["cfg"].get("task", {})
     if not given:

@@ -13,7 +13,7 @@ from ..errors import UserError
 from ..families import Family
 from ..files import check_replaceable, file_sha256, write_json, written_folder
 from ..models.training_start import pooling_of
-from ..tasks.glue_task import GlueConfig
+from ..tasks.sentence_task import SentenceConfig
 from ..tasks.trained_task import trained_task
 from ..tokenization import Vocabulary
 from ..tokenization.identity import check_identity, identity_in, identity_of
@@ -38,7 +38,7 @@ def export_model(checkpoint: Path, vocab: Path, out: Path, overwrite: bool = Fal
     evaluate`` read ``out``. Raises UserError for a checkpoint that is not a trained model, and for another vocabulary.
     """
     state, trained_with = read_trained(checkpoint)
-    if not isinstance(trained_with, GlueConfig):
+    if not isinstance(trained_with, SentenceConfig):
         raise UserError(f"{checkpoint}: trained with --task parity, and served are models of text alone: score it with "
                         "palbert evaluate")
     task = trained_task(str(checkpoint), state)

@@ -24,8 +24,8 @@ from ..modules.recurrent import RecurrentEncoder
 from ..modules.without_memory import without_memory
 from ..ponder.prior import log_prior
 from ..tasks.early_exit_task import EarlyExitTask
-from ..tasks.glue_task import GlueConfig, GlueSentenceTask
 from ..tasks.parity import ParityConfig, ParityTask
+from ..tasks.sentence_task import SentenceConfig, SentenceTask
 from ..tasks.trained_task import trained_task
 from .configuration import (
     compared_settings,
@@ -98,7 +98,7 @@ def _given(model: Path, data: str | None) -> str:
 
 def _load_exported(folder: Path, data: str | None, glue_task: str | None) -> Model:
     network, card = read_model(folder)
-    task = _task(GlueConfig(data=_given(folder, data), max_positions=card.max_positions,
+    task = _task(SentenceConfig(data=_given(folder, data), max_positions=card.max_positions,
                             holdout_fraction=card.holdout_fraction, train_examples=card.train_examples), card.task,
                  glue_task)
     trained_on = {"tokenizer": card.tokenizer, "dictionary": card.dictionary, "detokenized": card.detokenized}
@@ -107,16 +107,16 @@ def _load_exported(folder: Path, data: str | None, glue_task: str | None) -> Mod
     return Model(network.float(), prior, card.updates, card.family, task, {})
 
 
-def _task(trained_with: GlueConfig, trained_for: TaskDefinition, name: str | None) -> GlueSentenceTask:
+def _task(trained_with: SentenceConfig, trained_for: TaskDefinition, name: str | None) -> SentenceTask:
     """The task to score, by default the one that the model was trained for.
 
     Raises UserError where the model's labels are not those of the task.
     """
     settings = replace(trained_with, glue_task=name or trained_for.name, ignore_unused_valid_subsets=True)
-    return GlueSentenceTask(settings, trained_for.labels)
+    return SentenceTask(settings, trained_for.labels)
 
 
-def read_trained(checkpoint: Path) -> tuple[dict[str, Any], GlueConfig | ParityConfig]:
+def read_trained(checkpoint: Path) -> tuple[dict[str, Any], SentenceConfig | ParityConfig]:
     """The checkpoint and its task's configuration.
 
     Raises UserError for a file that is missing, damaged, or not a checkpoint of a model of this project.
@@ -141,7 +141,7 @@ def check_trained(checkpoint: str) -> None:
     criterion_configuration(checkpoint, state)
 
 
-def trained_model(checkpoint: Path, state: dict[str, Any], trained_with: GlueConfig | ParityConfig,
+def trained_model(checkpoint: Path, state: dict[str, Any], trained_with: SentenceConfig | ParityConfig,
                   task: TaskDefinition) -> Trained:
     """The trained model in the checkpoint's ``state``, for a task with the labels of the one it was trained for.
 
@@ -169,7 +169,7 @@ def trained_model(checkpoint: Path, state: dict[str, Any], trained_with: GlueCon
     return Trained(network.float().eval(), prior, updates_of(name, state), family)
 
 
-def _text_network(name: str, state: dict[str, Any], trained_with: GlueConfig,
+def _text_network(name: str, state: dict[str, Any], trained_with: SentenceConfig,
                   task: TaskDefinition) -> tuple[PonderingClassifier, str]:
     """The network without its weights, and the name of its family."""
     configuration, weights = model_configuration(name, state), state["model"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..errors import UserError
 from ..numbers_from_text import finite_float
 
-CALIBRATION = "calibration"  # the part of train that thresholds are chosen on; see tasks.glue_task
+CALIBRATION = "calibration"  # the part of train that thresholds are chosen on; see tasks.sentence_task
 NAMED_LABELS = 10  # labels that a message names
 Column = str | int
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..definitions.metrics import References
-from ..tasks.glue_task import GlueSentenceTask
+from ..tasks.sentence_task import SentenceTask
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Split:
         return References(self.targets, self.groups, self.text_scores)
 
 
-def load_split(task: GlueSentenceTask, name: str) -> Split:
+def load_split(task: SentenceTask, name: str) -> Split:
     """Load a split of the task. Raises UserError where the data folder has no such split."""
     dataset = task.load_dataset(name)
     examples = sorted((dataset[i] for i in range(len(dataset))), key=lambda example: example["id"])

@@ -30,7 +30,7 @@ class TokenizedSplit:
         return len(self.sentences[0])
 
 
-class GlueDataset(FairseqDataset):
+class SentenceDataset(FairseqDataset):
     """The examples ``ids`` of a split; an example's id is its row in the file.
 
     A batch holds ``id`` [B], ``net_input`` (``src_tokens`` [B, T] padded on the right, ``src_lengths`` [B]),

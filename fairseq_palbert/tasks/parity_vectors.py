@@ -29,8 +29,8 @@ def draw(seed: list[int], count: int, size: int, least: int, most: int) -> tuple
 class ParityDataset(FairseqDataset):
     """``examples`` vectors from ``draw``; with ``fresh`` others in every epoch. An example's id is its place.
 
-    ``split`` holds the vectors in place of sentences. A batch is that of ``GlueDataset``, with the vectors [B, P] as
-    ``src_tokens``; ``tokens`` of an item is [1, P].
+    ``split`` holds the vectors in place of sentences. A batch is that of ``SentenceDataset``, with the vectors [B, P]
+    as ``src_tokens``; ``tokens`` of an item is [1, P].
     """
 
     def __init__(self, seed: list[int], examples: int, size: int, least: int, most: int, fresh: bool):

@@ -43,7 +43,7 @@ from fairseq_palbert.files import staged, write_json
 from fairseq_palbert.inference.flags import device_of
 from fairseq_palbert.inference.for_inference import FLOATS
 from fairseq_palbert.modules.pondering import POOLINGS, PonderingClassifier
-from fairseq_palbert.tasks.glue_task import GlueConfig, GlueSentenceTask
+from fairseq_palbert.tasks.sentence_task import SentenceConfig, SentenceTask
 from recipes import command_line
 
 from .drawn import Drawn, Replayed
@@ -113,12 +113,12 @@ def check(options: argparse.Namespace) -> None:
         raise UserError(f"--hidden {options.hidden}: a multiple of 64, the units of a head")
 
 
-def read_model(options: argparse.Namespace) -> tuple[PonderingClassifier, str, GlueSentenceTask]:
+def read_model(options: argparse.Namespace) -> tuple[PonderingClassifier, str, SentenceTask]:
     """The network, its family, and its task with the data."""
     if options.checkpoint:
         model = load_model(options.checkpoint, str(options.data), None)
         return model.network.requires_grad_(False), model.family, model.task
-    task = GlueSentenceTask.setup_task(GlueConfig(data=str(options.data), glue_task=options.data.name,
+    task = SentenceTask.setup_task(SentenceConfig(data=str(options.data), glue_task=options.data.name,
                                                   max_positions=512))
     return random_network(len(task.source_dictionary), options.layers, options.hidden,
                           task.definition.outputs), "roberta", task

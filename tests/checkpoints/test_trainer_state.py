@@ -18,7 +18,7 @@ def state() -> dict:
                                "num_updates": 7}],
         "extra_state": {"metrics": {"default": [(301, "lr", "AverageMeter", meter)]}, "best": float("nan"),
                         "train_iterator": {"version": 2, "epoch": 3, "iterations_in_epoch": 5, "shuffle": True},
-                        "GlueSentenceTask": {"patience": {"best": 0.5, "num_runs": 1}},
+                        "SentenceTask": {"patience": {"best": 0.5, "num_runs": 1}},
                         "previous_training_time": 1.5, "val_loss": None},
         "last_optimizer_state": {"state": {}, "param_groups": []},
         "task_state": {},

@@ -54,7 +54,7 @@ def test_killed_at_random_moments(begin, tmp_path):
     assert wait(begin("unbroken")) == 0
     seconds = time.monotonic() - start
     unbroken = {name: checkpoint(tmp_path / "unbroken", name) for name in ("checkpoint_last.pt", "checkpoint_best.pt")}
-    counted = unbroken["checkpoint_last.pt"]["extra_state"]["GlueSentenceTask"]["patience"]
+    counted = unbroken["checkpoint_last.pt"]["extra_state"]["SentenceTask"]["patience"]
     updates = unbroken["checkpoint_last.pt"]["optimizer_history"][-1]["num_updates"]
     assert counted["num_runs"] == PATIENCE and updates < MOST_UPDATES, "patience ends the training"
     moments, killed_after = random.Random(1), []
@@ -68,6 +68,6 @@ def test_killed_at_random_moments(begin, tmp_path):
         for name, expected in unbroken.items():
             state = checkpoint(tmp_path / f"kill{kill}", name)
             assert state["optimizer_history"][-1] == expected["optimizer_history"][-1]
-            assert state["extra_state"]["GlueSentenceTask"] == expected["extra_state"]["GlueSentenceTask"]
+            assert state["extra_state"]["SentenceTask"] == expected["extra_state"]["SentenceTask"]
             assert all(torch.equal(state["model"][key], tensor) for key, tensor in expected["model"].items())
     assert len(set(killed_after)) > KILLS // 4, killed_after

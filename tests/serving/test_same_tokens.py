@@ -8,7 +8,7 @@ from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.inference.window import Window
 from fairseq_palbert.serving import PalbertPredictor
 from fairseq_palbert.tasks.binarized import BinarizedFolder
-from fairseq_palbert.tasks.dataset import GlueDataset
+from fairseq_palbert.tasks.dataset import SentenceDataset
 from preprocess import binarize as binarize_module
 from preprocess.binarize import binarize
 
@@ -33,7 +33,7 @@ def test_the_tokens_are_those_of_training(write_vocabulary, tmp_path, monkeypatc
     binarize(task, [task.split("valid")], tmp_path, vocabulary, data)
     split = BinarizedFolder(data, task.name).load("valid")
     for limit in (8, 9, 20, 21, 512):
-        dataset = GlueDataset(split, np.arange(len(split)), limit, shuffle=False)
+        dataset = SentenceDataset(split, np.arange(len(split)), limit, shuffle=False)
         predictor = PalbertPredictor(None, vocabulary, task, limit, CPU, Window(1, None, 1))
         served, trained = predictor.tokens(examples), [dataset[place]["tokens"] for place in range(len(dataset))]
         assert [tokens.tolist() for tokens in served] == [tokens.tolist() for tokens in trained]

@@ -17,7 +17,7 @@ from fairseq_palbert.report.cli import main as report
 from fairseq_palbert.report.kept import KeptSeed, KeptSplit, read_kept, write_kept
 from fairseq_palbert.report.runs import read_runs
 from fairseq_palbert.report.task import Task
-from fairseq_palbert.tasks.glue_task import GlueConfig, GlueSentenceTask
+from fairseq_palbert.tasks.sentence_task import SentenceConfig, SentenceTask
 from preprocess.data import main
 from tests.fixtures.checkpoints import save_checkpoint
 
@@ -73,9 +73,9 @@ def made(write_vocabulary, tmp_path_factory):
     return make
 
 
-def task_of(folder, **options) -> GlueSentenceTask:
+def task_of(folder, **options) -> SentenceTask:
     options = {"valid_subset": "valid", "ignore_unused_valid_subsets": False, "seed": 1, **options}
-    return GlueSentenceTask.setup_task(OmegaConf.structured(GlueConfig(data=str(folder / "data" / "cloze"), **options)))
+    return SentenceTask.setup_task(OmegaConf.structured(SentenceConfig(data=str(folder / "data" / "cloze"), **options)))
 
 
 def raw_rows(folder, split: str) -> list[dict[str, str]]:

@@ -171,7 +171,7 @@ def _write_hub_roberta(source: Path, folder: Path) -> None:
 
 
 class _Sentences(list):
-    """The part of an indexed dataset that GlueDataset needs."""
+    """The part of an indexed dataset that SentenceDataset needs."""
 
     def __init__(self, ids: list[np.ndarray]):
         super().__init__(map(torch.from_numpy, ids))
@@ -186,7 +186,7 @@ def assembled():
     """
     from fairseq_palbert.modules.batch import PackedBatch
     from fairseq_palbert.modules.encoder import Encoder, EncoderShape
-    from fairseq_palbert.tasks.dataset import GlueDataset, TokenizedSplit
+    from fairseq_palbert.tasks.dataset import SentenceDataset, TokenizedSplit
 
     encoder = Encoder(EncoderShape(vocabulary=4, padding_id=1, separator_id=2, max_positions=1, layers=1, hidden=1,
                                    ffn_hidden=1, heads=1, segments=2))
@@ -194,7 +194,7 @@ def assembled():
     def call(vocabulary: Vocabulary, examples: list[tuple[str, ...]], limit: int) -> list[tuple[list[int], list[int]]]:
         columns = [_Sentences(vocabulary.encode(column)) for column in zip(*examples, strict=True)]
         split = TokenizedSplit(columns, None, vocabulary.separators)
-        dataset = GlueDataset(split, np.arange(len(examples)), limit, shuffle=False)
+        dataset = SentenceDataset(split, np.arange(len(examples)), limit, shuffle=False)
         tokens = [dataset[index]["tokens"] for index in range(len(dataset))]
         segments = encoder._segments(PackedBatch.of(tokens)).split(list(map(len, tokens)))
         return [(vocabulary.native_ids[row].tolist(), marks.tolist()) for row,

@@ -15,7 +15,7 @@ from ..definitions.definition import CALIBRATION, TaskDefinition
 from ..definitions.packaged import packaged
 from ..errors import UserError
 from .binarized import BinarizedFolder
-from .dataset import GlueDataset
+from .dataset import SentenceDataset
 from .early_exit_task import EarlyExitTask
 from .same_tokenizer import check_same_tokenizer, tokenizer_state
 from .trained_task import task_state, trained_task
@@ -27,7 +27,7 @@ SHUFFLE_SEED = 0  # not --seed: all seeds train, and select checkpoints, on the 
 
 
 @dataclass
-class GlueConfig(FairseqDataclass):
+class SentenceConfig(FairseqDataclass):
     data: str = field(default=MISSING, metadata={"help": "folder of the binarized task, made by palbert data"})
     glue_task: Optional[str] = field(
         default=None,
@@ -67,18 +67,18 @@ class GlueConfig(FairseqDataclass):
     ignore_unused_valid_subsets: Optional[bool] = II("dataset.ignore_unused_valid_subsets")
 
 
-@register_task("glue", dataclass=GlueConfig)
-class GlueSentenceTask(EarlyExitTask):
+@register_task("glue", dataclass=SentenceConfig)
+class SentenceTask(EarlyExitTask):
     """One task: its data and its metrics.
 
     ``definition`` is what the data folder says of the task, with the labels in the order of the class ids.
     """
 
     @classmethod
-    def setup_task(cls, cfg: GlueConfig, **_):
+    def setup_task(cls, cfg: SentenceConfig, **_):
         return cls(cfg, cfg.label_order.split(",") if cfg.label_order else None)
 
-    def __init__(self, cfg: GlueConfig, labels: Sequence[str] | None = None):
+    def __init__(self, cfg: SentenceConfig, labels: Sequence[str] | None = None):
         """``labels``: in the order of the class ids, by default that of the definition."""
         self.folder = BinarizedFolder(cfg.data, cfg.glue_task, labels)
         super().__init__(cfg, self.folder.task)
@@ -91,7 +91,7 @@ class GlueSentenceTask(EarlyExitTask):
     def max_positions(self) -> int:
         return self.cfg.max_positions
 
-    def load_dataset(self, split: str, **_) -> GlueDataset:
+    def load_dataset(self, split: str, **_) -> SentenceDataset:
         """Loads a split of the folder, or a part of train.
 
         ``holdout`` is the part of train that ``--holdout-fraction`` sets aside. It has two parts: ``gate``, for a
@@ -102,7 +102,7 @@ class GlueSentenceTask(EarlyExitTask):
         """
         loaded = self.folder.load("train" if split in (HOLDOUT, GATE, CALIBRATION) else split)
         ids = self._ids(split, np.arange(len(loaded)) if loaded.groups is None else loaded.groups.numpy())
-        dataset = GlueDataset(loaded, ids, self.cfg.max_positions, shuffle=split in ("train", GATE),
+        dataset = SentenceDataset(loaded, ids, self.cfg.max_positions, shuffle=split in ("train", GATE),
                               length_pool=self.cfg.length_pool)
         part = "" if len(ids) == len(loaded) else f" of the {len(loaded)} rows of train, by a seeded shuffle"
         logger.info(f"{self.definition.name} {split}: {len(dataset)} examples{part}, {dataset.truncated} of them "
@@ -194,7 +194,7 @@ class GlueSentenceTask(EarlyExitTask):
                             f"--holdout-fraction {holdout_fraction:g}")
 
 
-def _check_config(cfg: GlueConfig, task: TaskDefinition) -> None:
+def _check_config(cfg: SentenceConfig, task: TaskDefinition) -> None:
     if not 0 <= cfg.holdout_fraction < 1:
         raise UserError(f"--holdout-fraction {cfg.holdout_fraction}: choose a part of train from 0 up to, not "
                         "including, 1")

@@ -12,8 +12,8 @@ from omegaconf import OmegaConf
 
 from fairseq_palbert.definitions.metrics import References
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.tasks.glue_task import GlueConfig, GlueSentenceTask
 from fairseq_palbert.tasks.provenance import write_provenance
+from fairseq_palbert.tasks.sentence_task import SentenceConfig, SentenceTask
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ RECORD = {"name": "wordpiece", "separators": 1, "sha256": "91bc" * 16}
 
 def make_task(folder, name, **options):
     options = {"valid_subset": "valid", "ignore_unused_valid_subsets": False, "seed": 1, **options}
-    return GlueSentenceTask.setup_task(OmegaConf.structured(GlueConfig(data=str(folder), glue_task=name, **options)))
+    return SentenceTask.setup_task(OmegaConf.structured(SentenceConfig(data=str(folder), glue_task=name, **options)))
 
 
 def batches(task, split, **options):

@@ -1,7 +1,7 @@
 """``palbert report``: compare recorded runs in tables and plots, as HTML and Markdown.
 
-Writes to ``--out``: report.html, README.md and its plots, and front.md and front.svg, the report's first table and
-plot.
+Writes to ``--out``: report.html, README.md and its plots, COMMANDS.md, and front.md and front.svg, the report's first
+table and plot.
 
 Thresholds are chosen on the record of the split "calibration" of the same checkpoint. A run without that record is
 shown at the settings it was scored with. Claims are made of methods named palbert* and *_staged.

@@ -1,4 +1,4 @@
-"""Write the report: Markdown with plots, one HTML page, and the first table."""
+"""Write the report: Markdown with plots, its commands, one HTML page, and the first table."""
 
 import base64
 import re
@@ -14,14 +14,15 @@ from .sentences import hardest_and_easiest
 from .style import colours
 from .task import Task
 
-MARKDOWN, HTML, FRONT, FRONT_PLOT = "README.md", "report.html", "front.md", "front.svg"
+MARKDOWN, COMMANDS, HTML = "README.md", "COMMANDS.md", "report.html"
+FRONT, FRONT_PLOT = "front.md", "front.svg"
 TEMPLATE = Path(__file__).with_name("page.html")
 Texts = Mapping[str, Sequence[tuple[str, ...]]]
 
 
 def write_report(folder: Path, tasks: dict[str, list[Run]], command: str, texts: Texts, resamples: int,
                  remarks: str = "") -> None:
-    """Write README.md, its plots, report.html, and front.md, the first table with its remark.
+    """Write README.md, its plots, COMMANDS.md, report.html, and front.md, the first table with its remark.
 
     ``command``: the command that makes the report. ``texts``: the sentences of every row of a task's split; a task may
     lack them. ``remarks``: Markdown that goes before the tasks.
@@ -34,9 +35,12 @@ def write_report(folder: Path, tasks: dict[str, list[Run]], command: str, texts:
     sections = [_introduction(tasks, command), first, f"![Score against layers]({FRONT_PLOT})"]
     sections += filter(None, [_claims(tasks, resamples), remarks.strip()])
     sections += [_section(folder, task, colour_of, texts.get(task.name)) for task in tasks]
-    page = "\n\n".join(sections) + "\n"
-    (folder / MARKDOWN).write_text(page, encoding="utf-8")
-    (folder / HTML).write_text(_as_html(page, folder), encoding="utf-8")
+    page = "\n\n".join(sections)
+    commands = "\n\n".join(["# Commands", *(f"## {task.name}\n\n{code_block(provenance.commands(task))}"
+                                           for task in tasks)])
+    for name, text in {MARKDOWN: f"{page}\n\nThe commands of the runs are in [{COMMANDS}]({COMMANDS}).",
+                       COMMANDS: commands, HTML: _as_html(f"{page}\n\n{commands}", folder)}.items():
+        (folder / name).write_text(text + "\n", encoding="utf-8")
 
 
 def _introduction(tasks: list[Task], command: str) -> str:
@@ -90,7 +94,7 @@ def _section(folder: Path, task: Task, colour_of: dict[str, str], texts: Sequenc
         parts += ["### Plots", *_plots(folder, task, colour_of)]
         remark = [] if texts else ["Examples are named by their row in the split; `--glue-dir` adds their text."]
         parts += ["### Hardest and easiest", *remark, hardest_and_easiest(task, texts)]
-    return "\n\n".join([*parts, "### Commands", code_block(provenance.commands(task))])
+    return "\n\n".join(parts)
 
 
 AS_SCORED = """*FLOPs* count a sentence's matrix products, with heads and lambda modules. *Speed-up* is the measured

@@ -45,13 +45,14 @@ from recipes import command_line
 MATCHED, MISMATCHED, OWN_TRAIN = "validation_matched.jsonl", "validation_mismatched.jsonl", "train.jsonl"
 DIFFICULTY, BERTS = "matched_difficulty.tsv", 100
 # what each method of the table is trained with, as for the other tables of MiniLM-L6, and the rules to hold against it;
-# the matched set is scored once, after training
+# the matched set is scored once, after training, where the rules are set on the record of all layers
 EVERY = ("--distill-weight", "0.5", "--classifier-lr", "1e-3", "--valid-subset", "holdout")
 FLAGS = {"palbert": ("--per-layer-pooler", "--per-layer-classifier", *EVERY), "pabee": ("--per-layer-pooler", *EVERY),
          "berxit": EVERY}
 RULES_OF = {"palbert": ("q_exit", "entropy"), "palbert_staged": ("q_exit",), "pabee": ("patience", "entropy"),
             "berxit": ("learned", "entropy")}
-DEFAULTS = {"LR": "1e-4", "LAMBDA_LR": "1e-4", "LENGTH_POOL": "50", "MAX_EPOCH": "3", "SELECT_ON": "holdout"}
+DEFAULTS = {"LR": "1e-4", "LAMBDA_LR": "1e-4", "LENGTH_POOL": "50", "MAX_EPOCH": "3", "SELECT_ON": "holdout",
+            "EXITS": "fixed:N"}
 PONDERING = ("palbert", "palbert_staged")
 POINTS, TENTHS, RESAMPLES = 200, 10, 1000
 

@@ -44,9 +44,10 @@ def raw_file(task: TaskDefinition, split: Split, raw: Path) -> Path:
             return path
     if task.folder is None:  # a task of its own file
         raise UserError(f"{paths[0]} is missing: correct splits.{split.name} of the task file")
-    raise UserError(f"{paths[0]} is missing: --raw (default ${task.benchmark.upper()}_DIR) is the folder of "
-                    f"{task.benchmark}'s task folders; `python -m preprocess.download --task {task.name} --out {raw}` "
-                    "fetches it, --split skips it")
+    if task.benchmark is None:
+        raise UserError(f"{paths[0]} is missing: --raw is {_folder_with(task)}; --split skips it")
+    raise UserError(f"{paths[0]} is missing: --raw (default ${task.benchmark.upper()}_DIR) is {_folder_with(task)}; "
+                    f"`python -m preprocess.download --task {task.name} --out {raw}` fetches it, --split skips it")
 
 
 def check_raw(task: TaskDefinition, raw: Path) -> None:
@@ -56,4 +57,10 @@ def check_raw(task: TaskDefinition, raw: Path) -> None:
         for split in splits:
             raw_file(task, split, raw)
     elif not any(path.parent.is_dir() for path in raw_files(task, splits[0], raw)):
-        raise UserError(f"{raw} has no folder {task.folder}: give the folder of {task.benchmark}'s task folders")
+        raise UserError(f"{raw} has no folder {task.folder}: give {_folder_with(task)}")
+
+
+def _folder_with(task: TaskDefinition) -> str:
+    if task.benchmark is None:
+        return f"the folder with {task.folder} in it"
+    return f"the folder of {task.benchmark}'s task folders"

@@ -197,8 +197,9 @@ def page(rows: list[dict], own_train: bool) -> str:
     return f"""# Depth against difficulty
 
 Do hard sentences exit later? The difficulty of a sentence is the number of fine-tuned BERTs, of 100, that label it
-wrongly (McCoy, Min and Linzen, arXiv 1911.02969), on MNLI's matched dev set. Models were trained on {trained};
-{rows[0]["seeds"]} seed{"s" * (rows[0]["seeds"] != 1)}. Every rule is set to a mean exit layer nearest to N/2.
+wrongly (McCoy, Min and Linzen, arXiv 1911.02969), on MNLI's matched dev set.
+Models were trained on {trained}; {rows[0]["seeds"]} seed{"s" * (rows[0]["seeds"] != 1)}.
+Every rule is set to a mean exit layer nearest to N/2.
 Correlations are means over seeds; intervals are of {RESAMPLES} bootstrap resamples of the sentences.
 
 {table(rows)}

@@ -93,7 +93,7 @@ def read_examples(task: TaskDefinition, split: Split, raw: Path) -> Iterator[Exa
     split_of = iter(parts(task, [row.label for row in examples], [row.group for row in examples if task.groups]))
     for row in _rows_of_file(task, train, raw):
         if isinstance(row, Rejected):
-            if split is train:
+            if split.name == train.name:
                 yield row
         elif next(split_of) == split.name:
             yield row

@@ -112,3 +112,14 @@ def test_pairs_scores_and_a_test_split_without_labels(own_task):
     assert sorted(scores) == [0, 0.1, 2.5, 5] and not (folder / "label" / "test.label").exists()
     assert {path.name for path in (folder / "input1").iterdir()} == {
         "dict.txt", *(f"{split}.{end}" for split in ("train", "valid", "test") for end in ("bin", "idx"))}
+
+
+@pytest.mark.parametrize("labels", ["", '\nlabels = ["card", "fees"]', '\nlabels = "from train"'])
+def test_a_damaged_row_of_a_train_that_is_split_is_not_dropped_in_silence(own_task, labels, capsys):
+    own_task.edit('"accuracy"', '"accuracy"' + labels)
+    own_task.edit('"valid.csv"', "0.25")
+    own_task.write("train.csv", ROWS + "a bird\n" + ROWS.partition("\n")[2])
+    assert own_task.refusal().startswith("train.csv, line 6: ")
+    folder = own_task.binarize("--keep-going")
+    assert len((folder / "rejected.tsv").read_text().splitlines()) == 2 and "lines 6" in capsys.readouterr().err
+    assert len(own_task.labels("train") + own_task.labels("valid")) == 8

@@ -84,7 +84,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
             with gzip.GzipFile(fileobj=file) as unpacked:
                 yield io.BufferedReader(_Bounded(unpacked, most))
     except FileNotFoundError as error:
-        raise UserError(f"{path} is missing") from error
+        raise UserError(f"{path} is missing: put it there, or name another") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path}: damaged, or no gzip ({error}): fetch or make it again") from error
     except OSError as error:

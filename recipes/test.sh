@@ -12,6 +12,11 @@
 set -euo pipefail
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"
 
+if [[ "${1-}" == --help ]]; then
+    usage
+    exit
+fi
+
 "$ROOT/recipes/setup.sh"
 
 cores="$(env -u OMP_NUM_THREADS nproc)"  # nproc would follow that variable

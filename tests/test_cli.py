@@ -25,7 +25,7 @@ WRONG = {
     "sweep": (["nowhere", "--out", "OUT"], "nowhere: No such file"),
     "thresholds": (["nowhere", "--budget", "3", "--out", "OUT"], "nowhere: No such file"),
     "keep": (["nowhere", "minilm"], "has no seed*/scores/*/record.safetensors"),
-    "report": (["nowhere", "--out", "OUT"], "no nowhere/seed*/scores/valid"),
+    "report": (["nowhere", "--out", "OUT"], "nowhere: no such file or folder"),
     "compare": (["fixed:1", "fixed:2", "--runs", "RTE", "nowhere", "nowhere"], "no nowhere/seed*/scores/valid"),
     "submission": (["nowhere", "--exit", "fixed:1", "--out", "OUT.zip"], "nowhere has no task of GLUE"),
     "export": (["nowhere.pt", "--out", "OUT"], "nowhere.pt: no such checkpoint file"),

@@ -66,7 +66,7 @@ def test_a_file_that_cannot_be_used_is_refused(tsv, content, words):
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
-    with pytest.raises(UserError, match="data.tsv is missing"):
+    with pytest.raises(UserError, match="data.tsv is missing: put it there"):
         list(read_records(tmp_path / "data.tsv", ("a",), REMEDY))
     with pytest.raises(UserError, match="cannot read .*Is a directory"):
         list(read_records(tmp_path, ("a",), REMEDY))

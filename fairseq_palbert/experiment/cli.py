@@ -27,6 +27,7 @@ from .run import run
 from .settings import Settings
 
 IN_THE_USUAL_RUN_DIR = ("task", "method", "arch")
+MODES = {"-r": "--run", "-m": "--multirun", "-c": "--cfg", "-i": "--info", "-sc": "--shell-completion"}  # of Hydra
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -35,6 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     if {"-h", "--help"} & set(argv):
         print(help_text())
         return
+    check_modes(argv)
     ConfigStore.instance().store("settings", Settings)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach this function as they are
     try:
@@ -65,6 +67,14 @@ def settings_of(config: DictConfig) -> Settings:
         if getattr(values, item.name) == "":
             setattr(values, item.name, item.default if item.name in ("run_name", "method") else None)
     return values
+
+
+def check_modes(argv: list[str]) -> None:
+    """Raises UserError for two of Hydra's flags that exclude each other."""
+    words = [word.partition("=")[0] for word in argv]
+    given = dict.fromkeys(MODES.get(word, word) for word in words if word in MODES or word in MODES.values())
+    if len(given) > 1:
+        raise UserError(f"{' and '.join(given)} exclude each other: give one of them")
 
 
 def is_override(word: str) -> bool:

@@ -122,7 +122,9 @@ def read_runs(folders: list[Path], split: str) -> dict[str, list[Run]]:
 
 def _read(path: Path, split: str) -> list[Run]:
     """The runs in a file of palbert keep, of all tasks that have the split; or the one run of a folder."""
-    if not path.is_file():
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder: give a file of palbert keep, or the RUN_DIR of a run")
+    if path.is_dir():
         return [_read_run(path, split)]
     by_task = {task: [_kept_seed(name, seed, split) for name, seed in seeds.items() if split in seed.splits]
                for task, seeds in read_kept(path).items()}

@@ -28,7 +28,7 @@ def call(recipe: str | Path, *arguments: str, cwd: Path, **variables: str) -> su
 
 
 @pytest.mark.parametrize("recipe", ["benchmark_memory.sh", "benchmark_preprocess.sh", "encoders.sh", "glue_all.sh",
-                                    "glue_task.sh", "quickstart.sh", "setup.sh", "superglue_all.sh"])
+                                    "glue_task.sh", "quickstart.sh", "setup.sh", "superglue_all.sh", "test.sh"])
 def test_through_a_link_in_another_folder(other, recipe):
     (other / recipe).symlink_to(ROOT / "recipes" / recipe)
     run = call(f"./{recipe}", "--help", cwd=other)

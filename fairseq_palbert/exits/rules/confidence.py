@@ -23,7 +23,7 @@ class Confidence(ExitRule):
     temperatures: tuple[float, ...] = (1.0,)
     name: ClassVar[str] = "confidence"
     form: ClassVar[str] = ("confidence:P with 0 <= P <= 1, or confidence:P:T with a temperature T > 0, "
-                           "or T1,T2,... one per layer")
+                           "or T1,T2,... one for each layer but the last")
     reads_logits: ClassVar[bool] = True
     reads_classes: ClassVar[bool] = True
 

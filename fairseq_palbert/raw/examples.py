@@ -82,8 +82,9 @@ def _by_number(labels: set[str]):
 def read_examples(task: TaskDefinition, split: Split, raw: Path) -> Iterator[Example | Rejected]:
     """Yields every row of the split in file order, as an example or as rejected, with the reason.
 
-    Where the split is a part of train, or train lacks such parts, rows of train's file that are none of its examples
-    are left out. Rejected rows come with train. Raises UserError where the file as a whole cannot be used.
+    Where the split is a part of train, or train lacks such parts, examples of train's file that are not its own are
+    left out. Rejected rows of that file come with each part: nobody knows whose they are. Raises UserError where the
+    file as a whole cannot be used.
     """
     if split.fraction is None and not (split.name == "train" and fractional(task)):
         yield from _rows_of_file(task, split, raw)
@@ -92,10 +93,7 @@ def read_examples(task: TaskDefinition, split: Split, raw: Path) -> Iterator[Exa
     examples = [row for row in _rows_of_file(task, train, raw) if isinstance(row, Example)]
     split_of = iter(parts(task, [row.label for row in examples], [row.group for row in examples if task.groups]))
     for row in _rows_of_file(task, train, raw):
-        if isinstance(row, Rejected):
-            if split.name == train.name:
-                yield row
-        elif next(split_of) == split.name:
+        if isinstance(row, Rejected) or next(split_of) == split.name:
             yield row
 
 

@@ -119,7 +119,9 @@ def test_a_damaged_row_of_a_train_that_is_split_is_not_dropped_in_silence(own_ta
     own_task.edit('"accuracy"', '"accuracy"' + labels)
     own_task.edit('"valid.csv"', "0.25")
     own_task.write("train.csv", ROWS + "a bird\n" + ROWS.partition("\n")[2])
-    assert own_task.refusal().startswith("train.csv, line 6: ")
+    for only in ([], ["--split", "train"], ["--split", "valid"]):
+        assert own_task.refusal(*only).startswith("train.csv, line 6: ")
     folder = own_task.binarize("--keep-going")
-    assert len((folder / "rejected.tsv").read_text().splitlines()) == 2 and "lines 6" in capsys.readouterr().err
+    _, *rejected = (folder / "rejected.tsv").read_text().splitlines()
+    assert [line.split("\t")[0] for line in rejected] == ["train", "valid"] and "lines 6" in capsys.readouterr().err
     assert len(own_task.labels("train") + own_task.labels("valid")) == 8

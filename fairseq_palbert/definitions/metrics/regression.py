@@ -54,6 +54,6 @@ def _ranks(values: Tensor, weights: Tensor) -> Tensor:
 
     Shape: [B], [R, B] -> [R, B].
     """
-    rank = torch.from_numpy(rankdata(values.numpy(), method="dense") - 1)
+    rank = torch.from_numpy(rankdata(values.numpy(), method="dense")).long() - 1
     weight_at = weights.new_zeros(len(weights), int(rank.max()) + 1).index_add_(1, rank, weights)
     return (weight_at.cumsum(-1) - weight_at / 2)[:, rank]

@@ -27,9 +27,10 @@ def decide_alone(network: PonderingNetwork, rule: Rule, sentence: Tensor, exampl
             halting_logits.append(halting_logit[0])
         if isinstance(rule, AllDepthsRule):
             continue
-        state = rule.start(torch.tensor([example_id])) if state is None else state
+        state = rule.start(torch.tensor([example_id], device=hidden.device)) if state is None else state
         error_logit = network.expect_error(n, pooled)[0] if network.learns_exit else None
-        leaves, state = rule.leaves(Seen(torch.tensor([n]), of_layer(halting_logit, 0), logits[-1], error_logit), state)
+        layer = torch.tensor([n], device=hidden.device)
+        leaves, state = rule.leaves(Seen(layer, of_layer(halting_logit, 0), logits[-1], error_logit), state)
         if leaves.item():
             break
     exit_layer = torch.tensor([len(logits)])

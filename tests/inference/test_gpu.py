@@ -30,6 +30,15 @@ def test_float32_decides_as_the_cpu_does(make_network, make_sentences, family, p
         torch.testing.assert_close(decided.outputs, torch.cat([one.outputs for one in alone]), rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("spec", SPECS)
+def test_the_reference_decides_there_too(make_network, make_sentences, spec):
+    network, there, rule = make_network(), make_network().to(CUDA), parse_rule(spec)
+    for i, sentence in enumerate(make_sentences(10)):
+        alone, found = decide_alone(network, rule, sentence, i), decide_alone(there, rule, sentence.to(CUDA), i)
+        assert found.exit_layers.equal(alone.exit_layers)
+        torch.testing.assert_close(found.outputs.cpu(), alone.outputs, rtol=0, atol=1e-4)
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("family", FAMILIES)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from ..definitions.definition import TaskDefinition
 from ..errors import UserError
 
-Q_EXIT = ("q_exit:0.5", "sampling:1", "expectation", "fixed:N")
+LAST_LAYER = "fixed:N"
+Q_EXIT = ("q_exit:0.5", "sampling:1", "expectation", LAST_LAYER)
 EXIT_EACH = ("--per-layer-pooler", "--per-layer-classifier")
 SECOND_PHASE = ("--freeze-backbone", "--keep-classifier")
 STAGED = "_staged"
@@ -23,7 +24,7 @@ class Method:
     """
 
     flags: tuple[str, ...] = ()
-    exits: tuple[str, ...] = ("fixed:N",)
+    exits: tuple[str, ...] = (LAST_LAYER,)
     ponders: bool = False
     first_phase: str | None = None
     settings: dict[str, float] = field(default_factory=dict)
@@ -40,16 +41,16 @@ class Method:
 
 METHODS = {
     "palbert": Method(exits=Q_EXIT, ponders=True),
-    "pondernet": Method(("--lambda-module", "linear"), ("sampling:1", "q_exit:0.5", "expectation", "fixed:N"),
+    "pondernet": Method(("--lambda-module", "linear"), ("sampling:1", "q_exit:0.5", "expectation", LAST_LAYER),
                         ponders=True, settings={"beta": 0.01}),  # arXiv 2107.05407
-    "pabee": Method(("--layer-weights", "linear", "--per-layer-classifier"), ("patience:2", "fixed:N")),
-    "uniform": Method(("--layer-weights", "uniform", *EXIT_EACH), ("patience:2", "fixed:N")),
-    "deebert": Method(("--layer-weights", "uniform", *EXIT_EACH, *SECOND_PHASE), ("entropy:0.3", "fixed:N"),
+    "pabee": Method(("--layer-weights", "linear", "--per-layer-classifier"), ("patience:2", LAST_LAYER)),
+    "uniform": Method(("--layer-weights", "uniform", *EXIT_EACH), ("patience:2", LAST_LAYER)),
+    "deebert": Method(("--layer-weights", "uniform", *EXIT_EACH, *SECOND_PHASE), ("entropy:0.3", LAST_LAYER),
                       first_phase="vanilla"),
     "fastbert": Method(("--layer-weights", "uniform", *EXIT_EACH, *SECOND_PHASE, "--distill-weight", "1",
-                        "--distill-kl", "student_teacher"), ("entropy:0.3", "fixed:N"), first_phase="vanilla"),
+                        "--distill-kl", "student_teacher"), ("entropy:0.3", LAST_LAYER), first_phase="vanilla"),
     "berxit": Method(("--layer-weights", "uniform", *EXIT_EACH, "--alternate-last", "--learned-exit"),
-                     ("learned:0.2", "fixed:N")),
+                     ("learned:0.2", LAST_LAYER)),
     "vanilla": Method(("--layer-weights", "last")),
 }
 

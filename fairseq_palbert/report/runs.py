@@ -14,8 +14,10 @@ from ..errors import UserError
 from ..exits.base import AllDepthsRule, Rule
 from ..exits.registry import RULES, parse_rule
 from ..exits.rules.fixed import Fixed
+from ..exits.rules.q_exit import QExit
 from ..exits.rules.random import Random
 from ..exits.rules.sampling import Sampling
+from ..experiment.methods import LAST_LAYER, METHODS, Method
 from ..scores_file import CLOCK_KINDS, SCORES_FILE, read_scores
 from ..tables import visible
 from .commands import parse_command, read_command
@@ -67,8 +69,17 @@ class Run:
 
     @property
     def main_rule(self) -> Rule | None:
-        """The first scored rule whose threshold adapts the depth; plots and tables show the method with it."""
-        return next((rule for rule in self.rules if adapts(type(rule))), None)
+        """The first scored rule whose threshold adapts the depth; plots and tables show the method with it.
+
+        Of a run that was scored under none, it is Q-exit where the model halts, else the method's usual one.
+        """
+        return next((rule for rule in (*self.rules, *self._usual_rules()) if adapts(type(rule))), None)
+
+    def _usual_rules(self) -> list[Rule]:
+        if self.recorded.halts:
+            return [QExit(0.5)]
+        method = METHODS.get(self.method, Method())
+        return [parse_rule(rule) for rule in method.exits_of(self.recorded.task) if rule != LAST_LAYER]
 
     @property
     def calibrated(self) -> bool:

@@ -1,11 +1,13 @@
 """Tests of reading the runs of a report, and of refusing them."""
 
 import shutil
+from functools import partial
 
 import pytest
 import torch
 
 from fairseq_palbert.errors import UserError
+from fairseq_palbert.report import tables
 from fairseq_palbert.report.kept import KeptSeed, KeptSplit, write_kept
 from fairseq_palbert.report.runs import read_runs
 from tests.fixtures.recorded_runs import ORIGIN
@@ -105,3 +107,16 @@ def test_a_kept_file_is_read_as_its_runs_are(make_run, tmp_path):
                 (pytest.approx(point.row["mean_exit"], abs=0.1), point.row["seconds"]) for point in given.scored]
     with pytest.raises(UserError, match="has nothing of the split 'test'"):
         read_runs([path], "test")
+
+
+@pytest.mark.parametrize("method, task, rule", [
+    ("palbert", "SST-2", "q_exit:0.5"), ("palbert_wide", "STS-B", "q_exit:0.5"), ("pabee", "SST-2", "patience:2"),
+    ("pabee", "STS-B", "patience:2:0.2"), ("vanilla", "SST-2", None), ("another", "SST-2", None)])
+def test_a_run_scored_at_its_last_layer_alone_is_shown_with_the_usual_rule(make_task, method, task, rule):
+    shown = make_task(task, {method: ["fixed:4"]}, calibrated=True)
+    run = shown.runs[0]
+    assert (run.main_rule and run.main_rule.spec) == rule
+    assert shown.main[method].chosen == bool(rule)
+    for table in (tables.front, partial(tables.areas, resamples=3), partial(tables.depth_is_earned, resamples=3),
+                  partial(tables.orderings, resamples=3)):
+        table([shown])

@@ -8,6 +8,7 @@ import torch
 from fairseq_palbert.checkpoints.formats.model_folder import ModelCard, write_model
 from fairseq_palbert.checkpoints.loading import load_model
 from fairseq_palbert.errors import UserError
+from fairseq_palbert.exits.base import Decisions
 
 GATE = ("--pooling", "mean", "--lambda-reads", "both", "--lambda-width", "16", "--lambda-depth", "1")
 SMALL = ("--encoder-embed-dim", "64", "--encoder-ffn-embed-dim", "128", "--encoder-attention-heads", "4")
@@ -74,6 +75,24 @@ def test_drawn_exits_have_the_mean_that_was_asked_for(toy, benchmark):
     checkpoint, data = toy("SST-2", *BERT)
     found = benchmark(checkpoint, data, "--drawn", "2.5", "--sentences", "51")
     assert found["rule"].startswith("drawn:0.") and found["mean_exit"] == pytest.approx(2.5, abs=0.5)
+
+
+def test_half_precision_is_timed_with_the_engines_exits(toy, benchmark):
+    """Programs round differently, so that some exits near the threshold differ among them."""
+    found = benchmark(*toy("SST-2", *BERT), "--dtype", "bfloat16", "--sentences", "51", "--exit", "q_exit:0.65")
+    assert found["rule"] == "q_exit:0.65" and found["sd_exit"] > 0
+
+
+def test_a_precision_whose_answers_differ_is_left_out(toy, benchmark, monkeypatch):
+    from recipes.benchmark import __main__ as main
+
+    def wrong(network, sentences, rule):
+        return {"bfloat16": lambda: Decisions(torch.full((12, 2), 9.0), torch.full((12,), 4))}
+
+    monkeypatch.setattr(main, "lower_precisions", wrong)
+    found = benchmark(*toy("SST-2", *BERT))
+    assert "bfloat16 is left out: its answers are not float32's: 0 exit layers differ, and outputs by" in found["page"]
+    assert not [name for name in found["median_seconds"] if name.endswith("bfloat16")]
 
 
 def test_the_parameter_of_a_mean():

@@ -10,7 +10,7 @@ from ..criterions.multi_exit_classification import MultiExitClassificationConfig
 from ..criterions.ponder_classification import PonderClassificationConfig
 from ..errors import UserError
 from ..families import ARCHITECTURES, Family
-from ..models.palbert import PalbertConfig
+from ..models.palbert import EARLIER_DEFAULTS, PalbertConfig
 from ..models.ponder_rnn import PonderRnnConfig, RecurrentConfig
 from ..models.presets import BARE
 from ..modules.pondering import POOLINGS, HeadsShape
@@ -51,7 +51,7 @@ def model_configuration(name: str, state: dict[str, Any]) -> Configuration:
     arch = str(given.get("_name", "an unnamed one"))
     if arch not in ARCHITECTURES:
         raise UserError(f"{name}: holds no model of --arch palbert_FAMILY, but {arch}: convert it first")
-    family, settings = ARCHITECTURES[arch], vars(_rebuilt(name, given, PalbertConfig))
+    family, settings = ARCHITECTURES[arch], vars(_rebuilt(name, EARLIER_DEFAULTS | given, PalbertConfig))
     preset = family.presets[BARE]
     encoder = {setting: preset.get(setting) if settings[setting] is None else settings[setting]
                for setting in ENCODER_FIELDS.values()}

@@ -78,7 +78,7 @@ class PalbertConfig(StartConfig):
                   f"concat): {', '.join(LAMBDA_INPUTS)}"
     )
     lambda_lookback: int = _flag(1, "number of earlier layers that the mlp reads (PALBERT: 1)")
-    lambda_width: Optional[int] = _flag(None, "hidden units of the mlp (default: as many as its inputs, PALBERT's 2C)")
+    lambda_width: Optional[int] = _flag(128, "hidden units of the mlp (PALBERT: 2C, twice the encoder's)")
     lambda_reads: str = _flag(
         "pooled", "what the lambda module reads per layer: the pooled vector (PALBERT), the classifier's answer "
                   "(entropy and probabilities, or the value) with the layer's number, or both: "
@@ -109,7 +109,8 @@ class PalbertConfig(StartConfig):
     )
 
 
-EARLIER_DEFAULTS = {"pooling": POOLINGS[0]}  # of models older than the setting, where it is not today's
+# of models older than the setting, where it is not today's
+EARLIER_DEFAULTS = {"pooling": POOLINGS[0], "lambda_width": None}
 
 
 class PalbertModel(BaseFairseqModel):

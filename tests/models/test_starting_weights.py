@@ -5,6 +5,7 @@ import logging
 import pytest
 import torch
 
+from fairseq_palbert.checkpoints.loading import load_model
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.models.starting_weights import TRANSFERABLE_HEADS, StartingPoint
 
@@ -99,8 +100,8 @@ def test_our_own_checkpoint_is_restored_whole(build):
 
 @pytest.mark.parametrize("flags, tensor", [
     (("--per-layer-classifier",), "has no network.classifier.copies.1.1.weight"),
-    (("--lambda-module", "rnn"), "it has no network.lambda_module.readout.copies.0.1.weight .32 x 32."),
-    (("--lambda-lookback", 2), "network.lambda_module.readout.copies.0.1.weight is 48 x 48 there and 32 x 32"),
+    (("--lambda-module", "rnn"), "it has no network.lambda_module.readout.copies.0.1.weight .128 x 32."),
+    (("--lambda-lookback", 2), "network.lambda_module.readout.copies.0.1.weight is 128 x 48 there and 128 x 32"),
 ])
 def test_our_own_checkpoint_must_match_in_every_tensor(build, flags, tensor):
     with pytest.raises(UserError, match=tensor):
@@ -128,3 +129,14 @@ def test_heads_of_another_shape_stay_fresh_when_transferred(build):
     starting = StartingPoint("other.pt", heads=TRANSFERABLE_HEADS).weights(build().state_dict(), fresh)
     assert starting.loaded == ["encoder", "lambda_module"]
     assert starting.initialised == ["pooler", "classifier", "layer_embedding"]
+
+
+def test_a_checkpoint_from_before_a_setting_keeps_what_it_was_trained_with(toy, tmp_path):
+    """PALBERT's width of the lambda module, and heads that read the first token, were the only ones once."""
+    checkpoint, data = toy("RTE", "--encoder-embed-dim", "32", "--lambda-width", "64")
+    state = torch.load(checkpoint, weights_only=True)
+    for name in ("lambda_width", "pooling"):
+        del state["cfg"]["model"][name]
+    torch.save(state, tmp_path / "earlier.pt")
+    heads = load_model(tmp_path / "earlier.pt", str(data), None).network.heads_shape
+    assert (heads.lambda_width, heads.pooling) == (None, "first")

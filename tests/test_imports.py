@@ -26,12 +26,14 @@ ALLOWED = {
     "criterions": {"compat.quiet_fairseq", "definitions", "exits", "modules", "ponder"},
     "checkpoints": {"checkpoints.formats", "compat", "criterions", "definitions", "families", "models", "modules",
                     "ponder", "tasks", "tokenization"},
-    "experiment": {"checkpoints", "checkpoints.formats", "command", "definitions", "exits", "families", "raw"},
+    "experiment": {"checkpoints", "checkpoints.formats", "command", "definitions", "exits", "experiment.methods",
+                   "families", "raw"},
+    "experiment.methods": {"definitions"},
     "analysis": {"definitions", "exits", "modules", "ponder"},
     "serving": {"checkpoints.formats", "cli", "definitions", "exits", "inference", "modules", "tokenization"},
     "evaluation": {"analysis", "checkpoints", "checkpoints.formats", "definitions", "exits", "inference", "modules",
                    "plugin", "submissions", "tasks"},
-    "report": {"analysis", "definitions", "evaluation", "exits", "modules", "raw"},
+    "report": {"analysis", "definitions", "evaluation", "exits", "experiment.methods", "modules", "raw"},
     "command": set(),
     "compat": set(),
     "compat.quiet_fairseq": set(),
@@ -57,7 +59,7 @@ ALLOWED = {
 COMMON = {"command", "errors", "files", "json_files", "numbers_from_text", "schema", "scores_file", "run_info",
           "tables", "text_lines", "tsv"}
 WITHOUT_FAIRSEQ = {"families", "tokenization", "definitions", "raw", "submissions", "ponder", "exits", "modules",
-                   "inference", "analysis", "report", "serving", "compat", "experiment"} | COMMON
+                   "inference", "analysis", "report", "serving", "compat", "experiment", "experiment.methods"} | COMMON
 WITHOUT_FAIRSEQ_FILES = {"checkpoints/training_state.py", "checkpoints/formats/model_folder.py",
                          "checkpoints/formats/digests.py", "checkpoints/formats/encoder_source.py",
                          "checkpoints/formats/names.py", "checkpoints/formats/weights.py"}

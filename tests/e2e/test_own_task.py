@@ -33,7 +33,7 @@ test = { file = "test.jsonl", labelled = false }
 LABELS = ["sehr schlecht", "gut, oder?", "1"]
 WORDS = {"sehr schlecht": "dog mat", "gut, oder?": "cat sat", "1": "the the"}
 FLAGS = ("--max-update", "40", "--lr", "0.02", "--beta", "0.01", "--dropout", "0", "--holdout-fraction", "0.2",
-         "--max-positions", "32")
+         "--max-positions", "32", "--lambda-width", "32")  # 2C of these models, 16 units wide
 
 
 def rows(count: int, seed: int) -> list[dict]:

@@ -14,7 +14,7 @@ from .native import Native, in_dictionary_order
 
 NAME = "sentencepiece"
 SPECIAL_TOKENS = ("[CLS]", "<pad>", "[SEP]", "<unk>", "[MASK]")
-USER_DEFINED_SCORE = -0.1  # SentencePiece's, whatever the file has
+USER_DEFINED_BONUS = 0.1  # SentencePiece's, for each byte but the first, whatever the file has
 
 
 def read(folder: Path, settings: dict[str, Any]) -> Native:
@@ -44,10 +44,11 @@ def read(folder: Path, settings: dict[str, Any]) -> Native:
     if not model.HasField("normalizer_spec"):  # it follows the pieces
         raise UserError(f"{path} is cut: it ends before its normaliser")
     unknown = kinds.index(ModelProto.SentencePiece.UNKNOWN)
-    scores = [USER_DEFINED_SCORE if piece.type == ModelProto.SentencePiece.USER_DEFINED else piece.score
-              for piece in model.pieces]
-    if not all(-math.inf < score <= 0 for score in scores):
+    user_defined = [kind == ModelProto.SentencePiece.USER_DEFINED for kind in kinds]
+    if not all(own or -math.inf < piece.score <= 0 for own, piece in zip(user_defined, model.pieces)):
         raise UserError(f"{path} is damaged: a score of a piece is no log probability")
+    scores = [USER_DEFINED_BONUS * (len(piece.piece.encode()) - 1) if own else piece.score
+              for own, piece in zip(user_defined, model.pieces)]
     with refused(f"{path} is damaged"):
         tokenizer = Tokenizer(Unigram([(piece.piece, score) for piece, score in zip(model.pieces, scores)], unknown))
         own_normalisation = _own_normalisation(model.normalizer_spec.precompiled_charsmap)

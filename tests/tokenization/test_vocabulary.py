@@ -156,6 +156,17 @@ def test_sentencepiece_is_cut_as_by_its_library(sentencepiece_reference, drawn, 
     assert vocabulary.native_ids[vocabulary.encode([sentence])[0]].tolist()[:-1] == reference(sentence)
 
 
+@pytest.mark.parametrize("gap", [-0.15, -0.05, -0.01, 0.01, 0.05, 0.15])
+@pytest.mark.parametrize("sentence", ["(", '("', '(("'])
+def test_a_user_defined_piece_weighs_what_sentencepiece_gives_it(sentencepiece_reference, tmp_path, sentence, gap):
+    """``gap`` is the score of a piece that begins a word and has the user-defined one in it, above that of ▁."""
+    pieces = [*ALBERT_PIECES, '("', "▁(", '▁("']
+    scores = [-10 + gap if piece[:2] == "▁(" else -10 if piece == "▁" else -19 for piece in pieces]
+    write_albert(tmp_path, pieces, scores=scores)
+    vocabulary, reference = Vocabulary(tmp_path), sentencepiece_reference(tmp_path / "spiece.model")
+    assert vocabulary.native_ids[vocabulary.encode([sentence])[0]].tolist()[:-1] == reference(sentence)
+
+
 def test_a_tokenizer_of_the_hub_beside_a_sentencepiece_decides(write):
     """transformers 5 makes such a tokenizer, which cuts user-defined pieces out of the raw text."""
     folder = write("sentencepiece")

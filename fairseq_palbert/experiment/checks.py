@@ -7,7 +7,7 @@ from pathlib import Path
 from ..definitions.packaged import find_task
 from ..errors import UserError
 from . import launch
-from .methods import Method, method_of
+from .methods import Method, method_of, of_depth
 from .pretrained import USUAL_ARCH, Start
 from .settings import Settings
 
@@ -28,7 +28,7 @@ def parse_exits(rules: list[str], layers: int = 1) -> list:
     """The exit rules, with the number of layers in place of N. Raises UserError for one that is no rule."""
     from ..exits.registry import parse_rules  # imports torch, which is slow
 
-    return parse_rules([rule.replace("fixed:N", f"fixed:{layers}") for rule in rules])
+    return parse_rules(of_depth(rules, layers))
 
 
 def check_exits(settings: Settings, method: Method, start: Start) -> None:

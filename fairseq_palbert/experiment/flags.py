@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ..definitions.packaged import find_task
 from ..errors import UserError
-from .methods import LAST_LAYER, Method, method_of
+from .methods import Method, method_of, of_depth
 from .pretrained import Start
 from .settings import Settings
 
@@ -83,4 +83,4 @@ def word(value: float | str) -> str:
 
 
 def exit_flags(rules: Sequence[str], layers: int) -> list[str]:
-    return [text for rule in rules for text in ("--exit", f"fixed:{layers}" if rule == LAST_LAYER else rule)]
+    return [text for rule in of_depth(rules, layers) for text in ("--exit", rule)]

@@ -1,6 +1,7 @@
 """The training methods: flags, exit rules to score, and first phases."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..definitions.definition import TaskDefinition
@@ -67,3 +68,8 @@ def method_of(name: str) -> Method:
         return Method(exits=Q_EXIT, first_phase=first_phase, staged=True)
     raise UserError(f"method={name}: choose from {', '.join(METHODS)}, static1, static2, ..., "
                     f"or any of them but vanilla and static with {STAGED} appended")
+
+
+def of_depth(rules: Iterable[str], layers: int) -> list[str]:
+    """The rules for a model of this many layers: its last one in place of fixed:N."""
+    return [f"fixed:{layers}" if rule == LAST_LAYER else rule for rule in rules]

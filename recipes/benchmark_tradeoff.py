@@ -35,7 +35,7 @@ from fairseq_palbert.files import staged, write_json_lines
 from fairseq_palbert.inference.engine import Workload, decide, record
 from fairseq_palbert.inference.flags import device_of, fitting_window
 from fairseq_palbert.inference.for_inference import DTYPES, for_inference
-from fairseq_palbert.report.style import PANEL, STYLE, SVG, colours
+from fairseq_palbert.report.style import PANEL, STYLE, SVG, colours, save_svg
 from fairseq_palbert.tables import markdown
 from recipes import command_line
 from recipes.timing import in_turn, points
@@ -128,7 +128,7 @@ def plot(path: Path, rows: list[dict], title: str) -> None:
         axes.set(title=title, xlabel="ms a sentence, packed", ylabel="score, points")
         axes.set_xlim(left=0)
         axes.legend(frameon=False)
-        figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+        save_svg(figure, path)
 
 
 if __name__ == "__main__":

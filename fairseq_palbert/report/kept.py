@@ -30,13 +30,13 @@ from .commands import LONGEST, parse_command
 FORMAT = "fairseq_palbert results 1"
 REMEDY = "name a file of palbert keep, or keep the run again"
 # The dtypes of the stored tensors: the first is written, of a regression the last, and others are of earlier versions.
-# ``TENSORS`` are stored once for all seeds.
+# ``TENSORS`` are stored once for all seeds, [E] compressed, after the dtype's place in this table.
 STORED = {"ids": (torch.int32,), "lengths": (torch.int16,), "targets": (torch.int16, torch.int8, torch.float32),
           "groups": (torch.int32,), "text_scores": (torch.float64,),
           "halting_logits": (torch.float16,), "logits": (torch.float16, torch.float32),
           "error_logits": (torch.float16,)}
 HALF = torch.finfo(torch.float16).max
-MOST_FIELDS = 2**26  # bytes of their JSON
+MOST_UNPACKED = 2**26  # bytes
 OBJECTS = Kind("an object of objects",
                lambda value: isinstance(value, dict) and all(isinstance(of_key, dict) for of_key in value.values()))
 CLOCKS = list_of(object_of(CLOCK_KINDS), 1, 10_000)
@@ -81,7 +81,7 @@ def write_kept(path: Path, kept: Kept) -> None:
                 recorded = kept_split.recorded
                 for shared in TENSORS:
                     values, place = getattr(recorded, shared), f"{task}/{split}/{shared}"
-                    small = None if values is None else values.to(STORED[shared][-values.is_floating_point()])
+                    small = None if values is None else _compressed_values(shared, values)
                     if small is not None and not tensors.setdefault(place, small).equal(small):
                         raise UserError(f"{task}, {name}, {split}: other {shared} than an earlier seed: score the same "
                                         "data")
@@ -91,8 +91,7 @@ def write_kept(path: Path, kept: Kept) -> None:
                     **_plain(recorded), "encoder": asdict(recorded.encoder),
                     "heads": asdict(recorded.heads),
                     "clocks": [{key: row[key] for key in CLOCK_KINDS} for row in kept_split.clocks]}
-    fields = zlib.compress(json.dumps(about).encode(), 9)
-    tensors["about"] = torch.frombuffer(bytearray(fields), dtype=torch.uint8)
+    tensors["about"] = _compressed(json.dumps(about).encode())
     with replacing(path) as part:
         write_tensors(part, {"format": FORMAT}, tensors)
 
@@ -107,7 +106,7 @@ def read_kept(path: Path) -> Kept:
     """Read the file. Raises UserError where it is missing, damaged, contradicts itself, or is not of ``write_kept``."""
     _, tensors = read_tensors(path, FORMAT, REMEDY)
     try:
-        about = parse_object(_decompressed(tensors.get("about")))
+        about = parse_object(_decompressed(tensors.get("about"), "fields").decode())
         check_fields(about, dict.fromkeys(about, OBJECTS))
         return {task: {name: _seed(tensors, task, name, seed) for name, seed in seeds.items()}
                 for task, seeds in about.items()}
@@ -115,18 +114,44 @@ def read_kept(path: Path) -> Kept:
         raise UserError(f"{path}: {error}: {REMEDY}") from error
 
 
-def _decompressed(packed: Tensor | None) -> str:
-    """The JSON of all fields. Raises ValueError, whose message is a phrase."""
+def _compressed(content: bytes) -> Tensor:
+    return torch.frombuffer(bytearray(zlib.compress(content, 9)), dtype=torch.uint8)
+
+
+def _decompressed(packed: Tensor | None, what: str) -> bytes:
+    """The content of ``_compressed``. Raises ValueError, whose message is a phrase."""
     if packed is None or packed.dtype != torch.uint8:
-        raise ValueError("has no fields")
+        raise ValueError(f"has no {what}")
     unpacking = zlib.decompressobj()
     try:
-        fields = unpacking.decompress(packed.numpy().tobytes(), MOST_FIELDS)
+        content = unpacking.decompress(packed.numpy().tobytes(), MOST_UNPACKED)
     except zlib.error as error:
-        raise ValueError(f"its fields do not unpack ({error})") from error
+        raise ValueError(f"its {what} do not unpack ({error})") from error
     if not unpacking.eof:
-        raise ValueError(f"its fields are cut, or have more than {MOST_FIELDS:,} bytes")
-    return fields.decode()
+        raise ValueError(f"its {what} are cut, or have more than {MOST_UNPACKED:,} bytes")
+    return content
+
+
+def _compressed_values(name: str, values: Tensor) -> Tensor:
+    """One of ``TENSORS`` as stored. Shape: [E] -> uint8 [any]; text scores [E, S] are stored as they are."""
+    dtype = STORED[name][-values.is_floating_point()]
+    values = values.to(dtype)
+    if values.dim() > 1:
+        return values
+    return _compressed(bytes([STORED[name].index(dtype)]) + values.numpy().tobytes())
+
+
+def _decompressed_values(name: str, stored: Tensor | None) -> Tensor | None:
+    """One of ``TENSORS`` as it was; earlier versions did not compress. Raises ValueError as ``_decompressed``."""
+    if stored is None or stored.dtype != torch.uint8:
+        return stored
+    content = bytearray(_decompressed(stored, name))
+    if len(content) < 2 or content[0] >= len(STORED[name]):
+        raise ValueError(f"its {name} are of no known type")
+    dtype = STORED[name][content[0]]
+    if (len(content) - 1) % dtype.itemsize:
+        raise ValueError(f"its {name} are cut")
+    return torch.frombuffer(content[1:], dtype=dtype)
 
 
 def _seed(tensors: Mapping[str, Tensor], task: str, name: str, seed: Object) -> KeptSeed:
@@ -139,7 +164,7 @@ def _seed(tensors: Mapping[str, Tensor], task: str, name: str, seed: Object) -> 
 def _split(tensors: Mapping[str, Tensor], task: str, seed: str, split: str, fields: Object) -> KeptSplit:
     clocks = {"clocks": fields.pop("clocks", None)}
     check_fields(clocks, {"clocks": CLOCKS}, f"{task}.{seed}.{split}.")
-    stored = {name: tensors.get(f"{task}/{split}/{name}") for name in TENSORS}
+    stored = {name: _decompressed_values(name, tensors.get(f"{task}/{split}/{name}")) for name in TENSORS}
     stored |= {name: tensors.get(f"{task}/{split}/{seed}/{name}") for name in RECORDED}
     return KeptSplit(checked_split({"split": split, "glue_task": task, **fields}, _unpacked(stored)), **clocks)
 

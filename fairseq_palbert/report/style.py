@@ -1,5 +1,7 @@
 """The style of a report's plots: one colour a method, in all of them."""
 
+import io
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +21,8 @@ PANEL = (3.2, 3.0)  # inches
 LEGEND_LINE, LEGEND_HANDLE, LETTER = 0.2, 0.6, 0.08
 # Text stays text, and equal figures are equal files.
 SVG = {"svg.fonttype": "none", "svg.hashsalt": "fairseq_palbert", "font.size": 9, "axes.titlesize": 9,
-       "legend.frameon": False}
+       "font.sans-serif": ["DejaVu Sans"], "legend.frameon": False}
+BEYOND_HUNDREDTHS = re.compile(r"(?<=\.\d\d)\d+")
 
 
 def colours(methods: list[str]) -> dict[str, str]:
@@ -34,7 +37,15 @@ def panels(path: Path, columns: int, lines: int = 1, **shared) -> Iterator[tuple
         figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * lines), layout="constrained")
         grid = figure.subplots(lines, columns, squeeze=False, **shared)
         yield figure, list(grid.flat)
-        figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+        save_svg(figure, path)
+
+
+def save_svg(figure: Figure, path: Path) -> None:
+    """Save with coordinates in hundredths of a point and without indentation, which takes a third off the size."""
+    svg = io.StringIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    lines = [line.lstrip() for line in svg.getvalue().splitlines(keepends=True)]
+    path.write_text("".join(line if line.startswith("<text") else BEYOND_HUNDREDTHS.sub("", line) for line in lines))
 
 
 def legend(figure: Figure, handles: list[Artist]) -> None:

@@ -193,6 +193,14 @@ KEPT = {
     "seed": ("has no SST-2.a.command", lambda tensors: tensors.update(about=packed(b'{"SST-2": {"a": {}}}'))),
     "NaN": ("logits has values outside", lambda tensors: tensors["SST-2/valid/seed1/logits"].fill_(float("nan"))),
     "dtype": ("ids is torch.float32", lambda tensors: tensors.update({"SST-2/valid/ids": torch.zeros(EXAMPLES)})),
+    "ids no zlib": ("its ids do not unpack", lambda tensors: tensors["SST-2/valid/ids"].zero_()),
+    "ids of no type": ("its ids are of no known type", lambda tensors: tensors.update(
+        {"SST-2/valid/ids": packed(b"\x01" + bytes(4 * EXAMPLES))})),
+    "no ids": ("its ids are of no known type", lambda tensors: tensors.update({"SST-2/valid/ids": packed(b"")})),
+    "cut ids": ("its ids are cut", lambda tensors: tensors.update(
+        {"SST-2/valid/ids": packed(bytes(4 * EXAMPLES))})),
+    "fewer ids": ("lengths is .*, and should be", lambda tensors: tensors.update(
+        {"SST-2/valid/ids": packed(bytes(4 * EXAMPLES - 3))})),
     "no logits": ("has no logits", lambda tensors: tensors.pop("SST-2/valid/seed1/logits")),
     "scalar": ("logits is .*, and should be", lambda tensors: tensors.update(
         {"SST-2/valid/seed1/logits": torch.tensor(1.0).half()})),

@@ -7,13 +7,14 @@ import torch
 
 from fairseq_palbert.analysis.recorded_split import RecordedSplit, write_record
 from fairseq_palbert.analysis.sweep import decisions
+from fairseq_palbert.analysis.tensor_file import read_tensors, write_tensors
 from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.exits.base import Recording
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.modules.encoder import EncoderShape
 from fairseq_palbert.modules.pondering import HeadsShape
-from fairseq_palbert.report.kept import KeptSeed, KeptSplit, read_kept, rounded, write_kept
+from fairseq_palbert.report.kept import FORMAT, KeptSeed, KeptSplit, read_kept, rounded, write_kept
 from tests.fixtures.recorded_runs import ORIGIN
 
 LAYERS, EXAMPLES = 4, 300
@@ -81,6 +82,25 @@ def test_three_seeds_take_less_than_a_third_of_their_records(tmp_path):
     for name, one in seeds.items():
         write_record(tmp_path / name, one)
     assert (tmp_path / "kept").stat().st_size < sum((tmp_path / name).stat().st_size for name in seeds) / 3
+
+
+def test_a_file_of_an_earlier_version_is_read(tmp_path):
+    path, recorded = tmp_path / "palbert.safetensors", record_of("SST-2", 1)
+    write_kept(path, {"SST-2": {"seed1": kept_of(recorded)}})
+    before = read_kept(path)["SST-2"]["seed1"].splits["valid"].recorded
+    _, tensors = read_tensors(path, FORMAT, "")
+    write_tensors(path, {"format": FORMAT}, tensors | {
+        "SST-2/valid/ids": recorded.ids.int(), "SST-2/valid/lengths": recorded.lengths.short(),
+        "SST-2/valid/targets": recorded.targets.char()})
+    after = read_kept(path)["SST-2"]["seed1"].splits["valid"].recorded
+    assert all(getattr(after, shared).equal(getattr(before, shared)) for shared in ("ids", "lengths", "targets"))
+
+
+def test_what_seeds_share_is_compressed(tmp_path):
+    path = tmp_path / "palbert.safetensors"
+    write_kept(path, {"SST-2": {"seed1": kept_of(record_of("SST-2", 1))}})
+    _, tensors = read_tensors(path, FORMAT, "")
+    assert sum(len(tensors[f"SST-2/valid/{shared}"]) for shared in ("ids", "lengths", "targets")) < 3 * EXAMPLES
 
 
 def test_mistakes_are_one_line(tmp_path):

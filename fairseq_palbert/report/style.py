@@ -45,7 +45,8 @@ def save_svg(figure: Figure, path: Path) -> None:
     svg = io.StringIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     lines = [line.lstrip() for line in svg.getvalue().splitlines(keepends=True)]
-    path.write_text("".join(line if line.startswith("<text") else BEYOND_HUNDREDTHS.sub("", line) for line in lines))
+    short = [line if line.startswith("<text") else BEYOND_HUNDREDTHS.sub("", line) for line in lines]
+    path.write_text("".join(short), encoding="utf-8")
 
 
 def legend(figure: Figure, handles: list[Artist]) -> None:

@@ -20,9 +20,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import matplotlib
 import torch
-from matplotlib.figure import Figure
 
 import fairseq_palbert.plugin  # noqa: F401  first, since it keeps the import of fairseq quiet
 from fairseq_palbert.checkpoints.loading import load_model
@@ -35,7 +33,7 @@ from fairseq_palbert.files import staged, write_json_lines
 from fairseq_palbert.inference.engine import Workload, decide, record
 from fairseq_palbert.inference.flags import device_of, fitting_window
 from fairseq_palbert.inference.for_inference import DTYPES, for_inference
-from fairseq_palbert.report.style import PANEL, STYLE, SVG, colours, save_svg
+from fairseq_palbert.report.style import PANEL, colours, panels
 from fairseq_palbert.tables import markdown
 from recipes import command_line
 from recipes.timing import in_turn, points
@@ -119,16 +117,14 @@ def table(rows: list[dict]) -> str:
 def plot(path: Path, rows: list[dict], title: str) -> None:
     """Score against ms a sentence: a line a model in the order of time, a square for a model of one setting."""
     names = list(dict.fromkeys(row["model"] for row in rows))
-    with matplotlib.rc_context(STYLE | SVG):
-        figure = Figure(figsize=(1.6 * PANEL[0], 1.2 * PANEL[1]), layout="constrained")
-        axes = figure.subplots()
+    with panels(path, 1) as (figure, (axes,)):
+        figure.set_size_inches(1.6 * PANEL[0], 1.2 * PANEL[1])
         for name, colour in colours(names).items():
             curve = sorted((median(row), row["score"]) for row in rows if row["model"] == name)
             axes.plot(*zip(*curve), color=colour, label=name, linewidth=1.4, marker="s" if len(curve) == 1 else ".")
         axes.set(title=title, xlabel="ms a sentence, packed", ylabel="score, points")
         axes.set_xlim(left=0)
-        axes.legend(frameon=False)
-        save_svg(figure, path)
+        axes.legend()
 
 
 if __name__ == "__main__":

@@ -37,10 +37,10 @@ def panels(path: Path, columns: int, lines: int = 1, **shared) -> Iterator[tuple
         figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * lines), layout="constrained")
         grid = figure.subplots(lines, columns, squeeze=False, **shared)
         yield figure, list(grid.flat)
-        save_svg(figure, path)
+        _save(figure, path)
 
 
-def save_svg(figure: Figure, path: Path) -> None:
+def _save(figure: Figure, path: Path) -> None:
     """Save with coordinates in hundredths of a point and without indentation, which takes a third off the size."""
     svg = io.StringIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})

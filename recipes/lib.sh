@@ -33,9 +33,10 @@ usage() {
     sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
 }
 
-# require_environment: stops where recipes/setup.sh has not made the environment.
+# require_environment: stops where recipes/setup.sh has not made the environment, or not to its end.
 require_environment() {
     [[ -x "$VENV/bin/python" ]] || die "no Python environment in $VENV: run recipes/setup.sh first"
+    [[ ! -e "$VENV/.setup-unfinished" ]] || die "the set-up of $VENV has not ended: run recipes/setup.sh, or wait for it"
 }
 
 # require_benchmark_packages: stops where recipes/setup.sh --benchmark has not installed them.

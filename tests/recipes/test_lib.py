@@ -45,3 +45,14 @@ def test_without_an_environment(other):
     assert run.returncode == 1
     assert run.stderr == (f"benchmark_memory.sh: error: no Python environment in {other}/nowhere: "
                           "run recipes/setup.sh first\n")
+
+
+@pytest.mark.parametrize("recipe", ["benchmark_memory.sh", "glue_all.sh", "glue_task.sh"])
+def test_with_half_an_environment(other, recipe):
+    (other / "half" / "bin").mkdir(parents=True)
+    (other / "half" / "bin" / "python").symlink_to(sys.executable)
+    (other / "half" / ".setup-unfinished").touch()
+    run = call(ROOT / "recipes" / recipe, "RTE", cwd=other, VENV="half")
+    assert run.returncode == 1
+    assert run.stderr == (f"{recipe}: error: the set-up of {other}/half has not ended: run recipes/setup.sh, or wait "
+                          "for it\n")

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,11 +31,12 @@ from .commands import LONGEST, parse_command
 FORMAT = "fairseq_palbert results 1"
 REMEDY = "name a file of palbert keep, or keep the run again"
 # The dtypes of the stored tensors: the first is written, of a regression the last, and others are of earlier versions.
-# ``TENSORS`` are stored once for all seeds, [E] compressed, after the dtype's place in this table.
+# ``TENSORS`` are stored once for all seeds.
 STORED = {"ids": (torch.int32,), "lengths": (torch.int16,), "targets": (torch.int16, torch.int8, torch.float32),
           "groups": (torch.int32,), "text_scores": (torch.float64,),
           "halting_logits": (torch.float16,), "logits": (torch.float16, torch.float32),
           "error_logits": (torch.float16,)}
+SHAPED = 16  # added to the dtype's place where sizes follow; in earlier versions the values, of one size, did
 HALF = torch.finfo(torch.float16).max
 MOST_UNPACKED = 2**26  # bytes
 OBJECTS = Kind("an object of objects",
@@ -81,11 +83,12 @@ def write_kept(path: Path, kept: Kept) -> None:
                 recorded = kept_split.recorded
                 for shared in TENSORS:
                     values, place = getattr(recorded, shared), f"{task}/{split}/{shared}"
-                    small = None if values is None else _compressed_values(shared, values)
+                    small = None if values is None else _compressed_values(
+                        shared, values.to(STORED[shared][-values.is_floating_point()]))
                     if small is not None and not tensors.setdefault(place, small).equal(small):
                         raise UserError(f"{task}, {name}, {split}: other {shared} than an earlier seed: score the same "
                                         "data")
-                tensors |= {f"{task}/{split}/{name}/{packed}": values
+                tensors |= {f"{task}/{split}/{name}/{packed}": _compressed_values(packed, values)
                             for packed, values in _packed(recorded.recording).items()}
                 about[task][name]["splits"][split] = {
                     **_plain(recorded), "encoder": asdict(recorded.encoder),
@@ -133,25 +136,27 @@ def _decompressed(packed: Tensor | None, what: str) -> bytes:
 
 
 def _compressed_values(name: str, values: Tensor) -> Tensor:
-    """One of ``TENSORS`` as stored. Shape: [E] -> uint8 [any]; text scores [E, S] are stored as they are."""
-    dtype = STORED[name][-values.is_floating_point()]
-    values = values.to(dtype)
-    if values.dim() > 1:
-        return values
-    return _compressed(bytes([STORED[name].index(dtype)]) + values.numpy().tobytes())
+    """As stored: the dtype, the sizes, the first bytes of all values, then the second, and so on. uint8 [any]."""
+    header = bytes([SHAPED + STORED[name].index(values.dtype), values.dim()])
+    planes = values.reshape(-1, 1).view(torch.uint8).T.contiguous()
+    return _compressed(header + np.array(values.shape, np.uint32).tobytes() + planes.numpy().tobytes())
 
 
 def _decompressed_values(name: str, stored: Tensor | None) -> Tensor | None:
-    """One of ``TENSORS`` as it was; earlier versions did not compress. Raises ValueError as ``_decompressed``."""
+    """What ``_compressed_values`` was given, or an earlier version stored. Raises ValueError as ``_decompressed``."""
     if stored is None or stored.dtype != torch.uint8:
         return stored
-    content = bytearray(_decompressed(stored, name))
-    if len(content) < 2 or content[0] >= len(STORED[name]):
+    content = np.frombuffer(_decompressed(stored, name), np.uint8)
+    shaped, place = divmod(int(content[0]), SHAPED) if len(content) > 1 else (0, SHAPED)
+    if shaped > 1 or place >= len(STORED[name]):
         raise ValueError(f"its {name} are of no known type")
-    dtype = STORED[name][content[0]]
-    if (len(content) - 1) % dtype.itemsize:
-        raise ValueError(f"its {name} are cut")
-    return torch.frombuffer(content[1:], dtype=dtype)
+    dtype, start = STORED[name][place], 2 + 4 * int(content[1]) if shaped else 1
+    try:
+        planes = (content[start:].reshape(dtype.itemsize, *content[2:start].view(np.uint32)) if shaped
+                  else content[start:].reshape(-1, dtype.itemsize).T)
+    except ValueError as error:
+        raise ValueError(f"its {name} are cut") from error
+    return torch.from_numpy(np.moveaxis(planes, 0, -1).copy()).view(dtype).squeeze(-1)
 
 
 def _seed(tensors: Mapping[str, Tensor], task: str, name: str, seed: Object) -> KeptSeed:
@@ -164,8 +169,8 @@ def _seed(tensors: Mapping[str, Tensor], task: str, name: str, seed: Object) -> 
 def _split(tensors: Mapping[str, Tensor], task: str, seed: str, split: str, fields: Object) -> KeptSplit:
     clocks = {"clocks": fields.pop("clocks", None)}
     check_fields(clocks, {"clocks": CLOCKS}, f"{task}.{seed}.{split}.")
-    stored = {name: _decompressed_values(name, tensors.get(f"{task}/{split}/{name}")) for name in TENSORS}
-    stored |= {name: tensors.get(f"{task}/{split}/{seed}/{name}") for name in RECORDED}
+    places = dict.fromkeys(TENSORS, f"{task}/{split}") | dict.fromkeys(RECORDED, f"{task}/{split}/{seed}")
+    stored = {name: _decompressed_values(name, tensors.get(f"{place}/{name}")) for name, place in places.items()}
     return KeptSplit(checked_split({"split": split, "glue_task": task, **fields}, _unpacked(stored)), **clocks)
 
 

@@ -1,5 +1,6 @@
 """Tests of a method's runs in one file: reading, and harmless rounding."""
 
+import zlib
 from dataclasses import replace
 
 import pytest
@@ -84,23 +85,54 @@ def test_three_seeds_take_less_than_a_third_of_their_records(tmp_path):
     assert (tmp_path / "kept").stat().st_size < sum((tmp_path / name).stat().st_size for name in seeds) / 3
 
 
-def test_a_file_of_an_earlier_version_is_read(tmp_path):
-    path, recorded = tmp_path / "palbert.safetensors", record_of("SST-2", 1)
-    write_kept(path, {"SST-2": {"seed1": kept_of(recorded)}})
-    before = read_kept(path)["SST-2"]["seed1"].splits["valid"].recorded
+@pytest.mark.parametrize("task", ["SST-2", "STS-B"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_file_of_an_earlier_version_is_read(tmp_path, task, compressed):
+    """At first nothing was compressed; then ids, lengths and targets were, each as the dtype's place and the values."""
+    path, recorded = tmp_path / "palbert.safetensors", record_of(task, 1)
+    write_kept(path, {task: {"seed1": kept_of(recorded)}})
+    before = read_kept(path)[task]["seed1"].splits["valid"].recorded
     _, tensors = read_tensors(path, FORMAT, "")
-    write_tensors(path, {"format": FORMAT}, tensors | {
-        "SST-2/valid/ids": recorded.ids.int(), "SST-2/valid/lengths": recorded.lengths.short(),
-        "SST-2/valid/targets": recorded.targets.char()})
-    after = read_kept(path)["SST-2"]["seed1"].splits["valid"].recorded
-    assert all(getattr(after, shared).equal(getattr(before, shared)) for shared in ("ids", "lengths", "targets"))
+    place, targets = (2, recorded.targets) if task == "STS-B" else (1, recorded.targets.char())
+    shared = {"ids": (0, recorded.ids.int()), "lengths": (0, recorded.lengths.short()), "targets": (place, targets)}
+    logits = before.recording.logits if task == "STS-B" else before.recording.logits[..., 1:].half()
+    answers = {"logits": logits, "halting_logits": recorded.recording.halting_logits.half()}
+    earlier = {f"{task}/valid/{name}": torch.frombuffer(bytearray(zlib.compress(
+        bytes([number]) + values.numpy().tobytes())), dtype=torch.uint8) if compressed else values
+        for name, (number, values) in shared.items()}
+    write_tensors(path, {"format": FORMAT}, tensors | earlier | {
+        f"{task}/valid/seed1/{name}": values for name, values in answers.items()})
+    after = read_kept(path)[task]["seed1"].splits["valid"].recorded
+    assert all(getattr(after, name).equal(getattr(before, name)) for name in shared)
+    assert after.recording.logits.equal(before.recording.logits)
+    assert after.recording.halting_logits.equal(before.recording.halting_logits)
 
 
-def test_what_seeds_share_is_compressed(tmp_path):
-    path = tmp_path / "palbert.safetensors"
-    write_kept(path, {"SST-2": {"seed1": kept_of(record_of("SST-2", 1))}})
+def test_a_file_is_compressed(tmp_path):
+    """Of the answers, the bytes of sign and exponent lie together: those of numbers of equal size take no room."""
+    path, recorded = tmp_path / "palbert.safetensors", record_of("SST-2", 1)
+    recorded.recording.halting_logits.div_(8).add_(12)
+    write_kept(path, {"SST-2": {"seed1": kept_of(recorded)}})
     _, tensors = read_tensors(path, FORMAT, "")
     assert sum(len(tensors[f"SST-2/valid/{shared}"]) for shared in ("ids", "lengths", "targets")) < 3 * EXAMPLES
+    in_order = len(zlib.compress(recorded.recording.halting_logits.half().numpy().tobytes(), 9))
+    assert len(tensors["SST-2/valid/seed1/halting_logits"]) < 0.95 * in_order
+
+
+@pytest.mark.parametrize("name", ["ids", "lengths", "targets", "seed1/logits", "seed1/halting_logits"])
+def test_compressed_values_that_are_damaged_are_one_line(tmp_path, name):
+    path, place = tmp_path / "palbert.safetensors", f"SST-2/valid/{name}"
+    write_kept(path, {"SST-2": {"seed1": kept_of(record_of("SST-2", 1))}})
+    _, tensors = read_tensors(path, FORMAT, "")
+    content = zlib.decompress(tensors[place].numpy().tobytes())
+    header = 2 + 4 * content[1]
+    damaged = [content[:end] for end in (*range(header), len(content) - 1)] + [content + b"0"]
+    damaged += [content[:at] + bytes([255]) + content[at + 1:] for at in range(header)]
+    for one in damaged:
+        write_tensors(path, {"format": FORMAT}, tensors | {
+            place: torch.frombuffer(bytearray(zlib.compress(one)), dtype=torch.uint8)})
+        with pytest.raises(UserError, match=f"its .*{name.split('/')[-1]} (are cut|are of no known type)"):
+            read_kept(path)
 
 
 def test_mistakes_are_one_line(tmp_path):

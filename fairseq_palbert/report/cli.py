@@ -36,6 +36,13 @@ def texts(tasks: dict[str, list[Run]], raw: Path) -> dict[str, list[tuple[str, .
     return by_task
 
 
+def of_tasks(tasks: dict[str, list[Run]], names: list[str]) -> dict[str, list[Run]]:
+    """The tasks with these names, in their order. Raises UserError for one that no run is of."""
+    if unknown := [name for name in names if name not in tasks]:
+        raise UserError(f"--tasks {' '.join(unknown)}: the runs are of {', '.join(tasks)}")
+    return {name: tasks[name] for name in names}
+
+
 def read_remarks(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8")
@@ -50,6 +57,7 @@ def command(options: argparse.Namespace) -> str:
     """The command as it is typed in the repository; paths outside of it are shortened."""
     words = ["palbert", "report", *map(portable, options.runs), "--out", portable(options.out),
              "--split", options.split, "--resamples", str(options.resamples)]
+    words += ["--tasks", *options.tasks] if options.tasks else []
     words += ["--remarks", portable(options.remarks)] if options.remarks else []
     return typed([*words, *(["--glue-dir", "$GLUE_DIR"] if options.glue_dir else [])])
 
@@ -69,6 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
                         help="a file of palbert keep, or METHOD/TASK with "
                              "seed*/scores/SPLIT/{scores.jsonl,record.safetensors}")
     parser.add_argument("--out", type=Path, required=True, help="folder of the report")
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="tasks to report (default: all that the runs have)")
     parser.add_argument("--glue-dir", type=Path, metavar="RAW", help="raw GLUE, to show the text of sentences")
     parser.add_argument("--remarks", type=Path, metavar="FILE",
                         help="Markdown file with remarks on the results, placed before the tasks")
@@ -78,6 +87,8 @@ def main(arguments: list[str] | None = None) -> None:
     check_range("--resamples", options.resamples, 1, MOST_RESAMPLES)
     remarks = read_remarks(options.remarks) if options.remarks else ""
     tasks = read_runs(options.runs, options.split)
+    if options.tasks:
+        tasks = of_tasks(tasks, options.tasks)
     sentences = texts(tasks, options.glue_dir) if options.glue_dir else {}
     with staged(options.out) as folder:
         write_report(folder, tasks, command(options), sentences, options.resamples, remarks)

@@ -98,6 +98,18 @@ def test_remarks_stand_before_the_tasks(runs, tmp_path):
     assert "Nothing <em>yet</em>." in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_tasks_are_chosen_in_the_order_given(tmp_path):
+    runs = [write_run(tmp_path, "palbert", task, "q_exit:0.5", "fixed:4", halts=True, seeds=[1])
+            for task in ("MRPC", "SST-2", "QNLI")]
+    out = tmp_path / "out"
+    report.main([*map(str, runs), "--tasks", "QNLI", "MRPC", "--out", str(out), "--resamples", "10"])
+    page = (out / "README.md").read_text()
+    assert page.index("\n## QNLI") < page.index("\n## MRPC") and "\n## SST-2" not in page
+    assert " --tasks QNLI MRPC" in page
+    with pytest.raises(UserError, match="--tasks RTE: the runs are of MRPC, SST-2, QNLI"):
+        report.main([*map(str, runs), "--tasks", "RTE", "--out", str(tmp_path / "no")])
+
+
 def test_a_mistake_is_one_line_and_leaves_nothing(runs, tmp_path):
     arguments = [*map(str, runs), "--out", str(tmp_path / "out")]
     with pytest.raises(UserError, match="SST-2 has 3 rows of valid, the record 60"):

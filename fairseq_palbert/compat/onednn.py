@@ -14,9 +14,10 @@ Activation = tuple[str, str]
 NO_ACTIVATION: Activation = ("none", "")
 
 
-def has_linear() -> bool:
-    """Whether this torch is built with oneDNN, and so has the operators below."""
-    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+def has_linear(dtype: torch.dtype = torch.float32) -> bool:
+    """Whether this torch has the operators below, and this CPU what they need: AVX-512 or the like for bfloat16."""
+    return (torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+            and (dtype != torch.bfloat16 or torch.ops.mkldnn._is_mkldnn_bf16_supported()))
 
 
 def prepack(weight: Tensor, rows: int) -> Tensor:

@@ -47,7 +47,7 @@ def padded_rows(rows: int) -> int:
 
 
 def can_prepack(module: nn.Module) -> bool:
-    """Whether it is a linear layer that torch has the operators for, on its device and in its precision."""
+    """Whether it is a linear layer that torch and the CPU have the operators for in its precision."""
     return (type(module) is nn.Linear and module.weight.is_cpu
             and module.weight.dtype in (torch.float32, torch.bfloat16)
-            and onednn.has_linear())
+            and onednn.has_linear(module.weight.dtype))

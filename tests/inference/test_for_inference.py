@@ -94,6 +94,14 @@ def test_linear_layers_are_laid_out_once_where_torch_can(make_small_network, mon
     torch.testing.assert_close(answers(plain), expected, rtol=0, atol=1e-6)
 
 
+def test_bfloat16_works_on_a_cpu_without_avx512(make_small_network, monkeypatch):
+    """There oneDNN refuses to prepack; torch's own product answers."""
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    network = for_inference(copy.deepcopy(make_small_network(HEADS[0])), "bfloat16", CPU)
+    assert {*linears(network.encoder)} == {torch.nn.Linear}
+    torch.testing.assert_close(answers(network), answers(make_small_network(HEADS[0])), rtol=0, atol=0.1)
+
+
 @pytest.mark.parametrize("rows", [1, 7, 300])
 def test_a_prepacked_layer_is_the_layer(rows):
     linear, x = torch.nn.Linear(24, 56), torch.randn(rows, 24)

@@ -50,10 +50,11 @@ def test_any_change_of_a_file(folders, tmp_path_factory, data):
     path.write_bytes(data.draw(mutated(path.read_bytes())))
     try:
         vocabulary = Vocabulary(folder)
+        encoded = vocabulary.encode(SENTENCES)
     except UserError as error:
         assert "\n" not in str(error)
         return
-    assert all(0 <= ids.min() and ids.max() < len(vocabulary) for ids in vocabulary.encode(SENTENCES))
+    assert all(0 <= ids.min() and ids.max() < len(vocabulary) for ids in encoded)
     assert len(vocabulary.record["sha256"]) == 64
 
 

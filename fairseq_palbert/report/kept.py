@@ -82,10 +82,10 @@ def write_kept(path: Path, kept: Kept) -> None:
             for split, kept_split in seed.splits.items():
                 recorded = kept_split.recorded
                 for shared in TENSORS:
-                    values, place = getattr(recorded, shared), f"{task}/{split}/{shared}"
-                    small = None if values is None else _compressed_values(
-                        shared, values.to(STORED[shared][-values.is_floating_point()]))
-                    if small is not None and not tensors.setdefault(place, small).equal(small):
+                    if (values := getattr(recorded, shared)) is None:
+                        continue
+                    small = _compressed_values(shared, values.to(STORED[shared][-values.is_floating_point()]))
+                    if not tensors.setdefault(f"{task}/{split}/{shared}", small).equal(small):
                         raise UserError(f"{task}, {name}, {split}: other {shared} than an earlier seed: score the same "
                                         "data")
                 tensors |= {f"{task}/{split}/{name}/{packed}": _compressed_values(packed, values)

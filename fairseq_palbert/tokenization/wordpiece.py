@@ -13,9 +13,10 @@ from ..files import read_text
 from .native import Native, in_dictionary_order
 
 NAME = "wordpiece"
-SPECIAL_TOKENS = ("[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]")
+UNKNOWN_PIECE = "[UNK]"
+SPECIAL_TOKENS = ("[CLS]", "[PAD]", "[SEP]", UNKNOWN_PIECE, "[MASK]")
 # MPNet's vocabulary holds BERT's, with BERT's special tokens, as well
-MPNET_SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "[UNK]", "<mask>")
+MPNET_SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", UNKNOWN_PIECE, "<mask>")
 
 
 def read(folder: Path, settings: dict[str, Any]) -> Native:
@@ -32,7 +33,7 @@ def read(folder: Path, settings: dict[str, Any]) -> Native:
         if not piece.strip() or ids.setdefault(piece.rstrip("\r"), native_id) != native_id:
             fault = f"has {piece} a second time" if piece.strip() else "is blank"
             raise UserError(f"{path} is no WordPiece vocabulary: line {native_id + 1} {fault}")
-    tokenizer = Tokenizer(WordPiece(ids, unk_token="[UNK]"))
+    tokenizer = Tokenizer(WordPiece(ids, unk_token=UNKNOWN_PIECE))
     tokenizer.normalizer = BertNormalizer(
         lowercase=settings.get("do_lower_case", True), strip_accents=settings.get("strip_accents"),
         handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
@@ -44,8 +45,14 @@ def read(folder: Path, settings: dict[str, Any]) -> Native:
 def of_tokenizer(tokenizer: Tokenizer, where: str) -> Native:
     """Takes MPNet's where <s>, <pad> and </s> have the ids 0, 1 and 2, otherwise BERT's.
 
-    MPNet has two </s> between the sentences of a pair, BERT one.
+    MPNet has two </s> between the sentences of a pair, BERT one. Raises UserError where pieces that it does not know
+    do not become its own [UNK].
     """
-    if [tokenizer.token_to_id(piece) for piece in MPNET_SPECIAL_TOKENS[:3]] == [0, 1, 2]:
-        return in_dictionary_order(NAME, tokenizer, MPNET_SPECIAL_TOKENS, where, separators=2)
-    return in_dictionary_order(NAME, tokenizer, SPECIAL_TOKENS, where)
+    mpnet = [tokenizer.token_to_id(piece) for piece in MPNET_SPECIAL_TOKENS[:3]] == [0, 1, 2]
+    native = in_dictionary_order(NAME, tokenizer, MPNET_SPECIAL_TOKENS if mpnet else SPECIAL_TOKENS, where,
+                                 separators=1 + mpnet)
+    unknown = tokenizer.model.unk_token
+    if unknown != UNKNOWN_PIECE or unknown not in tokenizer.get_vocab(with_added_tokens=False):
+        raise UserError(f"{where} is damaged: pieces it does not know become {unknown}, and should become "
+                        f"{UNKNOWN_PIECE}, a piece of its model")
+    return native

@@ -192,6 +192,9 @@ KEPT = {
     "a list": ("SST-2 is 1, and should be an object", lambda tensors: tensors.update(about=packed(b'{"SST-2": 1}'))),
     "seed": ("has no SST-2.a.command", lambda tensors: tensors.update(about=packed(b'{"SST-2": {"a": {}}}'))),
     "NaN": ("logits has values outside", lambda tensors: tensors.update(
+        {"SST-2/valid/seed1/logits": packed(bytes([16, 3]) + torch.tensor([4, EXAMPLES, 1]).int().numpy().tobytes()
+                                            + 4 * EXAMPLES * b"\x00" + 4 * EXAMPLES * b"\x7e")})),
+    "NaN of an earlier version": ("logits has values outside", lambda tensors: tensors.update(
         {"SST-2/valid/seed1/logits": torch.full((4, EXAMPLES, 1), torch.nan).half()})),
     "dtype": ("ids is torch.float32", lambda tensors: tensors.update({"SST-2/valid/ids": torch.zeros(EXAMPLES)})),
     "ids no zlib": ("its ids do not unpack", lambda tensors: tensors["SST-2/valid/ids"].zero_()),

@@ -1,5 +1,6 @@
 """Tests of damaged vocabularies: refused in one line, or still usable."""
 
+import json
 import random
 import shutil
 import struct
@@ -50,12 +51,40 @@ def test_any_change_of_a_file(folders, tmp_path_factory, data):
     path.write_bytes(data.draw(mutated(path.read_bytes())))
     try:
         vocabulary = Vocabulary(folder)
-        encoded = vocabulary.encode(SENTENCES)
     except UserError as error:
         assert "\n" not in str(error)
         return
-    assert all(0 <= ids.min() and ids.max() < len(vocabulary) for ids in encoded)
+    assert all(0 <= ids.min() and ids.max() < len(vocabulary) for ids in vocabulary.encode(SENTENCES))
     assert len(vocabulary.record["sha256"]) == 64
+
+
+def renamed(tokenizer: dict) -> None:
+    tokenizer["model"]["unk_token"] = "[UNKNOWN]"
+
+
+def another_piece(tokenizer: dict) -> None:
+    tokenizer["model"]["unk_token"] = "the"
+
+
+def not_of_the_model(tokenizer: dict) -> None:
+    """The piece is still there, as an added token."""
+    vocab = tokenizer["model"]["vocab"]
+    last = max(vocab, key=vocab.get)
+    added, vocab[last] = vocab[last], vocab.pop("[UNK]")
+    tokenizer["added_tokens"] = [{"id": added, "content": "[UNK]", "single_word": False, "lstrip": False,
+                                  "rstrip": False, "normalized": False, "special": True}]
+
+
+@pytest.mark.parametrize("damage", [renamed, another_piece, not_of_the_model])
+@pytest.mark.parametrize("family", ["bert", "mpnet"])
+def test_a_word_piece_tokenizer_without_its_unknown_piece_is_refused(folders, tmp_path, family, damage):
+    [saved] = [folder for folder in folders if folder.name == f"{family} saved"]
+    path = shutil.copytree(saved, tmp_path / "vocabulary") / "tokenizer.json"
+    tokenizer = json.loads(path.read_text())
+    damage(tokenizer)
+    path.write_text(json.dumps(tokenizer))
+    with pytest.raises(UserError, match="tokenizer.json is damaged: pieces it does not know become"):
+        Vocabulary(path.parent)
 
 
 @pytest.mark.parametrize("seed", [243, 245, 247])

@@ -39,7 +39,7 @@ def texts(tasks: dict[str, list[Run]], raw: Path) -> dict[str, list[tuple[str, .
 def of_tasks(tasks: dict[str, list[Run]], names: list[str]) -> dict[str, list[Run]]:
     """The tasks with these names, in their order. Raises UserError for one that no run is of."""
     if unknown := [name for name in names if name not in tasks]:
-        raise UserError(f"--tasks {' '.join(unknown)}: the runs are of {', '.join(tasks)}")
+        raise UserError(f"--tasks {' '.join(unknown)}: no run is of it: choose from {', '.join(tasks)}")
     return {name: tasks[name] for name in names}
 
 

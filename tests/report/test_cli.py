@@ -106,7 +106,7 @@ def test_tasks_are_chosen_in_the_order_given(tmp_path):
     page = (out / "README.md").read_text()
     assert page.index("\n## QNLI") < page.index("\n## MRPC") and "\n## SST-2" not in page
     assert " --tasks QNLI MRPC" in page
-    with pytest.raises(UserError, match="--tasks RTE: the runs are of MRPC, SST-2, QNLI"):
+    with pytest.raises(UserError, match="--tasks RTE: no run is of it: choose from MRPC, SST-2, QNLI"):
         report.main([*map(str, runs), "--tasks", "RTE", "--out", str(tmp_path / "no")])
 
 

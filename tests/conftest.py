@@ -8,6 +8,7 @@ import logging
 import os
 import random
 import resource
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,10 +40,18 @@ def _folder(variable: str) -> Path:
 
 @pytest.fixture
 def full_disk():
-    """full_disk(size): no file can grow beyond ``size`` bytes until the test ends."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    """with full_disk(size): no file can grow beyond ``size`` bytes, not even pytest's log."""
+
+    @contextmanager
+    def limited(size: int):
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    return limited
 
 
 def _folders(variable: str):

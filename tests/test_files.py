@@ -143,8 +143,8 @@ def test_files_are_staged_beside_those_that_are_there(tmp_path):
 @pytest.mark.parametrize("way", [written_folder, replacing, staged])
 def test_a_write_error_is_one_line_and_leaves_nothing(target, full_disk, way, write):
     target.parent.mkdir()
-    full_disk(8000)
-    with pytest.raises(UserError, match=f"{target}: cannot be written .*File too large"), way(target) as part:
+    with (pytest.raises(UserError, match=f"{target}: cannot be written .*File too large"), full_disk(8000),
+          way(target) as part):
         write(part if way is replacing else part / "model")
     assert names(target.parent) == []
 

@@ -30,7 +30,6 @@ def commands(make_run, toy, tmp_path):
 def test_it_is_one_line_and_nothing_is_left(commands, full_disk, tmp_path, name, size):
     main, arguments = commands[name]
     out = tmp_path / "out"
-    full_disk(size)
-    with pytest.raises(UserError, match="cannot be written"):
+    with pytest.raises(UserError, match="cannot be written"), full_disk(size):
         main([*arguments, "--out", str(out)])
     assert not [path for path in out.rglob("*") if path.is_file()]

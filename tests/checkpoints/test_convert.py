@@ -202,8 +202,8 @@ class TestByHand:
 
     def test_a_full_disk_leaves_nothing(self, source, full_disk, tmp_path):
         folder = source()
-        full_disk(16_000)  # the tokenizer fits
-        with pytest.raises(UserError, match="out: cannot be written .the disk may be full"):
+        with (pytest.raises(UserError, match="out: cannot be written .the disk may be full"),
+              full_disk(16_000)):  # the tokenizer fits
             convert(folder, tmp_path / "out")
         assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 

@@ -125,6 +125,7 @@ class PalbertModel(BaseFairseqModel):
         self.starting_point = StartingPoint("the checkpoint")
         states_file = Path(cfg.pooled_states) if cfg.pooled_states else None
         self.pooled_states = PooledStates(network, _frozen(network), states_file) if cfg.train_only else None
+        self.train()  # fairseq begins the first epoch before it calls train()
 
     @classmethod
     def build_model(cls, cfg: PalbertConfig, task) -> "PalbertModel":

@@ -20,6 +20,7 @@ from ..modules.pondering import PonderingClassifier
 
 logger = logging.getLogger(__name__)
 LARGEST_BYTES = 4 * 2**30
+DIGEST = "evaluated_weights"  # files of earlier versions have "weights", and vectors with dropout
 TOKENS_AT_ONCE = 4096
 
 
@@ -82,7 +83,7 @@ class PooledStates:
         """Reads the file; ignores one that is missing, damaged or made with other weights."""
         try:
             with safe_open(self.file, framework="pt") as kept:
-                if (kept.metadata() or {}).get("weights") != self._weights():
+                if (kept.metadata() or {}).get(DIGEST) != self._weights():
                     return
                 tokens, lengths, pooled = (kept.get_tensor(name) for name in ("tokens", "lengths", "pooled"))
         except (OSError, SafetensorError):
@@ -95,7 +96,7 @@ class PooledStates:
         tensors = {"tokens": torch.cat(tokens), "lengths": torch.tensor([len(ids) for ids in tokens]),
                    "pooled": torch.stack(list(self.by_tokens.values()), dim=1).cpu()}
         with replacing(self.file) as part:
-            save_file(tensors, part, metadata={"weights": self._weights()})
+            save_file(tensors, part, metadata={DIGEST: self._weights()})
 
     @property
     def _device(self) -> torch.device:

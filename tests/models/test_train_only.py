@@ -27,6 +27,19 @@ def second(build, save_own, tmp_path):
     return start
 
 
+@pytest.fixture
+def built(configure, save_own, tmp_path):
+    """built(flags) returns the second phase's model as fairseq builds it, without a call of train() or eval()."""
+    from fairseq import tasks
+
+    def build(*flags):
+        cfg = configure("--finetune-from-model", save_own(tmp_path / "first.pt", *HOLDOUT), "--save-dir",
+                        tmp_path / "new", *GATE, *flags)
+        return tasks.setup_task(cfg.task).build_model(cfg.model)
+
+    return build
+
+
 def sentences(count=7):
     generator = torch.Generator().manual_seed(3)
     return [torch.randint(4, 9, (length,), generator=generator) for length in range(1, count + 1)]
@@ -53,6 +66,18 @@ def test_a_gate_can_be_put_on_a_model_that_has_none(second):
     model, state = second(("--lambda-module", "none", "--per-layer-classifier"))
     assert model.network.halts and not any("lambda_module" in name for name in state)
     assert len(model.network.classifier.copies) == 3
+
+
+@pytest.mark.parametrize("mode", ["as built", "training", "evaluation"])
+def test_the_kept_vectors_have_no_dropout(built, mode):
+    """fairseq begins the first epoch with the model as it was built."""
+    model = built("--dropout", "0.5", "--attention-dropout", "0.5", "--classifier-dropout", "0.5")
+    if mode != "as built":
+        model.train(mode == "training")
+    model.begin_epoch(sentences())
+    with torch.no_grad():
+        exact = model.network.eval().pooled(model.network.padded(padded(sentences())))
+    torch.testing.assert_close(model.pooled_states.of(padded(sentences())), exact, rtol=0, atol=1e-6)
 
 
 def test_what_is_frozen_has_no_dropout(second):

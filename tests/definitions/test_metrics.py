@@ -110,6 +110,21 @@ def test_official_scores():
     assert scores["CoLA"]["score"] == pytest.approx(matthews_corrcoef(targets, outputs.argmax(1)))
 
 
+@pytest.mark.parametrize("of_one_class", ["answers", "targets", "answers but for next to nothing"])
+def test_matthews_of_one_class_is_0_under_any_weights(of_one_class):
+    """Weights are a posterior's, and their sums are rounded."""
+    metrics, random = TaskMetrics(packaged_task("CoLA")), torch.Generator().manual_seed(0)
+    outputs, targets = torch.eye(2)[torch.randint(0, 2, (500,), generator=random)], torch.ones(500, dtype=torch.long)
+    if of_one_class != "targets":
+        outputs, targets = torch.eye(2)[targets], outputs.argmax(1)
+    weights = torch.rand(200, 500, generator=random, dtype=torch.float64)
+    if "but" in of_one_class:
+        outputs[0] = outputs[0].flip(0)
+        weights[:, 0] = 1e-18
+    found = metrics.weighted(metrics.units(outputs, References(targets)), weights)
+    assert found.abs().max() < 1e-6 if "but" in of_one_class else found.eq(0).all()
+
+
 def test_an_error_counts_as_its_negative():
     outputs, targets = torch.tensor([[1.0], [4.0]]), torch.tensor([0.0, 2.0])
     assert in_batches(metrics_of(1, ["mse"]), outputs, targets) == {"mse": 2.5, "score": -2.5}

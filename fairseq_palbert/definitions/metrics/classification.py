@@ -81,5 +81,9 @@ def _matthews(targets: Tensor, answers: Tensor, right: Tensor) -> Tensor:
     """
     total = targets.sum(1)
     covariance = right.sum(1) * total - (targets * answers).sum(1)
-    spreads = (total**2 - (targets**2).sum(1)) * (total**2 - (answers**2).sum(1))
-    return ratio(covariance, spreads.sqrt())
+    return ratio(covariance, (_spread(targets) * _spread(answers)).sqrt())
+
+
+def _spread(counts: Tensor) -> Tensor:
+    """(Σ_k c_k)² − Σ_k c_k²: exactly 0 where all is of one class, and never less. Shape: [R, K] -> [R]."""
+    return (counts.sum(1)**2 - (counts**2).sum(1)).clamp(min=0)

@@ -119,7 +119,7 @@ class Encoder(nn.Module):
         """
         embedded = self.embed_tokens(batch.tokens) + self.embed_positions(batch.positions + self.shape.first_position)
         if noise is not None:
-            embedded = embedded + noise
+            embedded = embedded + noise.to(embedded.dtype)
         if self.embed_segments is not None:
             embedded = embedded + self.embed_segments(self._segments(batch))
         embedded = F.dropout(self.embedding_norm(embedded), self.shape.dropout, self.training)

@@ -77,6 +77,13 @@ def test_training_takes_the_mean_loss_of_all_passes_and_validation_none(parts):
     assert attacking.eval()(model, sample)[0] == clean
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_model_in_half_precision_takes_noise(parts, dtype):
+    attacking, model, sample = parts(freelb_steps=2, freelb_norm=2.0, freelb_lr=1.0)
+    exact = attacking(model, sample)[0]
+    assert attacking(model.to(dtype), sample)[0].item() == pytest.approx(exact.item(), rel=0.05)
+
+
 def test_next_to_no_noise_changes_next_to_nothing(parts):
     criterion, model, sample = parts()
     attacking, _, _ = parts(freelb_steps=2, freelb_norm=1e-6, freelb_lr=1e-6)

@@ -143,6 +143,7 @@ def test_a_segment_row_of_zeros_is_dropped_and_named(write):
     ("roberta", {"max_position_embeddings": 2}, "max_position_embeddings is 2"),
     ("albert", {"embedding_size": None}, "embedding_size is None"),
     ("albert", {"num_hidden_groups": 9}, "num_hidden_groups 9 is more than num_hidden_layers 4"),
+    ("albert", {"num_hidden_layers": 18, "num_hidden_groups": 14}, "18 layers in 14 groups: `transformers` rounds"),
     ("bert", {"intermediate_size": 13}, "encoder.layer.0.intermediate.dense.weight is 12 x 8 of float32, but .* 13 x "
                                         "8"),
     ("bert", {"num_hidden_layers": 5}, "has no tensor encoder.layer.4.attention.self.query.weight"),

@@ -154,9 +154,11 @@ def _check_sizes(path: Path, family: Family, settings: Mapping[str, Any]) -> Non
                         f"uses the first {family.first_position}")
     if hidden % heads:
         raise UserError(f"{path}: hidden_size {hidden} is not divisible by num_attention_heads {heads}")
-    if (settings["encoder_groups"] or 1) > layers:
-        raise UserError(f"{path}: num_hidden_groups {settings['encoder_groups']} is more than num_hidden_layers "
-                        f"{layers}")
+    if (groups := settings["encoder_groups"] or 1) > layers:
+        raise UserError(f"{path}: num_hidden_groups {groups} is more than num_hidden_layers {layers}")
+    if any(int(n / (layers / groups)) != n * groups // layers for n in range(layers)):
+        raise UserError(f"{path}: {layers} layers in {groups} groups: `transformers` rounds the group of a layer "
+                        "otherwise than this plugin; give a model whose num_hidden_layers is a multiple of its groups")
 
 
 def _checked(path: Path, config: Mapping[str, Any], theirs: str, kind: Kind) -> Any:

@@ -1,5 +1,7 @@
 """An int8 linear layer for inference on the CPU."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -17,7 +19,9 @@ class Int8Linear(nn.Module):
 
     x is rounded to ``INPUT_STEPS`` equal steps between its minimum and maximum, a range that includes 0 (dynamic
     quantization per tensor). The weight serves this product alone: it can be neither trained nor saved. ``activation``
-    is fused into the product. Shape: float32 [..., I] -> [..., O].
+    is fused into the product. Where x is not finite, no range holds it, and all of y is NaN.
+
+    Shape: float32 [..., I] -> [..., O].
     """
 
     def __init__(self, linear: nn.Linear, activation: onednn.Activation = onednn.NO_ACTIVATION):
@@ -32,6 +36,8 @@ class Int8Linear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         low, high = (end.item() for end in x.aminmax())
         low, high = min(low, 0.0), max(high, 0.0)
+        if not math.isfinite(high - low):
+            return x.new_full((*x.shape[:-1], len(self.scales)), math.nan)
         scale = (high - low) / INPUT_STEPS or 1.0
         zero = round(-low / scale)
         rows = x.numel() // x.shape[-1]

@@ -29,6 +29,14 @@ def test_against_its_definition(shape, shift):
         assert 0 < (found - linear(x)).abs().max() < 0.5
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_not_finite_gives_nan(value):
+    x = torch.randn(2, 5, 24)
+    x[1, 2, 3] = value
+    found = Int8Linear(torch.nn.Linear(24, 56))(x)
+    assert found.shape == (2, 5, 56) and found.isnan().all()
+
+
 def test_zeros_stay_zeros():
     linear = torch.nn.Linear(24, 56)
     with torch.no_grad():

@@ -1,7 +1,8 @@
 """Read and check the raw files of a task."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 
 from ..definitions.content import LONGEST_LABEL, MOST_LABELS, RESERVED, content_of, definition_of
@@ -67,16 +68,18 @@ def with_labels(task: TaskDefinition, raw: Path) -> TaskDefinition:
         what = f"only the label {min(found)!r}" if len(found) == 1 else f"{len(found):,} different labels"
         raise UserError(f"{path}: column {task.label!r} has {what}, and a classification has 2 to {MOST_LABELS:,}: "
                         "check label in the task file, or give score_range for a regression")
-    labelled = replace(task, labels=tuple(sorted(found, key=_by_number(found))))
+    labelled = replace(task, labels=_in_order(found))
     try:
         return definition_of(content_of(labelled))
     except Fault as fault:
         raise UserError(f"{path} has the labels {labelled.answers_in_words}: {fault}: {_REMEDY}") from fault
 
 
-def _by_number(labels: set[str]):
-    """The order of labels: that of whole numbers where all are such."""
-    return int if all(label.isascii() and label.removeprefix("-").isdigit() for label in labels) else None
+def _in_order(labels: Iterable[str]) -> tuple[str, ...]:
+    """In order of number where all labels are whole numbers, with 7 before 07, and of the alphabet elsewhere."""
+    if all(label.isascii() and label.removeprefix("-").isdigit() for label in labels):
+        return tuple(sorted(labels, key=lambda label: (Decimal(label), len(label), label)))
+    return tuple(sorted(labels))
 
 
 def read_examples(task: TaskDefinition, split: Split, raw: Path) -> Iterator[Example | Rejected]:

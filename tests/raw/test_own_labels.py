@@ -17,6 +17,7 @@ def rows(labels) -> str:
     (["lost card", "my fees, all", 'the "best"'], ["lost card", "my fees, all", 'the "best"']),
     (["übergabe", "дом", "家", "a"], ["a", "übergabe", "дом", "家"]),
     (["10", "9", "-1"], ["-1", "9", "10"]), (["1.5", "10", "9"], ["1.5", "10", "9"]), (["02", "1"], ["1", "02"]),
+    (["007", "00", "7", "-0", "07", "0"], ["0", "-0", "00", "7", "07", "007"]),
     (["true", "false"], ["false", "true"]), (["None", "nan", "NULL"], ["NULL", "None", "nan"]),
     (["a 1", "a 2"], ["a 1", "a 2"]), (["#fairseq:overwrite", "# a"], ["# a", "#fairseq:overwrite"]),
 ])

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..errors import UserError
 from ..files import check_regular
+from ..tensor_files import save_tensors
 
 LARGEST = 2**30  # bytes of a file
 DIGEST = "sha256"
@@ -19,7 +19,7 @@ DIGEST = "sha256"
 def write_tensors(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> None:
     """Writes a file of safetensors. ``metadata`` has the file's ``format``; the digest is a tensor of its own."""
     digest = torch.frombuffer(bytearray(_digest(metadata, tensors)), dtype=torch.uint8)
-    save_file({**tensors, DIGEST: digest}, path, metadata=metadata)
+    save_tensors({**tensors, DIGEST: digest}, path, metadata)
 
 
 def read_tensors(path: Path, form: str, remedy: str) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..files import replacing
 from ..modules.pondering import PonderingClassifier
+from ..tensor_files import save_tensors
 
 logger = logging.getLogger(__name__)
 LARGEST_BYTES = 4 * 2**30
@@ -96,7 +96,7 @@ class PooledStates:
         tensors = {"tokens": torch.cat(tokens), "lengths": torch.tensor([len(ids) for ids in tokens]),
                    "pooled": torch.stack(list(self.by_tokens.values()), dim=1).cpu()}
         with replacing(self.file) as part:
-            save_file(tensors, part, metadata={DIGEST: self._weights()})
+            save_tensors(tensors, part, {DIGEST: self._weights()})
 
     @property
     def _device(self) -> torch.device:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 from torch import Tensor
@@ -14,6 +13,7 @@ from ...errors import UserError
 from ...families import Family
 from ...files import write_json
 from ...modules.encoder import EncoderShape
+from ...tensor_files import save_tensors
 from ...tokenization import Vocabulary
 from .encoder_source import POOLER, TOKENS
 from .hugging_face import (
@@ -60,7 +60,7 @@ def write_encoder(folder: Path, family: Family, shape: EncoderShape, weights: Ma
     """
     native_ids = torch.from_numpy(vocabulary.native_ids)
     theirs = _tensors(family, shape, weights, native_ids)
-    save_file(theirs, folder / WEIGHT_FILES[0], metadata={"format": "pt"})
+    save_tensors(theirs, folder / WEIGHT_FILES[0], {"format": "pt"})
     config = _config(family, shape, native_ids) | {"dtype": str(weights[TOKENS].dtype).removeprefix("torch.")}
     write_json(folder / CONFIG_FILE, config)
     return theirs

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ...definitions.definition import TaskDefinition
@@ -24,6 +23,7 @@ from ...modules.encoder import ENCODER_KINDS, Encoder, EncoderShape
 from ...modules.pondering import HEADS_KINDS, HeadsShape, PonderingClassifier
 from ...modules.without_memory import without_memory
 from ...schema import BOOLEAN, OBJECT, check_fields, choice, integer, list_of, number, optional, text
+from ...tensor_files import save_tensors
 from ...tokenization.identity import TOKENIZER_KIND
 from .digests import config_sha256, tensors_sha256
 from .encoder_source import described
@@ -89,7 +89,7 @@ def write_model(folder: Path, network: PonderingClassifier, card: ModelCard) -> 
     config = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(card),
               "encoder": asdict(network.encoder.shape), "heads": asdict(network.heads_shape),
               TENSORS_SHA256: tensors_sha256(tensors)}
-    save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt", CONFIG_SHA256: config_sha256(config)})
+    save_tensors(tensors, folder / WEIGHTS_FILE, {"format": "pt", CONFIG_SHA256: config_sha256(config)})
     write_json(folder / CONFIG_FILE, config)
 
 

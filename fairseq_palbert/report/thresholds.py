@@ -33,7 +33,8 @@ class Setting:
     @property
     def thresholds(self) -> str:
         """The thresholds of all seeds; one number where they are equal."""
-        return ", ".join(dict.fromkeys(map(_threshold, self.rules)))
+        shown = [_threshold(rule) for rule in self.rules]
+        return shown[0] if len(set(shown)) == 1 else ", ".join(shown)
 
 
 def setting(run: Run, name: str, rules: list[Rule], chosen: bool) -> Setting:

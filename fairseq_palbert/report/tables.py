@@ -9,7 +9,7 @@ from ..analysis.measures import calibration_error, failure_auroc
 from ..exits.base import Rule
 from ..tables import markdown, plain
 from .claims import Claim, against_fixed_models, against_other_rules, by_task_and_pooled, ordering
-from .runs import Point, Run
+from .runs import Run
 from .task import Task, examples
 from .thresholds import HALF, Setting, setting
 
@@ -172,15 +172,16 @@ def _row(task: Task, run: Run, rule: Rule) -> list[str]:
         spread([_exit(row) for row in rows]),
         *_group_cells(task, rows),
         spread([100 * row["mean_flops"] / task.full_flops for row in rows], 1),
-        spread(_speed_ups(run.points(run.full_model), run.points(rule))),
+        spread(_speed_ups(run, rule)),
         *(spread([100 * row[name] for row in rows], 1) for name in ("gained", "lost")),
         *_calibration(run, rule),
     ]
 
 
-def _speed_ups(full: list[Point], points: list[Point]) -> list[float]:
-    """Seconds of the method's own last layer over the rule's, for each seed; empty where the former was not timed."""
-    return [before.row["seconds"] / point.row["seconds"] for before, point in zip(full, points)]
+def _speed_ups(run: Run, rule: Rule) -> list[float]:
+    """Seconds of the method's own last layer over the rule's, for each seed on which the former was timed too."""
+    seconds = [{point.rule: point.row["seconds"] for point in seed.scored} for seed in run.seeds]
+    return [of_seed[run.full_model] / of_seed[rule] for of_seed in seconds if run.full_model in of_seed]
 
 
 def _calibration(run: Run, rule: Rule) -> list[str]:

@@ -5,9 +5,12 @@ import pytest
 from fairseq_palbert.analysis.measures import errors
 from fairseq_palbert.analysis.records import posterior, predictions
 from fairseq_palbert.exits.registry import parse_rule
+from fairseq_palbert.files import write_json_lines
+from fairseq_palbert.json_files import read_json_lines
 from fairseq_palbert.report import tables
+from fairseq_palbert.report.runs import read_runs
 from fairseq_palbert.report.sentences import hardest_and_easiest
-from fairseq_palbert.report.task import examples
+from fairseq_palbert.report.task import Task, examples
 from fairseq_palbert.report.thresholds import BUDGETS, setting
 from fairseq_palbert.tables import plain
 
@@ -48,6 +51,21 @@ def test_one_seed_has_no_deviation_and_what_was_not_timed_is_left_open(make_task
     task = make_task("SST-2", {"palbert": ["q_exit:0.5"]}, seeds=[1])
     header, _, line = cells(tables.usual_settings(task))
     assert "±" not in "".join(line) and dict(zip(header, line))["speed-up"] == tables.NONE
+
+
+@pytest.mark.parametrize("timed", [[2, 3], [1, 3], [1, 2]])
+def test_a_speed_up_is_of_one_seed(make_run, timed):
+    """The seed that is not ``timed`` lacks its last layer; the seconds of seed S are multiplied by 10 to the S."""
+    for seed in (1, 2, 3):
+        folder = make_run("pabee", "SST-2", "patience:2", *["fixed:4"] * (seed in timed), seeds=[seed])
+        path = folder / f"seed{seed}/scores/valid/scores.jsonl"
+        rows = read_json_lines(path, "")
+        write_json_lines(path, [{**row, "seconds": row["seconds"] * 10**seed} for row in rows])
+    task = Task("SST-2", read_runs([folder], "valid")["SST-2"])
+    header, _, line = cells(tables.usual_settings(task))
+    points = task.runs[0].points(parse_rule("patience:2"))
+    expected = [4 / points[seed - 1].row["mean_exit"] for seed in timed]
+    assert dict(zip(header, line))["speed-up"] == tables.spread(expected)
 
 
 def test_at_chosen_thresholds_every_budget_has_its_line(make_task):

@@ -41,12 +41,10 @@ def front(tasks: list[Task]) -> str:
     for method in dict.fromkeys(run.method for task in tasks for run in task.runs):
         settings = [task.main[method] for task in tasks if method in task.main]
         if 1 < len(tasks) == len(settings):
-            means = np.mean([[np.mean([value(row) for row in chosen.rows]) for value in (_score, _exit, _sd)]
-                             for chosen in settings], 0)
-            speed_up = np.mean([task.depth / np.mean([row["mean_exit"] for row in chosen.rows])
-                                for task, chosen in zip(tasks, settings)])
+            means = np.mean([np.mean([[_score(row), _exit(row), _sd(row), task.depth / _exit(row)]
+                                      for row in chosen.rows], 0) for task, chosen in zip(tasks, settings)], 0)
             rules = dict.fromkeys(f"`{chosen.name}`" for chosen in settings)
-            lines.append([MEAN, plain(method), " ".join(rules), "", *(f"{value:.2f}" for value in (*means, speed_up))])
+            lines.append([MEAN, plain(method), " ".join(rules), "", *(f"{value:.2f}" for value in means)])
     lines += [[task.name, plain(method), *_cells(task, chosen)] for task in tasks
               for method, chosen in task.main.items()]
     return markdown([["task", "method", *CHOSEN], *lines], words=3)

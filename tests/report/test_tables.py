@@ -1,6 +1,9 @@
 """Tests of the tables of a report, number by number."""
 
+from dataclasses import replace
+
 import pytest
+import torch
 
 from fairseq_palbert.analysis.measures import errors
 from fairseq_palbert.analysis.records import posterior, predictions
@@ -93,6 +96,23 @@ def test_the_front_table_has_the_means_over_tasks_and_says_what_was_not_chosen(m
     assert lines[5][3] == "0.5 (as scored)" and "scored" not in lines[2][3] and lines[6][2:4] == ["`fixed:4`", "–"]
     both = [sum(100 * row["metrics"]["score"] for row in task.main["palbert"].rows) / 2 for task in tasks]
     assert lines[0][4] == f"{sum(both) / 2:.2f}"
+
+
+def test_the_mean_of_tasks_is_that_of_the_tasks_own_lines(make_run):
+    """Seed 1 exits at layer 1, seed 2 at the last; the tasks have the same answers."""
+    for seed, halting in ((1, 9.0), (2, -9.0)):
+        def change(recorded, halting=halting):
+            logits = torch.full_like(recorded.recording.halting_logits, halting)
+            return replace(recorded, recording=replace(recorded.recording, halting_logits=logits))
+
+        folders = [make_run("palbert", task, "q_exit:0.5", halts=True, seeds=[seed], change=change)
+                   for task in ("SST-2", "RTE")]
+    tasks = [Task(name, runs) for name, runs in read_runs(folders, "valid").items()]
+    _, _, mean, *lines = cells(tables.front(tasks))
+    assert {line[7] for line in lines} == {"2.50 ± 2.12"}
+    for column in range(4, 8):
+        of_tasks = [float(line[column].split()[0]) for line in lines]
+        assert float(mean[column]) == pytest.approx(sum(of_tasks) / 2, abs=0.01)
 
 
 def test_claims_stand_in_three_tables_and_without_calibration_in_two(make_task):

@@ -48,7 +48,9 @@ class Answers:
 
     @property
     def asked(self) -> tuple[list, ...]:
-        return self.ids, self.labels, self.unit_of
+        """Numbers are as float32 has them, since kept files of earlier versions have the labels so."""
+        labels = [label if isinstance(label, str) else np.float32(label) for label in self.labels]
+        return self.ids, labels, self.unit_of
 
 
 @dataclass(frozen=True)

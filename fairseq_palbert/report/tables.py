@@ -8,14 +8,13 @@ import numpy as np
 from ..analysis.measures import calibration_error, failure_auroc
 from ..exits.base import Rule
 from ..tables import markdown, plain
-from .claims import Claim, against_fixed_models, against_other_rules, by_task_and_pooled, ordering
+from .claims import MEAN, Claim, against_fixed_models, against_other_rules, by_task_and_pooled, ordering
 from .runs import Run
 from .task import Task, examples
 from .thresholds import HALF, Setting, setting
 
 POINTS = 100
 NONE = "–"
-MEAN = "mean of tasks"
 
 
 def spread(values: list[float | None], digits: int = 2) -> str:

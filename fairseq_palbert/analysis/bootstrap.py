@@ -58,11 +58,6 @@ class Difference:
         return cls(float(differences[0]), *interval(differences[1:]))
 
     @property
-    def certain(self) -> bool:
-        """Whether the interval excludes 0."""
-        return self.low > 0 or self.high < 0
-
-    @property
     def points(self) -> str:
         """The difference and its interval in points, as "+0.84 (+0.35 to +1.34)"."""
         value, low, high = (f"{round(100 * number, 2) + 0.0:+.2f}"

@@ -56,7 +56,7 @@ def find_sources(benchmark: Benchmark, runs: list[Path], seed: int) -> dict[str,
         if task in run_of:
             raise UserError(f"{run_of[task]} and {run} are both of {task}: give one of them")
         run_of[task] = run
-    return {task: Source(_checkpoint(benchmark, run_of, task, seed), run / "data" / task, run / f"seed{seed}")
+    return {task: Source(_checkpoint(run_of, task, seed), run / "data" / task, run / f"seed{seed}")
             for task, run in run_of.items()}
 
 
@@ -69,7 +69,7 @@ def _task_of(benchmark: Benchmark, run: Path) -> str:
     return tasks[0]
 
 
-def _checkpoint(benchmark: Benchmark, run_of: dict[str, Path], task: str, seed: int) -> Path:
+def _checkpoint(run_of: dict[str, Path], task: str, seed: int) -> Path:
     model = packaged_task(task).model_of or task
     if model not in run_of:
         raise UserError(f"{run_of[task]} is of {task}, whose answers are those of {model}'s model: give the run of "

@@ -83,11 +83,15 @@ def as_table(rows: list[dict]) -> str:
 
 
 def as_markdown(rows: list[dict]) -> str:
-    """Rows by method and rule, columns by task."""
+    """Rows by method and rule, columns by task. Raises UserError where two runs have the same of all three."""
     tasks = list(dict.fromkeys(_task(row) for row in rows))
     cells = defaultdict(dict)
     for row in rows:
-        cells[row["method"], row["rule"]][_task(row)] = (
+        by_task, task = cells[row["method"], row["rule"]], _task(row)
+        if task in by_task:
+            raise UserError(f"a second run of {row['method']} on {task}: runs are told apart by the names of their "
+                            "folder and the one above: give one of them, or rename a folder")
+        by_task[task] = (
             f"{_cell(row, 'score', PERCENT)}; {row['mean_exit']:.2f} ({row['layers_used'] * PERCENT:.0f} %)")
     lines = [["method", "exit rule", *map(plain, tasks)], ["---"] * (2 + len(tasks))]
     for (method, rule), by_task in cells.items():

@@ -27,6 +27,7 @@ from .task import Task
 from .thresholds import BUDGETS, Setting
 
 BOOTSTRAP_SEED = 0
+MEAN = "mean of tasks"
 LOW, HIGH = min(BUDGETS.values()), max(BUDGETS.values())  # the depths of an area, as fractions of N
 Q_EXIT = QExit(0.5)  # the median of the posterior
 
@@ -215,4 +216,4 @@ def by_task_and_pooled(tasks: list[Task], make: MakeClaims, resamples: int) -> l
     for (method, _), claims in by_pair.items():
         if len(claims) > 1:
             means.setdefault(method, []).append(pooled(claims))
-    return by_task + [("mean of tasks", claims) for claims in means.values()]
+    return by_task + [(MEAN, claims) for claims in means.values()]

@@ -27,6 +27,7 @@ from ..errors import UserError
 from ..exits.registry import parse_rule
 from ..numbers_from_text import LARGEST_SEED, check_range, finite_float, integer
 from ..tables import aligned
+from .claims import MEAN
 from .kept import read_kept
 
 POINTS = 100
@@ -48,7 +49,9 @@ class Answers:
 
     @property
     def asked(self) -> tuple[list, ...]:
-        return self.ids, self.labels, self.unit_of
+        """Numbers are as float32 has them, since kept files of earlier versions have the labels so."""
+        labels = [label if isinstance(label, str) else np.float32(label) for label in self.labels]
+        return self.ids, labels, self.unit_of
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,7 @@ def compare(name: str, a: Answers, b: Answers, resamples: int, seed: int) -> Com
 def averaged(comparisons: list[Comparison]) -> Comparison:
     """The mean over tasks, all with equal weight."""
     return Comparison(
-        name="mean of tasks",
+        name=MEAN,
         examples=sum(task.examples for task in comparisons),
         seeds="",
         a=float(np.mean([task.a for task in comparisons])),

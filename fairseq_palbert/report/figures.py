@@ -69,10 +69,9 @@ def depth_against_examples(path: Path, task: Task, colours: dict[str, str]) -> N
                          label=f"{run.method}, {run.main_rule.name}")
             lengths, means = _by_length(run.recorded.lengths.numpy(), decided.exit_layers.double().mean(0).numpy())
             by_length.plot(lengths, means, color=colour, marker="o", markersize=4)
-        layers_axis(by_exit, task.recorded.depth)
+        layers_axis(by_exit, task.depth)
         by_exit.set(xlabel="exit layer", ylabel="mean |error|" if regression else "right, %")
-        by_length.set(xlabel="tokens (fifths of the split)", ylabel="mean exit layer",
-                      ylim=(0.5, task.recorded.depth + 0.5))
+        by_length.set(xlabel="tokens (fifths of the split)", ylabel="mean exit layer", ylim=(0.5, task.depth + 0.5))
         legend(figure, by_exit.lines)
 
 

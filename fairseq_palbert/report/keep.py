@@ -21,6 +21,7 @@ from ..analysis.sweep import decisions
 from ..errors import UserError
 from ..exits.base import Rule
 from ..exits.registry import parse_rule
+from ..files import locked, writing
 from ..json_files import read_json_lines
 from ..schema import check_fields
 from ..scores_file import NAME, SCORES_FILE, read_scores
@@ -35,8 +36,8 @@ MOVED = 0.01  # largest share of the examples that rounding may change
 def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
     """The file, and a summary of what was kept.
 
-    A seed without records is named on stderr and left out. Raises UserError where no seed has one, and then writes
-    nothing.
+    A seed without records is named on stderr and left out. Raises UserError where no seed has one, and while another
+    process writes the file; then it writes nothing.
     """
     records = {seed: sorted(seed.glob("scores/*/record.safetensors")) for seed in sorted(run.glob("seed*/"))}
     if not any(records.values()):
@@ -64,9 +65,10 @@ def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
         raise UserError(f"{run}: rounded to half precision, {moved:.1%} of a rule's examples exit at another layer or "
                         "get another answer")
     path = out / name / f"{_method(run)}.safetensors"
-    kept = read_kept(path) if path.exists() else {}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_kept(path, {**kept, task: seeds})
+    with writing(path), locked(path):
+        kept = read_kept(path) if path.exists() else {}
+        write_kept(path, {**kept, task: seeds})
     splits = dict.fromkeys(split for seed in seeds.values() for split in seed.splits)
     return path, (f"{task}, {', '.join(seeds)}, splits {', '.join(splits)}; rounding moves at most {moved:.2%} of the "
                   "examples of a rule")

@@ -32,7 +32,8 @@ FORMAT = "fairseq_palbert results 1"
 REMEDY = "name a file of palbert keep, or keep the run again"
 # The dtypes of the stored tensors: the first is written, of a regression the last, and others are of earlier versions.
 # ``TENSORS`` are stored once for all seeds.
-STORED = {"ids": (torch.int32,), "lengths": (torch.int16,), "targets": (torch.int16, torch.int8, torch.float32),
+STORED = {"ids": (torch.int32,), "lengths": (torch.int16,),
+          "targets": (torch.int16, torch.int8, torch.float32, torch.float64),
           "groups": (torch.int32,), "text_scores": (torch.float64,),
           "halting_logits": (torch.float16,), "logits": (torch.float16, torch.float32),
           "error_logits": (torch.float16,)}

@@ -215,8 +215,9 @@ def _agree(row: dict, scored: dict) -> bool:
 
 
 def _check_same_examples(folder: Path, run: Run, first: Run) -> None:
+    labels = first.recorded.targets.float()  # kept files of earlier versions have them in float32
     for seed in run.seeds:
-        if not (seed.recorded.ids.equal(first.recorded.ids) and seed.recorded.targets.equal(first.recorded.targets)):
+        if not (seed.recorded.ids.equal(first.recorded.ids) and seed.recorded.targets.float().equal(labels)):
             raise UserError(f"{folder}/{seed.name} and {first.method} have other examples or labels: score the same "
                             "data")
         if seed.recorded.depth != run.recorded.depth:

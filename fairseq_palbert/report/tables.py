@@ -8,14 +8,13 @@ import numpy as np
 from ..analysis.measures import calibration_error, failure_auroc
 from ..exits.base import Rule
 from ..tables import markdown, plain
-from .claims import Claim, against_fixed_models, against_other_rules, by_task_and_pooled, ordering
-from .runs import Point, Run
+from .claims import MEAN, Claim, against_fixed_models, against_other_rules, by_task_and_pooled, ordering
+from .runs import Run
 from .task import Task, examples
 from .thresholds import HALF, Setting, setting
 
 POINTS = 100
 NONE = "–"
-MEAN = "mean of tasks"
 
 
 def spread(values: list[float | None], digits: int = 2) -> str:
@@ -41,12 +40,10 @@ def front(tasks: list[Task]) -> str:
     for method in dict.fromkeys(run.method for task in tasks for run in task.runs):
         settings = [task.main[method] for task in tasks if method in task.main]
         if 1 < len(tasks) == len(settings):
-            means = np.mean([[np.mean([value(row) for row in chosen.rows]) for value in (_score, _exit, _sd)]
-                             for chosen in settings], 0)
-            speed_up = np.mean([task.depth / np.mean([row["mean_exit"] for row in chosen.rows])
-                                for task, chosen in zip(tasks, settings)])
+            means = np.mean([np.mean([[_score(row), _exit(row), _sd(row), task.depth / _exit(row)]
+                                      for row in chosen.rows], 0) for task, chosen in zip(tasks, settings)], 0)
             rules = dict.fromkeys(f"`{chosen.name}`" for chosen in settings)
-            lines.append([MEAN, plain(method), " ".join(rules), "", *(f"{value:.2f}" for value in (*means, speed_up))])
+            lines.append([MEAN, plain(method), " ".join(rules), "", *(f"{value:.2f}" for value in means)])
     lines += [[task.name, plain(method), *_cells(task, chosen)] for task in tasks
               for method, chosen in task.main.items()]
     return markdown([["task", "method", *CHOSEN], *lines], words=3)
@@ -172,15 +169,16 @@ def _row(task: Task, run: Run, rule: Rule) -> list[str]:
         spread([_exit(row) for row in rows]),
         *_group_cells(task, rows),
         spread([100 * row["mean_flops"] / task.full_flops for row in rows], 1),
-        spread(_speed_ups(run.points(run.full_model), run.points(rule))),
+        spread(_speed_ups(run, rule)),
         *(spread([100 * row[name] for row in rows], 1) for name in ("gained", "lost")),
         *_calibration(run, rule),
     ]
 
 
-def _speed_ups(full: list[Point], points: list[Point]) -> list[float]:
-    """Seconds of the method's own last layer over the rule's, for each seed; empty where the former was not timed."""
-    return [before.row["seconds"] / point.row["seconds"] for before, point in zip(full, points)]
+def _speed_ups(run: Run, rule: Rule) -> list[float]:
+    """Seconds of the method's own last layer over the rule's, for each seed on which the former was timed too."""
+    seconds = [{point.rule: point.row["seconds"] for point in seed.scored} for seed in run.seeds]
+    return [of_seed[run.full_model] / of_seed[rule] for of_seed in seconds if run.full_model in of_seed]
 
 
 def _calibration(run: Run, rule: Rule) -> list[str]:

@@ -44,7 +44,7 @@ class Task:
 
     @cached_property
     def depth(self) -> int:
-        """The number of layers of the deepest model: N of the budgets."""
+        """The number of layers of the deepest model; the budgets of a run have its own."""
         return max(run.recorded.depth for run in self.runs)
 
     @property

@@ -33,7 +33,8 @@ class Setting:
     @property
     def thresholds(self) -> str:
         """The thresholds of all seeds; one number where they are equal."""
-        return ", ".join(dict.fromkeys(map(_threshold, self.rules)))
+        shown = [_threshold(rule) for rule in self.rules]
+        return shown[0] if len(set(shown)) == 1 else ", ".join(shown)
 
 
 def setting(run: Run, name: str, rules: list[Rule], chosen: bool) -> Setting:
@@ -53,7 +54,7 @@ def compared_rules(run: Run) -> list[str]:
 def chosen_settings(run: Run) -> dict[tuple[str, str], Setting]:
     """The settings by rule and budget, for a run whose seeds all have a calibration record.
 
-    Each seed has the best score with a mean exit layer of at most that fraction of N, or of 1.
+    Each seed has the largest mean exit layer of at most that fraction of the run's N, or of 1; see ``Budget``.
     """
     by_seed = [try_all(compared_rules(run), seed.calibration) for seed in run.seeds]
     budgets = {name: Budget(max(part * run.recorded.depth, 1)) for name, part in BUDGETS.items()}

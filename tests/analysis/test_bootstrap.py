@@ -32,12 +32,12 @@ def test_draws_are_those_of_a_loop_however_many_are_in_memory(monkeypatch, at_on
     assert both.shape == (2, 6) and both[:, 0].tolist() == [1, 1]
 
 
-@pytest.mark.parametrize("drawn, certain, points", [
-    ([0.01, 0.02, 0.03], True, "+2.00 (+1.05 to +2.95)"),
-    ([-0.01, 0.02, 0.03], False, "+2.00 (-0.85 to +2.95)"),
-    ([-0.00001, 0.0, 0.0], False, "+2.00 (+0.00 to +0.00)"),
+@pytest.mark.parametrize("drawn, points", [
+    ([0.01, 0.02, 0.03], "+2.00 (+1.05 to +2.95)"),
+    ([-0.01, 0.02, 0.03], "+2.00 (-0.85 to +2.95)"),
+    ([-0.00001, 0.0, 0.0], "+2.00 (+0.00 to +0.00)"),
 ])
-def test_a_difference_in_points(drawn, certain, points):
+def test_a_difference_in_points(drawn, points):
     found = Difference.of(np.array([0.02, *drawn]))
     assert (found.low, found.high) == interval(np.array(drawn))
-    assert found.certain == certain and found.points == points
+    assert found.points == points

@@ -76,3 +76,15 @@ def test_markdown_has_tasks_side_by_side(scored, capsys):
         "| vanilla | `q_exit:0.5` | 50.00; 3.00 (38 %) |  |  |",
         "| palbert | `q_exit:0.5` | 55.00 ± 7.07; 3.50 (44 %) | 70.00; 3.00 (38 %) | 80.00; 4.00 (50 %) |",
     ]
+
+
+@pytest.mark.parametrize("runs, shown", [
+    (["one/palbert/RTE", "two/palbert/RTE"], "palbert on RTE"),
+    (["one/palbert/MNLI", "vanilla/MNLI", "two/palbert/MNLI"], "palbert on MNLI valid1"),
+])
+def test_markdown_of_two_runs_of_one_name_is_refused(scored, capsys, runs, shown):
+    folders = [str(scored(run, 1, "valid1" if "MNLI" in run else "valid", 0.5)) for run in runs]
+    with pytest.raises(UserError, match=f"a second run of {shown}: runs are told apart by the names"):
+        results.main(["--markdown", *folders])
+    results.main(folders)
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(runs)

@@ -1,5 +1,6 @@
 """Tests of ``palbert compare``: differences between runs, and known intervals."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.stats import pearsonr, spearmanr
 from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.report import compare
-from tests.fixtures.recorded_runs import write_scores
+from tests.fixtures.recorded_runs import of_fractions, write_scores
 
 
 @pytest.fixture
@@ -31,8 +32,8 @@ def scored(tmp_path):
     return write
 
 
-def run(capsys, *arguments):
-    compare.main(["fixed:6", "fixed:6", "--resamples", "200", *arguments])
+def run(capsys, *arguments, rule="fixed:6"):
+    compare.main([rule, rule, "--resamples", "200", *arguments])
     return [line.split("  ") for line in capsys.readouterr().out.splitlines()[1:]]
 
 
@@ -89,6 +90,19 @@ def test_regression_takes_the_official_score_and_counts_repeated_examples(scored
                 + spearmanr(labels[places], answers[places]).statistic) / 2
     weights = torch.from_numpy(np.bincount(places, minlength=30)).double().unsqueeze(0)
     assert compare.mean_score(given, weights).item() == pytest.approx(100 * expected)
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_kept_regression_is_compared_with_the_folder_it_is_of(make_run, keep_run, earlier, capsys):
+    """Its labels are fractions, which ``earlier`` files have in float32."""
+    folder, other = (make_run(name, "STS-B", "fixed:4", change=partial(of_fractions, step=step))
+                     for name, step in (("palbert", 0.9), ("other", 0.9 + 1e-5)))
+    path = keep_run(folder, earlier)
+    for pair in ((path, folder), (folder, path)):
+        line, = run(capsys, "--runs", "STS-B", *map(str, pair), rule="fixed:4")
+        assert [cell.replace("-", "+") for cell in cells(line)[5:]] == ["+0.00", "+0.00 to +0.00"]
+    with pytest.raises(UserError, match="have other examples or labels"):
+        run(capsys, "--runs", "STS-B", str(path), str(other), rule="fixed:4")
 
 
 def test_several_tasks_are_averaged(scored, capsys):

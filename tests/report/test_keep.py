@@ -109,6 +109,29 @@ def test_a_second_phase_names_the_first(run, tmp_path, capsys):
     assert kept.endswith("--finetune-from-model $FIRST_RUN/seed1/checkpoints/checkpoint_best.pt")
 
 
+@pytest.mark.parametrize("step", ["read_kept", "write_kept"])
+def test_of_two_at_once_neither_loses_the_others_task(run, tmp_path, monkeypatch, capsys, step):
+    """The run becomes one of RTE, and is kept again, before the ``step`` of the first."""
+    keep(run, capsys)
+    usual = getattr(keep_results, step)
+
+    def interrupted(*arguments):
+        monkeypatch.setattr(keep_results, step, usual)
+        for path in run.glob("seed*/command"):
+            path.write_text(path.read_text().replace("MRPC", "RTE"))
+        for path in run.glob("seed*/scores/*/record.safetensors"):
+            write_record(path, replace(read_record(path), task=packaged_task("RTE")))
+        with pytest.raises(UserError, match="palbert.safetensors is being written by another run: wait for it to end"):
+            keep(run, capsys)
+        return usual(*arguments)
+
+    monkeypatch.setattr(keep_results, step, interrupted)
+    keep(run, capsys)
+    keep(run, capsys)
+    path = tmp_path / "kept" / "minilm" / "palbert.safetensors"
+    assert list(read_kept(path)) == ["MRPC", "RTE"] and list(path.parent.iterdir()) == [path]
+
+
 def test_a_rounding_that_moves_examples_is_refused(run, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(keep_results, "MOVED", -1)
     with pytest.raises(UserError, match="rounded to half precision"):

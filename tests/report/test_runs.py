@@ -10,7 +10,7 @@ from fairseq_palbert.errors import UserError
 from fairseq_palbert.report import tables
 from fairseq_palbert.report.kept import KeptSeed, KeptSplit, write_kept
 from fairseq_palbert.report.runs import read_runs
-from tests.fixtures.recorded_runs import ORIGIN
+from tests.fixtures.recorded_runs import ORIGIN, of_fractions
 
 
 def test_runs_are_read_by_task_with_what_a_clock_measured(make_run):
@@ -107,6 +107,18 @@ def test_a_kept_file_is_read_as_its_runs_are(make_run, tmp_path):
                 (pytest.approx(point.row["mean_exit"], abs=0.1), point.row["seconds"]) for point in given.scored]
     with pytest.raises(UserError, match="has nothing of the split 'test'"):
         read_runs([path], "test")
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_kept_regression_goes_with_the_folder_of_another_method(make_run, keep_run, earlier):
+    """Its labels are fractions, which ``earlier`` files have in float32."""
+    path = keep_run(make_run("palbert", "STS-B", "fixed:4", change=of_fractions), earlier)
+    runs = [make_run(name, "STS-B", "fixed:4", change=partial(of_fractions, step=step))
+            for name, step in (("vanilla", 0.9), ("other", 0.9 + 1e-5))]
+    assert [run.method for run in read_runs([path, runs[0]], "valid")["STS-B"]] == ["palbert", "vanilla"]
+    for pair in ([path, runs[1]], [runs[1], path]):
+        with pytest.raises(UserError, match="have other examples or labels"):
+            read_runs(pair, "valid")
 
 
 @pytest.mark.parametrize("method, task, rule", [

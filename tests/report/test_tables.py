@@ -1,13 +1,19 @@
 """Tests of the tables of a report, number by number."""
 
+from dataclasses import replace
+
 import pytest
+import torch
 
 from fairseq_palbert.analysis.measures import errors
 from fairseq_palbert.analysis.records import posterior, predictions
 from fairseq_palbert.exits.registry import parse_rule
+from fairseq_palbert.files import write_json_lines
+from fairseq_palbert.json_files import read_json_lines
 from fairseq_palbert.report import tables
+from fairseq_palbert.report.runs import read_runs
 from fairseq_palbert.report.sentences import hardest_and_easiest
-from fairseq_palbert.report.task import examples
+from fairseq_palbert.report.task import Task, examples
 from fairseq_palbert.report.thresholds import BUDGETS, setting
 from fairseq_palbert.tables import plain
 
@@ -50,6 +56,21 @@ def test_one_seed_has_no_deviation_and_what_was_not_timed_is_left_open(make_task
     assert "±" not in "".join(line) and dict(zip(header, line))["speed-up"] == tables.NONE
 
 
+@pytest.mark.parametrize("timed", [[2, 3], [1, 3], [1, 2]])
+def test_a_speed_up_is_of_one_seed(make_run, timed):
+    """The seed that is not ``timed`` lacks its last layer; the seconds of seed S are multiplied by 10 to the S."""
+    for seed in (1, 2, 3):
+        folder = make_run("pabee", "SST-2", "patience:2", *["fixed:4"] * (seed in timed), seeds=[seed])
+        path = folder / f"seed{seed}/scores/valid/scores.jsonl"
+        rows = read_json_lines(path, "")
+        write_json_lines(path, [{**row, "seconds": row["seconds"] * 10**seed} for row in rows])
+    task = Task("SST-2", read_runs([folder], "valid")["SST-2"])
+    header, _, line = cells(tables.usual_settings(task))
+    points = task.runs[0].points(parse_rule("patience:2"))
+    expected = [4 / points[seed - 1].row["mean_exit"] for seed in timed]
+    assert dict(zip(header, line))["speed-up"] == tables.spread(expected)
+
+
 def test_at_chosen_thresholds_every_budget_has_its_line(make_task):
     task = make_task("SST-2", METHODS, calibrated=True)
     lines = cells(tables.chosen_thresholds(task))[2:]
@@ -75,6 +96,23 @@ def test_the_front_table_has_the_means_over_tasks_and_says_what_was_not_chosen(m
     assert lines[5][3] == "0.5 (as scored)" and "scored" not in lines[2][3] and lines[6][2:4] == ["`fixed:4`", "–"]
     both = [sum(100 * row["metrics"]["score"] for row in task.main["palbert"].rows) / 2 for task in tasks]
     assert lines[0][4] == f"{sum(both) / 2:.2f}"
+
+
+def test_the_mean_of_tasks_is_that_of_the_tasks_own_lines(make_run):
+    """Seed 1 exits at layer 1, seed 2 at the last; the tasks have the same answers."""
+    for seed, halting in ((1, 9.0), (2, -9.0)):
+        def change(recorded, halting=halting):
+            logits = torch.full_like(recorded.recording.halting_logits, halting)
+            return replace(recorded, recording=replace(recorded.recording, halting_logits=logits))
+
+        folders = [make_run("palbert", task, "q_exit:0.5", halts=True, seeds=[seed], change=change)
+                   for task in ("SST-2", "RTE")]
+    tasks = [Task(name, runs) for name, runs in read_runs(folders, "valid").items()]
+    _, _, mean, *lines = cells(tables.front(tasks))
+    assert {line[7] for line in lines} == {"2.50 ± 2.12"}
+    for column in range(4, 8):
+        of_tasks = [float(line[column].split()[0]) for line in lines]
+        assert float(mean[column]) == pytest.approx(sum(of_tasks) / 2, abs=0.01)
 
 
 def test_claims_stand_in_three_tables_and_without_calibration_in_two(make_task):

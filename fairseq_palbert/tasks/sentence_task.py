@@ -63,6 +63,7 @@ class SentenceConfig(FairseqDataclass):
     )
     seed: int = II("common.seed")
     patience: int = II("checkpoint.patience")
+    train_subset: str = II("dataset.train_subset")
     valid_subset: str = II("dataset.valid_subset")
     ignore_unused_valid_subsets: Optional[bool] = II("dataset.ignore_unused_valid_subsets")
 

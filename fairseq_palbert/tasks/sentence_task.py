@@ -131,6 +131,9 @@ class SentenceTask(EarlyExitTask):
             if not len(part):
                 raise UserError(f"the split {split!r} is empty: set --holdout-fraction, such as 0.1")
             return np.sort(part)
+        if not len(remaining):
+            raise UserError(f"the split 'train' is empty: lower --holdout-fraction {self.cfg.holdout_fraction}, such "
+                            "as to 0.1")
         wanted = self.cfg.train_examples or len(remaining)
         if wanted > len(remaining):
             raise UserError(f"--train-examples {wanted}: {self.folder.folder} has {len(remaining)} rows to train on: "

@@ -181,7 +181,7 @@ TRAIN = [str(BINARIES / "fairseq-train"), "DATA", "--user-dir", "fairseq_palbert
 
 @pytest.mark.parametrize("flags, message", [
     (["--glue-task", "SQuAD"], "unknown task 'SQuAD'"),
-    (["--beta", "-1"], "--beta -1.0: the weight of the KL term is not negative"),
+    (["--beta", "-1"], "--beta -1.0: choose a number from 0 on"),
     (["--valid-subset", "test"], "this split has no labels"),
     (["--restore-file", "OTHER"], "was made with --encoder-layers 4"),
 ])

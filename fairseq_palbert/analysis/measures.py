@@ -4,6 +4,7 @@ Sizes: N layers, E examples, K classes, M points of a trade-off curve.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -109,10 +110,13 @@ def curve_area(costs: ArrayLike, scores: ArrayLike, low: float, high: float) -> 
         1 / (high − low) ∫ s(c) dc,  s(c_i) = score i,  constant before the first point and after the last.
 
     A random choice between two neighbouring thresholds reaches every point of the line between them. No point is chosen
-    for its score. Shape: [..., M] and [..., M], in any order -> [...].
+    for its score. Where ``low`` is ``high``, as for one layer, it is s(low). Shape: [..., M] and [..., M], in any order
+    -> [...].
     """
     order = np.argsort(costs, axis=-1, kind="stable")
     costs, scores = (np.take_along_axis(np.asarray(values, dtype=float), order, -1) for values in (costs, scores))
+    if low == high:
+        return np.vectorize(partial(np.interp, low), signature="(m),(m)->()")(costs, scores)
     edges = np.clip(costs, low, high)
     width, slope = np.diff(edges), np.diff(scores) / np.maximum(np.diff(costs), np.finfo(float).tiny)
     middle = (edges[..., 1:] + edges[..., :-1]) / 2 - costs[..., :-1]

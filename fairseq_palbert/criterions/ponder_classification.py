@@ -138,15 +138,19 @@ class PonderClassification(EveryLayerCriterion):
 
 
 def _check_config(cfg: PonderClassificationConfig) -> None:
-    if cfg.beta < 0:
-        raise UserError(f"--beta {cfg.beta}: the weight of the KL term is not negative")
+    if not 0 <= cfg.beta < float("inf"):
+        raise UserError(f"--beta {cfg.beta}: choose a number from 0 on")
     if cfg.prior_lambda is not None and not 0 < cfg.prior_lambda < 1:
         raise UserError(f"--prior-lambda {cfg.prior_lambda}: choose a value between 0 and 1, both excluded")
     if not 0 <= cfg.layer_cost < float("inf"):
-        raise UserError(f"--layer-cost {cfg.layer_cost}: the cost of a layer is not negative")
+        raise UserError(f"--layer-cost {cfg.layer_cost}: choose a number from 0 on")
     if not 0 <= cfg.q_exit_threshold <= 1:
         raise UserError(f"--q-exit-threshold {cfg.q_exit_threshold}: choose a value from 0 to 1")
     if not 0 <= cfg.halting_epsilon < 1:
         raise UserError(f"--halting-epsilon {cfg.halting_epsilon}: choose a value from 0 up to, not including, 1")
-    if cfg.halting_epsilon > 0 and str(cfg.posterior_remainder) == "last" and not cfg.as_released:
-        raise UserError("--halting-epsilon acts only with --posterior-remainder none (or --as-released)")
+    if cfg.halting_epsilon > 0 and str(cfg.posterior_remainder) != "none" and not cfg.as_released:
+        raise UserError("--halting-epsilon acts only with --posterior-remainder none: add it, or drop "
+                        "--halting-epsilon")
+    if cfg.distill_weight and str(cfg.halting_target) == "error":
+        raise UserError("--distill-weight teaches by the layers' losses, which --halting-target error does not read: "
+                        "drop one of the two")

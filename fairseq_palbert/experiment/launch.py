@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import shutil
 import signal
 import socket
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -19,6 +21,7 @@ from .settings import Settings
 
 PACKAGE = Path(__file__).parents[1]
 STDERR = 2
+GPU_ID = re.compile("[0-9]+|(GPU|MIG)-.+")  # of CUDA_VISIBLE_DEVICES
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _libc = ctypes.CDLL(None)
 # Without it fairseq broadcasts the checkpoint in a form that torch 2.6 and later refuses to load.
@@ -69,8 +72,9 @@ def choose_devices(settings: Settings) -> Devices:
 
 
 def _visible_gpus() -> list[str]:
+    """The ids of GPUs; CUDA ignores those from the first on that is none, such as -1."""
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return visible.split(",") if visible else []
+        return list(takewhile(GPU_ID.fullmatch, map(str.strip, visible.split(","))))
     if not shutil.which("nvidia-smi"):
         return []
     query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]

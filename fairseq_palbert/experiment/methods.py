@@ -60,13 +60,13 @@ def method_of(name: str) -> Method:
     """The method of this name. Raises UserError, naming the choices, where there is none."""
     if name in METHODS:
         return METHODS[name]
-    if static := re.fullmatch(r"static([1-9][0-9]*)", name):
+    if static := re.fullmatch(r"static([2-9]|[1-9][0-9]+)", name):
         flags = ("--layer-weights", "last", "--truncate-encoder", "--encoder-layers", static[1])
         return Method(flags, layers=int(static[1]))
     first_phase = name.removesuffix(STAGED)
     if name.endswith(STAGED) and first_phase in METHODS and first_phase != "vanilla":
         return Method(exits=Q_EXIT, first_phase=first_phase, staged=True)
-    raise UserError(f"method={name}: choose from {', '.join(METHODS)}, static1, static2, ..., "
+    raise UserError(f"method={name}: choose from {', '.join(METHODS)}, static2, static3, ..., "
                     f"or any of them but vanilla and static with {STAGED} appended")
 
 

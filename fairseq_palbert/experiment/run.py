@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 import yaml
@@ -105,7 +105,7 @@ def complete(settings: Settings, start: Start) -> Settings:
     whole = replace(settings, **values)
     if method.staged:
         whole = replace(whole, lr=whole.gate_lr, batch=whole.gate_batch, max_update=whole.gate_updates, max_epoch=None,
-                        warmup=0.0, patience=None, weight_decay=0.0,
+                        warmup=0.0, patience=None, weight_decay=0.0, search_lr=[], search_lambda_lr=[], search_beta=[],
                         data=whole.data or f"{whole.first_run}/data/{task.name}")
     return whole if whole.select_on == "holdout" else replace(whole, holdout_fraction=0)
 
@@ -196,11 +196,17 @@ class Experiment:
         settings.max_update = settings.max_epoch * math.ceil(rows / settings.batch)
 
     def search(self) -> None:
-        """Train every combination with the first seed, and continue with the settings of the best one."""
+        """Train every combination with the first seed, and continue with the settings of the best one.
+
+        Raises UserError where none has a number for the metric that selects checkpoints.
+        """
         names = ("lr", "lambda_lr", "beta")
         lists = [getattr(self.settings, f"search_{name}") for name in names]
         if not any(lists):
             return
+        flags = model_flags(self.settings, self.start, self.settings.seeds[0], self.devices.workers)
+        metric = dict(pairwise(flags))["--best-checkpoint-metric"]
+        pick = max if "--maximize-best-checkpoint-metric" in flags else min
         table = self.stages.run_dir / "search" / "results.tsv"
         rows = []
         lists = [values or [getattr(self.settings, name)] for name, values in zip(names, lists, strict=True)]
@@ -209,14 +215,16 @@ class Experiment:
             folder = "-".join(name + word(value) for name, value in chosen.items())
             trial = table.parent / folder
             self.train(3, f"search-{folder}", replace(self.settings, **chosen), self.settings.seeds[0], trial)
-            score = float(self.training_state("best", trial / "checkpoints" / "checkpoint_best.pt"))
-            rows.append({"score": score, **chosen})
-        best = max(rows, key=lambda row: -math.inf if math.isnan(row["score"]) else row["score"])
+            value = float(self.training_state("best", trial / "checkpoints" / "checkpoint_best.pt"))
+            rows.append({metric: value, **chosen})
         with replacing(table) as part:
             lines = [list(rows[0]), *(row.values() for row in rows)]
             part.write_text("".join("\t".join(map(str, line)) + "\n" for line in lines), encoding="utf-8")
-        score = best.pop("score")
-        log(f"search: score {score} on {self.settings.select_on} with {best} ({table})")
+        if not (numbers := [row for row in rows if not math.isnan(row[metric])]):
+            raise UserError(f"{table}: no combination has a {metric} that is a number: search other values")
+        best = pick(numbers, key=lambda row: row[metric])
+        value = best.pop(metric)
+        log(f"search: {metric} {value} on {self.settings.select_on} with {best} ({table})")
         self.settings = replace(self.settings, **best)
 
     def train(self, number: int, stage: str, settings: Settings, seed: int, folder: Path) -> None:

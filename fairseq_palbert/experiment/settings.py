@@ -66,7 +66,7 @@ class Settings:
     method: str = setting(
         "palbert",
         "palbert, pondernet, pabee, uniform, deebert, fastbert or berxit, each also with _staged; vanilla; or staticK, "
-        "the first K layers")
+        "the first K layers, at least 2")
     pretrained: str | None = setting(
         None,
         "what to start from: a folder in the Hugging Face layout, a Hub id, an archive of fairseq's RoBERTa, a "

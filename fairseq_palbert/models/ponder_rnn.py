@@ -21,7 +21,7 @@ from .training_start import StartConfig, check_device
 class RecurrentConfig(StartConfig):
     rnn_cell: ChoiceEnum(tuple(CELLS)) = field(default="gru", metadata={"help": "recurrent cell"})
     rnn_width: int = field(default=128, metadata={"help": "hidden units C of the cell (ACT and PonderNet: 128)"})
-    max_steps: int = field(default=20, metadata={"help": "largest number of steps N (PonderNet: 20)"})
+    max_steps: int = field(default=20, metadata={"help": "largest number of steps N, at least 2 (PonderNet: 20)"})
 
 
 @dataclass

@@ -18,7 +18,7 @@ from .encoder import UNITS
 
 CELLS = {"gru": nn.GRUCell, "tanh": nn.RNNCell}
 GATES = {"gru": 3, "tanh": 1}  # products of the state, and of the input, at each step
-RECURRENT_KINDS = {"inputs": UNITS, "layers": integer(1, 256), "hidden": UNITS, "cell": choice(*CELLS)}
+RECURRENT_KINDS = {"inputs": UNITS, "layers": integer(2, 256), "hidden": UNITS, "cell": choice(*CELLS)}
 
 
 @dataclass(frozen=True)

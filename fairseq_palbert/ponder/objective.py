@@ -52,10 +52,6 @@ class PonderObjective:
     halting_epsilon: float = 0.0
     layer_cost: float = 0.0
 
-    @property
-    def reads_last_halting_logit(self) -> bool:
-        return self.posterior_remainder != "last"
-
     def __call__(self, halting_logits: Tensor, layer_losses: Tensor) -> PonderLoss:
         """The loss. Shape: halting logits [N − 1, B], or [N, B] where the last one is read; layer losses L_n [N, B]."""
         layer_losses = at_least_float32(layer_losses)

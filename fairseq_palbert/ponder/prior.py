@@ -29,12 +29,15 @@ def depth_for_tail(lambda_p: float, tail: float) -> int:
     """The smallest N with (1 − λ_p)^N ≤ ε: beyond it the untruncated geometric prior has at most the mass ε = ``tail``.
 
     PonderNet's choice of the number of steps (arXiv 2107.05407, section 2). λ_p = 0.1 and ε = 0.05 give 29, λ_p = 0.2
-    gives 14. Raises ValueError for λ_p or ε outside (0, 1).
+    gives 14. Raises ValueError for λ_p or ε outside (0, 1), and for an N beyond float64.
     """
     if not 0 < lambda_p < 1 or not 0 < tail < 1:
         raise ValueError(f"the prior's parameter and its tail lie strictly between 0 and 1, not {lambda_p} and {tail}")
-    near = math.ceil(math.log(tail) / math.log1p(-lambda_p))
-    return next(n for n in (near - 1, near, near + 1) if n and (1 - lambda_p) ** n <= tail)  # the quotient is rounded
+    log_tail, log_survival = math.log(tail), math.log1p(-lambda_p)
+    if (quotient := log_tail / log_survival) == math.inf:
+        raise ValueError(f"no number of steps leaves a tail of {tail} where the prior's parameter is {lambda_p}")
+    near = math.ceil(quotient)  # which is rounded
+    return next((n for n in (near - 1, near) if n and n * log_survival <= log_tail), near + 1)
 
 
 def log_prior(name: str, depth: int, lambda_p: float, remainder: str = "last") -> Tensor:

@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 class EarlyExitTask(FairseqTask):
     """A task with a ``definition``, whose labels are in the order of the class ids, and its ``metrics``.
 
-    ``cfg`` has a field ``patience``. The item ``i`` of each dataset is a dictionary with ``id``, ``tokens``, and
-    ``target`` where labels are known; ``split`` is all that the dataset takes its items from.
+    ``cfg`` has the fields ``patience`` and ``train_subset``. The item ``i`` of each dataset is a dictionary with
+    ``id``, ``tokens``, and ``target`` where labels are known; ``split`` is all that the dataset takes its items from.
     """
 
     def __init__(self, cfg: FairseqDataclass, definition: TaskDefinition):
@@ -81,7 +81,8 @@ class EarlyExitTask(FairseqTask):
         count (``ignore_grad``), but are added to the others'.
         """
         if ignore_grad:
-            sample = {**sample, "id": torch.zeros_like(sample["id"]), "examples": len(self.datasets["train"].split)}
+            examples = len(self.datasets[self.cfg.train_subset].split)
+            sample = {**sample, "id": torch.zeros_like(sample["id"]), "examples": examples}
         criterion.updates = update_num
         loss, sentences, log = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
         self.latest_update.add(update_num + 1, loss, sentences)

@@ -35,6 +35,7 @@ class ParityConfig(FairseqDataclass):
     )
     seed: int = II("common.seed")
     patience: int = II("checkpoint.patience")
+    train_subset: str = II("dataset.train_subset")
 
 
 @register_task("parity", dataclass=ParityConfig)

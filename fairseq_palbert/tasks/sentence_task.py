@@ -63,6 +63,7 @@ class SentenceConfig(FairseqDataclass):
     )
     seed: int = II("common.seed")
     patience: int = II("checkpoint.patience")
+    train_subset: str = II("dataset.train_subset")
     valid_subset: str = II("dataset.valid_subset")
     ignore_unused_valid_subsets: Optional[bool] = II("dataset.ignore_unused_valid_subsets")
 
@@ -130,6 +131,9 @@ class SentenceTask(EarlyExitTask):
             if not len(part):
                 raise UserError(f"the split {split!r} is empty: set --holdout-fraction, such as 0.1")
             return np.sort(part)
+        if not len(remaining):
+            raise UserError(f"the split 'train' is empty: lower --holdout-fraction {self.cfg.holdout_fraction}, such "
+                            "as to 0.1")
         wanted = self.cfg.train_examples or len(remaining)
         if wanted > len(remaining):
             raise UserError(f"--train-examples {wanted}: {self.folder.folder} has {len(remaining)} rows to train on: "

@@ -105,6 +105,10 @@ def test_the_area_is_the_mean_score_on_straight_lines():
     assert curve_area([3, 1, 2], [0.7, 0.5, 0.8], 1, 3) == pytest.approx(0.7)  # in any order
     assert curve_area([2], [0.6], 1, 3) == pytest.approx(0.6)
     assert curve_area([1, 3], [0.4, 0.8], 2, 3) == pytest.approx(0.7)  # a part of a line
+    assert curve_area([2], [0.6], 2, 2) == curve_area([2, 2], [0.6, 0.6], 2, 2) == 0.6  # of one layer
+    assert curve_area([1, 3], [0.4, 0.8], 2, 2) == pytest.approx(0.6)
+    assert curve_area([3, 1], [0.8, 0.4], 4, 4) == pytest.approx(0.8)
+    assert curve_area([[1, 3], [4, 5]], [[0.4, 0.8], [0.5, 0.9]], 2, 2) == pytest.approx([0.6, 0.5])
     assert curve_area([2, 2, 3], [0.1, 0.5, 0.7], 1, 3) == pytest.approx((0.1 + 0.6) / 2)  # constant before the first
 
 

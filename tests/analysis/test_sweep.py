@@ -1,6 +1,7 @@
 """Tests of ``palbert sweep``: every rule is replayed from the record of one pass."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,9 @@ from fairseq_palbert.analysis.describe import describe
 from fairseq_palbert.analysis.recorded_split import read_record, write_record
 from fairseq_palbert.analysis.sweep import decisions, main
 from fairseq_palbert.errors import UserError
+from fairseq_palbert.exits.base import Recording
 from fairseq_palbert.exits.registry import RULES, parse_rule
+from tests.fixtures.recorded_runs import random_record
 
 SPECS = {"MRPC": ["q_exit:0.5", "sampling:7", "expectation", "patience:1", "entropy:0.3", "confidence:0.9",
                   "learned:0.4",
@@ -98,6 +101,17 @@ def test_a_model_without_halting_logits_is_swept_by_the_other_rules(toy, evaluat
     assert "q_exit is left out: it reads halting logits" in capsys.readouterr().err
     with pytest.raises(UserError, match="none of the exit rules q_exit fits this model"):
         sweep(out / "record.safetensors", "--rule", "q_exit")
+
+
+def test_a_record_of_one_layer_has_its_score_for_an_area(tmp_path, sweep):
+    recorded = random_record("SST-2", 1, False)
+    path = tmp_path / "one.safetensors"
+    write_record(path, replace(recorded, encoder=replace(recorded.encoder, layers=1),
+                               recording=Recording(None, recorded.recording.logits[:1])))
+    rows = sweep(path)
+    analysis = json.loads((tmp_path / "sweep" / "analysis.json").read_text(), parse_constant=pytest.fail)
+    areas = {name: curve["area"] for name, curve in analysis["curves"].items()}
+    assert areas == {row["rule"]: pytest.approx(row["metrics"]["score"]) for row in rows} and areas
 
 
 def test_a_record_is_read_as_it_was_written(toy, evaluate, tmp_path):

@@ -1,6 +1,7 @@
 """Tests of ``--criterion ponder_classification``: loss, logs and refusals."""
 
 import math
+from dataclasses import fields
 from types import SimpleNamespace
 
 import pytest
@@ -146,13 +147,28 @@ WRONG = {
     "--q-exit-threshold 2": {"q_exit_threshold": 2},
     "--halting-epsilon 1": {"halting_epsilon": 1},
     "acts only with --posterior-remainder none": {"halting_epsilon": 0.05},
+    "--halting-epsilon acts only with": {"halting_epsilon": 0.05, "posterior_remainder": "renormalise"},
+    "--distill-weight teaches by the layers' losses": {"distill_weight": 0.9, "halting_target": "error"},
 }
+NUMBERS = ("beta", "prior_lambda", "layer_cost", "q_exit_threshold", "halting_epsilon", "distill_weight",
+           "distill_temperature", "freelb_lr", "freelb_norm")
 
 
 @pytest.mark.parametrize("reason", WRONG)
 def test_contradictory_options_are_refused(make_criterion, reason):
     with pytest.raises(UserError, match=reason):
         make_criterion(**WRONG[reason])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_that_are_not_finite_are_refused(make_criterion, name, value):
+    with pytest.raises(UserError, match=f"--{name.replace('_', '-')} {value}: "):
+        make_criterion(**{name: value})
+
+
+def test_every_number_of_the_options_is_tested():
+    assert {field.name for field in fields(PonderClassificationConfig) if "float" in str(field.type)} == set(NUMBERS)
 
 
 def test_a_model_without_a_lambda_module_is_refused(make_criterion, make_model, make_sample):

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TASKS = {"CoLA": "matthews", "MRPC": "f1", "STS-B": "spearman"}
+TASKS = {"CoLA": "matthews", "MRPC": "f1", "STS-B": "spearman", "SST-2": "accuracy"}
 # 25 and 5 batches of 8: at the end the second worker has no batch, and the last batch is not full.
 SIZES = {"train": 195, "valid": 35}
+# SST-2 trains on 195 rows of another split, as a second phase does, and validates on 65.
+GATE_SIZES = {"train": 300, "valid": 35}
+GATE = ("--train-subset", "gate", "--valid-subset", "calibration", "--holdout-fraction", str(260 / 300))
 EPOCHS = 2
 # Times, and the size of a validation batch, which counts all workers together.
 NOT_COMPARED = {"wps", "ups", "wall", "train_wall", "bsz", "wpb"}
@@ -33,7 +36,7 @@ def logs(make_toy_data, tmp_path_factory):
     """logs["one" or "two"][task] is a list of (split, {name: value}) in the order in which they were logged."""
     folder = tmp_path_factory.mktemp("two_workers")
     for task in TASKS:
-        make_toy_data(folder / task, task, SIZES)
+        make_toy_data(folder / task, task, GATE_SIZES if task == "SST-2" else SIZES)
     workers = [start(folder, ["--distributed-world-size", "2", "--distributed-rank", str(rank),
                               "--distributed-no-spawn", "--distributed-backend", "gloo",
                               "--distributed-init-method", f"file://{folder}/rendezvous"]) for rank in (0, 1)]
@@ -49,7 +52,8 @@ def start(folder: Path, extra: list[str]) -> subprocess.Popen:
         "--attention-dropout", "0", "--classifier-dropout", "0", "--optimizer", "ponder_adam", "--lr", "1e-3",
         "--lambda-lr", "5e-4", "--clip-norm", "1", "--batch-size", "8", "--max-epoch", str(EPOCHS), "--no-save",
         "--save-dir", str(folder),
-        "--ddp-backend", "legacy_ddp", "--log-format", "json", "--log-interval", "1", *extra,
+        "--ddp-backend", "legacy_ddp", "--log-format", "json", "--log-interval", "1",
+        *(GATE if task == "SST-2" else ()), *extra,
     ] for task in TASKS}
     return subprocess.Popen(
         [sys.executable, "-c", TRAIN_ALL, json.dumps(arguments)], cwd=ROOT, text=True,
@@ -64,6 +68,7 @@ def finish(processes: list[subprocess.Popen]) -> list[str]:
 
 
 def read_logs(output: str) -> dict[str, list[tuple[str, dict[str, float]]]]:
+    output = output.replace("calibration", "valid")
     return {task: [(split, {name.removeprefix(f"{split}_"): float(value) for name, value in json.loads(values).items()})
                    for split, values in re.findall(r"\| (train_inner|train|valid) \| (\{.*\})", log)]
             for task, log in re.findall(r"^TASK (\S+)$(.*?)(?=^TASK|\Z)", output, re.MULTILINE | re.DOTALL)}

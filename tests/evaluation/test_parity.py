@@ -103,7 +103,8 @@ def test_what_parity_has_not_is_refused(checkpoint, parity_checkpoint, tmp_path,
 
 
 @pytest.mark.parametrize("setting, value, reason", [
-    ("max_steps", 1000, "recurrent cell: layers is 1000"), ("max_steps", "7", "max_steps is '7'"),
+    ("max_steps", 1000, "recurrent cell: layers is 1000"), ("max_steps", 1, "recurrent cell: layers is 1"),
+    ("max_steps", "7", "max_steps is '7'"),
     ("rnn_cell", "lstm", "rnn_cell is 'lstm'"), ("rnn_width", 9, "does not fit the model"),
     ("_name", "evil", "holds no model of --arch ponder_rnn or act_rnn, but evil"),
 ])

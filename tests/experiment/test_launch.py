@@ -120,5 +120,15 @@ def test_gpus(settings, monkeypatch):
     devices = choose_devices(settings(num_gpus=2))
     assert devices.environment == {"CUDA_VISIBLE_DEVICES": "3,5"} and devices.workers == 2 and devices.flags == []
     assert choose_devices(settings(num_gpus=None)).gpus == ("3",)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert choose_devices(settings(num_gpus=None)).flags == ["--cpu"]
+
+
+@pytest.mark.parametrize("visible, gpus", [
+    ("", ()), ("-1", ()), (" -1 ", ()), ("-1,0", ()), ("0,-1,1", ("0",)), ("2, 1,,0", ("2", "1")), ("NoDevFiles", ()),
+    ("GPU-8932f937,MIG-1", ("GPU-8932f937", "MIG-1")),
+])
+def test_gpus_after_an_id_that_is_none_are_not_visible(settings, monkeypatch, visible, gpus):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    devices = choose_devices(settings(num_gpus=len(gpus)))
+    assert devices.gpus == gpus and choose_devices(settings(num_gpus=None)).gpus == gpus[:1]
+    with pytest.raises(UserError, match=f"this machine shows {len(gpus)}: lower it"):
+        choose_devices(settings(num_gpus=len(gpus) + 1))

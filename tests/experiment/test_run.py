@@ -6,6 +6,7 @@ import shlex
 import pytest
 
 from fairseq_palbert.errors import UserError
+from fairseq_palbert.experiment import launch
 
 STAGES = ("preprocess.data", "fairseq-train", "fairseq_palbert.evaluation")
 
@@ -99,6 +100,40 @@ def test_search_takes_the_best(experiment, stand_in, capsys):
     assert all("--seed 7 " in call for call in trained[:6])
     lines = (run_dir / "search" / "results.tsv").read_text().splitlines()
     assert len(lines) == 7 and lines[0].split("\t") == ["score", "lr", "lambda_lr", "beta"]
+
+
+@pytest.mark.parametrize("extra, metric, best", [
+    ([], "loss", "0.1"), (["--best-checkpoint-metric", "score", "--maximize-best-checkpoint-metric"], "score", "0.3"),
+])
+def test_search_takes_the_smallest_loss(experiment, stand_in, capsys, first_run, extra, metric, best):
+    """The stand-in's loss is the learning rate."""
+    run_dir = experiment(method="deebert", first_run=str(first_run), search_lr=[0.3, 0.1, 0.2], extra_train_flags=extra)
+    assert stand_in.trained["lr"] == best and f"search: {metric} {best} on valid with" in capsys.readouterr().err
+    assert (run_dir / "search" / "results.tsv").read_text().split("\t")[0] == metric
+
+
+@pytest.mark.parametrize("method", ["palbert", "deebert"])
+@pytest.mark.parametrize("rest, won", [(["0.4"], "0.2"), (["inf"], "0.2"), (["-inf"], "0.2"), (["nan"], None)])
+def test_no_search_is_won_by_what_is_no_number(experiment, stand_in, monkeypatch, first_run, method, rest, won):
+    bests = iter(["nan", *rest])
+    monkeypatch.setattr(launch, "output_of", lambda command: next(bests) if command[-2] == "best" else
+                        stand_in.output_of(command))
+    values = {"method": method, "first_run": str(first_run) if method == "deebert" else None, "search_lr": [0.1, 0.2]}
+    if won:
+        experiment(**values)
+        assert stand_in.trained["lr"] == won
+    else:
+        with pytest.raises(UserError, match="results.tsv: no combination has a (loss|score) that is a number"):
+            experiment(**values)
+
+
+def test_a_staged_method_searches_in_its_first_phase_alone(experiment, stand_in):
+    lists = {"search_lr": [0.1, 0.3], "search_lambda_lr": [0.4, 0.5], "search_beta": [0.01, 0.6]}
+    run_dir = experiment(method="palbert_staged", run_dir="gate", first_run="first", layer_cost=[0.005, 0.02], **lists)
+    trained = stand_in.find("fairseq-train")
+    assert len(trained) == 8 + 1 + 2 and not list(run_dir.glob("**/search"))
+    assert "--lr 0.3 " in trained[8] and "/first/seed1/checkpoints" in trained[8]
+    assert all("--train-only lambda" in call and "--lr 0.003 " in call for call in trained[9:])
 
 
 def test_mnli_selects_on_matched_and_scores_both(experiment, stand_in):

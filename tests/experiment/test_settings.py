@@ -40,6 +40,7 @@ REFUSED = {
     "unknown arch": ({"arch": "palbert_roberta_huge"}, "arch=palbert_roberta_huge: choose from palbert_roberta_base"),
     "no vocabulary": ({"arch": "palbert_bert_tiny", "vocab_dir": None}, "arch=palbert_bert_tiny needs a vocabulary"),
     "unknown method": ({"method": "static0"}, "method=static0: choose from palbert, pondernet"),
+    "one layer": ({"method": "static1"}, "vanilla, static2, static3, ..., or any of them"),
     "more layers than there are": ({"method": "static99"}, "method=static99, but palbert_roberta_tiny has 6 layers"),
     "target of the gate": (STAGED | {"gate_target": "loss,error"}, "gate_target=loss,error: choose from loss, error"),
     "cost of a layer": (STAGED | {"layer_cost": [0.01, -1]}, r"layer_cost=-1.0: choose a number from 0 on"),

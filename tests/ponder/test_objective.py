@@ -22,7 +22,7 @@ def draw(layers: int, batch: int, seed: int) -> tuple[torch.Tensor, torch.Tensor
 
 
 def read(objective: PonderObjective, logits: torch.Tensor, losses: torch.Tensor):
-    return objective(logits if objective.reads_last_halting_logit else logits[:-1], losses)
+    return objective(logits[:-1] if objective.posterior_remainder == "last" else logits, losses)
 
 
 @pytest.mark.parametrize("seed, size", enumerate([(1, 1), (2, 3), (5, 2), (12, 7)]))

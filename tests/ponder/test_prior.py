@@ -74,10 +74,17 @@ def test_the_depth_whose_tail_is_small_enough(lambda_p, tail, depth):
 @given(st.floats(0.001, 0.999), st.floats(0.001, 0.999))
 def test_no_smaller_depth_has_so_small_a_tail(lambda_p, tail):
     depth = depth_for_tail(lambda_p, tail)
-    assert (1 - lambda_p) ** depth <= tail and (depth == 1 or (1 - lambda_p) ** (depth - 1) > tail)
+    log_tails = [n * math.log1p(-lambda_p) for n in (depth, depth - 1)]
+    assert log_tails[0] <= math.log(tail) < log_tails[1]
 
 
-@pytest.mark.parametrize("arguments", [(0.0, 0.05), (1.0, 0.05), (0.1, 0.0), (0.1, 1.0)])
+@pytest.mark.parametrize("tail", [0.05, 0.3, 0.5, 0.999])
+@pytest.mark.parametrize("lambda_p", [1e-9, 1e-15, 1e-16, 1e-17, 3e-100, 1e-300])
+def test_the_depth_of_a_small_parameter(lambda_p, tail):
+    assert depth_for_tail(lambda_p, tail) == pytest.approx(-math.log(tail) / lambda_p, rel=1e-6)
+
+
+@pytest.mark.parametrize("arguments", [(0.0, 0.05), (1.0, 0.05), (0.1, 0.0), (0.1, 1.0), (5e-324, 0.05)])
 def test_impossible_tails_are_refused(arguments):
     with pytest.raises(ValueError):
         depth_for_tail(*arguments)

@@ -144,6 +144,15 @@ def test_the_variance_of_scores_is_over_all_of_train(folders):
     assert task.target_variance == pytest.approx(((scores - scores.mean()) ** 2).mean().item())
 
 
+@pytest.mark.parametrize("rows, options", [(10, {}), (10, {"train_examples": 1}), (1, {})])
+def test_a_holdout_that_leaves_no_row_to_train_on_is_refused(make_toy_data, tmp_path, rows, options):
+    folder = make_toy_data(tmp_path / "data", "SST-2", {"train": rows})
+    task = make_task(folder, "SST-2", holdout_fraction=0.96, **options)
+    assert len(task.load_dataset("holdout")) == rows
+    with pytest.raises(UserError, match="the split 'train' is empty: lower --holdout-fraction 0.96, such as to 0.1"):
+        task.load_dataset("train")
+
+
 def test_more_training_examples_than_there_are_is_refused(folders):
     options = {"holdout_fraction": 0.1, "valid_subset": "holdout"}
     assert len(make_task(folders["SST-2"], "SST-2", train_examples=183, **options).load_dataset("train")) == 183

@@ -17,6 +17,7 @@ from ..definitions.packaged import find_task, recorded
 from ..errors import UserError
 from ..files import replacing
 from ..json_files import read_json
+from ..raw.files import raw_sha256
 from . import launch, results
 from .checks import check_exits, check_first_runs, check_flags, check_folders, parse_exits
 from .flags import batch_size, exit_flags, model_flags, word
@@ -169,12 +170,14 @@ class Experiment:
 
         raw = raw_folder_of(self.settings)
         vocabulary = self.start.vocabulary or self.settings.vocab_dir and Path(self.settings.vocab_dir).absolute()
-        source = ["--raw", str(raw or "downloaded"), "--vocab", str(vocabulary or "downloaded")]
+        digest = ["--raw-sha256", raw_sha256(self.task, raw)] if raw else []
+        source = ["--raw", str(raw or "downloaded"), *digest, "--vocab", str(vocabulary or "downloaded")]
         record = [self.task.name, *source, *detokenize, *self.definition_digest()]
         begun = self.stages.settings_file("preprocess")
-        if begun.exists() and not {"--raw", "--data"} & set(begun.read_text(encoding="utf-8").split()):
-            raise UserError(f"{run_dir} was begun by an earlier version, which did not record the folders of raw data "
-                            f"and vocabulary: choose another run_dir, or, if they are the same as now, write "
+        words = begun.read_text(encoding="utf-8").split() if begun.exists() else record
+        if "--data" not in words and not {"--raw", *digest[:1]} <= set(words):
+            raise UserError(f"{run_dir} was begun by an earlier version, which did not record raw data and vocabulary "
+                            f"as this one does: choose another run_dir, or, if they are the same as now, write "
                             f"'{' '.join(record)}' to {begun}")
         self.stages.run(2, "preprocess", record, binarize)
         self.settings.data = str(run_dir / "data" / self.task.name)

@@ -1,12 +1,14 @@
 """Find the raw files of a task."""
 
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 
 from ..definitions.definition import Split, TaskDefinition
 from ..definitions.packaged import find_task
 from ..definitions.task_file import ENDING
 from ..errors import UserError
+from ..files import file_sha256
 from .hub import hub_files
 
 MSR_TRAIN = "msr_paraphrase_train.txt"
@@ -43,11 +45,18 @@ def raw_file(task: TaskDefinition, split: Split, raw: Path) -> Path:
         if path.is_file():
             return path
     if task.folder is None:  # a task of its own file
-        raise UserError(f"{paths[0]} is missing: correct splits.{split.name} of the task file")
+        state = "is no regular file" if paths[0].exists() else "is missing"
+        raise UserError(f"{paths[0]} {state}: correct splits.{split.name} of the task file")
     if task.benchmark is None:
         raise UserError(f"{paths[0]} is missing: --raw is {_folder_with(task)}; --split skips it")
     raise UserError(f"{paths[0]} is missing: --raw (default ${task.benchmark.upper()}_DIR) is {_folder_with(task)}; "
                     f"`python -m preprocess.download --task {task.name} --out {raw}` fetches it, --split skips it")
+
+
+def raw_sha256(task: TaskDefinition, raw: Path) -> str:
+    """One SHA-256 of the raw files of all splits that are there."""
+    paths = dict.fromkeys(path for split in task.splits if split.source for path in raw_files(task, split, raw))
+    return sha256("".join(file_sha256(path) for path in paths if path.is_file()).encode()).hexdigest()
 
 
 def check_raw(task: TaskDefinition, raw: Path) -> None:

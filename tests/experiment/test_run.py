@@ -58,13 +58,31 @@ def test_other_data_need_another_run_directory(experiment, stand_in, tmp_path, n
         experiment(**{name: "other"})
 
 
-def test_a_record_without_the_data_s_folders_needs_another_run_directory(experiment, stand_in, tmp_path):
-    """The recipe in bash recorded only the task."""
+@pytest.mark.parametrize("change", ["another row", "a split more", "a split less"])
+def test_changed_raw_files_need_another_run_directory(experiment, stand_in, tmp_path, change):
+    """The data that was made of the former rows must not be taken for theirs."""
+    train, dev = (tmp_path / "glue" / "RTE" / f"{name}.tsv" for name in ("train", "dev"))
+    train.write_text("a row\n")
+    if change == "a split less":
+        dev.write_text("a row\n")
+    experiment(stop_stage=2)
+    if change == "a split less":
+        dev.unlink()
+    else:
+        (train if change == "another row" else dev).write_text("a row\nanother\n")
+    with pytest.raises(UserError, match="was begun with other settings .*preprocess.settings: --raw-sha256 "):
+        experiment(stop_stage=2)
+    assert len(stand_in.find("preprocess.data")) == 1
+
+
+@pytest.mark.parametrize("earlier", ["RTE", "RTE --raw {0}/glue --vocab {0}/vocab"])
+def test_a_record_without_the_raw_data_needs_another_run_directory(experiment, stand_in, tmp_path, earlier):
+    """The recipe in bash recorded only the task, and later versions no digest of the raw files."""
     run_dir = experiment(stop_stage=2)
     record = run_dir / "stages" / "preprocess.settings"
     line = record.read_text().strip()
-    record.write_text("RTE\n")
-    with pytest.raises(UserError, match="was begun by an earlier version, which did not record the folders") as error:
+    record.write_text(earlier.format(tmp_path) + "\n")
+    with pytest.raises(UserError, match="was begun by an earlier version, which did not record raw data") as error:
         experiment()
     assert f"write '{line}' to {record}" in str(error.value)
     record.write_text(line)

@@ -78,7 +78,7 @@ BAD = {  # a file of train or valid, its content (None: it is missing), and word
                            "1,000: check label in the task file, or give score_range for a regression"),
     "a label that train lacks": ("valid.csv", with_row("a,loans"),
                                  "valid.csv, line 3: label 'loans' is none of card, fees"),
-    "a folder": ("train.csv/x", "", "train.csv is missing: correct splits.train of the task file"),
+    "a folder": ("train.csv/x", "", "train.csv is no regular file: correct splits.train of the task file"),
     "missing": ("train.csv", None, "train.csv is missing: correct splits.train of the task file"),
     "missing valid": ("valid.csv", None, "valid.csv is missing: correct splits.valid of the task file"),
     "no gzip": ("train.csv.gz", ROWS,

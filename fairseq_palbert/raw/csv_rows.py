@@ -5,8 +5,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import UserError
-from ..text_lines import Line
+from ..text_lines import LONGEST, Line
 from ..tsv import Row
+
+csv.field_size_limit(LONGEST)  # characters, for the process; the library's own limit is 131,072
 
 
 def csv_rows(lines: Iterable[Line], delimiter: str, path: Path, remedy: str) -> Iterator[Row]:

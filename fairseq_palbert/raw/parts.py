@@ -18,9 +18,9 @@ def parts(task: TaskDefinition, strata: Sequence[str], groups: Sequence[str] = (
     """
     split_of = np.full(len(strata), "train", dtype=object)
     random = np.random.RandomState(SHUFFLE_SEED)
-    units = np.unique(groups, return_inverse=True)[1] if len(groups) else np.arange(len(strata))
+    units = _numbered(groups) if len(groups) else np.arange(len(strata))
     count = units.max() + 1 if len(units) else 0
-    kinds = np.zeros(count, dtype=int) if len(groups) or task.regression else np.unique(strata, return_inverse=True)[1]
+    kinds = np.zeros(count, dtype=int) if len(groups) or task.regression else _numbered(strata)
     order = random.permutation(count)
     by_kind = [list(order[kinds[order] == kind]) for kind in range(kinds.max() + 1)] if count else []
     sizes = np.array([len(of_kind) for of_kind in by_kind])
@@ -29,6 +29,12 @@ def parts(task: TaskDefinition, strata: Sequence[str], groups: Sequence[str] = (
             taken = [of_kind.pop() for _ in range(quota)]
             split_of[np.isin(units, taken)] = split.name
     return split_of.tolist()
+
+
+def _numbered(names: Sequence[str]) -> np.ndarray:
+    """The place of each name in the order of the alphabet. An array of names would take the longest's room for each."""
+    places = {name: place for place, name in enumerate(sorted(set(names)))}
+    return np.array([places[name] for name in names])
 
 
 def fractional(task: TaskDefinition) -> list[Split]:

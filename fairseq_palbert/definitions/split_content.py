@@ -20,8 +20,9 @@ LAYOUTS = ("BoolQ", "COPA", "MultiRC", "ReCoRD", "WiC", "WSC")  # the functions 
 NUMBERED = ("tsv", "csv")  # the formats whose columns may be numbers
 SPLITS = ("train", *(f"{kind}{number or ''}" for kind in ("valid", "test") for number in range(10)))
 
-NAME = Kind("a name of at most 100 letters, digits, - and _", lambda value: text(100).accepts(value)
-            and value.isascii() and bool(value) and value.replace("-", "").replace("_", "").isalnum())
+NAME = Kind("a name of at most 100 letters, digits, - and _ that does not begin with -",
+            lambda value: text(100).accepts(value) and bool(re.fullmatch(r"\w[\w-]*", value, re.ASCII))
+            and bool(value.strip("-_")))
 COLUMN = Kind("a column's name, or its number from 1", lambda value: type(value) is int and 1 <= value <= 10_000
               or text(200).accepts(value) and value != "")
 SOURCE_KINDS = {

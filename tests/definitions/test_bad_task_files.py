@@ -26,6 +26,7 @@ BAD = {  # the text, its replacement, and a part of the message
     "name with a blank": ('"tickets"', '"my tickets"', "line 1: name is 'my tickets'"),
     "name of another script": ('"tickets"', '"été"', "line 1: name is 'été'"),
     "no text as name": ('"tickets"', "3", "line 1: name is 3"),
+    "name like a flag": ('"tickets"', '"-tickets"', "digits, - and _ that does not begin with -"),
     "name of a task of the package": ('"tickets"', '"RTE"', "name = 'RTE' is that of a task of the package"),
     "a benchmark": (LINE_OF_METRIC, LINE_OF_METRIC + '\nbenchmark = "GLUE"',
                     "benchmark is for the package's own tasks: leave it out"),

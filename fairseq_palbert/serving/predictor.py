@@ -25,6 +25,7 @@ from ..tokenization.vocabulary import DICTIONARY_FILE, Vocabulary
 from .texts import check_text
 
 Example = str | Sequence[str]  # a sentence, or a pair of them
+LARGEST_ID = 2**62
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,17 @@ class PalbertPredictor:
         ``rule`` is an exit rule, or its specification as for ``--exit``. ``batch`` is the number of sentences computed
         at a time; None fills the engine's window. ``first_id`` is the id of the first example. Rules that draw random
         numbers use the ids, so a stream gets the same numbers however it is cut into calls. Raises UserError for an
-        example of another form, for a rule that does not fit the model, and for an answer that is not finite.
+        example of another form, for another value of these three, for a rule that does not fit the model, and for an
+        answer that is not finite.
         """
         rule = parse_rule(rule) if isinstance(rule, str) else rule
+        if not isinstance(rule, Rule):
+            raise UserError(f"rule {rule!r:.60}: give an exit rule or its specification, such as q_exit:0.5")
         rule.check(self.network)
-        if batch is not None and batch < 1:
-            raise UserError(f"batch {batch}: at least 1 sentence at a time, or None")
+        if batch is not None and (not isinstance(batch, int | np.integer) or batch < 1):
+            raise UserError(f"batch {batch!r:.60}: at least 1 sentence at a time, or None")
+        if not isinstance(first_id, int | np.integer) or not 0 <= first_id <= LARGEST_ID:
+            raise UserError(f"first_id {first_id!r:.60}: give an integer from 0 to {LARGEST_ID}")
         window = self.window if batch is None else replace(self.window, sentences=batch)
         sentences, truncated = self._tokenized(examples)
         if not sentences:

@@ -144,6 +144,12 @@ def test_no_examples_no_answers(exported):
     ("unknown exit rule 'never'", "SST-2", [["a"], "never"]),
     ("the model has 5 layers", "SST-2", [["a"], "fixed:6"]),
     ("batch 0: at least 1", "SST-2", [["a"], "fixed:1", 0]),
+    ("batch '8': at least 1", "SST-2", [["a"], "fixed:1", "8"]),
+    ("rule None: give an exit rule", "SST-2", [["a"], None]),
+    ("rule 0.5: give an exit rule", "SST-2", [["a"], 0.5]),
+    ("first_id 9223372036854775808: give an integer", "SST-2", [["a"], "fixed:1", None, 2**63]),
+    ("first_id -1: give an integer", "SST-2", [["a"], "fixed:1", None, -1]),
+    ("first_id 1.5: give an integer", "SST-2", [["a"], "fixed:1", None, 1.5]),
 ])
 def test_what_cannot_be_predicted_is_refused_in_a_line(exported, message, task_name, arguments):
     with pytest.raises(UserError) as error:

@@ -39,6 +39,8 @@ def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
     A seed without records is named on stderr and left out. Raises UserError where no seed has one, and while another
     process writes the file; then it writes nothing.
     """
+    if not NAME.accepts(name):
+        raise UserError(f"NAME {name!r}: give {NAME.description}, such as minilm_l6")
     records = {seed: sorted(seed.glob("scores/*/record.safetensors")) for seed in sorted(run.glob("seed*/"))}
     if not any(records.values()):
         raise UserError(f"{run} has no seed*/scores/*/record.safetensors: give the RUN_DIR of a run that "

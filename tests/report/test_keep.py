@@ -70,6 +70,14 @@ def test_all_seeds_and_splits_go_into_one_file_without_a_path_of_the_machine(run
     assert str(tmp_path).encode() not in path.read_bytes()
 
 
+@pytest.mark.parametrize("name", ["../x", "a/b", "/tmp/x", ".", ""])
+def test_a_name_that_is_a_path_is_refused(run, tmp_path, name):
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match="NAME .*: give a name of letters, digits, - and _"):
+        keep_results.main([str(run), name, "--out", str(tmp_path / "kept")])
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_a_task_is_replaced_and_the_others_stay(run, tmp_path, capsys):
     keep(run, capsys)
     for path in run.glob("seed*/command"):

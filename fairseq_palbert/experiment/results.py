@@ -31,12 +31,12 @@ def collect(runs: list[Path], metric: str = "score") -> dict[tuple[Path, str, st
     Raises UserError where labelled examples were scored, but not by this metric.
     """
     scores = defaultdict(list)
-    for run in runs:
+    for run in dict.fromkeys(run.resolve() for run in runs):
         for path in sorted(run.glob(f"seed*/scores/*/{SCORES_FILE}")):
             for record in read_scores(path, split=path.parent.name):
                 if record["metrics"] and metric not in record["metrics"]:
                     raise UserError(f"{path} has no {metric}: choose from {', '.join(sorted(record['metrics']))}")
-                scores[run.resolve(), path.parent.name, record["exit"]].append({
+                scores[run, path.parent.name, record["exit"]].append({
                     "score": record["metrics"].get(metric),
                     "mean_exit": record["mean_exit"],
                     "layer_speedup": record["layer_speedup"],

@@ -32,6 +32,13 @@ def test_mean_and_sample_deviation(scored):
     assert row["mean_exit"] == 4 and row["mean_exit_sd"] == 1 and row["layers_used"] == 0.5
 
 
+def test_a_run_named_twice_counts_once(scored, monkeypatch):
+    run = scored("RTE", 1, "valid", 0.5)
+    monkeypatch.chdir(run.parent)
+    row, = results.summarise(results.collect([run, run.relative_to(run.parent), run]))
+    assert row["seeds"] == 1
+
+
 def test_rules_splits_and_runs_stay_apart(scored, capsys, tmp_path):
     runs = [scored("RTE", 1, "valid", 0.5), scored("MNLI", 1, "valid", 0.6), scored("MNLI", 1, "valid1", 0.7)]
     scored("RTE", 1, "valid", 0.8, exit="q_exit")

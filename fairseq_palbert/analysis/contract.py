@@ -96,7 +96,7 @@ class Budget(Contract):
 
     def __post_init__(self):
         if not 1 <= self.limit < float("inf"):
-            raise UserError(f"{self}: a mean number of layers, at least 1")
+            raise UserError(f"{self}: give a mean number of layers, at least 1 and finite")
 
     def keeps(self, tried: Tried, full_score: float) -> bool:
         return tried.mean_exit <= self.limit

@@ -128,7 +128,7 @@ def test_the_table_says_what_is_guaranteed_and_what_fell_back(choose, capsys):
 
 
 @pytest.mark.parametrize("options, reason", [
-    (["--budget", "0.5"], "--budget 0.5: a mean number of layers, at least 1"),
+    (["--budget", "0.5"], "--budget 0.5: give a mean number of layers, at least 1 and finite"),
     (["--max-drop", "-0.1"], "--max-drop -0.1: a part of 1"),
     (["--max-drop", "0.1", "--confidence", "1"], "--confidence 1: a probability between 0 and 1"),
     (["--max-drop", "0.1", "--confidence", "nan"], "--confidence nan: a probability"),

@@ -49,6 +49,7 @@ ALLOWED = {
     "schema": set(),
     "run_info": set(),
     "tables": set(),
+    "tensor_files": set(),
     "text_lines": set(),
     "tsv": set(),
     "flag_tables": {"criterions", "models", "optim", "tasks"},
@@ -57,7 +58,7 @@ ALLOWED = {
     "__init__": {"plugin"},
 }
 COMMON = {"command", "errors", "files", "json_files", "numbers_from_text", "schema", "scores_file", "run_info",
-          "tables", "text_lines", "tsv"}
+          "tables", "tensor_files", "text_lines", "tsv"}
 WITHOUT_FAIRSEQ = {"families", "tokenization", "definitions", "raw", "submissions", "ponder", "exits", "modules",
                    "inference", "analysis", "report", "serving", "compat", "experiment", "experiment.methods"} | COMMON
 WITHOUT_FAIRSEQ_FILES = {"checkpoints/training_state.py", "checkpoints/formats/model_folder.py",

@@ -57,9 +57,12 @@ def read_text(path: Path, remedy: str, largest: int = LARGEST) -> str:
 
 
 def file_sha256(path: Path) -> str:
-    """The SHA-256 of the file's bytes, in hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """The SHA-256 of the file's bytes, in hexadecimal digits. Raises UserError where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}): give a file that can") from error
 
 
 @contextmanager

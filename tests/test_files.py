@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.files import check_replaceable, locked, replacing, staged, written_folder
+from fairseq_palbert.files import check_replaceable, file_sha256, locked, replacing, staged, written_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 KILLED = """
@@ -122,6 +122,12 @@ def test_a_file_takes_its_place_whole_with_the_usual_mode(tmp_path):
         part.write_text("half")
         raise ZeroDivisionError
     assert path.read_text() == "new" and names(tmp_path) == ["answers.tsv", "answers.tsv.part"]
+
+
+@pytest.mark.parametrize("name", ["missing", "."])
+def test_the_digest_of_what_cannot_be_read_is_one_line(tmp_path, name):
+    with pytest.raises(UserError, match="cannot be read .*: give a file that can$"):
+        file_sha256(tmp_path / name)
 
 
 def test_files_are_staged_beside_those_that_are_there(tmp_path):

@@ -10,10 +10,10 @@ import pytest
 from fairseq_palbert import cli
 from fairseq_palbert.command import PATH_ERRORS
 from fairseq_palbert.errors import UserError
+from tests.fixtures.processes import run_python
 
 ROOT = Path(__file__).parents[1]
-# -P keeps the current folder off sys.path, as the console script does.
-PALBERT = [sys.executable, "-P", "-c", "import sys; from fairseq_palbert.cli import palbert; sys.exit(palbert())"]
+PALBERT = ["-c", "import sys; from fairseq_palbert.cli import palbert; sys.exit(palbert())"]
 LOADED = "import sys; from fairseq_palbert.cli import main\ntry:\n    main({})\nfinally:\n    print(*sys.modules)"
 # For each command: wrong arguments that are refused at once, and a part of the message.
 WRONG = {
@@ -33,10 +33,14 @@ WRONG = {
 }
 
 
+def start(arguments: list[str], cwd: Path) -> subprocess.CompletedProcess:
+    # -P keeps the current folder off sys.path, as the console script does.
+    return subprocess.run([sys.executable, "-P", *arguments], cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+
+
 def palbert(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
-    return subprocess.run([*PALBERT, *arguments], cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT)},
-                          stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=120)
+    return start([*PALBERT, *arguments], cwd)
 
 
 def loaded(*arguments: str) -> set[str]:
@@ -59,7 +63,8 @@ def test_predict_loads_no_fairseq():
 @pytest.mark.parametrize("command", cli.COMMANDS)
 def test_a_mistake_is_one_line_and_status_1(command, tmp_path):
     arguments, message = WRONG[command]
-    done = palbert(command, *arguments, cwd=tmp_path)
+    run = run_python if command != "train" else start  # fairseq would bring Hydra groups of its own
+    done = run([*PALBERT, command, *arguments], cwd=tmp_path)
     assert done.returncode == 1 and done.stdout == ""
     line = done.stderr.splitlines()[-1]
     assert line.startswith("fairseq_palbert: error: ") and message in line and "Traceback" not in done.stderr

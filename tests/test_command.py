@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fairseq_palbert.errors import UserError
+from tests.fixtures.processes import run_python
 
 ROOT = Path(__file__).parents[1]
 OURS = ("fairseq_palbert", "preprocess", "recipes")
@@ -188,8 +189,7 @@ TRAIN = [str(BINARIES / "fairseq-train"), "DATA", "--user-dir", "fairseq_palbert
 def test_a_wrong_flag_of_fairseq_train_is_told_in_a_line(toy, tmp_path, flags, message):
     other, data = map(str, toy("RTE"))
     paths = {"DATA": data, "OTHER": other, "SAVE": str(tmp_path / "save")}
-    done = subprocess.run([paths.get(word, word) for word in TRAIN + flags], cwd=ROOT, capture_output=True, text=True,
-                          timeout=120)
+    done = run_python([paths.get(word, word) for word in TRAIN + flags])
     assert done.returncode == 1 and "Traceback" not in done.stderr
     line = done.stderr.splitlines()[-1]
     assert line.startswith("fairseq_palbert: error: ") and message in line

@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import subprocess
 import sys
 import zipfile
 from argparse import Namespace
@@ -18,6 +17,7 @@ from fairseq_palbert.checkpoints.export import export_hugging_face, export_model
 from fairseq_palbert.checkpoints.loading import load_model
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.experiment import pretrained
+from tests.fixtures.processes import run_python
 
 ROOT = Path(__file__).parents[2]
 ROUTES = ("evaluate", "export", "export to transformers", "convert", "resume", "pretrained")
@@ -179,10 +179,9 @@ def test_fairseq_validate_builds_nothing_but_our_models(altered, toy, tmp_path, 
     code = f"[(1, 1, 1)] if open({str(marker)!r}, 'w') else []"
     path = altered(lambda state: [state["cfg"][part].update(values)
                                   for part, values in hostile(code, "")[name].items()])
-    done = subprocess.run(
+    done = run_python(
         [Path(sys.executable).with_name("fairseq-validate"), toy("RTE")[1], "--user-dir", ROOT / "fairseq_palbert",
-         "--path", path, "--cpu", "--task", "glue", "--glue-task", "RTE", "--batch-size", "20"],
-        capture_output=True, text=True, cwd=tmp_path)
+         "--path", path, "--cpu", "--task", "glue", "--glue-task", "RTE", "--batch-size", "20"], cwd=tmp_path)
     assert done.returncode == 1 and not marker.exists()
     assert done.stderr.splitlines()[-1].startswith(f"fairseq_palbert: error: {path}: "), done.stderr
 

@@ -1,11 +1,11 @@
 """Fixtures that run fairseq's commands as a user does."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.fixtures.processes import run_python
 
 ROOT = Path(__file__).parents[2]
 TWO_LAYERS = ("--user-dir", str(ROOT / "fairseq_palbert"), "--cpu", "--task", "glue", "--arch", "palbert_roberta_tiny",
@@ -20,10 +20,7 @@ def fairseq():
     """fairseq("train", ARGUMENTS...) runs fairseq-train on one thread and returns all that it prints."""
 
     def run(command, *arguments):
-        done = subprocess.run(
-            [str(Path(sys.executable).with_name(f"fairseq-{command}")), *map(str, arguments)],
-            capture_output=True, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
+        done = run_python([Path(sys.executable).with_name(f"fairseq-{command}"), *arguments])
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout + done.stderr
 

@@ -1,15 +1,13 @@
 """Training that is killed and resumed ends where an unbroken run ends, to the bit."""
 
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-ROOT = Path(__file__).parents[2]
+from tests.fixtures.processes import run_python
+
 # 203 examples make 26 batches of 8, and 13 updates with --update-freq 2. The process dies in the middle of the
 # second epoch, 3 updates after its last checkpoint.
 MAX_UPDATE, KILL_AT, LAST_SAVED = 30, 23, 20
@@ -39,8 +37,8 @@ def data(make_toy_data, tmp_path_factory):
 
 def train(data: Path, save_dir: Path, kill_at: int = NEVER) -> None:
     """Runs fairseq-train with all options on whose state a checkpoint could fail to keep."""
-    run = subprocess.run([
-        sys.executable, "-c", TRAIN, str(kill_at), str(data), "--user-dir", "fairseq_palbert", "--cpu", "--seed", "3",
+    run = run_python([
+        "-c", TRAIN, str(kill_at), str(data), "--user-dir", "fairseq_palbert", "--cpu", "--seed", "3",
         "--task", "glue", "--glue-task", "MRPC", "--arch", "palbert_roberta_tiny",
         "--criterion", "ponder_classification",
         "--dropout", "0.2", "--attention-dropout", "0.2", "--classifier-dropout", "0.2", "--lambda-dropout", "0.2",
@@ -50,7 +48,7 @@ def train(data: Path, save_dir: Path, kill_at: int = NEVER) -> None:
         "--total-num-update", str(MAX_UPDATE), "--max-update", str(MAX_UPDATE), "--batch-size", "8",
         "--update-freq", "2", "--save-interval-updates", "5", "--keep-interval-updates", "2",
         "--best-checkpoint-metric", "score", "--maximize-best-checkpoint-metric", "--save-dir", str(save_dir),
-    ], cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+    ])
     assert run.returncode == (0 if kill_at == NEVER else -signal.SIGKILL), run.stderr[-3000:]
 
 

@@ -1,15 +1,13 @@
 """Two CPU workers log what one process with --update-freq 2 logs: losses and metrics of training and validation."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.fixtures.processes import Started
+
 TASKS = {"CoLA": "matthews", "MRPC": "f1", "STS-B": "spearman", "SST-2": "accuracy"}
 # 25 and 5 batches of 8: at the end the second worker has no batch, and the last batch is not full.
 SIZES = {"train": 195, "valid": 35}
@@ -19,7 +17,7 @@ GATE = ("--train-subset", "gate", "--valid-subset", "calibration", "--holdout-fr
 EPOCHS = 2
 # Times, and the size of a validation batch, which counts all workers together.
 NOT_COMPARED = {"wps", "ups", "wall", "train_wall", "bsz", "wpb"}
-# One process trains all tasks in turn, because importing fairseq takes longer than training.
+# One process trains all tasks in turn.
 TRAIN_ALL = """
 import json, sys
 from fairseq_cli.train import cli_main
@@ -45,26 +43,23 @@ def logs(make_toy_data, tmp_path_factory):
     return {"one": read_logs(single), "two": read_logs(master)}
 
 
-def start(folder: Path, extra: list[str]) -> subprocess.Popen:
+def start(folder: Path, extra: list[str]) -> Started:
     arguments = {task: [
         str(folder / task), "--user-dir", "fairseq_palbert", "--cpu", "--task", "glue", "--glue-task", task,
         "--arch", "palbert_roberta_tiny", "--criterion", "ponder_classification", "--dropout", "0",
         "--attention-dropout", "0", "--classifier-dropout", "0", "--optimizer", "ponder_adam", "--lr", "1e-3",
         "--lambda-lr", "5e-4", "--clip-norm", "1", "--batch-size", "8", "--max-epoch", str(EPOCHS), "--no-save",
         "--save-dir", str(folder),
-        "--ddp-backend", "legacy_ddp", "--log-format", "json", "--log-interval", "1",
+        "--ddp-backend", "legacy_ddp", "--num-workers", "0", "--log-format", "json", "--log-interval", "1",
         *(GATE if task == "SST-2" else ()), *extra,
     ] for task in TASKS}
-    return subprocess.Popen(
-        [sys.executable, "-c", TRAIN_ALL, json.dumps(arguments)], cwd=ROOT, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )
+    return Started(["-c", TRAIN_ALL, json.dumps(arguments)])
 
 
-def finish(processes: list[subprocess.Popen]) -> list[str]:
-    outputs = [process.communicate()[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(processes), "\n".join(o[-3000:] for o in outputs)
-    return outputs
+def finish(processes: list[Started]) -> list[str]:
+    done = [process.finish() for process in processes]
+    assert not any(process.returncode for process in done), "\n".join(process.stderr[-3000:] for process in done)
+    return [process.stdout for process in done]
 
 
 def read_logs(output: str) -> dict[str, list[tuple[str, dict[str, float]]]]:

@@ -3,9 +3,6 @@
 import csv
 import hashlib
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +14,7 @@ from fairseq_palbert.evaluation import cli
 from fairseq_palbert.evaluation.split import load_split
 from fairseq_palbert.exits.registry import parse_rule
 from fairseq_palbert.inference.reference import decide_alone
+from tests.fixtures.processes import run_python
 
 RULES = ["q_exit:0.5", "sampling:7", "expectation", "fixed:4"]
 KEYS = ["task", "split", "exit", "rule", "threshold", "metrics", "gained", "lost", "examples", "mean_exit",
@@ -178,9 +176,8 @@ def test_a_first_run_that_fails_leaves_no_folder(toy, evaluate, monkeypatch, tmp
 
 def test_as_a_process_a_mistake_is_one_line_and_status_1(toy, tmp_path):
     checkpoint, data = toy("RTE")
-    command = [sys.executable, "-m", "fairseq_palbert.evaluation", str(checkpoint), "--data", str(data), "--exit",
-               "nope", "--out", str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    done = run_python(["-m", "fairseq_palbert.evaluation", checkpoint, "--data", data, "--exit", "nope", "--out",
+                       tmp_path / "out"])
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("fairseq_palbert: error: unknown exit rule 'nope'")
     assert "Traceback" not in done.stderr

@@ -87,13 +87,18 @@ FIRST = {}
 MEAN = {"pooling": "mean", "lambda_reads": "both", "lambda_width": 8, "lambda_depth": 1}
 
 
+def slow(*arguments):
+    return pytest.param(*arguments, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize("task_name, rows, family, heads, seed, at_once",
                          [  # with these seeds sentences exit at different layers
-    ("SST-2", 872, "roberta", FIRST, 1, (1, 8, 32, None)), ("SST-2", 872, "bert", FIRST, 6, (8, None)),
-    ("SST-2", 872, "albert", FIRST, 0, (8, None)), ("SST-2", 872, "mpnet", FIRST, 4, (1, 8, 32, None)),
-    ("SST-2", 872, "bert", MEAN, 6, (1, 8, 32, None)), ("SST-2", 872, "albert", MEAN, 6, (8, None)),
-    ("STS-B", 1500, "roberta", FIRST, 2, (8, 32, None)), ("STS-B", 1500, "bert", FIRST, 2, (8, None)),
-    ("STS-B", 1500, "albert", FIRST, 6, (8, None)), ("STS-B", 1500, "mpnet", MEAN, 4, (8, None)),
+    ("SST-2", 872, "roberta", FIRST, 1, (8, None)), slow("SST-2", 872, "roberta", FIRST, 1, (1, 8, 32, None)),
+    ("SST-2", 872, "bert", MEAN, 6, (1, 8, 32, None)), slow("SST-2", 872, "bert", FIRST, 6, (8, None)),
+    ("SST-2", 872, "albert", MEAN, 6, (8, None)), slow("SST-2", 872, "albert", FIRST, 0, (8, None)),
+    slow("SST-2", 872, "mpnet", FIRST, 4, (1, 8, 32, None)),
+    ("STS-B", 1500, "mpnet", MEAN, 4, (8, None)), slow("STS-B", 1500, "roberta", FIRST, 2, (8, 32, None)),
+    slow("STS-B", 1500, "bert", FIRST, 2, (8, None)), slow("STS-B", 1500, "albert", FIRST, 6, (8, None)),
 ])
 def test_the_whole_dev_set_is_decided_alike_in_any_batch(dev_set, make_network, task_name, rows, family, heads, seed,
                                                          at_once):

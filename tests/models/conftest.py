@@ -3,6 +3,8 @@
 import warnings
 from argparse import Namespace
 from collections import OrderedDict
+from copy import deepcopy
+from functools import cache
 
 import pytest
 import torch
@@ -25,16 +27,17 @@ def configure(data):
 
     import fairseq_palbert.plugin  # noqa: F401  registers the plugin
 
-    def configure(*flags, arch=ARCH):
+    @cache  # Hydra takes more than a second
+    def composed(*flags):
         args = options.parse_args_and_arch(options.get_training_parser(), [
             str(data), "--task", "glue", "--glue-task", "RTE", "--criterion", "ponder_classification", "--cpu",
-            "--batch-size", "8", "--save-dir", str(data / "never-written"), *arch, *map(str, flags),
+            "--batch-size", "8", "--save-dir", str(data / "never-written"), *flags,
         ])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # fairseq calls Hydra in an old way
             return convert_namespace_to_omegaconf(args)
 
-    return configure
+    return lambda *flags, arch=ARCH: deepcopy(composed(*arch, *map(str, flags)))
 
 
 @pytest.fixture(scope="session")

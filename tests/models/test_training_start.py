@@ -1,8 +1,6 @@
 """Tests of what is refused before training starts, and of what fairseq then reads."""
 
 import logging
-import os
-import subprocess
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -12,9 +10,9 @@ import torch
 from fairseq import checkpoint_utils, tasks
 
 from fairseq_palbert.errors import UserError
+from tests.fixtures.processes import run_python
 
 RESETS = ("--reset-optimizer", "--reset-dataloader", "--reset-meters")
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -202,15 +200,13 @@ def test_several_workers_need_to_read_a_checkpoint_each(build, stock_files, tmp_
 
 def test_fairseqs_own_recipe_trains_from_an_old_archive(data, stock_files, tmp_path):
     """``fairseq-train`` runs with --restore-file and the three resets, and writes a checkpoint without code in it."""
-    run = subprocess.run(
-        [str(Path(sys.executable).with_name("fairseq-train")), str(data), "--user-dir", "fairseq_palbert", "--cpu",
+    run = run_python(
+        [Path(sys.executable).with_name("fairseq-train"), data, "--user-dir", "fairseq_palbert", "--cpu",
          "--task", "glue", "--glue-task", "RTE", "--arch", "palbert_roberta_tiny",
          "--encoder-layers", "3", "--encoder-embed-dim", "16", "--encoder-ffn-embed-dim", "24",
          "--encoder-attention-heads", "2", "--criterion", "ponder_classification", "--optimizer", "adam", "--lr", "0",
-         "--batch-size", "32", "--max-update", "1", "--disable-validation", "--save-dir", str(tmp_path),
-         "--restore-file", str(stock_files["old"]), *RESETS],
-        capture_output=True, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+         "--batch-size", "32", "--max-update", "1", "--disable-validation", "--save-dir", tmp_path,
+         "--restore-file", stock_files["old"], *RESETS])
     assert run.returncode == 0, run.stderr[-3000:]
     assert (run.stdout + run.stderr).count("loaded: encoder; dropped: decoder.lm_head; initialised afresh:") == 1
     weights = torch.load(tmp_path / "checkpoint_last.pt", weights_only=True)["model"]

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
@@ -12,6 +10,7 @@ from fairseq_palbert.errors import UserError
 from fairseq_palbert.tokenization import Vocabulary
 from preprocess import binarize, data
 from preprocess.data import main
+from tests.fixtures.processes import run_python
 
 
 @pytest.fixture(autouse=True)
@@ -298,8 +297,7 @@ def test_out_that_is_a_file_is_refused(run, out, write_raw):
 
 
 def test_the_command_itself_ends_with_the_line_and_status_1(tmp_path):
-    ended = subprocess.run([sys.executable, "-m", "preprocess.data", "--task", "SQuAD", "--out", str(tmp_path)],
-                           capture_output=True, text=True)
+    ended = run_python(["-m", "preprocess.data", "--task", "SQuAD", "--out", tmp_path])
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     assert ended.stderr.splitlines()[-1].startswith("fairseq_palbert: error: unknown task 'SQuAD'")

@@ -42,7 +42,8 @@ class Devices:
 
     @property
     def flags(self) -> list[str]:
-        return [] if self.gpus else ["--cpu"]
+        """On the CPU batches are loaded by the trainer, since a loader's process comes to hold a copy of its memory."""
+        return [] if self.gpus else ["--cpu", "--num-workers", "0"]
 
     @property
     def environment(self) -> dict[str, str]:

@@ -16,10 +16,9 @@ from hypothesis import settings
 
 import fairseq_palbert.plugin  # noqa: F401  registers our classes, as in fairseq's commands
 
-pytest_plugins = ["tests.fixtures.checkpoints", "tests.fixtures.networks", "tests.fixtures.own_task",
-                  "tests.fixtures.parity", "tests.fixtures.raw_glue", "tests.fixtures.raw_superglue",
-                  "tests.fixtures.recorded_runs",
-                  "tests.fixtures.vocabularies"]
+pytest_plugins = ["tests.fixtures.checkpoints", "tests.fixtures.compositions", "tests.fixtures.networks",
+                  "tests.fixtures.own_task", "tests.fixtures.parity", "tests.fixtures.raw_glue",
+                  "tests.fixtures.raw_superglue", "tests.fixtures.recorded_runs", "tests.fixtures.vocabularies"]
 
 settings.register_profile("any_machine", deadline=None)  # on a busy machine any example may be slow
 settings.load_profile("any_machine")

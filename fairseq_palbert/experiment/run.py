@@ -246,7 +246,7 @@ class Experiment:
         ]
         with replacing(folder / "command") as part:
             part.write_text(shlex.join(["fairseq-train", *command]) + "\n", encoding="utf-8")
-        updates = int(self.training_state("resume", checkpoints))
+        updates = int(self.training_state("resume", checkpoints)) if checkpoints.exists() else 0
         if updates < self.settings.max_update:
             log(f"training from update {updates} to {self.settings.max_update}; follow it with: tail -f {train_log}")
             launch.train(command, train_log, self.devices)

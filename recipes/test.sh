@@ -27,5 +27,5 @@ export TOKENIZERS_PARALLELISM=false
 
 cd "$ROOT"
 "$VENV/bin/ruff" check --quiet
-# in the order of the folders, since the files with the fewest tests, e2e, are the longest
+# in the order of tests/conftest.py, since the files with the fewest tests, e2e, are among the longest
 exec "$VENV/bin/python" -m pytest -n "$WORKERS" --dist loadfile --no-loadscope-reorder "$@" </dev/null

@@ -27,6 +27,12 @@ TOY_WORDS = 50
 TOY_SIZES = {"train": 203, "valid": 51, "test": 20}
 
 
+def pytest_collection_modifyitems(items) -> None:
+    """Begin with the last folder: a worker takes whole files, and the longest ones, of tokenization, must not be left
+    for the end."""
+    items.sort(key=lambda item: item.path, reverse=True)
+
+
 def _folder(variable: str) -> Path:
     """Returns the folder that the variable names. Skips where it is unset; fails where it names no folder."""
     value = os.environ.get(variable)

@@ -3,7 +3,6 @@
 The command is killed in the second phase and run again.
 """
 
-import json
 import os
 import re
 import signal
@@ -12,6 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+
+from fairseq_palbert.checkpoints.formats.checkpoint_file import read_checkpoint
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"METHOD": "palbert_staged", "PRETRAINED": "none", "MAX_UPDATE": "4", "BATCH": "32", "GATE_UPDATES": "12",
@@ -20,39 +22,42 @@ SETTINGS = {"METHOD": "palbert_staged", "PRETRAINED": "none", "MAX_UPDATE": "4",
 
 @pytest.fixture(scope="module")
 def begin(make_toy_data, tmp_path_factory):
-    """begin(run directory, directory of the first phase) starts the recipe in its own process group, and returns
-    (run directory, process)."""
+    """begin(run directory, arguments) starts the recipe in its own process group, and returns (run directory, process).
+
+    All have the same first phase.
+    """
     folder = tmp_path_factory.mktemp("staged")
     data = make_toy_data(folder / "SST-2", "SST-2",
                          tokenizer={"name": "wordpiece", "separators": 1, "sha256": "0" * 64})
 
-    def start(run, first):
+    def start(run, *arguments):
         environment = {**os.environ, **SETTINGS, "DATA": str(data), "RUN_DIR": str(folder / run),
-                       "FIRST_RUN": str(folder / first)}
-        return folder / run, subprocess.Popen([ROOT / "recipes" / "glue_task.sh", "SST-2"], env=environment, text=True,
-                                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+                       "FIRST_RUN": str(folder / "first")}
+        return folder / run, subprocess.Popen([ROOT / "recipes" / "glue_task.sh", "SST-2", *arguments], text=True,
+                                              env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                              start_new_session=True)
 
     return start
 
 
-def finished(begin, run, first):
-    folder, process = begin(run, first)
+def finished(begin, *arguments):
+    folder, process = begin(*arguments)
     output, _ = process.communicate(timeout=500)
     assert process.returncode == 0, output[-3000:]
     return folder, output
 
 
-def scores(folder):
-    return {split: [{name: value for name,
-                     value in json.loads(line).items() if name not in ("seconds", "sentences_per_second")}
-                    for line in (folder / "seed1" / "scores" / split / "scores.jsonl").read_text().splitlines()]
-            for split in ("calibration", "valid")}
+def trained(folder):
+    checkpoints = folder / "seed1" / "checkpoints"
+    return [read_checkpoint(checkpoints / f"checkpoint_{name}.pt")["model"] for name in ("last", "best")]
 
 
 def test_one_command_trains_both_phases_and_a_kill_changes_nothing(begin):
-    unbroken, output = finished(begin, "unbroken", "first")
+    unbroken, output = finished(begin, "unbroken")
     assert "method=palbert, the first phase of palbert_staged" in output
-    broken, process = begin("broken", "first")
+    for split in ("calibration", "valid"):
+        assert (unbroken / "seed1" / "scores" / split / "scores.jsonl").read_text().count("\n") == 2
+    broken, process = begin("broken")
     checkpoint = broken / "seed1" / "checkpoints" / "checkpoint_last.pt"
     deadline = time.monotonic() + 300
     while not checkpoint.exists():
@@ -61,15 +66,15 @@ def test_one_command_trains_both_phases_and_a_kill_changes_nothing(begin):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (broken / "stages" / "train-seed1.done").exists()
-    _, output = finished(begin, "broken", "first")
+    _, output = finished(begin, "broken", "--stop-stage", "4")
     updates = int(re.search(r"training from update (\d+) to 12;", output)[1])
     assert updates > 0 and re.search(rf"Loaded checkpoint \S+/checkpoint_last.pt \(epoch \d+ @ {updates} updates",
                                      (broken / "seed1" / "train.log").read_text())
-    assert scores(broken) == scores(unbroken)
+    torch.testing.assert_close(trained(broken), trained(unbroken), rtol=0, atol=0)
 
 
 def test_other_settings_of_the_first_phase_are_refused(begin, monkeypatch):
     monkeypatch.setitem(SETTINGS, "LR", "0.3")
-    _, process = begin("other", "first")
+    _, process = begin("other")
     output, _ = process.communicate(timeout=100)
     assert process.returncode == 1 and "was begun with other settings" in output

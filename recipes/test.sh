@@ -7,7 +7,7 @@
 #
 # Variables: GLUE_DIR (raw GLUE, one folder a task), VOCAB_DIR (gpt2_bpe/, ...) and OTHER_DATA_DIR (banking77/, TREC/,
 # MNLI_dev/): tests on real data skip without them; WORKERS (default: the number of cores, 4 at most).
-# Duration: DUR on 2 cores of an EPYC without AVX-512, after 3 of set-up.
+# Duration: 10 minutes on 2 cores of an EPYC without AVX-512, after 2 of set-up.
 
 set -euo pipefail
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"

@@ -154,6 +154,7 @@ class Experiment:
 
     def preprocess(self) -> None:
         run_dir, detokenize = self.stages.run_dir, ["--detokenize"] if self.settings.detokenize else []
+        self.stages.forget_if_unfinished("preprocess")
         if self.settings.data:
             self.stages.run(2, "preprocess", ["--data", self.settings.data], lambda: None)
             return

@@ -55,6 +55,12 @@ class Stages:
             done.unlink(missing_ok=True)
             begun.unlink()
 
+    def forget_if_unfinished(self, name: str) -> None:
+        """Let a stage that leaves all or nothing begin with any settings until it has succeeded."""
+        begun, done = self._record(name)
+        if not done.exists():
+            begun.unlink(missing_ok=True)
+
     def settings_file(self, name: str) -> Path:
         return self.run_dir / "stages" / f"{name}.settings"
 

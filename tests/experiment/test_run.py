@@ -75,6 +75,22 @@ def test_changed_raw_files_need_another_run_directory(experiment, stand_in, tmp_
     assert len(stand_in.find("preprocess.data")) == 1
 
 
+@pytest.mark.parametrize("begun", [None, "RTE\n"])
+def test_raw_files_may_be_corrected_until_there_is_data_of_them(experiment, stand_in, tmp_path, begun):
+    """``begun`` is what an earlier version recorded before it was killed, which no data was made by either."""
+    train = tmp_path / "glue" / "RTE" / "train.tsv"
+    train.write_text("half a row")
+    stand_in.fail_at = "preprocess.data"
+    with pytest.raises(UserError, match="out of luck"):
+        experiment(stop_stage=2)
+    stand_in.fail_at = None
+    train.write_text("a row\n")
+    if begun:
+        (tmp_path / "run" / "stages" / "preprocess.settings").write_text(begun)
+    experiment(stop_stage=2)
+    assert len(stand_in.find("preprocess.data")) == 2
+
+
 @pytest.mark.parametrize("earlier", ["RTE", "RTE --raw {0}/glue --vocab {0}/vocab"])
 def test_a_record_without_the_raw_data_needs_another_run_directory(experiment, stand_in, tmp_path, earlier):
     """The recipe in bash recorded only the task, and later versions no digest of the raw files."""

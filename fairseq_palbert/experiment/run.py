@@ -233,6 +233,8 @@ class Experiment:
 
     def train(self, number: int, stage: str, settings: Settings, seed: int, folder: Path) -> None:
         flags = model_flags(settings, self.start, seed, self.devices.workers)
+        if not any((folder / "checkpoints").glob("*.pt")):
+            self.stages.forget_if_unfinished(stage)
         self.stages.run(number, stage, flags, lambda: self.train_model(folder, flags))
 
     def train_model(self, folder: Path, flags: list[str]) -> None:

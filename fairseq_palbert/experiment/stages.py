@@ -56,7 +56,7 @@ class Stages:
             begun.unlink()
 
     def forget_if_unfinished(self, name: str) -> None:
-        """Let a stage that leaves all or nothing begin with any settings until it has succeeded."""
+        """Let a stage that has left nothing yet begin with any settings."""
         begun, done = self._record(name)
         if not done.exists():
             begun.unlink(missing_ok=True)

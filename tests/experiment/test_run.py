@@ -50,6 +50,15 @@ def test_other_settings_need_another_run_directory(experiment, stand_in):
     assert len(stand_in.find("fairseq-train")) == 1
 
 
+def test_settings_may_be_corrected_until_there_is_a_checkpoint(experiment, stand_in):
+    """As a batch that is too large for the memory."""
+    stand_in.fail_at = "--lr 0.001"
+    with pytest.raises(UserError, match="out of luck"):
+        experiment()
+    experiment(lr=0.5)
+    assert "--lr 0.5" in stand_in.find("fairseq-train")[-1]
+
+
 @pytest.mark.parametrize("name", ["glue_dir", "vocab_dir", "data"])
 def test_other_data_need_another_run_directory(experiment, stand_in, tmp_path, name):
     experiment(stop_stage=2)

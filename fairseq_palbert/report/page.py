@@ -97,10 +97,9 @@ def _section(folder: Path, task: Task, colour_of: dict[str, str], texts: Sequenc
     return "\n\n".join(parts)
 
 
-AS_SCORED = """*FLOPs* count a sentence's matrix products, with heads and lambda modules. *Speed-up* is the measured
-time of the method's own last layer over the rule's, where both were timed. *Gained* and *lost* are the examples
-answered better and worse than by the last layer. *ECE* and *AUROC* (of failure prediction) are those of the answers'
-largest probability."""
+AS_SCORED = """*FLOPs* count a sentence's matrix products, with heads and lambda modules. *Gained* and *lost* are
+the examples answered better and worse than by the last layer. *ECE* and *AUROC* (of failure prediction) are those of
+the answers' largest probability."""
 OF_GROUPS = """The score is of groups of rows, and all else of rows, which exit each by itself. *Layers a group* is
 the mean over groups of the sum of their rows' exit layers. A resample draws groups. Sampling's score of groups has no
 exact expectation, so that its claim is left out."""

@@ -154,8 +154,8 @@ def _by_seed(values) -> str:
 
 def usual_settings(task: Task) -> str:
     """Every method under the rules that it was scored with."""
-    header = ["method", "exit rule", "seeds", "score", "mean exit", *_group_header(task), "FLOPs, %", "speed-up",
-              "gained, %", "lost, %"]
+    header = ["method", "exit rule", "seeds", "score", "mean exit", *_group_header(task), "FLOPs, %", "gained, %",
+              "lost, %"]
     if not task.recorded.task.regression:
         header += ["ECE, %", "AUROC"]
     return markdown([header, *([plain(run.method), f"`{rule.spec}`", str(len(run.seeds)), *_row(task, run, rule)]
@@ -169,16 +169,9 @@ def _row(task: Task, run: Run, rule: Rule) -> list[str]:
         spread([_exit(row) for row in rows]),
         *_group_cells(task, rows),
         spread([100 * row["mean_flops"] / task.full_flops for row in rows], 1),
-        spread(_speed_ups(run, rule)),
         *(spread([100 * row[name] for row in rows], 1) for name in ("gained", "lost")),
         *_calibration(run, rule),
     ]
-
-
-def _speed_ups(run: Run, rule: Rule) -> list[float]:
-    """Seconds of the method's own last layer over the rule's, for each seed on which the former was timed too."""
-    seconds = [{point.rule: point.row["seconds"] for point in seed.scored} for seed in run.seeds]
-    return [of_seed[run.full_model] / of_seed[rule] for of_seed in seconds if run.full_model in of_seed]
 
 
 def _calibration(run: Run, rule: Rule) -> list[str]:

@@ -8,8 +8,6 @@ import torch
 from fairseq_palbert.analysis.measures import errors
 from fairseq_palbert.analysis.records import posterior, predictions
 from fairseq_palbert.exits.registry import parse_rule
-from fairseq_palbert.files import write_json_lines
-from fairseq_palbert.json_files import read_json_lines
 from fairseq_palbert.report import tables
 from fairseq_palbert.report.runs import read_runs
 from fairseq_palbert.report.sentences import hardest_and_easiest
@@ -32,8 +30,7 @@ def test_usual_settings(make_task):
     found = dict(zip(header, q_exit))
     assert (found["method"], found["exit rule"], found["seeds"]) == ("palbert", "`q_exit:0.5`", "2")
     for name, value in (("score", lambda row: 100 * row["metrics"]["score"]),
-                        ("mean exit", lambda row: row["mean_exit"]),
-                        ("speed-up", lambda row: 4 / row["mean_exit"])):
+                        ("mean exit", lambda row: row["mean_exit"])):
         a, b = value(first), value(second)
         assert found[name] == f"{(a + b) / 2:.2f} ± {abs(a - b) / 2**0.5:.2f}"
     assert "ECE, %" not in tables.usual_settings(make_task("STS-B", METHODS | {"pabee": ["patience:1:0.3"]}))
@@ -50,25 +47,9 @@ def test_the_confidence_of_a_mixture_is_its_own(make_task):
                             False)).confidences[0].numpy() == pytest.approx(at_last.numpy())
 
 
-def test_one_seed_has_no_deviation_and_what_was_not_timed_is_left_open(make_task):
+def test_one_seed_has_no_deviation(make_task):
     task = make_task("SST-2", {"palbert": ["q_exit:0.5"]}, seeds=[1])
-    header, _, line = cells(tables.usual_settings(task))
-    assert "±" not in "".join(line) and dict(zip(header, line))["speed-up"] == tables.NONE
-
-
-@pytest.mark.parametrize("timed", [[2, 3], [1, 3], [1, 2]])
-def test_a_speed_up_is_of_one_seed(make_run, timed):
-    """The seed that is not ``timed`` lacks its last layer; the seconds of seed S are multiplied by 10 to the S."""
-    for seed in (1, 2, 3):
-        folder = make_run("pabee", "SST-2", "patience:2", *["fixed:4"] * (seed in timed), seeds=[seed])
-        path = folder / f"seed{seed}/scores/valid/scores.jsonl"
-        rows = read_json_lines(path, "")
-        write_json_lines(path, [{**row, "seconds": row["seconds"] * 10**seed} for row in rows])
-    task = Task("SST-2", read_runs([folder], "valid")["SST-2"])
-    header, _, line = cells(tables.usual_settings(task))
-    points = task.runs[0].points(parse_rule("patience:2"))
-    expected = [4 / points[seed - 1].row["mean_exit"] for seed in timed]
-    assert dict(zip(header, line))["speed-up"] == tables.spread(expected)
+    assert "±" not in tables.usual_settings(task)
 
 
 def test_at_chosen_thresholds_every_budget_has_its_line(make_task):

@@ -121,15 +121,26 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def staged(folder: Path) -> Iterator[Path]:
+def staged(folder: Path, sometimes: tuple[str, ...] = ()) -> Iterator[Path]:
     """Yields a scratch folder inside ``folder``; its files move to ``folder`` by renames when the block succeeds.
+
+    ``sometimes`` are the files that only some calls write: one that this call does not write is removed from
+    ``folder``, where it would stand beside files of another call.
 
     When the block fails, nothing is left behind. Raises UserError where ``folder`` cannot be written.
     """
     with writing(folder), _made(folder), _scratch_folder(folder) as scratch:
         yield scratch
-        for path in sorted(scratch.iterdir()):
-            os.replace(path, folder / path.name)
+        written = sorted(path.name for path in scratch.iterdir())
+        replaced = [folder / name for name in dict.fromkeys([*sometimes, *written])]
+        if in_the_way := [path for path in replaced if path.is_dir()]:
+            raise UserError(f"{in_the_way[0]}: is a folder, in whose place a file is to be written: choose another "
+                            "place, or move it")
+        for path in replaced:
+            if path.name not in written:
+                path.unlink(missing_ok=True)
+        for name in written:
+            os.replace(scratch / name, folder / name)
 
 
 @contextmanager

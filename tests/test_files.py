@@ -142,6 +142,28 @@ def test_files_are_staged_beside_those_that_are_there(tmp_path):
     assert names(tmp_path) == ["kept", "scores"]
 
 
+def test_no_file_of_an_earlier_call_stands_beside_those_of_this_one(tmp_path):
+    for name in ("scores", "record", "mine"):
+        (tmp_path / name).write_text("old")
+    with staged(tmp_path, sometimes=("record", "plot")) as folder:
+        (folder / "scores").write_text("new")
+        assert (tmp_path / "record").exists()
+    assert names(tmp_path) == ["mine", "scores"]
+    with staged(tmp_path, sometimes=("record", "plot")) as folder:
+        (folder / "record").write_text("new")
+    assert names(tmp_path) == ["mine", "record", "scores"]
+
+
+@pytest.mark.parametrize("in_the_way", ["last", "record"])
+def test_a_folder_in_the_place_of_a_file_leaves_all_others_as_they_are(tmp_path, in_the_way):
+    (tmp_path / "first").write_text("old")
+    (tmp_path / in_the_way).mkdir()
+    with pytest.raises(UserError, match=f"{in_the_way}: is a folder"), staged(tmp_path, ("record",)) as folder:
+        for name in ("first", "last"):
+            (folder / name).write_text("new")
+    assert names(tmp_path) == sorted(["first", in_the_way]) and (tmp_path / "first").read_text() == "old"
+
+
 @pytest.mark.parametrize("write", [
     lambda path: path.write_bytes(bytes(9000)),
     lambda path: save_file({"zeros": torch.zeros(9000)}, path),

@@ -16,12 +16,15 @@ Without ``--confidence`` the contract is kept on the calibration examples alone,
 import argparse
 from pathlib import Path
 
+import torch
+
 from ..command import run
+from ..definitions.definition import PARTS_OF_TRAIN
 from ..errors import UserError
 from ..exits.base import Rule
 from ..exits.registry import RULES
 from ..files import staged, write_json_lines
-from ..numbers_from_text import LARGEST_SEED, check_range, integer
+from ..numbers_from_text import LARGEST_SEED, check_range, finite_float, integer
 from ..tables import aligned
 from .contract import Budget, Contract, MaxDrop, choose, full_score, part_of, rows_of, two_parts
 from .describe import describe
@@ -38,15 +41,15 @@ def parser() -> argparse.ArgumentParser:
     add = options.add_argument
     add("record", type=Path, help="record.safetensors of palbert evaluate --record, of a split with labels")
     contract = options.add_mutually_exclusive_group(required=True)
-    contract.add_argument("--budget", type=float, metavar="B", help="largest mean exit layer of at most B")
-    contract.add_argument("--max-drop", type=float, metavar="D",
+    contract.add_argument("--budget", type=finite_float, metavar="B", help="largest mean exit layer of at most B")
+    contract.add_argument("--max-drop", type=finite_float, metavar="D",
                           help="lowest mean exit layer with an official score at most D below the last layer's; "
                                "0.01 is one point")
-    add("--confidence", type=float, metavar="C",
+    add("--confidence", type=finite_float, metavar="C",
         help="guarantee with at least this probability, such as 0.95, a limit on the expected exit layer (--budget), "
              "or on the expected drop in accuracy, for regression the rise of the mean absolute error (--max-drop)")
     calibrate = options.add_mutually_exclusive_group()
-    calibrate.add_argument("--calibration-fraction", type=float, default=0.5, metavar="F",
+    calibrate.add_argument("--calibration-fraction", type=finite_float, default=0.5, metavar="F",
                            help="part of the examples to choose thresholds on (default: 0.5)")
     calibrate.add_argument("--calibrate-on", type=Path, metavar="RECORD",
                            help="choose thresholds on this record of another split, which the model was not trained "
@@ -63,7 +66,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parser().parse_args(argv)
     contract = MaxDrop(options.max_drop) if options.budget is None else Budget(options.budget)
     if options.confidence is not None and not 0 < options.confidence < 1:
-        raise UserError(f"--confidence {options.confidence:g}: a probability between 0 and 1, such as 0.95")
+        raise UserError(f"--confidence {options.confidence:.15g}: a probability between 0 and 1, such as 0.95")
     check_range("--seed", options.seed, 0, LARGEST_SEED)
     calibration, reported = _parts(options)
     chosen = choose(contract, options.rules or list(RULES), calibration, options.confidence, options.seed)
@@ -90,10 +93,16 @@ def _parts(options: argparse.Namespace) -> tuple[RecordedSplit, RecordedSplit]:
     if calibration.origin["checkpoint"]["sha256"] != reported.origin["checkpoint"]["sha256"]:
         raise UserError(f"--calibrate-on {options.calibrate_on}: of another checkpoint than {options.record}: record "
                         "both splits with one")
-    if calibration.split == reported.split:
-        raise UserError(f"--calibrate-on {options.calibrate_on}: of the split {reported.split!r}, as {options.record} "
-                        "is: what a threshold is picked on is not reported")
+    if shared := _shared(calibration, reported):
+        raise UserError(f"--calibrate-on {options.calibrate_on}: {shared} of its examples of {calibration.split} are "
+                        f"also in {options.record}, of {reported.split}: what a threshold is picked on is not reported")
     return calibration, reported
+
+
+def _shared(first: RecordedSplit, second: RecordedSplit) -> int:
+    """How many rows of one file both have; parts of train have its rows."""
+    files = ["train" if recorded.split in PARTS_OF_TRAIN else recorded.split for recorded in (first, second)]
+    return int(torch.isin(first.ids, second.ids).sum()) if files[0] == files[1] else 0
 
 
 def _read_labelled(path: Path) -> RecordedSplit:
@@ -114,7 +123,7 @@ def _measured(contract: Contract, recorded: RecordedSplit, rule: Rule) -> dict:
 def _remark(contract: Contract, confidence: float | None, promise: str | None) -> str:
     if promise is None:
         return f"{contract}, kept by the examples that the thresholds were picked on."
-    return f"{contract}, and guaranteed for each rule with probability {confidence:g}: {promise}."
+    return f"{contract}, and guaranteed for each rule with probability {confidence:.15g}: {promise}."
 
 
 def threshold_table(rows: list[dict]) -> str:

@@ -55,7 +55,7 @@ class Contract(ABC):
     name: ClassVar[str]
 
     def __str__(self) -> str:
-        return f"--{self.name.replace('_', '-')} {self.limit:g}"
+        return f"--{self.name.replace('_', '-')} {self.limit:.15g}"
 
     @abstractmethod
     def keeps(self, tried: Tried, full_score: float) -> bool:
@@ -114,7 +114,7 @@ class Budget(Contract):
         return (self.limit - 1) / max(depth - 1, 1)
 
     def promise(self, recorded: RecordedSplit) -> str:
-        return f"the expected exit layer is at most {self.limit:g}"
+        return f"the expected exit layer is at most {self.limit:.15g}"
 
 
 @dataclass(frozen=True)
@@ -158,10 +158,10 @@ class MaxDrop(Contract):
     def promise(self, recorded: RecordedSplit) -> str:
         task = recorded.task
         if not task.regression:
-            return f"accuracy is expected to drop by at most {self.limit:g}"
+            return f"accuracy is expected to drop by at most {self.limit:.15g}"
         low, high = task.score_range
-        return (f"the mean absolute error of answers clipped to {low:g}..{high:g} is expected to rise by at most "
-                f"{self.limit * (high - low):g}")
+        return (f"the mean absolute error of answers clipped to {low:.15g}..{high:.15g} is expected to rise by at most "
+                f"{self.limit * (high - low):.15g}")
 
 
 def part_of(recorded: RecordedSplit, places: Tensor) -> RecordedSplit:
@@ -185,7 +185,7 @@ def two_parts(examples: int, fraction: float, seed: int) -> tuple[Tensor, Tensor
     """
     first = round(fraction * examples) if 0 < fraction < 1 else 0
     if not 0 < first < examples:
-        raise UserError(f"{examples} examples are too few to split at {fraction:g}: both parts need one")
+        raise UserError(f"{examples} examples are too few to split at {fraction:.15g}: both parts need one")
     order = torch.randperm(examples, generator=torch.Generator().manual_seed(seed))
     return order[:first].sort().values, order[first:].sort().values
 
@@ -210,14 +210,14 @@ def choose(contract: Contract, names: list[str], calibration: RecordedSplit, con
     for any setting to pass.
     """
     if confidence is not None and calibration.groups is not None:
-        raise UserError(f"--confidence {confidence:g}: a guarantee is for independent examples, and "
+        raise UserError(f"--confidence {confidence:.15g}: a guarantee is for independent examples, and "
                         f"{calibration.task.name} scores rows in groups: leave it out")
     places = torch.arange(len(calibration.ids))
     shaping, testing = (places, places) if confidence is None else two_parts(len(places), 0.5, seed)
     limit = contract.risk_limit(calibration.depth)
     if confidence is not None and risk_p_value(torch.zeros(len(testing)).numpy(), limit) > 1 - confidence:
-        raise UserError(f"{contract} --confidence {confidence:g}: {len(testing)} examples to test on could not show it "
-                        "even without a loss: calibrate on more, or ask for less")
+        raise UserError(f"{contract} --confidence {confidence:.15g}: {len(testing)} examples to test on could not show "
+                        "it even without a loss: calibrate on more, or ask for less")
     chosen = {}
     for name, rules in _settings(part_of(calibration, shaping), names).items():
         tried = [_evaluate(rule, calibration) for rule in rules]

@@ -27,6 +27,7 @@ from ..modules.recurrent import RecurrentShape
 from .record_checks import PLAIN_KINDS, check_agreement, check_plain, encoder_of, shape_of
 from .tensor_file import read_tensors, write_tensors
 
+RECORD_FILE = "record.safetensors"
 FORMAT = "fairseq_palbert record 1"
 SHAPES = {"encoder": encoder_of, "heads": partial(shape_of, HeadsShape)}
 REMEDY = "make the record again with palbert evaluate --record"

@@ -25,6 +25,7 @@ from .recorded_split import RecordedSplit, read_record
 from .tensorboard import write_curves
 
 MOST_POINTS = 10_000
+ANALYSIS_FILE = "analysis.json"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,11 +49,11 @@ def main(argv: list[str] | None = None) -> None:
     check_range("--points", options.points, 1, MOST_POINTS)
     recorded = read_record(options.record)
     rules = fitting_rules(recorded, options.rules or list(RULES), options.points)
-    with staged(options.out) as folder:
+    with staged(options.out, sometimes=(ANALYSIS_FILE,)) as folder:
         rows = [describe(recorded, rule, decisions(recorded, rule)) for rule in rules]
         write_json_lines(folder / "sweep.jsonl", rows)
         if recorded.targets is not None:
-            write_json(folder / "analysis.json", analyse(recorded, rows))
+            write_json(folder / ANALYSIS_FILE, analyse(recorded, rows))
             if options.tensorboard_logdir:
                 write_curves(options.tensorboard_logdir / f"sweep_{recorded.split}", rows)
     remarks = [] if recorded.targets is not None else ["This split has no labels: depths only, no metrics."]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from ..errors import UserError
 from ..numbers_from_text import finite_float
 
-CALIBRATION = "calibration"  # the part of train that thresholds are chosen on; see tasks.sentence_task
+# Parts of train that no layer is trained on; see tasks.sentence_task. Thresholds are chosen on CALIBRATION.
+HOLDOUT, GATE, CALIBRATION = PARTS_OF_TRAIN = "holdout", "gate", "calibration"
 NAMED_LABELS = 10  # labels that a message names
 Column = str | int
 

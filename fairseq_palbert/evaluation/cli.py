@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from ..analysis.predictions_file import PREDICTIONS_FILE
-from ..analysis.recorded_split import RecordedSplit, write_record
+from ..analysis.recorded_split import RECORD_FILE, RecordedSplit, write_record
 from ..analysis.records import layer_report
 from ..checkpoints.loading import Model, load_model
 from ..exits.base import Rule
@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     add("--out", required=True, type=Path, help="folder for scores, predictions and plots")
     add("--glue-task", help="task of the data, if it is not the checkpoint's own (AX with MNLI's model)")
     add_engine_flags(options)
-    add("--record", action="store_true", help="also write record.safetensors, every layer's answers, for palbert sweep")
+    add("--record", action="store_true", help=f"also write {RECORD_FILE}, every layer's answers, for palbert sweep")
     add("--tensorboard-logdir", type=Path, help="folder to write scores for TensorBoard to, under score_SPLIT")
     return options
 
@@ -63,12 +63,12 @@ def main(argv: list[str] | None = None) -> None:
         rule.check(model.network)
     split = load_split(model.task, options.split)
     title = f"{model.task.definition.name}, {split.name}: {len(split.sentences)} examples"
-    with staged(options.out) as folder:
+    with staged(options.out, sometimes=(RECORD_FILE,)) as folder:
         origin = provenance(argv, options.checkpoint, device)
         recorded, scored = _score(options, device, rules, model, split, origin)
         layers = layer_report(recorded)
         if options.record:
-            write_record(folder / "record.safetensors", recorded)
+            write_record(folder / RECORD_FILE, recorded)
         write_json_lines(folder / SCORES_FILE, [result.row for result in scored])
         write_tsv(folder / PREDICTIONS_FILE, prediction_columns(scored, split, model.task.metrics))
         write_json(folder / EVALUATION_FILE, {**origin, "task": model.task.definition.name, "split": split.name,

@@ -13,14 +13,16 @@ from pathlib import Path
 
 from ..analysis.bootstrap import MOST_RESAMPLES
 from ..errors import UserError
-from ..files import staged
+from ..files import read_text, staged
 from ..numbers_from_text import check_range, integer
 from ..raw.examples import Example, read_examples
 from .commands import typed
 from .escaping import check_remarks
 from .keep import ROOT
-from .page import write_report
+from .page import MARKDOWN, TITLE, write_report
 from .runs import Run, read_runs
+
+REMEDY = "choose another --out"
 
 
 def texts(tasks: dict[str, list[Run]], raw: Path) -> dict[str, list[tuple[str, ...]]]:
@@ -51,6 +53,13 @@ def read_remarks(path: Path) -> str:
         raise UserError(f"--remarks {path}: cannot be used ({error}): give a file of Markdown without images and "
                         "HTML") from error
     return text
+
+
+def check_out(out: Path) -> None:
+    """Raises UserError where ``out`` has a page of another origin, such as a repository's, which would be lost."""
+    page = out / MARKDOWN
+    if page.exists() and read_text(page, REMEDY).partition("\n")[0] != TITLE:
+        raise UserError(f"{page}: is no page of palbert report, and would be lost: {REMEDY}")
 
 
 def command(options: argparse.Namespace) -> str:
@@ -85,6 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--resamples", type=integer, default=1000, help="bootstrap resamples (default: %(default)s)")
     options = parser.parse_args(arguments)
     check_range("--resamples", options.resamples, 1, MOST_RESAMPLES)
+    check_out(options.out)
     remarks = read_remarks(options.remarks) if options.remarks else ""
     tasks = read_runs(options.runs, options.split)
     if options.tasks:

@@ -16,7 +16,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from ..analysis.recorded_split import RecordedSplit, read_record
+from ..analysis.recorded_split import RECORD_FILE, RecordedSplit, read_record
 from ..analysis.sweep import decisions
 from ..errors import UserError
 from ..exits.base import Rule
@@ -41,9 +41,9 @@ def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
     """
     if not NAME.accepts(name):
         raise UserError(f"NAME {name!r}: give {NAME.description}, such as minilm_l6")
-    records = {seed: sorted(seed.glob("scores/*/record.safetensors")) for seed in sorted(run.glob("seed*/"))}
+    records = {seed: sorted(seed.glob(f"scores/*/{RECORD_FILE}")) for seed in sorted(run.glob("seed*/"))}
     if not any(records.values()):
-        raise UserError(f"{run} has no seed*/scores/*/record.safetensors: give the RUN_DIR of a run that "
+        raise UserError(f"{run} has no seed*/scores/*/{RECORD_FILE}: give the RUN_DIR of a run that "
                         "recipes/glue_task.sh has scored")
     seeds, moved, task = {}, 0.0, None
     for seed, paths in records.items():
@@ -67,10 +67,11 @@ def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
         raise UserError(f"{run}: rounded to half precision, {moved:.1%} of a rule's examples exit at another layer or "
                         "get another answer")
     path = out / name / f"{_method(run)}.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with writing(path), locked(path):
-        kept = read_kept(path) if path.exists() else {}
-        write_kept(path, {**kept, task: seeds})
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path):
+            kept = read_kept(path) if path.exists() else {}
+            write_kept(path, {**kept, task: seeds})
     splits = dict.fromkeys(split for seed in seeds.values() for split in seed.splits)
     return path, (f"{task}, {', '.join(seeds)}, splits {', '.join(splits)}; rounding moves at most {moved:.2%} of the "
                   "examples of a rule")

@@ -14,6 +14,7 @@ from .sentences import hardest_and_easiest
 from .style import colours
 from .task import Task
 
+TITLE = "# Early exits, side by side"
 MARKDOWN, COMMANDS, HTML = "README.md", "COMMANDS.md", "report.html"
 FRONT, FRONT_PLOT = "front.md", "front.svg"
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -44,7 +45,7 @@ def write_report(folder: Path, tasks: dict[str, list[Run]], command: str, texts:
 
 
 def _introduction(tasks: list[Task], command: str) -> str:
-    return f"""# Early exits, side by side
+    return f"""{TITLE}
 
 {', '.join(task.name for task in tasks)}. Everything here is computed from recorded splits by one command:
 

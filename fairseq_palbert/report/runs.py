@@ -7,7 +7,7 @@ from math import isclose, nan
 from pathlib import Path
 
 from ..analysis.describe import describe
-from ..analysis.recorded_split import RecordedSplit, read_record
+from ..analysis.recorded_split import RECORD_FILE, RecordedSplit, read_record
 from ..analysis.sweep import decisions
 from ..definitions.definition import CALIBRATION
 from ..errors import UserError
@@ -160,18 +160,18 @@ def _check_labelled(recorded: RecordedSplit, name: object) -> None:
 
 def _read_run(folder: Path, split: str) -> Run:
     scored = sorted(folder.glob(f"seed*/scores/{split}/{SCORES_FILE}"))
-    recorded = [path for path in scored if path.with_name("record.safetensors").is_file()]
+    recorded = [path for path in scored if path.with_name(RECORD_FILE).is_file()]
     for path in set(scored) - set(recorded):
-        print(f"{path.parent} has no record.safetensors: left out", file=sys.stderr)
+        print(f"{path.parent} has no {RECORD_FILE}: left out", file=sys.stderr)
     if not recorded:
-        raise UserError(f"no {folder}/seed*/scores/{split} with scores.jsonl and record.safetensors: score that run "
+        raise UserError(f"no {folder}/seed*/scores/{split} with scores.jsonl and {RECORD_FILE}: score that run "
                         "with palbert evaluate --record")
     return Run(visible(folder.resolve().parent.name), [_read_seed(path) for path in recorded])
 
 
 def _read_seed(scores: Path) -> Seed:
     folder = scores.parents[2]
-    recorded = read_record(scores.with_name("record.safetensors"))
+    recorded = read_record(scores.with_name(RECORD_FILE))
     _check_labelled(recorded, scores.parent)
     clocks = read_scores(scores, recorded.task.name, recorded.split)
     points = [_point(recorded, clock) for clock in clocks]
@@ -180,7 +180,7 @@ def _read_seed(scores: Path) -> Seed:
                         "--record")
     command = folder / "command"
     return Seed(visible(folder.name), recorded, points, read_command(command) if command.is_file() else [],
-                _read_calibration(scores.parents[1] / CALIBRATION / "record.safetensors", recorded))
+                _read_calibration(scores.parents[1] / CALIBRATION / RECORD_FILE, recorded))
 
 
 def _read_calibration(path: Path, recorded: RecordedSplit) -> RecordedSplit | None:

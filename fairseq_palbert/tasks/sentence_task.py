@@ -11,7 +11,7 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.tasks import register_task
 from omegaconf import II, MISSING
 
-from ..definitions.definition import CALIBRATION, TaskDefinition
+from ..definitions.definition import CALIBRATION, GATE, HOLDOUT, PARTS_OF_TRAIN, TaskDefinition
 from ..definitions.packaged import packaged
 from ..errors import UserError
 from .binarized import BinarizedFolder
@@ -21,7 +21,6 @@ from .same_tokenizer import check_same_tokenizer, tokenizer_state
 from .trained_task import task_state, trained_task
 
 logger = logging.getLogger(__name__)
-HOLDOUT, GATE = "holdout", "gate"
 CALIBRATION_FRACTION = 0.25  # of the holdout
 SHUFFLE_SEED = 0  # not --seed: all seeds train, and select checkpoints, on the same examples
 
@@ -101,7 +100,7 @@ class SentenceTask(EarlyExitTask):
         Raises UserError for a split that is missing, damaged or empty, and for more ``--train-examples`` than there
         are.
         """
-        loaded = self.folder.load("train" if split in (HOLDOUT, GATE, CALIBRATION) else split)
+        loaded = self.folder.load("train" if split in PARTS_OF_TRAIN else split)
         ids = self._ids(split, np.arange(len(loaded)) if loaded.groups is None else loaded.groups.numpy())
         dataset = SentenceDataset(loaded, ids, self.cfg.max_positions, shuffle=split in ("train", GATE),
                               length_pool=self.cfg.length_pool)
@@ -117,7 +116,7 @@ class SentenceTask(EarlyExitTask):
         Rows of train are taken in one shuffled order of their ``groups``, which without groups are the rows themselves:
         first ``gate``, then ``calibration``, which together are ``holdout``, then ``train``. Shape of groups: [S].
         """
-        if split not in ("train", HOLDOUT, GATE, CALIBRATION):
+        if split not in ("train", *PARTS_OF_TRAIN):
             return np.arange(len(groups))
         sizes = np.bincount(groups)
         order = np.random.RandomState(SHUFFLE_SEED).permutation(len(sizes))

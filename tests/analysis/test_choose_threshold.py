@@ -1,6 +1,7 @@
 """Tests of ``palbert thresholds``: it picks on one part and reports on the other."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -112,8 +113,18 @@ def test_another_split_of_the_same_model_to_pick_on(choose, tmp_path, capsys):
     assert "picked on 301 examples of holdout, reported on 301 others of valid" in capsys.readouterr().out
     with pytest.raises(UserError, match="of another checkpoint than"):
         choose(random_record(checkpoint="b"), "--budget", "2", "--calibrate-on", tmp_path / "holdout")
-    with pytest.raises(UserError, match="of the split 'holdout', as"):
-        choose(holdout, "--budget", "2", "--calibrate-on", tmp_path / "holdout")
+
+
+@pytest.mark.parametrize("picked, reported, refused", [
+    ("holdout", "holdout", True), ("holdout", "calibration", True), ("gate", "train", True), ("valid", "valid", True),
+    ("holdout", "valid", False), ("test", "calibration", False),
+])
+def test_no_row_is_picked_on_and_reported(choose, tmp_path, picked, reported, refused):
+    write_record(tmp_path / "picked", random_record(split=picked))
+    last = replace(part_of(random_record(split=reported), torch.arange(290, EXAMPLES)), split=reported)
+    message = f"11 of its examples of {picked} are also in .*, of {reported}"
+    with pytest.raises(UserError, match=message) if refused else nullcontext():
+        choose(last, "--budget", "2", "--rule", "fixed", "--calibrate-on", tmp_path / "picked")
 
 
 def test_the_table_says_what_is_guaranteed_and_what_fell_back(choose, capsys):
@@ -131,10 +142,9 @@ def test_the_table_says_what_is_guaranteed_and_what_fell_back(choose, capsys):
     (["--budget", "0.5"], "--budget 0.5: give a mean number of layers, at least 1 and finite"),
     (["--max-drop", "-0.1"], "--max-drop -0.1: a part of 1"),
     (["--max-drop", "0.1", "--confidence", "1"], "--confidence 1: a probability between 0 and 1"),
-    (["--max-drop", "0.1", "--confidence", "nan"], "--confidence nan: a probability"),
+    (["--max-drop", "0.1", "--confidence", "1.5"], "--confidence 1.5: a probability"),
     (["--max-drop", "0.001", "--confidence", "0.9"], "75 examples to test on could not show it"),
     (["--budget", "2", "--calibration-fraction", "0"], "301 examples are too few to split at 0"),
-    (["--budget", "2", "--calibration-fraction", "nan"], "301 examples are too few to split at nan"),
     (["--budget", "2", "--seed", "-1"], "--seed -1: at least 0"),
     (["--budget", "2", "--rule", "learned"], "none of the exit rules learned fits"),
 ])
@@ -150,9 +160,10 @@ def test_a_split_without_labels_is_refused(choose):
             choose(replace(random_record(), targets=None), *options)
 
 
-@pytest.mark.parametrize("options", [[], ["--budget", "2", "--max-drop", "0.1"],
+@pytest.mark.parametrize("options", [[], ["--budget", "2", "--max-drop", "0.1"], ["--budget", "3_0"],
+                                     ["--budget", "２"], ["--max-drop", "nan"],
                                      ["--budget", "2", "--calibrate-on", "x", "--calibration-fraction", "0.5"]])
-def test_one_contract_and_one_part_to_pick_on(choose, options):
+def test_one_contract_in_ascii_digits_and_one_part_to_pick_on(choose, options):
     with pytest.raises(SystemExit) as error:
         choose(random_record(), *options)
     assert error.value.code == 2

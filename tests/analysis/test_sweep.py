@@ -74,6 +74,11 @@ def test_a_split_without_labels_has_depths_alone(toy, evaluate, sweep, capsys):
     out, _ = evaluate(*toy("MRPC"), "fixed:1", options=["--record", "--split", "test"])
     assert all(row["metrics"] == {} for row in sweep(out / "record.safetensors", "--points", "4"))
     assert "This split has no labels" in capsys.readouterr().out
+    with_labels, _ = evaluate(*toy("MRPC"), "fixed:1", options=["--record"])
+    sweep(with_labels / "record.safetensors", "--points", "4")
+    assert (out.parent / "sweep" / "analysis.json").exists()
+    out, _ = evaluate(*toy("MRPC"), "fixed:1", options=["--record", "--split", "test"])
+    sweep(out / "record.safetensors", "--points", "4")
     assert not (out.parent / "sweep" / "analysis.json").exists()
 
 

@@ -167,6 +167,13 @@ def test_a_run_that_fails_leaves_the_old_results_alone(toy, evaluate, monkeypatc
     assert row["threshold"] == 2
 
 
+def test_a_record_of_an_earlier_call_is_removed(toy, evaluate):
+    out, _ = evaluate(*toy("RTE"), "fixed:1", options=["--record"])
+    assert (out / "record.safetensors").exists()
+    evaluate(*toy("RTE"), "fixed:2")
+    assert not (out / "record.safetensors").exists()
+
+
 def test_a_first_run_that_fails_leaves_no_folder(toy, evaluate, monkeypatch, tmp_path):
     monkeypatch.setattr(cli, "plot_posterior", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):

@@ -110,6 +110,16 @@ def test_tasks_are_chosen_in_the_order_given(tmp_path):
         report.main([*map(str, runs), "--tasks", "RTE", "--out", str(tmp_path / "no")])
 
 
+def test_a_page_of_another_origin_is_not_replaced(runs, tmp_path):
+    page, arguments = tmp_path / "README.md", [str(runs[0]), "--out", str(tmp_path), "--resamples", "2"]
+    report.main(arguments)
+    report.main(arguments)
+    page.write_text("# My repository\n")
+    with pytest.raises(UserError, match="README.md: is no page of palbert report, and would be lost"):
+        report.main(arguments)
+    assert page.read_text() == "# My repository\n"
+
+
 def test_a_mistake_is_one_line_and_leaves_nothing(runs, tmp_path):
     arguments = [*map(str, runs), "--out", str(tmp_path / "out")]
     with pytest.raises(UserError, match="SST-2 has 3 rows of valid, the record 60"):

@@ -147,6 +147,12 @@ def test_a_rounding_that_moves_examples_is_refused(run, tmp_path, monkeypatch, c
     assert not (tmp_path / "kept").exists()
 
 
+def test_a_place_that_cannot_be_written_is_one_line(run, tmp_path, capsys):
+    (tmp_path / "kept").write_text("a file")
+    with pytest.raises(UserError, match="cannot be written .Not a directory"):
+        keep(run, capsys)
+
+
 @pytest.mark.parametrize("change, message", [
     (lambda run: (run / "seed2" / "command").write_text("train data --glue-task RTE --criterion ponder_classification "
                                                         "/a/b"),

@@ -38,17 +38,16 @@ def run(main: Callable[[], None]) -> NoReturn:
         print("fairseq_palbert: interrupted", file=sys.stderr)
         status = 128 + signal.SIGINT
     except BrokenPipeError:
-        _discard_output()
         status = 128 + signal.SIGPIPE
     except OSError as error:
         if error.errno in PATH_ERRORS:
             status = UserError(f"{error.filename}: {error.strerror}: choose another place").line
         elif error.errno in OUTPUT_ERRORS:
-            _discard_output()
             status = UserError(f"{error.filename or 'output'}: cannot be written ({error.strerror}): choose another "
                                "place").line
         else:
             raise
+    _flush_or_discard()
     sys.exit(status)
 
 
@@ -61,9 +60,12 @@ def _status(main: Callable[[], None]) -> int | str | None:
     return 0
 
 
-def _discard_output() -> None:
-    """Sends the rest of standard output's buffer to the null device."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _flush_or_discard() -> None:
+    """Writes the rest of standard output's buffer, to the null device where the output takes no more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _open_closed_streams() -> None:

@@ -44,8 +44,10 @@ def start():
 
     def run(body: str, redirections: str = "") -> subprocess.Popen:
         program = f"import os, sys, time\nfrom fairseq_palbert.command import run\ndef main():\n    {body}\nrun(main)\n"
+        buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
         return subprocess.Popen(["bash", "-c", f'exec "$0" -c "$1" {redirections}', sys.executable, program], cwd=ROOT,
-                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                env=buffered, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE)
 
     return run
 
@@ -81,6 +83,21 @@ def test_streams_that_cannot_be_used(start, redirections, status, err):
     process = start("time.sleep(0.5); sys.stdin.read(); print('done'); print('progress', file=sys.stderr)",
                     redirections)
     assert (process.communicate(timeout=60)[1].replace("progress\n", ""), process.returncode) == (err, status)
+
+
+@pytest.mark.parametrize("redirections", ["> /dev/full", ">&-", "> >(true)"])
+@pytest.mark.parametrize("end, status, err", [
+    ("from fairseq_palbert.errors import UserError; raise UserError('no file')", 1, "error: no file"),
+    ("raise KeyboardInterrupt", 130, "interrupted"),
+])
+def test_an_error_is_told_alone_where_output_cannot_be_written(start, redirections, end, status, err):
+    process = start(f"time.sleep(0.5); print('begun'); {end}", redirections)
+    assert (process.communicate(timeout=60)[1], process.returncode) == (f"fairseq_palbert: {err}\n", status)
+
+
+def test_output_before_an_error_is_kept(start):
+    process = start("from fairseq_palbert.errors import UserError; print('begun'); raise UserError('no file')")
+    assert process.communicate(timeout=60) == ("begun\n", "fairseq_palbert: error: no file\n")
 
 
 def test_a_file_does_not_take_the_place_of_a_closed_stream(start, tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from fairseq_palbert.errors import UserError
 from fairseq_palbert.tensor_files import save_tensors
 
 PACKAGE = Path(__file__).parents[1] / "fairseq_palbert"
@@ -21,6 +22,13 @@ def test_the_umask_decides_who_may_read(tmp_path, umask):
     finally:
         os.umask(before)
     assert (tmp_path / "model").stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_a_path_that_safetensors_cannot_read_is_refused(tmp_path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/n\xff"))
+    with pytest.raises(UserError, match="is no UTF-8.*: choose another place"):
+        save_tensors({"zeros": torch.zeros(3)}, path, {"format": "pt"})
+    assert not path.exists()
 
 
 def test_every_file_of_tensors_is_written_so():

@@ -68,17 +68,18 @@ def decisions(recorded: RecordedSplit, rule: Rule) -> Decisions:
 def fitting_rules(recorded: RecordedSplit, names: list[str], points: int) -> list[Rule]:
     """The rules of these names that fit the model, each at about ``points`` thresholds.
 
-    A rule that does not fit is named on stderr. Raises UserError where none fits.
+    A rule that does not fit is named on stderr. Raises UserError where none fits, and for one that is named twice.
     """
-    fitting = []
-    for name in names:
-        if reason := RULES[name].misfit(recorded):
-            print(f"{name} is left out: {reason}", file=sys.stderr)
-        else:
-            fitting += RULES[name].sweep(recorded.recording, points)
-    if not fitting:
-        raise UserError(f"none of the exit rules {', '.join(names)} fits this model")
-    return fitting
+    if twice := [name for i, name in enumerate(names) if name in names[:i]]:
+        raise UserError(f"exit rule {twice[0]} is given twice: name each rule once")
+    misfits = {name: reason for name in names if (reason := RULES[name].misfit(recorded))}
+    if len(misfits) == len(names):
+        fitting = [name for name, rule in RULES.items() if not rule.misfit(recorded)]
+        raise UserError(f"{'; '.join(f'{name}: {reason}' for name, reason in misfits.items())}: choose from "
+                        f"{', '.join(fitting)}")
+    for name, reason in misfits.items():
+        print(f"{name} is left out: {reason}", file=sys.stderr)
+    return [rule for name in names if name not in misfits for rule in RULES[name].sweep(recorded.recording, points)]
 
 
 def analyse(recorded: RecordedSplit, rows: list[dict]) -> dict:

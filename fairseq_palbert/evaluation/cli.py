@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     add("--data", help="folder of the binarized task; --task parity has none")
     add("--split", default="valid", help="split to score (default: valid)")
     add("--exit", action="append", default=[], metavar="RULE", dest="rules",
-        help="exit rule, any number of times: " + "; ".join(rule.form for rule in RULES.values()))
+        help="exit rule, once or more: " + "; ".join(rule.form for rule in RULES.values()))
     add("--out", required=True, type=Path, help="folder for scores, predictions and plots")
     add("--glue-task", help="task of the data, if it is not the checkpoint's own (AX with MNLI's model)")
     add_engine_flags(options)

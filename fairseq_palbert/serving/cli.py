@@ -61,8 +61,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parser().parse_args(argv)
     rule = parse_rule(options.exit)
     check_sizes(options)
-    if options.out is not None and options.out.exists() and options.input.exists() and (
-            options.out.samefile(options.input)):
+    if options.out is not None and options.out.exists() and _is_input(options.out, options.input):
         raise UserError(f"--out {options.out}: is the input, which would be lost: choose another name")
     predictor = PalbertPredictor.from_pretrained(options.model, options.dtype, options.device)
     predictor = replace(predictor, window=window_of(options, predictor.network, predictor.device))
@@ -104,6 +103,13 @@ def _columns(given: list[str] | None, id_column: str | None, task: TaskDefinitio
     return Columns(defaults if given is None else (tuple(given),), id_column)
 
 
+def _is_input(out: Path, given: Path) -> bool:
+    """Whether ``out`` is the file to read, by whatever name."""
+    if given != STANDARD_INPUT:
+        return given.exists() and out.samefile(given)
+    return os.path.samestat(os.fstat(sys.stdin.fileno()), out.stat())
+
+
 @contextmanager
 def _input(path: Path) -> Iterator[tuple[BinaryIO, str]]:
     """Yields the opened file, and its name for messages."""
@@ -113,7 +119,7 @@ def _input(path: Path) -> Iterator[tuple[BinaryIO, str]]:
     try:
         file = open(path, "rb")
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+        raise UserError(f"{path}: {error.strerror}: give a file that can be read, or - for standard input") from error
     with file:
         yield file, str(path)
 

@@ -102,7 +102,7 @@ class PalbertPredictor:
         sentences, truncated = self._tokenized(examples)
         if not sentences:
             return []
-        ids = torch.arange(first_id, first_id + len(sentences))
+        ids = torch.arange(len(sentences)) + int(first_id)
         decided = decide(self.network, rule, Workload(sentences, window, self.device, ids))
         outputs, exit_layers = decided.outputs, decided.exit_layers.tolist()
         if not (finite := outputs.isfinite().all(1)).all():

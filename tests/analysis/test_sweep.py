@@ -104,8 +104,11 @@ def test_a_model_without_halting_logits_is_swept_by_the_other_rules(toy, evaluat
     rows = sweep(out / "record.safetensors", "--points", "5")
     assert {row["rule"] for row in rows} == {"patience", "entropy", "confidence", "fixed", "random"}
     assert "q_exit is left out: it reads halting logits" in capsys.readouterr().err
-    with pytest.raises(UserError, match="none of the exit rules q_exit fits this model"):
-        sweep(out / "record.safetensors", "--rule", "q_exit")
+    with pytest.raises(UserError, match="^q_exit: it reads .*; learned: .*: choose from patience, entropy, confidence"):
+        sweep(out / "record.safetensors", "--rule", "q_exit", "--rule", "learned")
+    assert not capsys.readouterr().err
+    with pytest.raises(UserError, match="exit rule fixed is given twice"):
+        sweep(out / "record.safetensors", "--rule", "fixed", "--rule", "entropy", "--rule", "fixed")
 
 
 def test_a_record_of_one_layer_has_its_score_for_an_area(tmp_path, sweep):

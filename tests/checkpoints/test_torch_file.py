@@ -61,6 +61,14 @@ def test_other_files_are_refused(tmp_path, content):
         read_torch_file(tmp_path / "model.pt")
 
 
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_plain_pickle_is_refused_without_a_warning(tmp_path, recwarn, protocol):
+    (tmp_path / "model.pt").write_bytes(pickle.dumps({"a": 1}, protocol))
+    with pytest.raises(ValueError):
+        read_torch_file(tmp_path / "model.pt")
+    assert not recwarn.list
+
+
 def test_what_is_no_regular_file_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "zero").symlink_to("/dev/zero")

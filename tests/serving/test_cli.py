@@ -115,8 +115,8 @@ def test_out_is_complete_or_not_there(exported, inputs, tmp_path, capsys, monkey
 
 
 @pytest.mark.parametrize("message, arguments", [
-    ("cannot read nowhere.tsv: No such file", ["nowhere.tsv"]),
-    ("cannot read /: Is a directory", ["/"]),
+    ("nowhere.tsv: No such file or directory: give a file", ["nowhere.tsv"]),
+    ("/: Is a directory: give a file", ["/"]),
     ("unknown exit rule", ["--exit", "never"]),
     ("the model has 5 layers", ["--exit", "fixed:9"]),
     ("--batch-size 0: at least 1", ["--batch-size", "0"]),
@@ -129,7 +129,7 @@ def test_out_is_complete_or_not_there(exported, inputs, tmp_path, capsys, monkey
     ("answers.json: .json is not read: give TSV or JSON lines", ["answers.json"]),
     ("answers.jsonl.gz: .gz is not read", ["answers.jsonl.gz"]),
     ("a.b.CSV: .csv is not read", ["a.b.CSV"]),
-    ("cannot read answers.gz", ["answers.gz", "--format", "tsv"]),
+    ("answers.gz: No such file", ["answers.gz", "--format", "tsv"]),
     ("device 'mps': this code runs on cpu and cuda alone", ["--device", "mps"]),
     ("device 'meta'", ["--device", "meta"]),
     ("device 'xpu:0'", ["--device", "xpu:0"]),
@@ -172,6 +172,9 @@ def test_the_input_is_not_replaced(exported, inputs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="--out input.tsv: is the input, which would be lost"):
         main([str(exported("SST-2")), str(path), "--out", "input.tsv"])
+    with open(path) as given, pytest.raises(UserError, match="--out input.tsv: is the input, which would be lost"):
+        monkeypatch.setattr(sys, "stdin", given)
+        main([str(exported("SST-2")), "--out", "input.tsv"])
     assert path.read_text() == content
 
 

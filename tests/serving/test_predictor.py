@@ -6,6 +6,7 @@ import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -100,6 +101,8 @@ def test_a_stream_may_be_cut_anywhere(exported, texts, spec):
     whole = predictor.predict(texts, spec)
     pieces = predictor.predict(texts[:13], spec) + predictor.predict(texts[13:], spec, first_id=13)
     assert all(map(same, pieces, whole))
+    high = [predictor.predict(texts, spec, first_id=place) for place in (250, np.uint8(250))]
+    assert all(map(same, *high)), "the last ids are no uint8"
     assert not all(map(same, predictor.predict(texts[13:], spec), whole[13:])), "the numbers are to count"
 
 

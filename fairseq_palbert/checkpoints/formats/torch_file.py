@@ -1,6 +1,7 @@
 """Read what ``torch.save`` has written, as data, and only if it is undamaged."""
 
 import mmap
+import warnings
 import zipfile
 from argparse import Namespace
 from pathlib import Path
@@ -25,7 +26,7 @@ def read_torch_file(path: str | Path, mapped: bool = True) -> Any:
         if path.exists() and not path.is_file():
             raise ValueError("it is no regular file")
         zipped = _checked(path)
-        with torch.serialization.safe_globals([Namespace]):
+        with torch.serialization.safe_globals([Namespace]), warnings.catch_warnings(action="ignore"):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and zipped)
     except Exception as error:  # torch and zipfile raise exceptions of any class on damaged bytes
         reason = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__

@@ -35,6 +35,7 @@ ALLOWED = {
                    "plugin", "submissions", "tasks"},
     "report": {"analysis", "definitions", "evaluation", "exits", "experiment.methods", "modules", "raw"},
     "command": set(),
+    "command_file": set(),
     "compat": set(),
     "compat.quiet_fairseq": set(),
     "compat.fairseq_trainer": set(),
@@ -57,8 +58,8 @@ ALLOWED = {
     "plugin": {"checkpoints", "compat.fairseq_trainer", "criterions", "models", "optim", "tasks"},
     "__init__": {"plugin"},
 }
-COMMON = {"command", "errors", "files", "json_files", "numbers_from_text", "schema", "scores_file", "run_info",
-          "tables", "tensor_files", "text_lines", "tsv"}
+COMMON = {"command", "command_file", "errors", "files", "json_files", "numbers_from_text", "schema", "scores_file",
+          "run_info", "tables", "tensor_files", "text_lines", "tsv"}
 WITHOUT_FAIRSEQ = {"families", "tokenization", "definitions", "raw", "submissions", "ponder", "exits", "modules",
                    "inference", "analysis", "report", "serving", "compat", "experiment", "experiment.methods"} | COMMON
 WITHOUT_FAIRSEQ_FILES = {"checkpoints/training_state.py", "checkpoints/formats/model_folder.py",

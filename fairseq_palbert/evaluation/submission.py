@@ -1,7 +1,8 @@
 """``palbert submission``: write the submission to GLUE or SuperGLUE from run directories, or check one.
 
-A run's task is the name of its folder data/TASK. Predictions come from RUN/seedS/checkpoints/checkpoint_best.pt on the
-test split; MNLI has two of them. AX is predicted by MNLI's checkpoint, AX-b and AX-g by that of SuperGLUE's RTE.
+A run's data are its folder data/TASK; a second phase has none, and its data are those it was trained on. Predictions
+come from RUN/seedS/checkpoints/checkpoint_best.pt on the test split; MNLI has two of them. AX is predicted by MNLI's
+checkpoint, AX-b and AX-g by that of SuperGLUE's RTE.
 
 Existing predictions are reused: those in RUN/seedS/scores/SPLIT or RUN/seedS/submission/SPLIT that this checkpoint (by
 its SHA-256) has made under the rule. If there are none, the split is scored into the latter folder. A test split is
@@ -18,6 +19,7 @@ from pathlib import Path
 import torch
 
 from ..analysis.predictions_file import PREDICTIONS_FILE, REMEDY, read_predictions, scored_rules
+from ..command_file import COMMAND_FILE, read_command, value_of
 from ..definitions.packaged import packaged_task
 from ..errors import UserError
 from ..exits.registry import parse_rule
@@ -50,23 +52,28 @@ def find_sources(benchmark: Benchmark, runs: list[Path], seed: int) -> dict[str,
 
     Raises UserError for a folder that is not a run, two runs of a task, and a model that is missing.
     """
-    run_of = {}
+    run_of, data_of = {}, {}
     for run in runs:
-        task = _task_of(benchmark, run)
+        task, data = _data_of(benchmark, run, seed)
         if task in run_of:
             raise UserError(f"{run_of[task]} and {run} are both of {task}: give one of them")
-        run_of[task] = run
-    return {task: Source(_checkpoint(run_of, task, seed), run / "data" / task, run / f"seed{seed}")
+        run_of[task], data_of[task] = run, data
+    return {task: Source(_checkpoint(run_of, task, seed), data_of[task], run / f"seed{seed}")
             for task, run in run_of.items()}
 
 
-def _task_of(benchmark: Benchmark, run: Path) -> str:
-    tasks = [task for task in benchmark.tasks if (run / "data" / task).is_dir()]
-    if len(tasks) != 1:
-        raise UserError(f"{run} has {' and '.join(sorted(tasks)) or f'no task of {benchmark.name}'} in its folder "
-                        "data: give the RUN_DIR of recipes/glue_task.sh, which has one (if that run was given DATA, "
-                        "make RUN_DIR/data/TASK a link to it)")
-    return tasks[0]
+def _data_of(benchmark: Benchmark, run: Path, seed: int) -> tuple[str, Path]:
+    """The task and the folder of its data."""
+    found = {task: run / "data" / task for task in benchmark.tasks if (run / "data" / task).is_dir()}
+    trained = run / f"seed{seed}" / COMMAND_FILE
+    if not found and trained.exists():
+        words = read_command(trained)
+        found = {task: Path(words[1]) for task in benchmark.tasks if value_of(words, "--glue-task") == task}
+    if len(found) != 1:
+        raise UserError(f"{run} has {' and '.join(sorted(found)) or f'no task of {benchmark.name}'} in its folder "
+                        f"data, and seed {seed} was not trained on one: give the RUN_DIR of recipes/glue_task.sh")
+    (task, data), = found.items()
+    return task, data
 
 
 def _checkpoint(run_of: dict[str, Path], task: str, seed: int) -> Path:

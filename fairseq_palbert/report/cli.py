@@ -12,11 +12,11 @@ import os
 from pathlib import Path
 
 from ..analysis.bootstrap import MOST_RESAMPLES
+from ..command_file import typed
 from ..errors import UserError
 from ..files import read_text, staged
 from ..numbers_from_text import check_range, integer
 from ..raw.examples import Example, read_examples
-from .commands import typed
 from .escaping import check_remarks
 from .keep import ROOT
 from .page import MARKDOWN, TITLE, write_report

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ..analysis.recorded_split import RECORD_FILE, RecordedSplit, read_record
 from ..analysis.sweep import decisions
+from ..command_file import COMMAND_FILE, read_command, typed, value_of
 from ..errors import UserError
 from ..exits.base import Rule
 from ..exits.registry import parse_rule
@@ -25,7 +26,6 @@ from ..files import locked, writing
 from ..json_files import read_json_lines
 from ..schema import check_fields
 from ..scores_file import NAME, SCORES_FILE, read_scores
-from .commands import read_command, typed, value_of
 from .kept import KeptSeed, KeptSplit, read_kept, rounded, write_kept
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +50,7 @@ def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
         if not paths:
             print(f"{seed} is not scored yet: left out", file=sys.stderr)
             continue
-        words = read_command(seed / "command")
+        words = read_command(seed / COMMAND_FILE)
         task = _needed(words, "--glue-task")
         command = typed(portable(words, run, words[1]))
         splits = {}

@@ -20,13 +20,13 @@ from torch import Tensor
 
 from ..analysis.recorded_split import RECORDED, TENSORS, RecordedSplit, checked_split, plain_fields
 from ..analysis.tensor_file import read_tensors, write_tensors
+from ..command_file import LONGEST, parse_command
 from ..errors import UserError
 from ..exits.base import Recording
 from ..files import replacing
 from ..json_files import Object, parse_object
 from ..schema import Kind, check_fields, list_of, object_of, text
 from ..scores_file import CLOCK_KINDS
-from .commands import LONGEST, parse_command
 
 FORMAT = "fairseq_palbert results 1"
 REMEDY = "name a file of palbert keep, or keep the run again"

@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import PurePath
 
+from ..command_file import typed, value_of
 from ..definitions.definition import CALIBRATION
 from ..tables import plain
-from .commands import typed, value_of
 from .escaping import code
 from .runs import Run, official
 from .task import Task

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..analysis.describe import describe
 from ..analysis.recorded_split import RECORD_FILE, RecordedSplit, read_record
 from ..analysis.sweep import decisions
+from ..command_file import COMMAND_FILE, parse_command, read_command
 from ..definitions.definition import CALIBRATION
 from ..errors import UserError
 from ..exits.base import AllDepthsRule, Rule
@@ -20,7 +21,6 @@ from ..exits.rules.sampling import Sampling
 from ..experiment.methods import LAST_LAYER, METHODS, Method
 from ..scores_file import CLOCK_KINDS, SCORES_FILE, read_scores
 from ..tables import visible
-from .commands import parse_command, read_command
 from .kept import KeptSeed, read_kept
 
 ROUNDING = 1e-4  # tolerance for a score of 0..1
@@ -178,7 +178,7 @@ def _read_seed(scores: Path) -> Seed:
     if not all(map(_agree, (point.row for point in points), clocks)):
         raise UserError(f"{scores} and the record beside it are of different models: score that run again with "
                         "--record")
-    command = folder / "command"
+    command = folder / COMMAND_FILE
     return Seed(visible(folder.name), recorded, points, read_command(command) if command.is_file() else [],
                 _read_calibration(scores.parents[1] / CALIBRATION / RECORD_FILE, recorded))
 

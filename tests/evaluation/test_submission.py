@@ -133,6 +133,15 @@ def test_predictions_of_the_task_recipe_are_taken(make_runs, evaluated, submit, 
     assert [call.glue_task for call in evaluated] == ["MNLI", "MNLI"]
 
 
+@pytest.mark.parametrize("first", ["RTE", "another"])
+def test_a_second_phase_answers_the_data_of_the_first(make_runs, evaluated, submit, tmp_path, first):
+    data, gate = tmp_path / first / "data" / "binarized", Path(*make_runs("RTE"))
+    (gate / "data" / "RTE").rmdir()
+    (gate / "seed1" / "command").write_text(f"fairseq-train '{data}' --task glue --glue-task RTE")
+    submit([str(gate)], "--fill-missing", "--exit", "fixed:6")
+    assert [(call.data, call.glue_task) for call in evaluated] == [(str(data), "RTE")]
+
+
 def test_missing_tasks_are_refused_by_name_before_anything_is_scored(make_runs, evaluated, submit, tmp_path):
     with pytest.raises(UserError, match="no run of AX, CoLA, MRPC, QNLI, QQP, SST-2, STS-B, WNLI: give .* "
                                         "--fill-missing"):
@@ -165,7 +174,7 @@ def make_untrained(runs: list[str]) -> list[str]:
 
 
 WRONG = {
-    "has no task of GLUE in its folder data": lambda make: ["nowhere"],
+    "has no task of GLUE in its folder data, and seed 1 was not trained on one": lambda make: ["nowhere"],
     "MNLI/seed1/checkpoints/checkpoint_best.pt is missing: train that run first":
         lambda make: make_untrained(make("MNLI")),
     "has CoLA and RTE in its folder data": lambda make: (make("RTE"), make("RTE/data/CoLA"))[0],

@@ -9,9 +9,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from fairseq_palbert.command_file import parse_command, typed
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.report import cli as report
-from fairseq_palbert.report.commands import parse_command, typed
 from fairseq_palbert.report.escaping import as_html, check_remarks, code_block
 from fairseq_palbert.tables import plain
 from tests.fixtures.recorded_runs import write_run

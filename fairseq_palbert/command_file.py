@@ -4,9 +4,10 @@ import re
 import shlex
 from pathlib import Path
 
-from ..errors import UserError
-from ..files import read_text
+from .errors import UserError
+from .files import read_text
 
+COMMAND_FILE = "command"
 LONGEST = 2**20  # bytes
 REMEDY = "name a folder of recipes/glue_task.sh, as it was written"
 VARIABLE = re.compile(r"\$[A-Z_]+(/[\w./-]*)?")  # a folder of the recipe, which stays unquoted

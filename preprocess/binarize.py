@@ -104,7 +104,7 @@ def _binarize_split(task: TaskDefinition, split: Split, raw: Path, vocabulary: V
                         "give more rows a label, a larger part, or a file")
     if not report.rows:
         raise UserError(f"{raw_file(task, split, raw)} has no usable row ({len(report.rejected)} rejected): "
-                        "give the whole file, or leave this split out with --split")
+                        "give the whole file; palbert data --split leaves this split out")
     if report.unknown > UNKNOWN_LIMIT * report.tokens:
         raise UserError(f"{raw_file(task, split, raw)}: {report.unknown} of {report.tokens} tokens would be <unk>: "
                         "give a vocabulary that is whole, and of the language of the text")
@@ -118,8 +118,8 @@ def _accepted(rows: Iterable[Example | Rejected], report: SplitReport, keep_goin
         elif keep_going or row.released:
             report.rejected.append(row)
         else:
-            raise UserError(f"{row.file}, line {row.line}: {row.reason}. Correct it, or give --keep-going to leave out "
-                            f"such rows and have them listed in {REJECTED_FILE}")
+            raise UserError(f"{row.file}, line {row.line}: {row.reason}. Correct it; palbert data --keep-going leaves "
+                            f"out such rows, and lists them in {REJECTED_FILE}")
 
 
 @contextmanager

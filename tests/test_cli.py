@@ -21,14 +21,14 @@ WRONG = {
     "convert": (["nowhere", "--out", "OUT", "--vocab", "nowhere"], "nowhere: no such file or folder here"),
     "train": (["task=SQuAD"], "unknown task 'SQuAD'"),
     "evaluate": (["nowhere.pt", "--data", "nowhere", "--exit", "fixed:1", "--out", "OUT"],
-                 "nowhere.pt: no such checkpoint file"),
+                 "nowhere.pt: No such file or directory: give a checkpoint"),
     "sweep": (["nowhere", "--out", "OUT"], "nowhere: No such file"),
     "thresholds": (["nowhere", "--budget", "3", "--out", "OUT"], "nowhere: No such file"),
     "keep": (["nowhere", "minilm"], "has no seed*/scores/*/record.safetensors"),
     "report": (["nowhere", "--out", "OUT"], "nowhere: no such file or folder"),
     "compare": (["fixed:1", "fixed:2", "--runs", "RTE", "nowhere", "nowhere"], "no nowhere/seed*/scores/valid"),
     "submission": (["nowhere", "--exit", "fixed:1", "--out", "OUT.zip"], "nowhere has no task of GLUE"),
-    "export": (["nowhere.pt", "--out", "OUT"], "nowhere.pt: no such checkpoint file"),
+    "export": (["nowhere.pt", "--out", "OUT"], "nowhere.pt: No such file or directory: give a checkpoint"),
     "predict": (["nowhere"], "nowhere/config.json: No such file"),
 }
 

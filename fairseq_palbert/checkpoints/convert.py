@@ -21,6 +21,7 @@ from ..modules.pondering import POOLINGS
 from ..tokenization import Vocabulary
 from ..tokenization.dictionary_file import read_symbols
 from ..tokenization.identity import Identity, identity_of
+from ..tokenization.special_tokens import FILLER
 from .export import FORMS
 from .export import main as export
 from .formats.encoder_flags import encoder_flags
@@ -77,7 +78,25 @@ def _opened(source: str, vocab: str | Path | None, pooling: str | None) -> Itera
         yield replace(read_stock(checkpoint, source, (checkpoint,)), pooling=pooling), _stock_vocabulary(source, vocab)
     else:
         folder = path if path.is_dir() else fetch(source)
-        yield read_hugging_face(folder, source, pooling), Vocabulary(vocab or folder)
+        yield read_hugging_face(folder, source, pooling), _own_vocabulary(folder, vocab)
+
+
+def _own_vocabulary(folder: Path, vocab: str | Path | None) -> Vocabulary:
+    """The folder's vocabulary, or ``vocab``, whose pieces have to be the same where the folder has one too."""
+    if vocab is None:
+        return Vocabulary(folder)
+    given = Vocabulary(vocab)
+    try:
+        own = Vocabulary(folder)
+    except UserError:  # it has none that can be read, so that --vocab is needed
+        return given
+    pieces, others = ({row: piece for row, piece in zip(vocabulary.native_ids.tolist(), vocabulary.pieces)
+                       if not FILLER.fullmatch(piece)} for vocabulary in (own, given))
+    for row in pieces.keys() & others.keys():
+        if pieces[row] != others[row]:
+            raise UserError(f"--vocab {vocab}: its piece {row} is {others[row]!r}, and that of {folder} "
+                            f"{pieces[row]!r}: leave --vocab out")
+    return given
 
 
 def _stock_vocabulary(source: str, vocab: str | Path | None) -> Vocabulary:
@@ -185,14 +204,18 @@ def _parser() -> argparse.ArgumentParser:
                         help="what the heads read of a sentence: its first token, or the mean over its tokens "
                              "(default: what a folder of sentence-transformers says, otherwise training decides)")
     parser.add_argument("--to", choices=["fairseq", *FORMS], default="fairseq",
-                        help=f"{' and '.join(FORMS)}: export SOURCE instead, as palbert export does (default: fairseq)")
+                        help=f"{' and '.join(FORMS)}: export SOURCE, a checkpoint, as palbert export does (default: "
+                             "fairseq)")
     parser.add_argument("--overwrite", action="store_true", help="replace DIR where this command made it before")
     return parser
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args = _parser().parse_args(arguments)
+    parser = _parser()
+    args = parser.parse_args(arguments)
     if args.to in FORMS:
+        if args.pooling:
+            parser.error(f"--pooling is for training, and --to {args.to} exports what was trained")
         return export(arguments)
     _print(args.out, convert(args.source, args.out, args.vocab, args.overwrite, args.pooling))
 

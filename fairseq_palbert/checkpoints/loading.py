@@ -16,6 +16,7 @@ from ..criterions.act import ActConfig
 from ..criterions.ponder_classification import PonderClassification, PonderClassificationConfig
 from ..definitions.definition import TaskDefinition
 from ..errors import UserError
+from ..files import check_regular
 from ..models.ponder_rnn import recurrent_heads, recurrent_shape
 from ..models.starting_weights import StartingPoint, has_classifier
 from ..modules.encoder import Encoder
@@ -34,7 +35,7 @@ from .configuration import (
     recurrent_configuration,
     task_configuration,
 )
-from .formats.checkpoint_file import read_checkpoint, updates_of
+from .formats.checkpoint_file import REMEDY, read_checkpoint, updates_of
 from .formats.encoder_source import TOKENS, check_layers, shape_of
 from .formats.model_folder import read_model
 from .formats.names import NETWORK
@@ -121,8 +122,7 @@ def read_trained(checkpoint: Path) -> tuple[dict[str, Any], SentenceConfig | Par
 
     Raises UserError for a file that is missing, damaged, or not a checkpoint of a model of this project.
     """
-    if not checkpoint.is_file():
-        raise UserError(f"{checkpoint}: no such checkpoint file")
+    check_regular(checkpoint, REMEDY)
     state = read_checkpoint(checkpoint)
     trained_with = task_configuration(str(checkpoint), state)
     if not has_classifier(state["model"]):

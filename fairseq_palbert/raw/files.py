@@ -48,9 +48,9 @@ def raw_file(task: TaskDefinition, split: Split, raw: Path) -> Path:
         state = "is no regular file" if paths[0].exists() else "is missing"
         raise UserError(f"{paths[0]} {state}: correct splits.{split.name} of the task file")
     if task.benchmark is None:
-        raise UserError(f"{paths[0]} is missing: --raw is {_folder_with(task)}; --split skips it")
-    raise UserError(f"{paths[0]} is missing: --raw (default ${task.benchmark.upper()}_DIR) is {_folder_with(task)}; "
-                    f"`python -m preprocess.download --task {task.name} --out {raw}` fetches it, --split skips it")
+        raise UserError(f"{paths[0]} is missing: give {_folder_with(task)}; palbert data --split leaves it out")
+    raise UserError(f"{paths[0]} is missing: give {_folder_with(task)}; `python -m preprocess.download --task "
+                    f"{task.name} --out {raw}` fetches it, palbert data --split leaves it out")
 
 
 def raw_sha256(task: TaskDefinition, raw: Path) -> str:

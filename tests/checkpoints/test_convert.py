@@ -200,6 +200,19 @@ class TestByHand:
             convert(folder, tmp_path / "out")
         assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
+    def test_another_vocabulary_is_refused_and_the_same_taken(self, source, write_vocabulary, tmp_path):
+        folder, other = source(), tmp_path / "other"
+        pieces = (folder / "vocab.txt").read_text().splitlines()
+        for given in ("bert", "albert"):
+            write_vocabulary(given, other / given)
+        convert(folder, tmp_path / "out", vocab=other / "bert")
+        (other / "bert" / "vocab.txt").write_text("".join(piece + "\n" for piece in pieces[:-2] + pieces[:-3:-1]))
+        for vocab in other.iterdir():
+            with pytest.raises(UserError, match=f"--vocab {vocab}: its piece .* {folder} .*: leave --vocab out"):
+                convert(folder, tmp_path / "new", vocab=vocab)
+        (folder / "vocab.txt").unlink()
+        convert(folder, tmp_path / "new", vocab=other / "bert")
+
     def test_a_full_disk_leaves_nothing(self, source, full_disk, tmp_path):
         folder = source()
         with (pytest.raises(UserError, match="out: cannot be written .the disk may be full"),
@@ -219,12 +232,15 @@ class TestByHand:
 
 
 @pytest.mark.parametrize("form", ["hugging-face", "safetensors"])
-def test_to_names_the_way_out(form, monkeypatch, tmp_path):
+def test_to_names_the_way_out(form, monkeypatch, capsys, tmp_path):
     calls = []
     monkeypatch.setitem(FORMS, form, lambda *given: calls.append(given))
     for vocabulary in ((), ("--vocab", "vocab")):
         main([str(tmp_path / "trained.pt"), "--out", "out", "--to", form, "--overwrite", *vocabulary])
     assert calls == [(tmp_path / "trained.pt", folder, Path("out"), True) for folder in (tmp_path, Path("vocab"))]
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path / "trained.pt"), "--out", "out", "--to", form, "--pooling", "mean"])
+    assert ended.value.code == 2 and len(calls) == 2 and "--pooling is for training" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -53,7 +53,7 @@ def test_bad_rules(refused, rules, message):
 
 
 def test_a_missing_checkpoint(refused, tmp_path):
-    refused("no such checkpoint", checkpoint=tmp_path / "missing.pt")
+    refused("No such file or directory: give a checkpoint", checkpoint=tmp_path / "missing.pt")
 
 
 def test_a_folder_for_a_checkpoint(refused, tmp_path):

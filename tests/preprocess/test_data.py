@@ -201,7 +201,7 @@ def test_a_malformed_row_stops_it_with_file_line_and_reason(name, row, words, ru
     folder = write_raw(name)
     set_row(folder, row)
     message = refusal(run, out, "--task", name)
-    assert f"{folder / 'train.tsv'}, {words}. Correct it, or give --keep-going" in message
+    assert f"{folder / 'train.tsv'}, {words}. Correct it; palbert data --keep-going" in message
 
 
 @pytest.mark.parametrize("name, row, words", BAD_ROWS.values(), ids=BAD_ROWS)

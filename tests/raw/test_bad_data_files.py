@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from tests.fixtures.own_task import ROWS
 
-KEEP_GOING = ". Correct it, or give --keep-going"
+KEEP_GOING = ". Correct it; palbert data --keep-going"
 CORRECT = ": correct the file, or the task file that names it"
 JSON_ROWS = [{"text": "the cat", "category": "card"}, {"text": "a dog", "category": "fees"}]
 SCORES = ROWS.replace("card", "0.5").replace("fees", "5")

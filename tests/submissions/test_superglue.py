@@ -103,7 +103,7 @@ def test_raw_files_are_needed_and_named(write_superglue):
         SUPERGLUE.read(None)
     raw = write_superglue()
     (raw / "WSC" / "test.jsonl").unlink()
-    with pytest.raises(UserError, match=r"WSC/test.jsonl is missing: --raw \(default \$SUPERGLUE_DIR\)"):
+    with pytest.raises(UserError, match=r"WSC/test.jsonl is missing: give the folder of SuperGLUE's task folders"):
         SUPERGLUE.read(raw)
 
 

@@ -11,6 +11,8 @@ from ...tokenization.identity import TOKENIZER_KIND
 from .torch_file import read_torch_file
 from .weights import check_weights
 
+REMEDY = "give a checkpoint of fairseq-train or palbert convert"
+
 COUNT = integer(0, 2**53)
 PLAIN = Kind("a plain value", lambda value: isinstance(value, bool | int | float | str | None))
 PLAIN_LIST = list_of(PLAIN, 0, 10000)
@@ -33,9 +35,9 @@ def read_checkpoint(path: str | Path, name: str | None = None, mapped: bool = Tr
         state = read_torch_file(path, mapped)
     except ValueError as error:
         raise UserError(f"{name} cannot be read as a checkpoint: truncated, damaged, or another kind of file "
-                        f"({error})") from error
+                        f"({error}): {REMEDY}") from error
     if not isinstance(state, dict) or not isinstance(state.get("model"), dict):
-        raise UserError(f"{name} is not a fairseq checkpoint: it has no 'model'")
+        raise UserError(f"{name} is not a fairseq checkpoint: it has no 'model': {REMEDY}")
     check_weights(name, state["model"])
     for tensor in (tensor for tensor, value in state["model"].items() if not value.dim()):
         raise UserError(f"{name}: {tensor} is a single number, which no weight of an encoder is")

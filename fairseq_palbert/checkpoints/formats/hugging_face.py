@@ -272,7 +272,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
             raise ValueError("there is no such file")
         tensors = load_file(path) if path.suffix == ".safetensors" else read_torch_file(path)
     except (OSError, SafetensorError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as weights: {error}") from error
+        raise UserError(f"{path}: cannot be read as weights: {error}: {REMEDY}") from error
     if not isinstance(tensors, Mapping) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         raise UserError(f"{path}: does not hold tensors by name")
     return dict(tensors)

@@ -43,18 +43,16 @@ def records(rows: Iterator[Row], path: Path, needed: Sequence[str | int], remedy
 
     Arguments and errors are those of ``read_records``.
     """
-    header = None
     if not columns:
-        line, header = _first(rows, path, remedy)
-        columns = header
+        line, columns = _first(rows, path, remedy)
         if isinstance(needed[0], int):
-            rows, header, columns = chain([(line, header)], rows), None, range(1, len(header) + 1)
+            rows, columns = chain([(line, columns)], rows), range(1, len(columns) + 1)
     try:
         chosen = places(columns, needed)
     except ValueError as error:
         raise UserError(f"{path}, line 1: {error}: {remedy}") from error
     for line, values in rows:
-        yield _record(line, values, chosen, len(columns), header)
+        yield _record(line, values, chosen, columns)
 
 
 def read_rows(path: Path, needed: Sequence[str], remedy: str, columns: Sequence[str] = ()) -> Iterator[tuple[str, ...]]:
@@ -127,15 +125,15 @@ def _first(rows: Iterator[Row], path: Path, remedy: str) -> Row:
     return line, values
 
 
-def _record(line: Line, values: list[str], chosen: Sequence[int], width: int, header: list[str] | None) -> Record:
+def _record(line: Line, values: list[str], chosen: Sequence[int], columns: Sequence[str | int]) -> Record:
     if line.problem:
         return Record(line.number, line.text, problem=line.problem)
     try:
-        _check_width(values, line.text, width)
+        _check_width(values, line.text, len(columns))
     except ValueError as error:
         return Record(line.number, line.text, problem=str(error), width_differs=True)
-    if values == header:
-        return Record(line.number, line.text, problem="the header comes again")
+    if values == list(columns):
+        return Record(line.number, line.text, problem="a header line among the rows")
     return Record(line.number, line.text, tuple(values[place] for place in chosen))
 
 

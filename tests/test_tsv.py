@@ -24,6 +24,8 @@ def test_columns_are_found_by_name_whatever_their_order(tsv):
 
 def test_a_file_without_a_header_has_its_columns_named(tsv):
     assert [record.values for record in read_records(tsv(b"A\tB"), ("b",), REMEDY, columns=("a", "b"))] == [("B",)]
+    header, row = read_records(tsv(b"a\tb\nA\tB"), ("b",), REMEDY, columns=("a", "b"))
+    assert header.problem == "a header line among the rows" and row.values == ("B",)
 
 
 def test_byte_order_mark_crlf_and_a_missing_last_line_end(tsv):

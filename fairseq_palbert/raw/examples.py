@@ -107,11 +107,13 @@ def _rows_of_file(task: TaskDefinition, split: Split, raw: Path) -> Iterator[Exa
         values = iter(record.values)
         sentences = tuple(value for _, value in zip(range(count), values))
         label = next(values) if split.labelled and not record.problem else None
-        problem = record.problem or (_label_problem(task, label) if split.labelled else None)
+        group_and_candidate = tuple(values)
+        problem = (record.problem or (_label_problem(task, label) if split.labelled else None)
+                   or _group_problem(*group_and_candidate))
         if problem:
             yield Rejected(str(path), record.line, problem, record.text, split.ragged and record.width_differs)
         else:
-            yield Example(sentences, label, *values)
+            yield Example(sentences, label, *group_and_candidate)
 
 
 def _records(task: TaskDefinition, split: Split, path: Path) -> Iterator[Record]:
@@ -163,6 +165,10 @@ def _label_problem(task: TaskDefinition, label: str) -> str | None:
         return _no_label_because(label)
     fault = task.fault(label)
     return fault and (_no_label_because(label) or f"label {fault}")
+
+
+def _group_problem(group: str | None = None, candidate: str | None = None) -> str | None:
+    return "the group is empty" if group is not None and not group.strip() else None
 
 
 def _no_label_because(label: str) -> str | None:

@@ -48,7 +48,8 @@ BAD = {  # a file of train or valid, its content (None: it is missing), and word
     "a column twice": ("train.csv", "text,category,text\n", "line 1: the header has 2 columns 'text'"),
     "no header line": ("train.csv", "the cat,card\na dog,fees\n",
                        "line 1: the header has no column 'text', but names 'the"),
-    "header twice": ("train.csv", with_row("text,category"), "train.csv, line 3: the header comes again" + KEEP_GOING),
+    "header twice": ("train.csv", with_row("text,category"),
+                     "train.csv, line 3: a header line among the rows" + KEEP_GOING),
     "too few fields": ("train.csv", with_row("a"), "train.csv, line 3: 1 field instead of 2 fields" + KEEP_GOING),
     "too many fields": ("train.csv", with_row("a,b,c"), "train.csv, line 3: 3 fields instead of 2 fields" + KEEP_GOING),
     "blank line": ("train.csv", with_row(""), "train.csv, line 3: a blank line between the rows" + KEEP_GOING),
@@ -151,6 +152,20 @@ def test_labels_of_train_that_do_not_fit_the_task_are_one_line(own_task, setting
     if "groups" in setting:
         own_task.write("train.csv", ROWS + "a,loans\n")
     assert words in own_task.refusal()
+
+
+@pytest.mark.parametrize("group", ["", " "])
+def test_a_row_without_a_group_is_one_line(own_task, group):
+    own_task.edit('metric = "accuracy"', 'metric = "accuracy"\npositive = "card"\n[groups]\ncolumn = "case"\n'
+                                         'answer = "best"')
+    own_task.write("train.csv", f"text,category,case\na,card,1\nb,fees,{group}\n")
+    assert own_task.refusal().startswith("train.csv, line 3: the group is empty")
+
+
+def test_a_header_line_of_a_file_whose_columns_are_named_is_one_line(own_task):
+    own_task.edit('metric = "accuracy"', 'metric = "accuracy"\ncolumns = ["text", "category"]')
+    own_task.write("train.csv", "text,category\na,card\nb,fees\n")
+    assert own_task.refusal().startswith("train.csv, line 1: a header line among the rows" + KEEP_GOING)
 
 
 @pytest.mark.parametrize("labels", [["card", "fees"] * 2, range(30)])

@@ -144,11 +144,11 @@ BAD_ROWS = {
     "tsv": ("a.tsv", "text\tlabel\na\tyes\n", "b\tno\n", {
         b"a": "1 field instead of 2", b"": "a blank line", b"a\tb\tc": "3 fields",
         b"\xff\tyes": "byte 0xff at position 1",
-        b"a\0\tyes": "NUL", b"text\tlabel": "the header comes again"}),
+        b"a\0\tyes": "NUL", b"text\tlabel": "a header line among the rows"}),
     "csv": ("a.csv", "text,label\na,yes\n", "b,no\n", {
         b"a": "1 field instead of 2", b"": "a blank line", b"a,b,c": "3 fields", b"\xe9,yes": "byte 0xe9 at position 1",
         b"a\0,yes": "NUL", b'"a"b,yes': "no CSV (',' expected after '\"')", b"a\rb,yes": "no CSV (new-line character",
-        b"text,label": "the header comes again"}),
+        b"text,label": "a header line among the rows"}),
     "jsonl": ("a.jsonl", '{"text": "a", "label": "yes"}\n', '{"text": "b", "label": "no"}\n', {
         b"": "a blank line", b"{": "not JSON (Expecting property name", b"[1]": "[1] is no JSON object",
         b'"a"': "no JSON object",

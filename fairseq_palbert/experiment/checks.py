@@ -70,10 +70,12 @@ def check_folders(settings: Settings) -> None:
                             "without one")
 
 
-def check_first_runs(settings: Settings, method: Method, trains: bool) -> None:
-    """Raises UserError where a run that this one depends on has not been trained."""
+def check_trained(settings: Settings, method: Method, trains: bool) -> None:
+    """Raises UserError where a model that this run needs and does not train itself is missing."""
     for seed in settings.seeds:
         trained = f"stages/train-seed{seed}.done"
+        if trains and settings.stage == 5 and not Path(settings.run_dir, trained).exists():
+            raise UserError(f"{settings.run_dir} has no trained model of seed {seed}: run stage 4 first")
         if not trains and not Path(settings.mnli_run, trained).exists():
             task = find_task(settings.task)
             raise UserError(f"{task.name} is scored with {task.model_of}'s model, and mnli_run={settings.mnli_run} has "

@@ -19,7 +19,7 @@ from ..files import replacing
 from ..json_files import read_json
 from ..raw.files import raw_sha256
 from . import launch, results
-from .checks import check_exits, check_first_runs, check_flags, check_folders, parse_exits
+from .checks import check_exits, check_flags, check_folders, check_trained, parse_exits
 from .flags import batch_size, exit_flags, model_flags, word
 from .hyperparameters import LENGTH, hyperparameters, of_any_encoder
 from .invocation import invocation
@@ -68,9 +68,9 @@ def run(settings: Settings) -> None:
     trains = bool(find_task(settings.task).valid_splits)
     if trains:
         batch_size(whole, devices.workers)
+    check_trained(whole, method, trains)
     if method.staged and settings.stop_stage >= 4:
         run(first_phase(settings, whole))
-    check_first_runs(whole, method, trains)
     with claimed(Path(whole.run_dir), settings.stage, settings.stop_stage) as stages:
         with open(stages.run_dir / "invocations.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(invocation(settings)) + "\n")

@@ -43,6 +43,20 @@ def test_stages_can_be_chosen(experiment, stand_in):
     assert stand_in.find("fairseq-train") and not stand_in.find("fairseq_palbert.evaluation")
 
 
+@pytest.mark.parametrize("method", ["palbert", "palbert_staged"])
+@pytest.mark.parametrize("trained, missing", [([], 1), ([1], 2), ([1, 2], 3)])
+def test_no_seed_is_scored_before_all_are_trained(experiment, stand_in, method, trained, missing):
+    if trained:
+        experiment(seeds=trained, stop_stage=4, method=method, first_run="first")
+    begun = len(stand_in.calls)
+    with pytest.raises(UserError, match=f"run has no trained model of seed {missing}: run stage 4 first"):
+        experiment(seeds=[1, 2, 3], stage=5, method=method, first_run="first")
+    assert len(stand_in.calls) == begun
+    if trained:
+        experiment(seeds=trained, stage=5, method=method, first_run="first")
+        assert stand_in.find("fairseq_palbert.evaluation")
+
+
 def test_other_settings_need_another_run_directory(experiment, stand_in):
     experiment()
     with pytest.raises(UserError, match=r"with other settings \(.*train-seed1.settings: --lr 0.001, now --lr 0.5\)"):

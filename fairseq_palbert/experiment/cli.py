@@ -9,14 +9,18 @@ The same command, run again, continues where it stopped. --hydra-help lists Hydr
 """
 
 import os
+import re
 import sys
+from collections.abc import Iterable
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 
 from hydra import main as hydra_main
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -40,6 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     ConfigStore.instance().store("settings", Settings)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach this function as they are
     try:
+        check_names(override.key_or_group for override in overrides_in(argv))
         sys.argv[1:] = [*argv, *run_name(argv)]
         hydra_main(str(Path(__file__).with_name("conf")), "train", version_base="1.3")(job)()
     except (CompactHydraException, OmegaConfBaseException) as error:
@@ -58,7 +63,11 @@ def job(config: DictConfig) -> None:
 
 
 def settings_of(config: DictConfig) -> Settings:
-    """Convert Hydra's configuration. Raises UserError where a value has another type than its setting."""
+    """Convert Hydra's configuration.
+
+    Raises UserError for an unknown setting, and where a value has another type than its setting.
+    """
+    check_names(config)
     try:
         values = OmegaConf.to_object(OmegaConf.merge(Settings, config))
     except OmegaConfBaseException as error:
@@ -67,6 +76,17 @@ def settings_of(config: DictConfig) -> Settings:
         if getattr(values, item.name) == "":
             setattr(values, item.name, item.default if item.name in ("run_name", "method") else None)
     return values
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raises UserError for the first name that is neither a setting's nor Hydra's own."""
+    settings = [item.name for item in fields(Settings)]
+    for name in names:
+        root = re.split("[./[]", name)[0]
+        if root not in (*settings, "hydra"):
+            close = get_close_matches(root.lower(), settings, 1)
+            meant = f"do you mean {close[0]}? " if close else ""
+            raise UserError(f"unknown setting {root}: {meant}palbert train --help lists all settings")
 
 
 def check_modes(argv: list[str]) -> None:
@@ -81,12 +101,16 @@ def is_override(word: str) -> bool:
     return "=" in word and not word.startswith("-")
 
 
+def overrides_in(argv: list[str]) -> list[Override]:
+    return OverridesParser.create().parse_overrides(list(filter(is_override, argv)))
+
+
 def run_name(argv: list[str]) -> list[str]:
     """With --multirun, an override that gives each run a folder named for the values that vary, as lr=1e-05.
 
     Empty where nothing varies or the user has named the folder.
     """
-    overrides = OverridesParser.create().parse_overrides(list(filter(is_override, argv)))
+    overrides = overrides_in(argv)
     names = {override.key_or_group for override in overrides}
     if not {"-m", "--multirun"} & set(argv) or "run_name" in names:
         return []

@@ -1,9 +1,50 @@
 """Tests of the command line of experiments."""
 
+import sys
+
 import pytest
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
 
 from fairseq_palbert.errors import UserError
-from fairseq_palbert.experiment.cli import check_modes
+from fairseq_palbert.experiment import cli
+from fairseq_palbert.experiment.cli import check_modes, settings_of
+
+
+@pytest.fixture
+def started(monkeypatch, tmp_path):
+    """started(words...) returns the settings of the experiments that these words start, without running them."""
+    settings, store = [], ConfigStore.instance()
+    monkeypatch.setattr(store, "repo", {"hydra": store.repo["hydra"]})  # without fairseq's group of configs, task
+    monkeypatch.setattr(cli, "run", settings.append)
+    monkeypatch.setattr(sys, "argv", ["palbert"])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.chdir(tmp_path)
+
+    def start(*words: str) -> list:
+        cli.main(list(words))
+        return settings
+
+    return start
+
+
+@pytest.mark.parametrize("word", ["max_epochs=1", "+max_epochs=1", "++max_epochs=1", "~max_epochs=1", "MAX_EPOCH=1",
+                                  "max_epochs=1,2", "max_epochs.0=1"])
+@pytest.mark.parametrize("modes", [[], ["--multirun"]])
+def test_an_unknown_setting_is_refused(started, word, modes):
+    with pytest.raises(UserError, match="^unknown setting (max_epochs|MAX_EPOCH): do you mean max_epoch. palbert"):
+        started("task=RTE", word, *modes)
+
+
+def test_an_unknown_setting_like_no_other_is_refused(started):
+    for refused in (lambda: started("+zzz=1"), lambda: settings_of(OmegaConf.create({"task": "RTE", "zzz": 1}))):
+        with pytest.raises(UserError, match="^unknown setting zzz: palbert train --help lists all settings$"):
+            refused()
+
+
+def test_words_of_hydra_and_settings_pass(started):
+    found, = started("task=RTE", "++lr=1e-5", "seeds=[2]", "hydra.verbose=false", "hydra/job_logging=none")
+    assert found.lr == 1e-5 and found.seeds == [2]
 
 
 @pytest.mark.parametrize("argv", [["task=RTE", "-m", "--cfg", "job"], ["--multirun", "-c", "job"],

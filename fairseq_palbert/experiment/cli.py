@@ -5,7 +5,8 @@
     python -m fairseq_palbert.experiment task=RTE --multirun lr=1e-5,2e-5    one run directory a value
     python -m fairseq_palbert.experiment task=RTE --multirun lr=1e-5,2e-5 hydra/launcher=submitit_slurm
 
-The same command, run again, continues where it stopped. --hydra-help lists Hydra's own flags.
+The same command, run again, continues where it stopped. A setting with an empty value has its default.
+--hydra-help lists Hydra's own flags.
 """
 
 import os
@@ -45,6 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach this function as they are
     try:
         check_names(override.key_or_group for override in overrides_in(argv))
+        argv = [word for word in argv if not is_empty(word)]  # as an unset variable of the shell leaves them
         sys.argv[1:] = [*argv, *run_name(argv)]
         hydra_main(str(Path(__file__).with_name("conf")), "train", version_base="1.3")(job)()
     except (CompactHydraException, OmegaConfBaseException) as error:
@@ -68,14 +70,12 @@ def settings_of(config: DictConfig) -> Settings:
     Raises UserError for an unknown setting, and where a value has another type than its setting.
     """
     check_names(config)
+    if OmegaConf.is_missing(config, "task"):
+        raise UserError("task is missing: give one, as in task=RTE")
     try:
-        values = OmegaConf.to_object(OmegaConf.merge(Settings, config))
+        return OmegaConf.to_object(OmegaConf.merge(Settings, config))
     except OmegaConfBaseException as error:
         raise UserError(_reason(error)) from error
-    for item in fields(values):
-        if getattr(values, item.name) == "":
-            setattr(values, item.name, item.default if item.name in ("run_name", "method") else None)
-    return values
 
 
 def check_names(names: Iterable[str]) -> None:
@@ -99,6 +99,12 @@ def check_modes(argv: list[str]) -> None:
 
 def is_override(word: str) -> bool:
     return "=" in word and not word.startswith("-")
+
+
+def is_empty(word: str) -> bool:
+    """Whether the word gives a setting no value, as lr= or run_dir=''."""
+    name, _, value = word.partition("=")
+    return is_override(word) and not name.startswith("hydra") and not value.strip("'\"")
 
 
 def overrides_in(argv: list[str]) -> list[Override]:

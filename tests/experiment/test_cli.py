@@ -1,6 +1,7 @@
 """Tests of the command line of experiments."""
 
 import sys
+from dataclasses import fields
 
 import pytest
 from hydra.core.config_store import ConfigStore
@@ -9,6 +10,7 @@ from omegaconf import OmegaConf
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.experiment import cli
 from fairseq_palbert.experiment.cli import check_modes, settings_of
+from fairseq_palbert.experiment.settings import Settings
 
 
 @pytest.fixture
@@ -40,6 +42,18 @@ def test_an_unknown_setting_like_no_other_is_refused(started):
     for refused in (lambda: started("+zzz=1"), lambda: settings_of(OmegaConf.create({"task": "RTE", "zzz": 1}))):
         with pytest.raises(UserError, match="^unknown setting zzz: palbert train --help lists all settings$"):
             refused()
+
+
+@pytest.mark.parametrize("nothing", ["", "''", '""'])
+def test_an_empty_value_is_the_default(started, nothing):
+    found, = started(*(f"{item.name}={nothing}" for item in fields(Settings) if item.name != "task"), "task=RTE")
+    assert found == Settings(task="RTE")
+
+
+@pytest.mark.parametrize("words", [[], ["task="], ["task=''"]])
+def test_no_task_is_one_line(started, words):
+    with pytest.raises(SystemExit, match="^fairseq_palbert: error: task is missing: give one, as in task=RTE$"):
+        started(*words)
 
 
 def test_words_of_hydra_and_settings_pass(started):

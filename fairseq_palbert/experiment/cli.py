@@ -90,11 +90,14 @@ def check_names(names: Iterable[str]) -> None:
 
 
 def check_modes(argv: list[str]) -> None:
-    """Raises UserError for two of Hydra's flags that exclude each other."""
+    """Raises UserError for two of Hydra's flags that exclude each other, and for a launcher without --multirun."""
     words = [word.partition("=")[0] for word in argv]
     given = dict.fromkeys(MODES.get(word, word) for word in words if word in MODES or word in MODES.values())
     if len(given) > 1:
         raise UserError(f"{' and '.join(given)} exclude each other: give one of them")
+    launcher = next((word for word in words if word.lstrip("+").startswith(("hydra/launcher", "hydra.launcher"))), None)
+    if launcher and not given:
+        raise UserError(f"{launcher} needs --multirun: without it the experiment runs here, and no launcher starts it")
 
 
 def is_override(word: str) -> bool:

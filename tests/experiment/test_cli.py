@@ -68,6 +68,15 @@ def test_two_modes_of_hydra_are_refused(argv):
         check_modes(argv)
 
 
-@pytest.mark.parametrize("argv", [["task=RTE"], ["-m", "--multirun", "lr=1e-5,2e-5"], ["--cfg", "job", "-p", "a"]])
+@pytest.mark.parametrize("word", ["hydra/launcher=submitit_slurm", "hydra.launcher.mem_gb=4",
+                                  "+hydra.launcher.nodes=2"])
+def test_a_launcher_needs_a_multirun(word):
+    with pytest.raises(UserError, match=r"^\+?hydra.launcher(.mem_gb|.nodes|) needs --multirun: "):
+        check_modes(["task=RTE", word])
+
+
+@pytest.mark.parametrize("argv", [["task=RTE"], ["-m", "--multirun", "lr=1e-5,2e-5"], ["--cfg", "job", "-p", "a"],
+                                  ["--cfg", "hydra", "hydra/launcher=submitit_local"],
+                                  ["task=RTE", "--multirun", "hydra/launcher=submitit_local"]])
 def test_one_mode_passes(argv):
     check_modes(argv)

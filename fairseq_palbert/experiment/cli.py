@@ -11,6 +11,7 @@ The same command, run again, continues where it stopped. A setting with an empty
 
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterable
 from dataclasses import fields
@@ -90,7 +91,7 @@ def check_names(names: Iterable[str]) -> None:
 
 
 def check_modes(argv: list[str]) -> None:
-    """Raises UserError for two of Hydra's flags that exclude each other, and for a launcher without --multirun."""
+    """Raises UserError for two of Hydra's flags that exclude each other, and for a launcher that starts nothing."""
     words = [word.partition("=")[0] for word in argv]
     given = dict.fromkeys(MODES.get(word, word) for word in words if word in MODES or word in MODES.values())
     if len(given) > 1:
@@ -98,6 +99,9 @@ def check_modes(argv: list[str]) -> None:
     launcher = next((word for word in words if word.lstrip("+").startswith(("hydra/launcher", "hydra.launcher"))), None)
     if launcher and not given:
         raise UserError(f"{launcher} needs --multirun: without it the experiment runs here, and no launcher starts it")
+    if "hydra/launcher=submitit_slurm" in argv and "--multirun" in given and not shutil.which("srun"):
+        raise UserError("hydra/launcher=submitit_slurm needs Slurm, and this machine has no srun: start it where Slurm "
+                        "is, or choose hydra/launcher=submitit_local")
 
 
 def is_override(word: str) -> bool:

@@ -75,6 +75,15 @@ def test_a_launcher_needs_a_multirun(word):
         check_modes(["task=RTE", word])
 
 
+def test_slurm_s_launcher_needs_slurm(monkeypatch, tmp_path):
+    words = ["task=RTE", "--multirun", "hydra/launcher=submitit_slurm"]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="^hydra/launcher=submitit_slurm needs Slurm, and this machine has no srun: "):
+        check_modes(words)
+    (tmp_path / "srun").touch(0o755)
+    check_modes(words)
+
+
 @pytest.mark.parametrize("argv", [["task=RTE"], ["-m", "--multirun", "lr=1e-5,2e-5"], ["--cfg", "job", "-p", "a"],
                                   ["--cfg", "hydra", "hydra/launcher=submitit_local"],
                                   ["task=RTE", "--multirun", "hydra/launcher=submitit_local"]])

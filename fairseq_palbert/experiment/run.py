@@ -27,7 +27,7 @@ from .launch import Devices
 from .log import log
 from .methods import Method, method_of
 from .pretrained import Start, check_arch, check_source, find_start, find_vocabulary
-from .settings import Settings, check, raw_folder_of
+from .settings import PROVENANCE, Settings, check, raw_folder_of
 from .stages import Stages, claimed
 
 
@@ -190,7 +190,7 @@ class Experiment:
 
     def count_updates(self) -> None:
         """Set max_update where the length of training is given in epochs."""
-        settings, about = self.settings, Path(self.settings.data, "glue.json")
+        settings, about = self.settings, Path(self.settings.data, PROVENANCE)
         if settings.max_update:
             return
         if not about.is_file():

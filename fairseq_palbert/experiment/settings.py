@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 
 from omegaconf import MISSING
 
+from ..definitions.definition import TaskDefinition
 from ..definitions.packaged import find_task
 from ..errors import UserError
+from ..json_files import read_json
 from ..numbers_from_text import fractions
 from ..raw.files import check_raw, raw_folder
 from .methods import method_of
@@ -30,6 +32,7 @@ TOKENS = Range("choose a number from 8 on, for a pair and its special tokens", l
 STAGE = Range("choose a stage from 1 to 6", lambda value: 1 <= value <= 6)
 FRACTION = Range("choose a number from 0 up to, not including, 1", lambda value: 0 <= value < 1)
 LONGEST = 1000  # characters of a value, fewer than of a path
+PROVENANCE = "glue.json"  # in the folder of binarized data
 BY_TASK = "default: that of encoder and task in hyperparameters.yaml"
 
 
@@ -159,7 +162,9 @@ def check(settings: Settings) -> None:
     for name in ("glue_dir", "superglue_dir", "vocab_dir", "data"):
         if (folder := getattr(settings, name)) and not Path(folder).is_dir():
             raise UserError(f"{name}={folder} is no folder")
-    if not settings.data and (raw := raw_folder_of(settings)):
+    if settings.data:
+        _check_data(Path(settings.data), task)
+    elif raw := raw_folder_of(settings):
         check_raw(task, raw)
     if method.staged and settings.select_on == "valid":
         raise UserError(f"method={settings.method} learns on rows that its first phase held out: select_on=holdout")
@@ -173,6 +178,17 @@ def raw_folder_of(settings: Settings) -> Path | None:
     """The folder of the task's raw files; None where they are to be downloaded."""
     folder = raw_folder(settings.task, {"GLUE_DIR": settings.glue_dir, "SUPERGLUE_DIR": settings.superglue_dir})
     return folder and folder.absolute()
+
+
+def _check_data(folder: Path, task: TaskDefinition) -> None:
+    """Raises UserError unless the folder holds binarized data of the task, or data of fairseq's own script."""
+    about, of_fairseq = folder / PROVENANCE, folder / "input0" / "preprocess.log"
+    if about.exists():
+        held = read_json(about, "make the data again with palbert data").get("task")
+        if held != task.name:
+            raise UserError(f"data={folder} holds {held!r:.100}, not {task.name}: give the folder of {task.name}")
+    elif not of_fairseq.exists():
+        raise UserError(f"data={folder} holds no binarized data ({about} is missing): give a folder of palbert data")
 
 
 def _check_value(name: str, value: Any, allowed: Range | None) -> None:

@@ -77,8 +77,36 @@ def test_settings_may_be_corrected_until_there_is_a_checkpoint(experiment, stand
 def test_other_data_need_another_run_directory(experiment, stand_in, tmp_path, name):
     experiment(stop_stage=2)
     (tmp_path / "other" / "RTE").mkdir(parents=True)
+    (tmp_path / "other" / "glue.json").write_text('{"task": "RTE"}')
     with pytest.raises(UserError, match="was begun with other settings .*preprocess.settings"):
         experiment(**{name: "other"})
+
+
+@pytest.mark.parametrize("wrong, message", [
+    ({}, "data=wrong holds no binarized data .wrong/glue.json is missing.: give a folder of palbert data"),
+    ({"train.tsv": "a row"}, "holds no binarized data"), ({"RTE/glue.json": '{"task": "RTE"}'}, "holds no binarized"),
+    ({"glue.json": '{"task": "SST-2"}'}, "data=wrong holds 'SST-2', not RTE"),
+    ({"glue.json": "{}"}, "holds None, not RTE"), ({"glue.json": "RTE"}, "glue.json: not JSON"),
+])
+@pytest.mark.parametrize("stop_stage", [2, 6])
+def test_data_may_be_corrected_after_a_wrong_folder(experiment, stand_in, tmp_path, wrong, message, stop_stage):
+    (tmp_path / "wrong").mkdir()
+    for name, text in wrong.items():
+        (tmp_path / "wrong" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "wrong" / name).write_text(text)
+    (tmp_path / "right").mkdir()
+    (tmp_path / "right" / "glue.json").write_text('{"task": "RTE", "splits": {"train": {"rows": 100}}}')
+    with pytest.raises(UserError, match=message):
+        experiment(data="wrong", stop_stage=stop_stage)
+    experiment(data="right", stop_stage=stop_stage)
+    assert bool(stand_in.find("fairseq-train")) == (stop_stage == 6)
+
+
+def test_data_of_fairseq_s_own_script(experiment, stand_in, tmp_path):
+    (tmp_path / "data" / "input0").mkdir(parents=True)
+    (tmp_path / "data" / "input0" / "preprocess.log").touch()
+    experiment(data="data", max_update=7)
+    assert stand_in.trained["max-update"] == "7"
 
 
 @pytest.mark.parametrize("change", ["another row", "a split more", "a split less"])
@@ -228,9 +256,10 @@ def test_epochs_set_the_length_of_training(experiment, stand_in):
 
 
 @pytest.mark.parametrize("content, message", [
-    ('{"splits": {"train": {"rows": "SEEDS[$(touch made)]"}}}', "does not say how many rows train has"),
-    ('{"splits": {"train": {"rows": 0}}}', "does not say"), ('{"splits": []}', "does not say"), ("{", "not JSON"),
-    ('{"splits": {"train": {"rows": NaN}}}', "NaN is no JSON number"),
+    ('{"task": "RTE", "splits": {"train": {"rows": "SEEDS[$(touch made)]"}}}', "does not say how many rows train has"),
+    ('{"task": "RTE", "splits": {"train": {"rows": 0}}}', "does not say"),
+    ('{"task": "RTE", "splits": []}', "does not say"), ("{", "not JSON"),
+    ('{"task": "RTE", "splits": {"train": {"rows": NaN}}}', "NaN is no JSON number"),
 ])
 def test_rows_that_are_no_number(experiment, stand_in, tmp_path, content, message):
     (tmp_path / "data").mkdir()

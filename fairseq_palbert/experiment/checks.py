@@ -9,7 +9,7 @@ from ..errors import UserError
 from . import launch
 from .methods import Method, method_of, of_depth
 from .pretrained import USUAL_ARCH, Start
-from .settings import Settings
+from .settings import PROVENANCE, Settings
 
 LEAST_CLASSES = 2  # of a task; one class alone is refused
 
@@ -68,6 +68,13 @@ def check_folders(settings: Settings) -> None:
         if ":" in (getattr(settings, name) or ""):
             raise UserError(f"{name}={getattr(settings, name)}: fairseq separates data folders by ':': choose a path "
                             "without one")
+
+
+def check_preprocessed(settings: Settings) -> None:
+    """Raises UserError where a later stage than preprocessing is to begin without its data."""
+    about = Path(settings.run_dir, "data", find_task(settings.task).name, PROVENANCE)
+    if 3 <= settings.stage <= 5 and not settings.data and not about.exists():
+        raise UserError(f"{settings.run_dir} has no data: run stage 2 first")
 
 
 def check_trained(settings: Settings, method: Method, trains: bool) -> None:

@@ -19,7 +19,7 @@ from ..files import replacing
 from ..json_files import read_json
 from ..raw.files import raw_sha256
 from . import launch, results
-from .checks import check_exits, check_flags, check_folders, check_trained, parse_exits
+from .checks import check_exits, check_flags, check_folders, check_preprocessed, check_trained, parse_exits
 from .flags import batch_size, exit_flags, model_flags, word
 from .hyperparameters import LENGTH, hyperparameters, of_any_encoder
 from .invocation import invocation
@@ -69,6 +69,7 @@ def run(settings: Settings) -> None:
     if trains:
         batch_size(whole, devices.workers)
     check_trained(whole, method, trains)
+    check_preprocessed(whole)
     if method.staged and settings.stop_stage >= 4:
         run(first_phase(settings, whole))
     with claimed(Path(whole.run_dir), settings.stage, settings.stop_stage) as stages:

@@ -102,6 +102,16 @@ def test_data_may_be_corrected_after_a_wrong_folder(experiment, stand_in, tmp_pa
     assert bool(stand_in.find("fairseq-train")) == (stop_stage == 6)
 
 
+@pytest.mark.parametrize("stage", [3, 4])
+@pytest.mark.parametrize("values", [{}, {"max_update": 7}])
+def test_a_later_stage_needs_the_data_of_the_second(experiment, stand_in, stage, values):
+    for _ in range(2):
+        with pytest.raises(UserError, match="/run has no data: run stage 2 first"):
+            experiment(stage=stage, **values)
+        experiment(stop_stage=1)
+    assert not stand_in.calls
+
+
 def test_data_of_fairseq_s_own_script(experiment, stand_in, tmp_path):
     (tmp_path / "data" / "input0").mkdir(parents=True)
     (tmp_path / "data" / "input0" / "preprocess.log").touch()

@@ -70,6 +70,7 @@ REFUSED = {
                             "extra_train_flags=exec('1'): that is a call in Python"),
     "no room for a pair": ({"max_positions": 7}, "max_positions=7: choose a number from 8 on"),
     "stage": ({"stage": 7}, "stage=7: choose a stage from 1 to 6"),
+    "no stage": ({"stage": 5, "stop_stage": 4}, "stage=5 is after stop_stage=4, so that nothing would run: lower"),
     "folder list": ({"run_dir": "at 12:30"}, "12:30: fairseq separates data folders by ':': choose a path without one"),
     "folder list of data": ({"data": "glue:"}, "glue: is no folder"),
     "bytes that are no text": ({"run_dir": "caf\udce9"}, r"run_dir='caf\udce9' has more than one line, or characters"),

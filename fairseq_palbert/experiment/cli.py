@@ -17,12 +17,14 @@ from collections.abc import Iterable
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from hydra import main as hydra_main
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.core.utils import JobReturn
 from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -34,6 +36,8 @@ from .settings import Settings
 
 IN_THE_USUAL_RUN_DIR = ("task", "method", "arch")
 MODES = {"-r": "--run", "-m": "--multirun", "-c": "--cfg", "-i": "--info", "-sc": "--shell-completion"}  # of Hydra
+HYDRAS_VALUE = JobReturn.return_value
+TOLD: list[UserError] = []  # the mistakes of this process's jobs, which are printed
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -44,6 +48,7 @@ def main(argv: list[str] | None = None) -> None:
         return
     check_modes(argv)
     ConfigStore.instance().store("settings", Settings)
+    JobReturn.return_value = HYDRAS_VALUE.getter(value_of)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach this function as they are
     try:
         check_names(override.key_or_group for override in overrides_in(argv))
@@ -52,6 +57,10 @@ def main(argv: list[str] | None = None) -> None:
         hydra_main(str(Path(__file__).with_name("conf")), "train", version_base="1.3")(job)()
     except (CompactHydraException, OmegaConfBaseException) as error:
         raise UserError(_reason(error)) from error
+    except UserError as error:
+        if error in TOLD:
+            raise SystemExit(1) from error
+        raise
 
 
 def job(config: DictConfig) -> None:
@@ -62,7 +71,15 @@ def job(config: DictConfig) -> None:
         if HydraConfig.get().mode == RunMode.RUN:
             raise SystemExit(error.line) from error  # Hydra would add its own line
         print(error.line, file=sys.stderr)  # now, since other jobs go on; the first mistake is raised after them
+        TOLD.append(error)
         raise
+
+
+def value_of(result: JobReturn) -> Any:
+    """Raise the mistake of a job without Hydra's line before it; anything else is Hydra's."""
+    if isinstance(result._return_value, UserError):
+        raise result._return_value
+    return HYDRAS_VALUE.fget(result)
 
 
 def settings_of(config: DictConfig) -> Settings:
@@ -121,7 +138,7 @@ def overrides_in(argv: list[str]) -> list[Override]:
 def run_name(argv: list[str]) -> list[str]:
     """With --multirun, an override that gives each run a folder named for the values that vary, as lr=1e-05.
 
-    Empty where nothing varies or the user has named the folder.
+    A ':' in a value is %3A there. Empty where nothing varies or the user has named the folder.
     """
     overrides = overrides_in(argv)
     names = {override.key_or_group for override in overrides}
@@ -131,7 +148,15 @@ def run_name(argv: list[str]) -> list[str]:
     varied = [name for name in varied if "/" not in name]
     if "run_dir" not in names:
         varied = [name for name in varied if name not in IN_THE_USUAL_RUN_DIR]
-    return [f"run_name='{'/'.join(f'{name}=${{{name}}}' for name in varied)}'"] if varied else []
+    return [f"run_name='{'/'.join(f'{name}=${{in_a_path:${{{name}}}}}' for name in varied)}'"] if varied else []
+
+
+def in_a_path(value: Any) -> str:
+    """The text of a value without ':', which separates folders for fairseq; other values have other texts."""
+    return str(value).replace("%", "%25").replace(":", "%3A")
+
+
+OmegaConf.register_new_resolver("in_a_path", in_a_path, replace=True)  # here, since a job may have its own process
 
 
 def help_text() -> str:

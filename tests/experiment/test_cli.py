@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 from hydra.core.config_store import ConfigStore
@@ -10,15 +11,20 @@ from omegaconf import OmegaConf
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.experiment import cli
 from fairseq_palbert.experiment.cli import check_modes, settings_of
-from fairseq_palbert.experiment.settings import Settings
+from fairseq_palbert.experiment.settings import Settings, check
 
 
 @pytest.fixture
 def started(monkeypatch, tmp_path):
-    """started(words...) returns the settings of the experiments that these words start, without running them."""
+    """started(words...) returns the settings of the experiments that these words start: checked, but not run."""
     settings, store = [], ConfigStore.instance()
+
+    def run(found: Settings) -> None:
+        check(found)
+        settings.append(found)
+
     monkeypatch.setattr(store, "repo", {"hydra": store.repo["hydra"]})  # without fairseq's group of configs, task
-    monkeypatch.setattr(cli, "run", settings.append)
+    monkeypatch.setattr(cli, "run", run)
     monkeypatch.setattr(sys, "argv", ["palbert"])
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.chdir(tmp_path)
@@ -89,3 +95,27 @@ def test_slurm_s_launcher_needs_slurm(monkeypatch, tmp_path):
                                   ["task=RTE", "--multirun", "hydra/launcher=submitit_local"]])
 def test_one_mode_passes(argv):
     check_modes(argv)
+
+
+@pytest.mark.parametrize("wrong, lines", [("lr=1e-5,-1,2e-5", 1), ("lr=-1,1e-5,-2,2e-5", 2)])
+def test_a_mistake_in_a_job_is_one_line_and_the_others_go_on(started, capfd, wrong, lines):
+    with pytest.raises(SystemExit) as ended:
+        started("task=RTE", "--multirun", wrong)
+    assert ended.value.code == 1
+    errors = capfd.readouterr().err.splitlines()
+    assert len(errors) == lines and all(line.startswith("fairseq_palbert: error: lr=-") for line in errors)
+    assert [found.lr for found in started("task=RTE", "lr=3e-5")] == [1e-5, 2e-5, 3e-5]
+
+
+def test_a_mistake_in_a_job_of_another_process_is_told_once(started, monkeypatch, capfd):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    with pytest.raises(UserError, match="^lr=-1.0: choose a number above 0$"):
+        started("task=RTE", "--multirun", "lr=-1,-2", "hydra/launcher=submitit_local")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_run_is_named_for_its_values(started):
+    found = started("task=RTE", "--multirun", "exits=[fixed:2],[q_exit:0.5],['fixed%3A2']", "lr=1e-5,1e-4")
+    names = {settings.run_name for settings in found}
+    assert len(names) == 6 and not any(":" in name for name in names)
+    assert "exits=['fixed%3A2']/lr=1e-05" in names and "exits=['fixed%253A2']/lr=0.0001" in names

@@ -81,7 +81,8 @@ def run(settings: Settings) -> None:
 def complete(settings: Settings, start: Start) -> Settings:
     """The settings with folders and hyperparameters in place of None.
 
-    A setting that is still None has no flag.
+    Folders that a record names are resolved, so that another path to one is no other setting. A setting that is still
+    None has no flag.
     """
     method, task = method_of(settings.method), find_task(settings.task)
     runs = Path(settings.runs_dir).absolute() / start.arch
@@ -93,8 +94,8 @@ def complete(settings: Settings, start: Start) -> Settings:
     values = {
         "run_dir": str(run_dir),
         "mnli_run": str(Path(settings.mnli_run or run_dir.parent / (task.model_of or task.name)).absolute()),
-        "first_run": str(folder_of(settings.first_run, method.first_phase or settings.method)),
-        "data": settings.data and str(Path(settings.data).absolute()),
+        "first_run": str(folder_of(settings.first_run, method.first_phase or settings.method).resolve()),
+        "data": settings.data and str(Path(settings.data).resolve()),
         "select_on": settings.select_on or ("holdout" if method.staged else "valid"),
         "exits": settings.exits or method.exits_of(task),
     }
@@ -171,7 +172,7 @@ class Experiment:
                                      *detokenize))
 
         raw = raw_folder_of(self.settings)
-        vocabulary = self.start.vocabulary or self.settings.vocab_dir and Path(self.settings.vocab_dir).absolute()
+        vocabulary = self.start.vocabulary or self.settings.vocab_dir and Path(self.settings.vocab_dir).resolve()
         digest = ["--raw-sha256", raw_sha256(self.task, raw)] if raw else []
         source = ["--raw", str(raw or "downloaded"), *digest, "--vocab", str(vocabulary or "downloaded")]
         record = [self.task.name, *source, *detokenize, *self.definition_digest()]

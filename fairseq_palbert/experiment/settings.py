@@ -180,7 +180,7 @@ def check(settings: Settings) -> None:
 def raw_folder_of(settings: Settings) -> Path | None:
     """The folder of the task's raw files; None where they are to be downloaded."""
     folder = raw_folder(settings.task, {"GLUE_DIR": settings.glue_dir, "SUPERGLUE_DIR": settings.superglue_dir})
-    return folder and folder.absolute()
+    return folder and folder.resolve()
 
 
 def _check_data(folder: Path, task: TaskDefinition) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os.path import realpath
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -89,11 +90,13 @@ def claimed(run_dir: Path, first: int, last: int) -> Iterator[Stages]:
 
 
 def same_settings(before: list[str], now: list[str]) -> bool:
-    """Compare word by word; numbers are equal however they are written, as 1e-5 and 1e-05."""
+    """Compare word by word; numbers are equal however they are written, as 1e-5 and 1e-05, and paths too."""
     return len(before) == len(now) and all(map(_same, before, now))
 
 
 def _same(before: str, now: str) -> bool:
+    if before.startswith("/"):  # earlier versions recorded paths with links in them
+        return now in (before, realpath(before))
     try:
         return before == now or float(before) == float(now)
     except ValueError:

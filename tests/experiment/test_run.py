@@ -82,6 +82,30 @@ def test_other_data_need_another_run_directory(experiment, stand_in, tmp_path, n
         experiment(**{name: "other"})
 
 
+@pytest.mark.parametrize("values", [
+    {"glue_dir": "glue"}, {"vocab_dir": "vocab"}, {"data": "data"}, {"run_dir": "run"},
+    {"method": "palbert_staged", "first_run": "first"}, {"method": "deebert", "first_run": "vanilla"},
+    {"pretrained": "converted"},
+])
+@pytest.mark.parametrize("version, other", [
+    ("this", "link"), ("this", "glue/../{0}"), ("earlier", "link"), ("earlier", "{0}")])
+def test_another_path_to_the_same_folder(experiment, stand_in, tmp_path, first_run, values, other, version):
+    """An earlier version recorded paths with links in them."""
+    for name in ("data", "first", "converted"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "data" / "glue.json").write_text('{"task": "RTE", "splits": {"train": {"rows": 100}}}')
+    (tmp_path / "converted" / "conversion.json").write_text('{"arch": "palbert_bert_base", "flags": []}')
+    name, folder = list(values.items())[-1]
+    (tmp_path / "link").symlink_to(folder)
+    run_dir = experiment(**values)
+    calls = len(stand_in.calls)
+    if version == "earlier":
+        for record in (run_dir / "stages").glob("*.settings"):
+            record.write_text(record.read_text().replace(f"{tmp_path}/{folder}", f"{tmp_path}/link"))
+    experiment(**values | {name: other.format(folder)})
+    assert len(stand_in.calls) == calls
+
+
 @pytest.mark.parametrize("wrong, message", [
     ({}, "data=wrong holds no binarized data .wrong/glue.json is missing.: give a folder of palbert data"),
     ({"train.tsv": "a row"}, "holds no binarized data"), ({"RTE/glue.json": '{"task": "RTE"}'}, "holds no binarized"),

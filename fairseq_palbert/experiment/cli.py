@@ -21,12 +21,9 @@ from typing import Any
 
 from hydra import main as hydra_main
 from hydra.core.config_store import ConfigStore
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.core.utils import JobReturn
 from hydra.errors import CompactHydraException
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -36,20 +33,32 @@ from .settings import Settings
 
 IN_THE_USUAL_RUN_DIR = ("task", "method", "arch")
 MODES = {"-r": "--run", "-m": "--multirun", "-c": "--cfg", "-i": "--info", "-sc": "--shell-completion"}  # of Hydra
-HYDRAS_VALUE = JobReturn.return_value
-TOLD: list[UserError] = []  # the mistakes of this process's jobs, which are printed
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Raises UserError for a user's mistake; a single experiment exits with its line instead (SystemExit)."""
+    """Raises UserError for a user's mistake.
+
+    One that an experiment finds is told at once, since others may go on, and SystemExit raised when all have ended.
+    """
     argv = sorted(sys.argv[1:] if argv is None else argv, key=is_override)  # Hydra takes no flag between overrides
     if {"-h", "--help"} & set(argv):
         print(help_text())
         return
     check_modes(argv)
     ConfigStore.instance().store("settings", Settings)
-    JobReturn.return_value = HYDRAS_VALUE.getter(value_of)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach this function as they are
+    process, mistakes = os.getpid(), []
+
+    def job(config: DictConfig) -> None:
+        """Run one experiment, perhaps in a launcher's process."""
+        try:
+            run(settings_of(config))
+        except UserError as error:
+            if os.getpid() != process:
+                raise
+            print(error.line, file=sys.stderr)
+            mistakes.append(error)
+
     try:
         check_names(override.key_or_group for override in overrides_in(argv))
         argv = [word for word in argv if not is_empty(word)]  # as an unset variable of the shell leaves them
@@ -57,29 +66,8 @@ def main(argv: list[str] | None = None) -> None:
         hydra_main(str(Path(__file__).with_name("conf")), "train", version_base="1.3")(job)()
     except (CompactHydraException, OmegaConfBaseException) as error:
         raise UserError(_reason(error)) from error
-    except UserError as error:
-        if error in TOLD:
-            raise SystemExit(1) from error
-        raise
-
-
-def job(config: DictConfig) -> None:
-    """Run one experiment."""
-    try:
-        run(settings_of(config))
-    except UserError as error:
-        if HydraConfig.get().mode == RunMode.RUN:
-            raise SystemExit(error.line) from error  # Hydra would add its own line
-        print(error.line, file=sys.stderr)  # now, since other jobs go on; the first mistake is raised after them
-        TOLD.append(error)
-        raise
-
-
-def value_of(result: JobReturn) -> Any:
-    """Raise the mistake of a job without Hydra's line before it; anything else is Hydra's."""
-    if isinstance(result._return_value, UserError):
-        raise result._return_value
-    return HYDRAS_VALUE.fget(result)
+    if mistakes:
+        raise SystemExit(1)
 
 
 def settings_of(config: DictConfig) -> Settings:

@@ -52,6 +52,10 @@ BETAS = Range("choose two numbers from 0 up to, not including, 1, as in (0.9, 0.
 NO_CALL = Range("that is a call in Python: give numbers, names and paths",
                 lambda word: not re.search(r"[^,(\[]\s*\(", word))
 
+# flags that the run directory depends on, and the setting of each
+OWN_FLAGS = {"--save-dir": "run_dir", "--tensorboard-logdir": "run_dir", "--task": "task", "--glue-task": "task",
+             "--seed": "seeds", "--arch": "arch", "-a": "arch", "--user-dir": None, "--no-save": None}
+
 
 def setting(default: Any, help: str, allowed: Range | None = None) -> Any:
     """A field; ``allowed`` is the range of its value, or of each value of a list. None is always allowed."""
@@ -159,6 +163,9 @@ def check(settings: Settings) -> None:
     pondering = method_of(method.first_phase) if method.staged else method
     if not settings.seeds or len(set(settings.seeds)) < len(settings.seeds):
         raise UserError(f"seeds={settings.seeds}: name at least one seed, and none twice")
+    for name in ("extra_train_flags", "first_train_flags"):
+        for word in getattr(settings, name):
+            _check_flag(name, word.partition("=")[0])
     for name in ("exits", "layer_cost"):
         if getattr(settings, name) == []:
             raise UserError(f"{name} is empty: name at least one, or leave it out")
@@ -181,6 +188,14 @@ def raw_folder_of(settings: Settings) -> Path | None:
     """The folder of the task's raw files; None where they are to be downloaded."""
     folder = raw_folder(settings.task, {"GLUE_DIR": settings.glue_dir, "SUPERGLUE_DIR": settings.superglue_dir})
     return folder and folder.resolve()
+
+
+def _check_flag(name: str, flag: str) -> None:
+    """Raises UserError for a flag of ``OWN_FLAGS``, also where it is shortened, as fairseq-train allows."""
+    for own, instead in OWN_FLAGS.items():
+        if flag == own or len(flag) > len("--") and own.startswith(flag):
+            remedy = f"set {instead}" if instead else "leave it out"
+            raise UserError(f"{name}: {own} is the run directory's own: {remedy}")
 
 
 def _check_data(folder: Path, task: TaskDefinition) -> None:

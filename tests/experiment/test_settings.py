@@ -85,6 +85,17 @@ REFUSED = {
     "classes of a regression": ({"task": "STS-B", "exits": ["entropy:0.3"]}, "it reads the probabilities of classes"),
     "learned exits of none": ({"exits": ["learned:0.2"]}, "exit rule learned:0.2: it reads learned-exit scores"),
     "unknown exit rule": ({"exits": ["q_exit:0.5", "qexit"]}, "unknown exit rule 'qexit': choose from q_exit"),
+    **{f"a flag of the run directory, {words[0]}": ({"extra_train_flags": ["--dropout", "0.2", *words]}, message)
+       for words, message in [
+           (["--save-dir", "X"], "extra_train_flags: --save-dir is the run directory's own: set run_dir"),
+           (["--save-dir=X"], "--save-dir is the run directory's own"), (["--save-d", "X"], "--save-dir is the run"),
+           (["--tensorboard-logdir", "X"], "set run_dir"),
+           (["--user-dir", "X"], "--user-dir is the run directory's own: leave it out"),
+           (["--no-save"], "leave it out"),
+           (["--task", "X"], "set task"), (["--glue-task", "CoLA"], "set task"), (["--seed", "7"], "set seeds"),
+           (["--arch", "palbert_bert_tiny"], "set arch"), (["-a", "palbert_bert_tiny"], "set arch")]},
+    "a flag of the first phase's run directory": (
+        {"method": "palbert_staged", "first_train_flags": ["--seed", "7"]}, "first_train_flags: --seed is the run"),
     "several lines": ({"extra_train_flags": ["--prior", "normal\n--fp16"]}, "more than one line"),
 }
 

@@ -101,12 +101,12 @@ def check_modes(argv: list[str]) -> None:
     given = dict.fromkeys(MODES.get(word, word) for word in words if word in MODES or word in MODES.values())
     if len(given) > 1:
         raise UserError(f"{' and '.join(given)} exclude each other: give one of them")
-    launcher = next((word for word in words if word.lstrip("+").startswith(("hydra/launcher", "hydra.launcher"))), None)
-    if launcher and not given:
-        raise UserError(f"{launcher} needs --multirun: without it the experiment runs here, and no launcher starts it")
+    launchers = [word for word in words if word.lstrip("+").startswith(("hydra/launcher", "hydra.launcher"))]
+    if launchers and not given:
+        raise UserError(f"{launchers[0]} needs --multirun: without it the experiment runs here, without a launcher")
     if "hydra/launcher=submitit_slurm" in argv and "--multirun" in given and not shutil.which("srun"):
-        raise UserError("hydra/launcher=submitit_slurm needs Slurm, and this machine has no srun: start it where Slurm "
-                        "is, or choose hydra/launcher=submitit_local")
+        raise UserError("hydra/launcher=submitit_slurm needs Slurm, and this machine has no srun: start it where "
+                        "Slurm is, or choose hydra/launcher=submitit_local")
 
 
 def is_override(word: str) -> bool:

@@ -21,6 +21,7 @@ from .settings import Settings
 
 PACKAGE = Path(__file__).parents[1]
 STDERR = 2
+NO_SPACE = 2**24  # bytes; a file system with fewer is full
 GPU_ID = re.compile("[0-9]+|(GPU|MIG)-.+")  # of CUDA_VISIBLE_DEVICES
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _libc = ctypes.CDLL(None)
@@ -119,7 +120,7 @@ def train(flags: list[str], log: Path, devices: Devices) -> None:
     """Run fairseq-train in one process on all its GPUs, in several over gloo, or on the nodes of a Slurm job.
 
     Output is appended to ``log``; processes after the first have LOG.1, LOG.2 and so on. Raises UserError where a
-    process fails, once all of them have ended.
+    process fails, once all of them have ended; a full disk is its reason then, since the log may lack its own.
     """
     command = [str(Path(sys.executable).with_name("fairseq-train")), *flags, LOAD_EVERYWHERE]
     commands = [command]
@@ -141,6 +142,8 @@ def train(flags: list[str], log: Path, devices: Devices) -> None:
     for status, path in zip(statuses, logs, strict=True):
         if status and status < 0:
             raise UserError(f"training was ended by signal {-status} (its log: {path})")
+        if status and shutil.disk_usage(path.parent).free < NO_SPACE:
+            raise UserError(f"{path.parent}: no space left on device: make room there (the whole log: {path})")
         if status:
             raise UserError(f"training failed: {_reason(_last_line(path))} (the whole log: {path})")
 
@@ -205,8 +208,10 @@ def _pass_on(stream: IO[bytes], to: IO[str]) -> str:
 
 
 def _last_line(log: Path) -> str:
+    """The last line that is not blank; none that is within a traceback, which tells no reason."""
     lines = log.read_text(errors="replace", encoding="utf-8").split("\n")
-    return next((line for line in reversed(lines) if line.strip()), "it printed nothing")
+    last = next((line for line in reversed(lines) if line.strip()), "it printed nothing")
+    return "it ended within a traceback" if last.startswith((" ", "Traceback (most recent call last)")) else last
 
 
 def _reason(line: str) -> str:

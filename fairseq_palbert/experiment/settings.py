@@ -154,8 +154,8 @@ def check(settings: Settings) -> None:
         for element in value if isinstance(value, list) else [value]:
             _check_value(item.name, element, item.metadata["allowed"])
     if settings.stage > settings.stop_stage:
-        raise UserError(f"stage={settings.stage} is after stop_stage={settings.stop_stage}, so that nothing would run: "
-                        "lower stage or raise stop_stage")
+        raise UserError(f"stage={settings.stage} is after stop_stage={settings.stop_stage}, so that nothing would "
+                        "run: lower stage or raise stop_stage")
     task = find_task(settings.task)
     if not (task.valid_splits or task.model_of):
         raise UserError(f"{settings.task}: no splits.valid, which selects checkpoints: add one, such as valid = 0.1")

@@ -1,6 +1,7 @@
 """Tests of child processes: none outlives its parent, and all end when one fails."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,6 +86,24 @@ def test_a_dead_worker_ends_the_others(trainer, tmp_path):
 def test_the_error_line_of_training_is_told(trainer, tmp_path):
     trainer("echo training; echo 'fairseq_palbert: error: training diverged: at update 7'; exit 1\n")
     with pytest.raises(UserError, match=r"^training failed: training diverged: at update 7 \(the whole log: "):
+        launch.train([], tmp_path / "train.log", Devices())
+
+
+@pytest.mark.parametrize("last", ["    return func(*arg", "RuntimeErr", "error: out of luck"])
+def test_a_full_disk_is_told(trainer, tmp_path, monkeypatch, last):
+    """The last line of the log is cut where the space ended."""
+    trainer(f"printf 'Traceback (most recent call last):\n{last}'; exit 1\n")
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", {tmp_path: usage._replace(free=4096)}.get)
+    with pytest.raises(UserError, match=f"^{tmp_path}: no space left on device: make room there .the whole log"):
+        launch.train([], tmp_path / "train.log", Devices())
+
+
+@pytest.mark.parametrize("piece", ["    return func(*arg", '  File "x.py", line 1, in <module>', "    ^^^^^\n\n",
+                                   "Traceback (most recent call last):\n"])
+def test_a_piece_of_a_traceback_is_no_reason(trainer, tmp_path, piece):
+    trainer(f"printf 'training\n{piece}'; exit 1\n")
+    with pytest.raises(UserError, match=r"^training failed: it ended within a traceback \(the whole log: .*train.log"):
         launch.train([], tmp_path / "train.log", Devices())
 
 

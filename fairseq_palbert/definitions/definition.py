@@ -11,6 +11,7 @@ from ..numbers_from_text import finite_float
 
 # Parts of train that no layer is trained on; see tasks.sentence_task. Thresholds are chosen on CALIBRATION.
 HOLDOUT, GATE, CALIBRATION = PARTS_OF_TRAIN = "holdout", "gate", "calibration"
+CALIBRATION_FRACTION = 0.25  # of the holdout
 NAMED_LABELS = 10  # labels that a message names
 Column = str | int
 
@@ -168,3 +169,10 @@ class TaskDefinition:
 def _listed(labels: tuple[str, ...]) -> str:
     more = f" and {len(labels) - NAMED_LABELS} more" if len(labels) > NAMED_LABELS else ""
     return ", ".join(labels[:NAMED_LABELS]) + more
+
+
+def held_out(count: int, fraction: float) -> tuple[int, int]:
+    """How many of ``count`` rows of train, or groups, are of ``gate`` and of ``calibration``, a ``fraction`` in all."""
+    whole = round(fraction * count)
+    calibration = round(CALIBRATION_FRACTION * whole)
+    return whole - calibration, calibration

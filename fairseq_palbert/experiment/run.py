@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from ..definitions.definition import CALIBRATION, TaskDefinition
+from ..definitions.definition import CALIBRATION, TaskDefinition, held_out
 from ..definitions.packaged import find_task, recorded
 from ..errors import UserError
 from ..files import replacing
@@ -124,7 +124,7 @@ def first_phase(settings: Settings, whole: Settings) -> Settings:
 
 def rows_of_train(about: Path) -> int:
     """The number of training examples that a folder's glue.json names. Raises UserError where it names none."""
-    remedy = "make the data again with palbert data, or give max_update"
+    remedy = "make the data again with palbert data"
     match read_json(about, remedy):
         case {"splits": {"train": {"rows": int(rows)}}} if rows > 0:
             return rows
@@ -145,7 +145,7 @@ class Experiment:
     def run(self) -> None:
         self.preprocess()
         if self.task.valid_splits and self.stages.last >= 3:
-            self.count_updates()
+            self.count_rows()
             self.search()
             for seed in self.settings.seeds:
                 self.train(4, f"train-seed{seed}", self.settings, seed, self.stages.run_dir / f"seed{seed}")
@@ -190,16 +190,22 @@ class Experiment:
         own = recorded(self.task)
         return ["--definition", sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()] if own else []
 
-    def count_updates(self) -> None:
-        """Set max_update where the length of training is given in epochs."""
+    def count_rows(self) -> None:
+        """Check that train has enough rows, and set max_update where the length of training is given in epochs."""
         settings, about = self.settings, Path(self.settings.data, PROVENANCE)
-        if settings.max_update:
+        if not about.is_file() and settings.max_update:
             return
         if not about.is_file():
             raise UserError(f"{settings.max_epoch} epochs of training need {about} to count examples: give max_update")
         rows = rows_of_train(about)
-        rows = min(rows - round(settings.holdout_fraction * rows), settings.train_examples or rows)
-        settings.max_update = settings.max_epoch * math.ceil(rows / settings.batch)
+        gate, calibration = held_out(rows, settings.holdout_fraction)
+        remaining = rows - gate - calibration
+        if settings.select_on == "holdout" and not calibration:
+            raise UserError(f"holdout_fraction={settings.holdout_fraction} of {rows} rows leaves none to choose "
+                            "thresholds on: raise it, such as to 0.1")
+        if (wanted := settings.train_examples or remaining) > remaining:
+            raise UserError(f"train_examples={wanted}: {settings.data} has {remaining} rows to train on: lower it")
+        settings.max_update = settings.max_update or settings.max_epoch * math.ceil(wanted / settings.batch)
 
     def search(self) -> None:
         """Train every combination with the first seed, and continue with the settings of the best one.

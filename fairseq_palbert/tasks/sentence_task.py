@@ -11,7 +11,7 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.tasks import register_task
 from omegaconf import II, MISSING
 
-from ..definitions.definition import CALIBRATION, GATE, HOLDOUT, PARTS_OF_TRAIN, TaskDefinition
+from ..definitions.definition import CALIBRATION, GATE, HOLDOUT, PARTS_OF_TRAIN, TaskDefinition, held_out
 from ..definitions.packaged import packaged
 from ..errors import UserError
 from .binarized import BinarizedFolder
@@ -21,7 +21,6 @@ from .same_tokenizer import check_same_tokenizer, tokenizer_state
 from .trained_task import task_state, trained_task
 
 logger = logging.getLogger(__name__)
-CALIBRATION_FRACTION = 0.25  # of the holdout
 SHUFFLE_SEED = 0  # not --seed: all seeds train, and select checkpoints, on the same examples
 
 
@@ -122,11 +121,11 @@ class SentenceTask(EarlyExitTask):
         order = np.random.RandomState(SHUFFLE_SEED).permutation(len(sizes))
         rows = np.argsort(order.argsort()[groups], kind="stable")
         rows_of_first = np.concatenate([[0], sizes[order].cumsum()])
-        count = round(self.cfg.holdout_fraction * len(sizes))
-        held_out, remaining = np.split(rows, [rows_of_first[count]])
-        gate, calibration = np.split(held_out, [rows_of_first[count - round(CALIBRATION_FRACTION * count)]])
+        gates, calibrations = held_out(len(sizes), self.cfg.holdout_fraction)
+        holdout, remaining = np.split(rows, [rows_of_first[gates + calibrations]])
+        gate, calibration = np.split(holdout, [rows_of_first[gates]])
         if split != "train":
-            part = {HOLDOUT: held_out, GATE: gate, CALIBRATION: calibration}[split]
+            part = {HOLDOUT: holdout, GATE: gate, CALIBRATION: calibration}[split]
             if not len(part):
                 raise UserError(f"the split {split!r} is empty: set --holdout-fraction, such as 0.1")
             return np.sort(part)

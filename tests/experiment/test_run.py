@@ -136,6 +136,24 @@ def test_a_later_stage_needs_the_data_of_the_second(experiment, stand_in, stage,
     assert not stand_in.calls
 
 
+@pytest.mark.parametrize("values, message", [
+    ({"select_on": "holdout", "holdout_fraction": 0.01}, "holdout_fraction=0.01 of 100 rows leaves none to choose"),
+    ({"method": "palbert_staged", "first_run": "first", "holdout_fraction": 0.02}, "holdout_fraction=0.02 of 100 rows"),
+    ({"train_examples": 101}, "train_examples=101: .*data has 100 rows to train on"),
+    ({"train_examples": 91, "select_on": "holdout", "holdout_fraction": 0.1}, "train_examples=91: .* has 90 rows"),
+])
+@pytest.mark.parametrize("max_update", [None, 7])
+def test_too_few_rows_are_told_before_training(experiment, stand_in, tmp_path, values, message, max_update):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "glue.json").write_text('{"task": "RTE", "splits": {"train": {"rows": 100}}}')
+    with pytest.raises(UserError, match=message):
+        experiment(data="data", max_update=max_update, **values)
+    assert not stand_in.find("fairseq-train")
+    fewer = {"train_examples": 90} if "train_examples" in values else {}
+    experiment(data="data", max_update=max_update, **{**values, "holdout_fraction": 0.1, **fewer})
+    assert stand_in.find("fairseq-train")
+
+
 def test_data_of_fairseq_s_own_script(experiment, stand_in, tmp_path):
     (tmp_path / "data" / "input0").mkdir(parents=True)
     (tmp_path / "data" / "input0" / "preprocess.log").touch()

@@ -122,13 +122,13 @@ def first_phase(settings: Settings, whole: Settings) -> Settings:
                    stage=1, stop_stage=4)
 
 
-def rows_of_train(about: Path) -> int:
-    """The number of training examples that a folder's glue.json names. Raises UserError where it names none."""
-    remedy = "make the data again with palbert data"
-    match read_json(about, remedy):
-        case {"splits": {"train": {"rows": int(rows)}}} if rows > 0:
-            return rows
-    raise UserError(f"{about} does not say how many rows train has: {remedy}")
+def rows_of_train(about: Path) -> int | None:
+    """The number of training examples that a folder's glue.json names; None where there is none."""
+    if about.is_file():
+        match read_json(about, "make the data again with palbert data"):
+            case {"splits": {"train": {"rows": int(rows)}}} if rows > 0:
+                return rows
+    return None
 
 
 @dataclass
@@ -193,11 +193,12 @@ class Experiment:
     def count_rows(self) -> None:
         """Check that train has enough rows, and set max_update where the length of training is given in epochs."""
         settings, about = self.settings, Path(self.settings.data, PROVENANCE)
-        if not about.is_file() and settings.max_update:
-            return
-        if not about.is_file():
-            raise UserError(f"{settings.max_epoch} epochs of training need {about} to count examples: give max_update")
         rows = rows_of_train(about)
+        if rows is None and settings.max_update:
+            return
+        if rows is None:
+            raise UserError(f"{about} does not say how many rows train has, to count {settings.max_epoch} epochs: make "
+                            "the data again with palbert data, or give max_update")
         gate, calibration = held_out(rows, settings.holdout_fraction)
         remaining = rows - gate - calibration
         if settings.select_on == "holdout" and not calibration:

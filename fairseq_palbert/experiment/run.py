@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from ..command_file import COMMAND_FILE
 from ..definitions.definition import CALIBRATION, TaskDefinition, held_out
 from ..definitions.packaged import find_task, recorded
 from ..errors import UserError
@@ -256,7 +257,7 @@ class Experiment:
             "--save-interval-updates", "2000", "--keep-interval-updates", "1",  # validates and saves during long epochs
             *self.devices.flags, *flags,
         ]
-        with replacing(folder / "command") as part:
+        with replacing(folder / COMMAND_FILE) as part:
             part.write_text(shlex.join(["fairseq-train", *command]) + "\n", encoding="utf-8")
         updates = int(self.training_state("resume", checkpoints)) if checkpoints.exists() else 0
         if updates < self.settings.max_update:

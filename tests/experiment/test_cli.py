@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hydra.core.config_store import ConfigStore
+from hydra.version import VersionBase
 from omegaconf import OmegaConf
 
 from fairseq_palbert.errors import UserError
@@ -17,13 +18,14 @@ from fairseq_palbert.experiment.settings import Settings, check
 @pytest.fixture
 def started(monkeypatch, tmp_path):
     """started(words...) returns the settings of the experiments that these words start: checked, but not run."""
-    settings, store = [], ConfigStore.instance()
+    settings, store, version = [], ConfigStore.instance(), VersionBase.instance()
 
     def run(found: Settings) -> None:
         check(found)
         settings.append(found)
 
     monkeypatch.setattr(store, "repo", {"hydra": store.repo["hydra"]})  # without fairseq's group of configs, task
+    monkeypatch.setattr(version, "version_base", version.getbase())  # which Hydra sets for the whole process
     monkeypatch.setattr(cli, "run", run)
     monkeypatch.setattr(sys, "argv", ["palbert"])
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")

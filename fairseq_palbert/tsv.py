@@ -51,6 +51,7 @@ def records(rows: Iterator[Row], path: Path, needed: Sequence[str | int], remedy
         chosen = places(columns, needed)
     except ValueError as error:
         raise UserError(f"{path}, line 1: {error}: {remedy}") from error
+    columns = list(columns)
     for line, values in rows:
         yield _record(line, values, chosen, columns)
 
@@ -125,14 +126,14 @@ def _first(rows: Iterator[Row], path: Path, remedy: str) -> Row:
     return line, values
 
 
-def _record(line: Line, values: list[str], chosen: Sequence[int], columns: Sequence[str | int]) -> Record:
+def _record(line: Line, values: list[str], chosen: Sequence[int], columns: list[str | int]) -> Record:
     if line.problem:
         return Record(line.number, line.text, problem=line.problem)
     try:
         _check_width(values, line.text, len(columns))
     except ValueError as error:
         return Record(line.number, line.text, problem=str(error), width_differs=True)
-    if values == list(columns):
+    if values == columns:
         return Record(line.number, line.text, problem="a header line among the rows")
     return Record(line.number, line.text, tuple(values[place] for place in chosen))
 

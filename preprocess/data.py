@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from fairseq_palbert.binarized_files import PROVENANCE_FILE
 from fairseq_palbert.command import run
 from fairseq_palbert.definitions.definition import Split, TaskDefinition
 from fairseq_palbert.definitions.packaged import find_task, packaged, task_names
@@ -12,7 +13,6 @@ from fairseq_palbert.errors import UserError
 from fairseq_palbert.files import check_replaceable, written_folder
 from fairseq_palbert.numbers_from_text import check_range, integer
 from fairseq_palbert.raw.files import raw_folder
-from fairseq_palbert.tasks.provenance import PROVENANCE_FILE
 from fairseq_palbert.tokenization import Vocabulary
 
 from .binarize import REJECTED_FILE, SplitReport, binarize

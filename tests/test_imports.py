@@ -34,6 +34,7 @@ ALLOWED = {
     "evaluation": {"analysis", "checkpoints", "checkpoints.formats", "definitions", "exits", "inference", "modules",
                    "plugin", "submissions", "tasks"},
     "report": {"analysis", "definitions", "evaluation", "exits", "experiment.methods", "modules", "raw"},
+    "binarized_files": set(),
     "command": set(),
     "command_file": set(),
     "compat": set(),
@@ -58,8 +59,8 @@ ALLOWED = {
     "plugin": {"checkpoints", "compat.fairseq_trainer", "criterions", "models", "optim", "tasks"},
     "__init__": {"plugin"},
 }
-COMMON = {"command", "command_file", "errors", "files", "json_files", "numbers_from_text", "schema", "scores_file",
-          "run_info", "tables", "tensor_files", "text_lines", "tsv"}
+COMMON = {"binarized_files", "command", "command_file", "errors", "files", "json_files", "numbers_from_text", "schema",
+          "scores_file", "run_info", "tables", "tensor_files", "text_lines", "tsv"}
 WITHOUT_FAIRSEQ = {"families", "tokenization", "definitions", "raw", "submissions", "ponder", "exits", "modules",
                    "inference", "analysis", "report", "serving", "compat", "experiment", "experiment.methods"} | COMMON
 WITHOUT_FAIRSEQ_FILES = {"checkpoints/training_state.py", "checkpoints/formats/model_folder.py",

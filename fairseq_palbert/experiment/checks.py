@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from ..binarized_files import PROVENANCE_FILE
 from ..definitions.packaged import find_task
 from ..errors import UserError
 from . import launch
 from .methods import Method, method_of, of_depth
 from .pretrained import USUAL_ARCH, Start
-from .settings import PROVENANCE, Settings
+from .settings import Settings
 
 LEAST_CLASSES = 2  # of a task; one class alone is refused
 
@@ -72,7 +73,7 @@ def check_folders(settings: Settings) -> None:
 
 def check_preprocessed(settings: Settings) -> None:
     """Raises UserError where a later stage than preprocessing is to begin without its data."""
-    about = Path(settings.run_dir, "data", find_task(settings.task).name, PROVENANCE)
+    about = Path(settings.run_dir, "data", find_task(settings.task).name, PROVENANCE_FILE)
     if 3 <= settings.stage <= 5 and not settings.data and not about.exists():
         raise UserError(f"{settings.run_dir} has no data: run stage 2 first")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from ..binarized_files import PROVENANCE_FILE
 from ..command_file import COMMAND_FILE
 from ..definitions.definition import CALIBRATION, TaskDefinition, held_out
 from ..definitions.packaged import find_task, recorded
@@ -28,7 +29,7 @@ from .launch import Devices
 from .log import log
 from .methods import Method, method_of
 from .pretrained import Start, check_arch, check_source, find_start, find_vocabulary
-from .settings import PROVENANCE, Settings, check, raw_folder_of
+from .settings import Settings, check, raw_folder_of
 from .stages import Stages, claimed
 
 
@@ -193,11 +194,11 @@ class Experiment:
 
     def count_rows(self) -> None:
         """Check that train has enough rows, and set max_update where the length of training is given in epochs."""
-        settings, about = self.settings, Path(self.settings.data, PROVENANCE)
+        settings, about = self.settings, Path(self.settings.data, PROVENANCE_FILE)
         rows = rows_of_train(about)
-        if rows is None and settings.max_update:
-            return
         if rows is None:
+            if settings.max_update:
+                return
             raise UserError(f"{about} does not say how many rows train has, to count {settings.max_epoch} epochs: make "
                             "the data again with palbert data, or give max_update")
         gate, calibration = held_out(rows, settings.holdout_fraction)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from omegaconf import MISSING
 
+from ..binarized_files import FAIRSEQS_LOG, PROVENANCE_FILE
 from ..definitions.definition import TaskDefinition
 from ..definitions.packaged import find_task
 from ..errors import UserError
@@ -32,7 +33,6 @@ TOKENS = Range("choose a number from 8 on, for a pair and its special tokens", l
 STAGE = Range("choose a stage from 1 to 6", lambda value: 1 <= value <= 6)
 FRACTION = Range("choose a number from 0 up to, not including, 1", lambda value: 0 <= value < 1)
 LONGEST = 1000  # characters of a value, fewer than of a path
-PROVENANCE = "glue.json"  # in the folder of binarized data
 BY_TASK = "default: that of encoder and task in hyperparameters.yaml"
 
 
@@ -200,12 +200,12 @@ def _check_flag(name: str, flag: str) -> None:
 
 def _check_data(folder: Path, task: TaskDefinition) -> None:
     """Raises UserError unless the folder holds binarized data of the task, or data of fairseq's own script."""
-    about, of_fairseq = folder / PROVENANCE, folder / "input0" / "preprocess.log"
+    about = folder / PROVENANCE_FILE
     if about.exists():
         held = read_json(about, "make the data again with palbert data").get("task")
         if held != task.name:
             raise UserError(f"data={folder} holds {held!r:.100}, not {task.name}: give the folder of {task.name}")
-    elif not of_fairseq.exists():
+    elif not (folder / FAIRSEQS_LOG).exists():
         raise UserError(f"data={folder} holds no binarized data ({about} is missing): give a folder of palbert data")
 
 

@@ -14,6 +14,7 @@ from fairseq.data import Dictionary
 from fairseq.data.indexed_dataset import MMapIndexedDataset
 from torch import Tensor
 
+from ..binarized_files import FAIRSEQS_LOG, PROVENANCE_FILE
 from ..definitions.definition import TaskDefinition
 from ..definitions.metrics.answer_text import text_scores
 from ..definitions.packaged import in_order, packaged_task
@@ -25,11 +26,10 @@ from ..tokenization.special_tokens import MASK
 from .dataset import TokenizedSplit
 from .group_file import group_file, read_groups
 from .indexed_rows import open_rows
-from .provenance import PROVENANCE_FILE, Provenance
+from .provenance import Provenance
 
 logger = logging.getLogger(__name__)
 REMEDY = "make the data with palbert data"
-FAIRSEQS_LOG = "preprocess.log"  # fairseq's own script leaves it in each folder
 ROBERTA_SEPARATORS = 2  # of fairseq's own script, which writes data for RoBERTa and no glue.json
 
 
@@ -66,7 +66,7 @@ class BinarizedFolder:
         return self.provenance.tokenizer["separators"] if self.provenance else ROBERTA_SEPARATORS
 
     def _read_provenance(self) -> Provenance | None:
-        if not (self.folder / PROVENANCE_FILE).exists() and (self.folder / "input0" / FAIRSEQS_LOG).exists():
+        if not (self.folder / PROVENANCE_FILE).exists() and (self.folder / FAIRSEQS_LOG).exists():
             return None
         return Provenance.read(self.folder)
 

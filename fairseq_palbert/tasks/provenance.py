@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from ..binarized_files import PROVENANCE_FILE
 from ..definitions.definition import TaskDefinition
 from ..definitions.packaged import restored
 from ..errors import UserError
@@ -14,7 +15,6 @@ from ..json_files import read_json
 from ..schema import BOOLEAN, OBJECT, check_fields, text
 from ..tokenization.identity import TOKENIZER_KIND
 
-PROVENANCE_FILE = "glue.json"
 REMEDY = "make the data again with palbert data --overwrite"
 KINDS = {"task": text(100), "tokenizer": TOKENIZER_KIND, "detokenized": BOOLEAN}
 DEFINITION = "definition"  # of a task that is none of the package

@@ -46,7 +46,7 @@ def _table(task: Task, places: list[int], wrong: Tensor, exits: dict[str, Tensor
         row, target = int(recorded.ids[place]), recorded.targets[place]
         lines.append([
             str(row), *([" / ".join(map(plain, texts[row]))] if texts else []),
-            f"{float(target):.2f}" if recorded.task.regression else labels[int(target)],
+            f"{float(target):.2f}" if recorded.task.regression else plain(labels[int(target)]),
             f"{wrong[place]:.2f}", *(f"{layers[place]:.1f}" for layers in exits.values()),
         ])
     measure = "mean error" if recorded.task.regression else "share wrong"

@@ -5,10 +5,12 @@ They have Markdown, HTML or formulas.
 
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
+from fairseq_palbert.analysis.recorded_split import RecordedSplit
 from fairseq_palbert.command_file import parse_command, typed
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.report import cli as report
@@ -17,6 +19,7 @@ from fairseq_palbert.tables import plain
 from tests.fixtures.recorded_runs import write_run
 
 NAMES = ["$x^{2", "<img src=x>", "_under_", "a|b`c`", "[x](y)", "![x](y)", "new\nline\x01", "*b*", "名 <b>", "a" * 200]
+LABELS = ("<script>alert(1)</script> a|b `c` *d*", "![i](http://e/x.png) [l](javascript:alert(1))")
 TAGS = {"h1", "h2", "h3", "p", "ul", "li", "table", "thead", "tbody", "tr", "th", "td", "code", "pre", "strong", "em",
         "img"}
 COMMAND = ("fairseq-train $RUN_DIR/data '```\n\n<img src=\"/etc/hostname\">' --valid-subset '`<b>`' "
@@ -37,11 +40,17 @@ class Elements(HTMLParser):
         self.text += data
 
 
+def _relabelled(recorded: RecordedSplit) -> RecordedSplit:
+    task = replace(recorded.task, name="mine", benchmark=None, folder=None, labels=LABELS)
+    return replace(recorded, task=task)
+
+
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
-    """Writes the report of methods with hostile names and a hostile command, and returns its folder."""
+    """Writes the report of methods and labels with hostile names and a hostile command, and returns its folder."""
     folder = tmp_path_factory.mktemp("hostile")
-    runs = [write_run(folder / "runs", name, "SST-2", "q_exit:0.5", "fixed:4", halts=True, seeds=[1]) for name in NAMES]
+    runs = [write_run(folder / "runs", name, "SST-2", "q_exit:0.5", "fixed:4", halts=True, seeds=[1], change=_relabelled)
+            for name in NAMES]
     (runs[1] / "seed1").rename(runs[1] / "seed1<b>")
     (runs[0] / "seed1" / "command").write_text(COMMAND)
     report.main([*map(str, runs), "--out", str(folder / "out"), "--resamples", "2"])
@@ -55,7 +64,7 @@ def test_the_page_has_its_own_elements_alone(out):
     images = [attributes for tag, attributes in elements.found if tag == "img"]
     assert len(images) == 4 and all(image["src"].startswith("data:image/svg+xml;base64,") for image in images)
     assert {key for _, attributes in elements.found for key in attributes} <= {"src", "alt", "style"}
-    for name in NAMES:
+    for name in (*NAMES, *LABELS):
         assert name.replace("\n", r"\n").replace("\x01", r"\x01") in elements.text
     assert '<img src="/etc/hostname">' in elements.text and "--train-examples '<i>'" in elements.text
 

@@ -7,6 +7,7 @@ that stand for them, then the merges in order, then <|endoftext|>. So they follo
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
@@ -56,12 +57,15 @@ def _numbers(path: Path) -> dict[str, int]:
     return numbers
 
 
-def read_hub(folder: Path) -> Native:
-    """Reads ``vocab.json`` and ``merges.txt``. Raises UserError for files that are not RoBERTa's."""
+def read_hub(folder: Path, settings: dict[str, Any]) -> Native:
+    """Reads ``vocab.json`` and ``merges.txt`` with the ``settings`` of tokenizer_config.json.
+
+    This is ``add_prefix_space`` (default false). Raises UserError for files that are not RoBERTa's.
+    """
     vocab, merges = folder / "vocab.json", folder / "merges.txt"
     with refused(f"{vocab} and {merges.name} are no byte-level BPE"):
         tokenizer = Tokenizer(BPE.from_file(str(vocab), str(merges)))
-    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=settings.get("add_prefix_space", False))
     return of_tokenizer(tokenizer, str(vocab))
 
 

@@ -13,11 +13,10 @@ from tokenizers import Tokenizer
 
 from ..errors import UserError
 from ..files import read_text
-from ..json_files import read_json
-from ..schema import BOOLEAN, check_fields, optional
 from . import gpt2_bpe, sentencepiece, wordpiece
 from .detokenize import detokenize
 from .dictionary_file import formatted, read_symbols
+from .hub_settings import check_marks, check_settings, read_settings
 from .library_errors import refused
 from .native import Native
 from .pipeline import pipeline_sha256
@@ -28,10 +27,12 @@ DICTIONARY_FILE = "dict.txt"
 KINDS: dict[str, Callable[[Tokenizer, str], Native]] = {
     "BPE": gpt2_bpe.of_tokenizer, "WordPiece": wordpiece.of_tokenizer, "Unigram": sentencepiece.of_tokenizer,
 }
-SETTINGS_KINDS = {name: optional(BOOLEAN) if name == "strip_accents" else BOOLEAN for name in (
-    "do_lower_case", "strip_accents", "tokenize_chinese_chars", "keep_accents")}
-SETTINGS_REMEDY = "give the file that belongs to the vocabulary"
 PADDING_ROWS = 1024  # Megatron pads embeddings to a multiple of 128 for each of its workers, mostly 8
+# The Hub's files without a tokenizer.json, by what reads them.
+SLOW: dict[tuple[str, ...], Callable[[Path, dict[str, Any]], Native]] = {
+    ("vocab.json", "merges.txt"): gpt2_bpe.read_hub, ("vocab.txt",): wordpiece.read,
+    ("spiece.model",): sentencepiece.read,
+}
 # Tokenizers differ in case, accents, quotes, digits, punctuation, white space and other scripts.
 PROBE = ("Hello WORLD, it's  naïve Ångström ``quoted'' \"text\" – don't!", "1,234.50 km² in ２０２６, ½ of 9,999 …",
          "東京 и Москва 😀\u200d", "[CLS] <s> [MASK] <mask> </s>", "unbelievably antidisestablishmentarian zxqj")
@@ -59,8 +60,6 @@ class Vocabulary:
         self.native_ids = np.array(native.native_ids)
         self.dictionary_text = native.dictionary_text or formatted(native.symbols)
         self._tokenizer = native.tokenizer
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
         self._tokenizer.encode_special_tokens = True  # a special token in a text is read as text
         piece_of = {native_id: piece for piece, native_id in self._tokenizer.get_vocab(with_added_tokens=True).items()}
         self.pieces = [piece_of.get(native_id, symbol)
@@ -124,8 +123,11 @@ class Vocabulary:
 
 
 def _read(folder: Path) -> Native:
+    settings = read_settings(folder)
     if (folder / TOKENIZER_FILE).is_file():
-        return _read_json(folder)
+        native = _read_json(folder)
+        check_settings(folder, settings, native, from_json=True)
+        return native
     for place in (folder, folder / gpt2_bpe.NAME):
         if (place / gpt2_bpe.FILES[0]).is_file():
             for name in gpt2_bpe.FILES:
@@ -133,27 +135,14 @@ def _read(folder: Path) -> Native:
                     raise UserError(f"{place / name} is missing: a vocabulary of RoBERTa's is the three files "
                                     f"{', '.join(gpt2_bpe.FILES)}")
             return gpt2_bpe.read_fairseq(place)
-    if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
-        return gpt2_bpe.read_hub(folder)
-    if (folder / "vocab.txt").is_file():
-        return wordpiece.read(folder, _settings(folder))
-    if (folder / "spiece.model").is_file():
-        return sentencepiece.read(folder, _settings(folder))
+    for files, read in SLOW.items():
+        if all((folder / name).is_file() for name in files):
+            native = read(folder, settings)
+            check_settings(folder, settings, native, from_json=False)
+            return native
     raise UserError(f"no vocabulary in {folder}: it must hold tokenizer.json, vocab.txt, spiece.model, vocab.json and "
                     f"merges.txt, or {', '.join(gpt2_bpe.FILES)} (these also in a folder {gpt2_bpe.NAME}/ of it); "
                     f"`python -m preprocess.download --vocab --out {folder}` fetches RoBERTa's")
-
-
-def _settings(folder: Path) -> dict[str, Any]:
-    path = folder / "tokenizer_config.json"
-    if not path.is_file():
-        return {}
-    settings = read_json(path, SETTINGS_REMEDY)
-    try:
-        check_fields(settings, SETTINGS_KINDS, exact=False)
-    except ValueError as error:
-        raise UserError(f"{path}: {error}: {SETTINGS_REMEDY}") from error
-    return settings
 
 
 def _read_json(folder: Path) -> Native:
@@ -165,7 +154,12 @@ def _read_json(folder: Path) -> Native:
     kind = type(tokenizer.model).__name__
     if kind not in KINDS:
         raise UserError(f"{path} is a {kind} tokenizer: choose from {', '.join(KINDS)}")
+    if getattr(tokenizer.model, "dropout", None):
+        raise UserError(f"{path} leaves out merges at random, by a dropout: set its model's dropout to null")
     native = KINDS[kind](tokenizer, str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    check_marks(tokenizer, native, str(path))
     if not (folder / DICTIONARY_FILE).is_file():
         return native
     return _with_fillers(native, folder / DICTIONARY_FILE)

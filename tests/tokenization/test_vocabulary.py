@@ -312,7 +312,8 @@ def test_a_tokenizer_of_the_hub_is_read_without_its_truncation_padding_and_marks
     (tmp_path / "dict.txt").unlink()
     tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     tokenizer.add_special_tokens(["[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]"])
-    tokenizer.post_processor = TemplateProcessing("[CLS] $A [SEP]", special_tokens=[("[CLS]", 6), ("[SEP]", 8)])
+    tokenizer.post_processor = TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1",
+                                                  special_tokens=[("[CLS]", 6), ("[SEP]", 8)])
     tokenizer.enable_truncation(3)
     tokenizer.enable_padding(length=20)
     tokenizer.save(str(tmp_path / "tokenizer.json"))

@@ -19,7 +19,7 @@ from ..definitions.packaged import find_task, recorded
 from ..errors import UserError
 from ..files import replacing
 from ..json_files import read_json
-from ..raw.files import raw_sha256
+from ..raw.files import has_raw, raw_sha256
 from . import launch, results
 from .checks import check_exits, check_flags, check_folders, check_preprocessed, check_trained, parse_exits
 from .flags import batch_size, exit_flags, model_flags, word
@@ -31,6 +31,8 @@ from .methods import Method, method_of
 from .pretrained import Start, check_arch, check_source, find_start, find_vocabulary
 from .settings import Settings, check, raw_folder_of
 from .stages import Stages, claimed
+
+OF_DEVICES = ("--batch-size",)  # of one worker
 
 
 def run(settings: Settings) -> None:
@@ -149,6 +151,7 @@ class Experiment:
         if self.task.valid_splits and self.stages.last >= 3:
             self.count_rows()
             self.search()
+            self.check_other_seeds()
             for seed in self.settings.seeds:
                 self.train(4, f"train-seed{seed}", self.settings, seed, self.stages.run_dir / f"seed{seed}")
         for seed in self.settings.seeds:
@@ -184,7 +187,9 @@ class Experiment:
             raise UserError(f"{run_dir} was begun by an earlier version, which did not record raw data and vocabulary "
                             f"as this one does: choose another run_dir, or, if they are the same as now, write "
                             f"'{' '.join(record)}' to {begun}")
-        self.stages.run(2, "preprocess", record, binarize)
+        unknown = [*([] if raw else ["--raw"]), *([] if raw and has_raw(self.task, raw) else ["--raw-sha256"]),
+                   *([] if vocabulary else ["--vocab"])]
+        self.stages.run(2, "preprocess", record, binarize, unknown)
         self.settings.data = str(run_dir / "data" / self.task.name)
 
     def definition_digest(self) -> list[str]:
@@ -246,7 +251,15 @@ class Experiment:
         flags = model_flags(settings, self.start, seed, self.devices.workers)
         if not any((folder / "checkpoints").glob("*.pt")):
             self.stages.forget_if_unfinished(stage)
-        self.stages.run(number, stage, flags, lambda: self.train_model(folder, flags))
+        of_seed = () if number == 4 else ("--seed", "--finetune-from-model")  # stage 4 may add seeds to a search
+        self.stages.run(number, stage, flags, lambda: self.train_model(folder, flags), (*OF_DEVICES, *of_seed))
+
+    def check_other_seeds(self) -> None:
+        """Raises UserError where a seed that is not trained now was trained with other settings."""
+        for done in self.stages.run_dir.glob("stages/train-seed*.done"):
+            if (seed := int(done.stem.removeprefix("train-seed"))) not in self.settings.seeds:
+                flags = model_flags(self.settings, self.start, seed, self.devices.workers)
+                self.stages.check(4, done.stem, flags, OF_DEVICES)
 
     def train_model(self, folder: Path, flags: list[str]) -> None:
         """Train from the newest checkpoint that loads, or from the start."""

@@ -1,9 +1,10 @@
 """Run directories that resume, with a record of each finished stage."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from os.path import realpath
+from os.path import exists, realpath
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -28,15 +29,13 @@ class Stages:
     def wanted(self, number: int) -> bool:
         return self.first <= number <= self.last
 
-    def run(self, number: int, name: str, settings: list[str], work: Callable[[], None]) -> None:
-        """Do ``work`` if it is wanted and not done. Raises UserError where it was begun with other settings."""
+    def run(self, number: int, name: str, settings: list[str], work: Callable[[], None],
+            unknown: Collection[str] = ()) -> None:
+        """Do ``work`` if it is wanted and not done. Raises UserError as ``check`` does."""
+        self.check(number, name, settings, unknown)
         if not self.wanted(number):
             return
         begun, done = self._record(name)
-        before, now = begun.read_text(encoding="utf-8").split() if begun.exists() else None, " ".join(settings).split()
-        if before is not None and not same_settings(before, now):
-            raise UserError(f"{self.run_dir} was begun with other settings ({begun}: {_difference(before, now)}): "
-                            f"choose another run_dir, or remove {begun.with_suffix('')}.* and what it left")
         if done.exists():
             log(f"stage {number}, {name}: done before")
             return
@@ -45,6 +44,22 @@ class Stages:
             part.write_text(" ".join(settings) + "\n", encoding="utf-8")
         work()
         done.touch()
+
+    def check(self, number: int, name: str, settings: list[str], unknown: Collection[str] = ()) -> None:
+        """Raises UserError where the stage was begun with other settings.
+
+        The flags ``unknown``, and those that recorded a path to what is gone, are compared only where it is wanted.
+        """
+        begun, _ = self._record(name)
+        if not begun.exists():
+            return
+        before, now = begun.read_text(encoding="utf-8").split(), " ".join(settings).split()
+        if not self.wanted(number):
+            unknown = {*unknown, *_flags_of_gone_paths(before)}
+            before, now = _without(before, unknown), _without(now, unknown)
+        if not same_settings(before, now):
+            raise UserError(f"{self.run_dir} was begun with other settings ({begun}: {_difference(before, now)}): "
+                            f"choose another run_dir, or remove {begun.with_suffix('')}.* and what it left")
 
     def forget_if_changed(self, name: str, settings: list[str], source: Path) -> None:
         """Have the stage done again if it was begun with other settings, or the file ``source`` is newer."""
@@ -92,6 +107,20 @@ def claimed(run_dir: Path, first: int, last: int) -> Iterator[Stages]:
 def same_settings(before: list[str], now: list[str]) -> bool:
     """Compare word by word; numbers are equal however they are written, as 1e-5 and 1e-05, and paths too."""
     return len(before) == len(now) and all(map(_same, before, now))
+
+
+def _by_flag(words: list[str]) -> list[str]:
+    """Each flag with its value, which may have spaces."""
+    return re.split(" (?=--)", " ".join(words))
+
+
+def _flags_of_gone_paths(words: list[str]) -> set[str]:
+    flags = (flag.partition(" ") for flag in _by_flag(words))
+    return {name for name, _, value in flags if value.startswith("/") and not exists(value)}
+
+
+def _without(words: list[str], flags: Collection[str]) -> list[str]:
+    return [word for flag in _by_flag(words) if flag.partition(" ")[0] not in flags for word in flag.split()]
 
 
 def _same(before: str, now: str) -> bool:

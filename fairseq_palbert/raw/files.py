@@ -53,6 +53,11 @@ def raw_file(task: TaskDefinition, split: Split, raw: Path) -> Path:
                     f"{task.name} --out {raw}` fetches it, palbert data --split leaves it out")
 
 
+def has_raw(task: TaskDefinition, raw: Path) -> bool:
+    """Whether the files of all splits are under ``raw``."""
+    return all(any(path.is_file() for path in raw_files(task, split, raw)) for split in task.splits if split.source)
+
+
 def raw_sha256(task: TaskDefinition, raw: Path) -> str:
     """One SHA-256 of the raw files of all splits that are there."""
     paths = dict.fromkeys(path for split in task.splits if split.source for path in raw_files(task, split, raw))

@@ -178,6 +178,89 @@ def test_changed_raw_files_need_another_run_directory(experiment, stand_in, tmp_
     assert len(stand_in.find("preprocess.data")) == 1
 
 
+@pytest.fixture
+def raw(tmp_path):
+    """The folder of RTE's raw files, with a row in each."""
+    folder = tmp_path / "glue" / "RTE"
+    for name in ("train", "dev", "test"):
+        (folder / f"{name}.tsv").write_text("a row\n")
+    return folder
+
+
+@pytest.mark.parametrize("values, difference", [
+    ({}, "preprocess.settings: --raw-sha256"), ({"detokenize": True}, "preprocess.settings: .* --detokenize"),
+    ({"glue_dir": "other"}, "preprocess.settings: --raw "), ({"vocab_dir": "other"}, "preprocess.settings: --vocab "),
+    ({"lr": 0.5}, "train-seed1.settings: --lr 0.001, now --lr 0.5"),
+])
+@pytest.mark.parametrize("later", [{"stage": 4, "seeds": [2]}, {"stage": 6}])
+def test_a_later_stage_is_refused_to_other_settings_too(experiment, stand_in, raw, values, difference, later):
+    experiment()
+    if not values:
+        (raw / "train.tsv").write_text("another row\n")
+    (raw.parent.parent / "other" / "RTE").mkdir(parents=True)
+    begun = len(stand_in.calls)
+    with pytest.raises(UserError, match=f"with other settings .*{difference}"):
+        experiment(**later, **values)
+    assert len(stand_in.calls) == begun
+
+
+def test_a_later_stage_is_refused_to_another_task_file(experiment, stand_in, tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text('name = "own"\nsentences = ["text"]\nlabel = "answer"\nlabels = ["no", "yes"]\nmetric = "accuracy"\n'
+                   '[splits]\ntrain = "rows.csv"\nvalid = 0.1\n')
+    (tmp_path / "rows.csv").write_text("text,answer\n")
+    run_dir = experiment(task="own.toml", stop_stage=2)
+    (run_dir / "data" / "own").mkdir()
+    (run_dir / "data" / "own" / "glue.json").write_text('{"splits": {"train": {"rows": 100}}}')
+    experiment(task="own.toml", stage=4)
+    own.write_text(own.read_text().replace("accuracy", "macro_f1"))
+    with pytest.raises(UserError, match="preprocess.settings: --definition "):
+        experiment(task="own.toml", stage=4)
+
+
+@pytest.mark.parametrize("gone", ["glue/RTE", "glue/RTE/dev.tsv", "glue", "vocab", "converted"])
+@pytest.mark.parametrize("stage", [4, 5])
+def test_a_later_stage_does_not_compare_what_is_gone(experiment, stand_in, raw, tmp_path, gone, stage):
+    """Of a run directory that was moved to another machine."""
+    (tmp_path / "converted").mkdir()
+    (tmp_path / "converted" / "conversion.json").write_text('{"arch": "palbert_bert_base", "flags": []}')
+    values = {"glue_dir": "glue", "vocab_dir": "vocab", "pretrained": "converted"}
+    experiment(**values, **({} if stage > 4 else {"stop_stage": 2}))
+    (tmp_path / gone).rename(tmp_path / "moved")
+    if gone == "converted":
+        values["pretrained"] = "moved"
+    elif gone == "glue/RTE":
+        (tmp_path / gone).mkdir()
+    elif "/" not in gone:
+        values[f"{gone}_dir"] = None
+    experiment(stage=stage, **values)
+    assert len(stand_in.find("fairseq-train")) == 1
+
+
+def test_a_later_stage_does_not_compare_the_devices(experiment, stand_in):
+    experiment(cpu_workers=2, batch=32, max_update=7)
+    experiment(stage=5, batch=32, max_update=7)
+    with pytest.raises(UserError, match="--batch-size 16, now --batch-size 32"):
+        experiment(stage=4, batch=32, max_update=7, seeds=[2])
+
+
+@pytest.mark.parametrize("method", ["palbert", "deebert"])
+def test_a_seed_is_added_to_a_search(experiment, stand_in, first_run, method):
+    values = {"method": method, "first_run": str(first_run), "search_lr": [0.1, 0.3]}
+    experiment(**values)
+    experiment(**values, seeds=[2], stage=4)
+    assert "/run/seed2/" in stand_in.trained["save-dir"]
+    with pytest.raises(UserError, match="search-lr0.1.*.settings: .* --fresh-heads"):
+        experiment(**values, seeds=[2], stage=4, fresh_heads=True)
+
+
+def test_data_made_elsewhere_is_not_compared(experiment, stand_in, tmp_path):
+    (tmp_path / "run" / "data" / "RTE").mkdir(parents=True)
+    (tmp_path / "run" / "data" / "RTE" / "glue.json").write_text('{"splits": {"train": {"rows": 100}}}')
+    experiment(stage=4)
+    assert stand_in.find("fairseq-train") and not stand_in.find("preprocess.data")
+
+
 @pytest.mark.parametrize("begun", [None, "RTE\n"])
 def test_raw_files_may_be_corrected_until_there_is_data_of_them(experiment, stand_in, tmp_path, begun):
     """``begun`` is what an earlier version recorded before it was killed, which no data was made by either."""

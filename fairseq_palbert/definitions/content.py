@@ -74,6 +74,22 @@ def content_of(task: TaskDefinition) -> dict[str, Any]:
         "folder": task.folder, "hub": _optional(lambda hub: _given(asdict(hub)), task.hub), "splits": splits})
 
 
+def difference(here: TaskDefinition, there: TaskDefinition) -> tuple[str, str] | None:
+    """The first setting but ``splits`` that differs, as each of the two tasks has it; None where none differs.
+
+    Labels may be in another order, and are not compared where ``here`` has still to collect them from train.
+    """
+    passed_over = {"splits"}
+    if here.labels is None or set(here.labels) == set(there.labels):
+        passed_over.add("labels")
+    contents = content_of(here), content_of(there)
+    for name in KINDS:
+        values = [content.get(name) for content in contents]
+        if name not in passed_over and values[0] != values[1]:
+            return tuple(f"no {name}" if value is None else f"{name} = {value!r:.100}" for value in values)
+    return None
+
+
 def spelt(label: str | int | bool) -> str:
     """A label as text: true, false and whole numbers as JSON spells them."""
     return str(label).lower() if isinstance(label, bool) else str(label)

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from omegaconf import MISSING
 
 from ..binarized_files import FAIRSEQS_LOG, PROVENANCE_FILE
+from ..definitions.content import difference
 from ..definitions.definition import TaskDefinition
-from ..definitions.packaged import find_task
+from ..definitions.packaged import find_task, restored
 from ..errors import UserError
 from ..json_files import read_json
 from ..numbers_from_text import fractions
@@ -33,6 +34,7 @@ TOKENS = Range("choose a number from 8 on, for a pair and its special tokens", l
 STAGE = Range("choose a stage from 1 to 6", lambda value: 1 <= value <= 6)
 FRACTION = Range("choose a number from 0 up to, not including, 1", lambda value: 0 <= value < 1)
 LONGEST = 1000  # characters of a value, fewer than of a path
+REMEDY = "make the data again with palbert data"
 BY_TASK = "default: that of encoder and task in hyperparameters.yaml"
 
 
@@ -173,7 +175,7 @@ def check(settings: Settings) -> None:
         if (folder := getattr(settings, name)) and not Path(folder).is_dir():
             raise UserError(f"{name}={folder} is no folder")
     if settings.data:
-        _check_data(Path(settings.data), task)
+        _check_data(settings, task)
     elif raw := raw_folder_of(settings):
         check_raw(task, raw)
     if method.staged and settings.select_on == "valid":
@@ -198,15 +200,31 @@ def _check_flag(name: str, flag: str) -> None:
             raise UserError(f"{name}: {own} is the run directory's own: {remedy}")
 
 
-def _check_data(folder: Path, task: TaskDefinition) -> None:
+def _check_data(settings: Settings, task: TaskDefinition) -> None:
     """Raises UserError unless the folder holds binarized data of the task, or data of fairseq's own script."""
+    folder = Path(settings.data)
     about = folder / PROVENANCE_FILE
     if about.exists():
-        held = read_json(about, "make the data again with palbert data").get("task")
+        content = read_json(about, REMEDY)
+        held = content.get("task")
         if held != task.name:
             raise UserError(f"data={folder} holds {held!r:.100}, not {task.name}: give the folder of {task.name}")
+        if definition := content.get("definition"):
+            _check_definition(settings, task, held, definition)
     elif not (folder / FAIRSEQS_LOG).exists():
         raise UserError(f"data={folder} holds no binarized data ({about} is missing): give a folder of palbert data")
+
+
+def _check_definition(settings: Settings, task: TaskDefinition, held: str, definition: dict[str, Any]) -> None:
+    """Raises UserError where the data was made by a definition that differs from the task's."""
+    try:
+        differing = difference(task, restored(held, definition))
+    except ValueError as error:
+        raise UserError(f"{Path(settings.data, PROVENANCE_FILE)}: {error}: {REMEDY}") from error
+    if differing:
+        here, there = differing
+        raise UserError(f"data={settings.data} was made by another {task.name}, with {there}, and {settings.task} has "
+                        f"{here}: give the folder made by this one, or {REMEDY} --overwrite")
 
 
 def _check_value(name: str, value: Any, allowed: Range | None) -> None:

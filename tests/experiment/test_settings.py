@@ -3,16 +3,19 @@
 import math
 import subprocess
 import sys
-from dataclasses import fields
+import tomllib
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
 import yaml
 
+from fairseq_palbert.definitions.content import content_of, definition_of
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.experiment.hyperparameters import FILE
 from fairseq_palbert.experiment.settings import Settings
+from fairseq_palbert.files import write_json
 
 ROOT = Path(__file__).parents[2]
 STAGED = {"method": "palbert_staged"}
@@ -130,6 +133,30 @@ def test_exit_rules_of_a_task_whose_labels_are_those_of_train(experiment, tmp_pa
         return
     with pytest.raises(UserError, match=refused):
         experiment(task="own.toml", exits=exits, stop_stage=1)
+
+
+@pytest.mark.parametrize("old, new, refused", [
+    ('"accuracy"', '"f1"\npositive = "a"', "metric = 'accuracy', and own.toml has metric = 'f1'"),
+    ('"accuracy"', '"accuracy"\nscore = "mean"', "score = 'first', and own.toml has score = 'mean'"),
+    ('["text"]', '["text", "more"]', r"sentences = \['text'\], and own.toml has sentences = \['text', 'more'\]"),
+    ('"from train"', '["a", "c"]', r"labels = \['b', 'a'\], and own.toml has labels = \['a', 'c'\]"),
+    ('labels = "from train"\nmetric = "accuracy"', 'score_range = [0, 5]\nmetric = "mse"', "labels = .* has no labels"),
+    ('"from train"', '["a", "b"]', None), ("rows.tsv", "other.tsv", None), ("0.1", "0.2", None),
+])
+def test_data_of_another_task_file_of_the_same_name(experiment, tmp_path, old, new, refused):
+    """The folder has the labels that were collected from train."""
+    (tmp_path / "data").mkdir()
+    made_by = replace(definition_of(tomllib.loads(OWN_TASK)), labels=("b", "a"))
+    write_json(tmp_path / "data" / "glue.json", {"task": "own", "definition": content_of(made_by)})
+    (tmp_path / "own.toml").write_text(OWN_TASK.replace(old, new))
+    if refused is None:
+        experiment(task="own.toml", data="data", stop_stage=2)
+        return
+    with pytest.raises(UserError, match=f"data=data was made by another own, with {refused}: give the folder"):
+        experiment(task="own.toml", data="data", stop_stage=2)
+    (tmp_path / "data" / "glue.json").write_text('{"task": "own", "definition": {"name": "own"}}')
+    with pytest.raises(UserError, match="data/glue.json: sentences is missing: .*: make the data again"):
+        experiment(task="own.toml", data="data", stop_stage=2)
 
 
 def test_a_folder_that_the_current_one_makes_unusable(experiment, tmp_path, monkeypatch):

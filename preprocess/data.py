@@ -63,6 +63,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise UserError("name a task, or a task file")
     names = dict.fromkeys(name for given in names for name in task_names(given))
     tasks = {name: find_task(name) for name in names}
+    _check_names(tasks)
     splits = [_splits(task, args.split) for task in tasks.values()]
     for task in tasks.values():
         check_replaceable(args.out / task.name, args.overwrite, PROVENANCE_FILE)
@@ -82,6 +83,15 @@ def main(arguments: list[str] | None = None) -> None:
         for report in reports:
             _print(task, report)
         print(f"{task.name}: binarized data in {args.out / task.name}")
+
+
+def _check_names(tasks: dict[str, TaskDefinition]) -> None:
+    """Raises UserError for task files with the same ``name``, whose data would go to one folder."""
+    given: dict[str, str] = {}
+    for file, task in tasks.items():
+        if (first := given.setdefault(task.name, file)) != file:
+            raise UserError(f"{first} and {file} are both named {task.name}, and would be written to one folder: leave "
+                            "one out, or rename it")
 
 
 def _splits(task: TaskDefinition, names: list[str] | None) -> list[Split]:

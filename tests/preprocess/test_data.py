@@ -10,6 +10,7 @@ from fairseq_palbert.errors import UserError
 from fairseq_palbert.tokenization import Vocabulary
 from preprocess import binarize, data
 from preprocess.data import main
+from tests.fixtures.own_task import ROWS, TASK_FILE
 from tests.fixtures.processes import run_python
 
 
@@ -271,6 +272,21 @@ def test_a_later_fault_keeps_the_tasks_before_it(run, out, write_raw):
 ])
 def test_a_wrong_call_is_one_clear_line(arguments, places, words, run, out):
     assert words in refusal(run, out, *arguments, **places)
+
+
+@pytest.mark.parametrize("second", ["b.toml", "../raw/a.toml"])
+def test_two_task_files_of_one_name_are_refused(run, out, tmp_path, second):
+    """The second's data would replace the first's."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for name in ("a.toml", "b.toml"):
+        (raw / name).write_text(TASK_FILE)
+    for name in ("train.csv", "valid.csv"):
+        (raw / name).write_text(ROWS)
+    first, second = str(raw / "a.toml"), str(raw / second)
+    assert f"{first} and {second} are both named tickets" in refusal(run, out, first, "--task", second)
+    run(first, "--task", first)
+    assert names(out) == ["tickets"]
 
 
 def test_output_that_is_there_is_replaced_only_when_asked(run, out, write_raw):

@@ -16,7 +16,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from ..analysis.recorded_split import RECORD_FILE, RecordedSplit, read_record
+from ..analysis.recorded_split import RECORD_FILE, RecordedSplit
 from ..analysis.sweep import decisions
 from ..command_file import COMMAND_FILE, read_command, typed, value_of
 from ..errors import UserError
@@ -27,6 +27,7 @@ from ..json_files import read_json_lines
 from ..schema import check_fields
 from ..scores_file import NAME, SCORES_FILE, read_scores
 from .kept import KeptSeed, KeptSplit, read_kept, rounded, write_kept
+from .runs import check_same_checkpoint, read_split
 
 ROOT = Path(__file__).resolve().parents[2]
 USUAL_METHOD = "palbert"
@@ -36,8 +37,9 @@ MOVED = 0.01  # largest share of the examples that rounding may change
 def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
     """The file, and a summary of what was kept.
 
-    A seed without records is named on stderr and left out. Raises UserError where no seed has one, and while another
-    process writes the file; then it writes nothing.
+    A seed without records is named on stderr and left out. Raises UserError where no seed has one, where a folder of
+    scores has another split's record, where a seed's splits were scored with two checkpoints, and while another process
+    writes the file; then it writes nothing.
     """
     if not NAME.accepts(name):
         raise UserError(f"NAME {name!r}: give {NAME.description}, such as minilm_l6")
@@ -62,6 +64,7 @@ def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
             rows = read_scores(path.with_name(SCORES_FILE), recorded.task.name, recorded.split)
             moved = max([moved, *(_moved(recorded, parse_rule(row["exit"])) for row in rows)])
             splits[recorded.split] = KeptSplit(recorded, rows)
+            check_same_checkpoint(path, recorded, next(iter(splits.values())).recorded)
         seeds[seed.name] = KeptSeed(command, splits)
     if moved > MOVED:
         raise UserError(f"{run}: rounded to half precision, {moved:.1%} of a rule's examples exit at another layer or "
@@ -103,7 +106,7 @@ def _method(run: Path) -> str:
 
 def _portable_record(path: Path, run: Path) -> RecordedSplit:
     """The record with a portable origin."""
-    recorded = read_record(path)
+    recorded = read_split(path)
     origin, command = recorded.origin, recorded.origin["command"]
     checkpoint, *command = portable([origin["checkpoint"]["path"], *command], run, _needed(command, "--data"))
     return replace(recorded, origin={**origin, "command": command,

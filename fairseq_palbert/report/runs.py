@@ -169,9 +169,24 @@ def _read_run(folder: Path, split: str) -> Run:
     return Run(visible(folder.resolve().parent.name), [_read_seed(path) for path in recorded])
 
 
+def read_split(path: Path) -> RecordedSplit:
+    """The record in a folder scores/SPLIT. Raises UserError where it is of another split."""
+    recorded = read_record(path)
+    if recorded.split != path.parent.name:
+        raise UserError(f"{path}: of the split {recorded.split}: move its folder out of {path.parents[1]}, or score "
+                        "that split again")
+    return recorded
+
+
+def check_same_checkpoint(place: object, recorded: RecordedSplit, other: RecordedSplit) -> None:
+    """Raises UserError, which names the ``place`` of the record, where the two splits were scored with two models."""
+    if recorded.origin["checkpoint"]["sha256"] != other.origin["checkpoint"]["sha256"]:
+        raise UserError(f"{place}: of another checkpoint than the record of {other.split}: score both splits with one")
+
+
 def _read_seed(scores: Path) -> Seed:
     folder = scores.parents[2]
-    recorded = read_record(scores.with_name(RECORD_FILE))
+    recorded = read_split(scores.with_name(RECORD_FILE))
     _check_labelled(recorded, scores.parent)
     clocks = read_scores(scores, recorded.task.name, recorded.split)
     points = [_point(recorded, clock) for clock in clocks]
@@ -187,10 +202,8 @@ def _read_calibration(path: Path, recorded: RecordedSplit) -> RecordedSplit | No
     """Raises UserError for a record of another checkpoint."""
     if recorded.split == CALIBRATION or not path.is_file():
         return None
-    calibration = read_record(path)
-    if calibration.origin["checkpoint"]["sha256"] != recorded.origin["checkpoint"]["sha256"]:
-        raise UserError(f"{path}: of another checkpoint than the record of {recorded.split}: score both splits with "
-                        "one")
+    calibration = read_split(path)
+    check_same_checkpoint(path, calibration, recorded)
     return calibration
 
 

@@ -1,5 +1,6 @@
 """Tests of ``palbert keep``: it keeps results, without paths of the machine."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -151,6 +152,28 @@ def test_a_place_that_cannot_be_written_is_one_line(run, tmp_path, capsys):
     (tmp_path / "kept").write_text("a file")
     with pytest.raises(UserError, match="cannot be written .Not a directory"):
         keep(run, capsys)
+
+
+def test_a_folder_with_the_record_of_another_split_is_refused(run, capsys):
+    shutil.copytree(run / "seed1/scores/valid", run / "seed1/scores/zvalid_bf16")
+    with pytest.raises(UserError, match="zvalid_bf16/record.safetensors: of the split valid: move its folder out of "):
+        keep(run, capsys)
+    shutil.rmtree(run / "seed1/scores/valid")
+    (run / "seed1/scores/zvalid_bf16").rename(run / "seed1/scores/valid")
+    keep(run, capsys)
+    shutil.rmtree(run / "seed1/scores/valid")
+    shutil.copytree(run / "seed1/scores/calibration", run / "seed1/scores/valid")
+    with pytest.raises(UserError, match="seed1/scores/valid/record.safetensors: of the split calibration: "):
+        keep(run, capsys)
+
+
+def test_splits_of_two_checkpoints_are_refused(run, tmp_path, damage, capsys):
+    damage(run / "seed1/scores/valid/record.safetensors",
+           origin={**ORIGIN, "checkpoint": {"path": f"{run}/seed1/checkpoint.pt", "sha256": "cd"},
+                   "command": ["python", "--data", "/elsewhere/MRPC"]})
+    with pytest.raises(UserError, match="seed1/scores/valid/.*: of another checkpoint than the record of calibration"):
+        keep(run, capsys)
+    assert not (tmp_path / "kept").exists()
 
 
 @pytest.mark.parametrize("change, message", [

@@ -44,6 +44,8 @@ WRONG = {
     "no .*seed.* with scores.jsonl and record.safetensors": lambda run: shutil.rmtree(run / "seed1/scores"),
     "are of different models": lambda run: shutil.copy(run.parents[1] / "vanilla/SST-2/seed2/scores/valid/scores.jsonl",
                                                        run / "seed1/scores/valid/scores.jsonl"),
+    "seed1/scores/valid/.*: of the split calibration: move its folder out of": lambda run: shutil.copytree(
+        run / "seed1/scores/calibration", run / "seed1/scores/valid", dirs_exist_ok=True),
     "has no batch_size":
         lambda run: (run / "seed1/scores/valid/scores.jsonl").write_text('{"rule": "fixed"}\n'),
 }
@@ -52,7 +54,7 @@ WRONG = {
 @pytest.mark.parametrize("reason", WRONG)
 def test_a_damaged_run_is_one_line(make_run, reason):
     make_run("vanilla", "SST-2", "fixed:3", seeds=[2])
-    folder = make_run("palbert", "SST-2", "fixed:4", seeds=[1])
+    folder = make_run("palbert", "SST-2", "fixed:4", seeds=[1], calibrated=True)
     WRONG[reason](folder)
     with pytest.raises(UserError, match=reason):
         read_runs([folder], "valid")

@@ -121,13 +121,15 @@ def read_runs(folders: list[Path], split: str) -> dict[str, list[Run]]:
     the same labelled examples.
     """
     tasks: dict[str, list[Run]] = {}
+    first_folders: dict[str, Path] = {}
     for folder, run in ((path, run) for path in folders for run in _read(path, split)):
         others = tasks.setdefault(run.recorded.task.name, [])
         if any(run.method == other.method for other in others):
             raise UserError(f"{folder}: a second run of {run.method} on {run.recorded.task.name}: runs are told apart "
                             "by the name of the folder above them")
         others.append(run)
-        _check_same_examples(folder, run, others[0])
+        first_folder = first_folders.setdefault(run.recorded.task.name, folder)
+        _check_same_examples(folder, run, first_folder, others[0])
     return tasks
 
 
@@ -227,12 +229,12 @@ def _agree(row: dict, scored: dict) -> bool:
             and isclose(row["metrics"]["score"], scored["metrics"].get("score", nan), abs_tol=ROUNDING))
 
 
-def _check_same_examples(folder: Path, run: Run, first: Run) -> None:
+def _check_same_examples(folder: Path, run: Run, first_folder: Path, first: Run) -> None:
     labels = first.recorded.targets.float()  # kept files of earlier versions have them in float32
     for seed in run.seeds:
         if not (seed.recorded.ids.equal(first.recorded.ids) and seed.recorded.targets.float().equal(labels)):
-            raise UserError(f"{folder}/{seed.name} and {first.method} have other examples or labels: score the same "
-                            "data")
+            raise UserError(f"{folder}/{seed.name} and {first_folder}/{first.seeds[0].name} have other examples or "
+                            "labels: score the same data")
         if seed.recorded.depth != run.recorded.depth:
             raise UserError(f"{folder}/{seed.name} has {seed.recorded.depth} layers, {run.seeds[0].name} "
                             f"{run.recorded.depth}: give a run whose seeds have the same number of layers")

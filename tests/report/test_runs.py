@@ -74,6 +74,14 @@ def test_runs_of_other_examples_are_one_line(make_run, damage, reason):
         read_runs(folders, "valid")
 
 
+@pytest.mark.parametrize("methods", [("a", "b"), ("a",)])
+def test_both_seeds_of_other_examples_are_named_by_folder(make_run, damage, methods):
+    folders = [make_run(method, "SST-2", "fixed:4") for method in methods]
+    damage(folders[-1] / "seed2/scores/valid/record.safetensors", ids=torch.arange(1, 61), rows=61)
+    with pytest.raises(UserError, match=f"^{folders[-1]}/seed2 and {folders[0]}/seed1 have other examples or labels"):
+        read_runs(folders, "valid")
+
+
 def test_the_calibration_record_is_read_beside_the_reported_one(make_run, damage):
     folder = make_run("palbert", "SST-2", "fixed:4", calibrated=True)
     run, = read_runs([folder], "valid")["SST-2"]

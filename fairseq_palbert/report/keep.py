@@ -28,6 +28,7 @@ from ..schema import check_fields
 from ..scores_file import NAME, SCORES_FILE, read_scores
 from .kept import KeptSeed, KeptSplit, read_kept, rounded, write_kept
 from .runs import check_same_checkpoint, read_split
+from .same_settings import check_same_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 USUAL_METHOD = "palbert"
@@ -38,8 +39,8 @@ def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
     """The file, and a summary of what was kept.
 
     A seed without records is named on stderr and left out. Raises UserError where no seed has one, where a folder of
-    scores has another split's record, where a seed's splits were scored with two checkpoints, and while another process
-    writes the file; then it writes nothing.
+    scores has another split's record, where a seed's splits were scored with two checkpoints, where seeds were trained
+    with other settings, and while another process writes the file; then it writes nothing.
     """
     if not NAME.accepts(name):
         raise UserError(f"NAME {name!r}: give {NAME.description}, such as minilm_l6")
@@ -47,12 +48,12 @@ def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
     if not any(records.values()):
         raise UserError(f"{run} has no seed*/scores/*/{RECORD_FILE}: give the RUN_DIR of a run that "
                         "recipes/glue_task.sh has scored")
-    seeds, moved, task = {}, 0.0, None
+    seeds, commands, moved, task = {}, {}, 0.0, None
     for seed, paths in records.items():
         if not paths:
             print(f"{seed} is not scored yet: left out", file=sys.stderr)
             continue
-        words = read_command(seed / COMMAND_FILE)
+        commands[seed.name] = words = read_command(seed / COMMAND_FILE)
         task = _needed(words, "--glue-task")
         command = typed(portable(words, run, words[1]))
         splits = {}
@@ -66,6 +67,7 @@ def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
             splits[recorded.split] = KeptSplit(recorded, rows)
             check_same_checkpoint(path, recorded, next(iter(splits.values())).recorded)
         seeds[seed.name] = KeptSeed(command, splits)
+    check_same_settings(str(run), commands)
     if moved > MOVED:
         raise UserError(f"{run}: rounded to half precision, {moved:.1%} of a rule's examples exit at another layer or "
                         "get another answer")

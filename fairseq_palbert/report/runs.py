@@ -22,6 +22,7 @@ from ..experiment.methods import LAST_LAYER, METHODS, Method
 from ..scores_file import CLOCK_KINDS, SCORES_FILE, read_scores
 from ..tables import visible
 from .kept import KeptSeed, read_kept
+from .same_settings import check_same_settings
 
 ROUNDING = 1e-4  # tolerance for a score of 0..1
 
@@ -117,8 +118,8 @@ def official(recorded: RecordedSplit) -> str:
 def read_runs(folders: list[Path], split: str) -> dict[str, list[Run]]:
     """The runs by task, in the order given.
 
-    Raises UserError for a run without a record, one that is named twice, and for runs of a task that were not scored on
-    the same labelled examples.
+    Raises UserError for a run without a record, one that is named twice, one whose seeds were trained with other
+    settings, and for runs of a task that were not scored on the same labelled examples.
     """
     tasks: dict[str, list[Run]] = {}
     first_folders: dict[str, Path] = {}
@@ -130,6 +131,7 @@ def read_runs(folders: list[Path], split: str) -> dict[str, list[Run]]:
         others.append(run)
         first_folder = first_folders.setdefault(run.recorded.task.name, folder)
         _check_same_examples(folder, run, first_folder, others[0])
+        check_same_settings(f"{folder}, {run.recorded.task.name}", {seed.name: seed.command for seed in run.seeds})
     return tasks
 
 

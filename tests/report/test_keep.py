@@ -180,6 +180,8 @@ def test_splits_of_two_checkpoints_are_refused(run, tmp_path, damage, capsys):
     (lambda run: (run / "seed2" / "command").write_text("train data --glue-task RTE --criterion ponder_classification "
                                                         "/a/b"),
      "a path of this machine, /a/b"),
+    (lambda run: (run / "seed2" / "command").write_text("train data --glue-task MRPC --criterion cross_entropy"),
+     "run: seed2 was trained without --adam-betas, and seed1 with --adam-betas .*: give a run whose seeds"),
     (lambda run: run.rename(run.with_name("moved")), "has no seed.*/scores"),
     (lambda run: (run / "invocations.jsonl").unlink(), "invocations.jsonl: No such file or directory: it says METHOD"),
 ])

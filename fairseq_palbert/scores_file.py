@@ -4,6 +4,7 @@
 """
 
 import re
+import sys
 from math import isclose
 from pathlib import Path
 
@@ -54,6 +55,16 @@ def read_scores(path: Path, task: str | None = None, split: str | None = None) -
     except ValueError as error:
         raise UserError(f"{path}: {error}: {REMEDY}") from error
     return rows
+
+
+def scored_seeds(run: Path, split: str, name: str) -> list[Path]:
+    """The files seedS/scores/SPLIT/NAME; where some seeds have one, those without are named on stderr."""
+    paths = [seed / "scores" / split / name for seed in sorted(run.glob("seed*/"))]
+    found = [path for path in paths if path.is_file()]
+    for path in paths:
+        if found and path not in found:
+            print(f"{path.parent} is not scored yet: left out", file=sys.stderr)
+    return found
 
 
 def check_unchanged(path: Path) -> None:

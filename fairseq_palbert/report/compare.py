@@ -26,6 +26,7 @@ from ..definitions.packaged import find_task
 from ..errors import UserError
 from ..exits.registry import parse_rule
 from ..numbers_from_text import LARGEST_SEED, check_range, finite_float, integer
+from ..scores_file import scored_seeds
 from ..tables import aligned
 from .claims import MEAN
 from .kept import read_kept
@@ -74,7 +75,7 @@ def read_answers(run: Path, split: str, rule: str, task: TaskDefinition) -> Answ
     """Read a run. Raises UserError for files that are missing, lack the rule, or do not agree with each other."""
     if run.is_file():
         return _replayed(run, split, rule, task)
-    paths = sorted(run.glob(f"seed*/scores/{split}/{PREDICTIONS_FILE}"))
+    paths = scored_seeds(run, split, PREDICTIONS_FILE)
     if not paths:
         raise UserError(f"no {run}/seed*/scores/{split}/predictions.tsv: score that run with recipes/glue_task.sh")
     if not TaskMetrics(task).follow_from_classes:

@@ -19,7 +19,7 @@ from ..exits.rules.q_exit import QExit
 from ..exits.rules.random import Random
 from ..exits.rules.sampling import Sampling
 from ..experiment.methods import LAST_LAYER, METHODS, Method
-from ..scores_file import CLOCK_KINDS, SCORES_FILE, read_scores
+from ..scores_file import CLOCK_KINDS, SCORES_FILE, read_scores, scored_seeds
 from ..tables import visible
 from .kept import KeptSeed, read_kept
 from .same_settings import check_same_settings
@@ -163,7 +163,7 @@ def _check_labelled(recorded: RecordedSplit, name: object) -> None:
 
 
 def _read_run(folder: Path, split: str) -> Run:
-    scored = sorted(folder.glob(f"seed*/scores/{split}/{SCORES_FILE}"))
+    scored = scored_seeds(folder, split, SCORES_FILE)
     recorded = [path for path in scored if path.with_name(RECORD_FILE).is_file()]
     for path in set(scored) - set(recorded):
         print(f"{path.parent} has no {RECORD_FILE}: left out", file=sys.stderr)

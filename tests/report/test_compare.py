@@ -105,6 +105,14 @@ def test_a_kept_regression_is_compared_with_the_folder_it_is_of(make_run, keep_r
         run(capsys, "--runs", "STS-B", str(path), str(other), rule="fixed:4")
 
 
+def test_a_seed_without_predictions_is_named(scored, capsys):
+    runs = [scored(name, [0, 1], [0, 1], [1, 1]) for name in "ab"]
+    Path(runs[1], "seed2/scores/valid/predictions.tsv").unlink()
+    compare.main(["fixed:6", "fixed:6", "--resamples", "2", "--runs", "SST-2", *runs])
+    said = capsys.readouterr()
+    assert said.err == f"{runs[1]}/seed2/scores/valid is not scored yet: left out\n" and "  2, 1  " in said.out
+
+
 def test_several_tasks_are_averaged(scored, capsys):
     labels = [0, 1] * 10
     runs = {task: (scored(f"{task}-a", labels, labels), scored(f"{task}-b", labels, wrong))

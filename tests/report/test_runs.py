@@ -40,6 +40,14 @@ def test_a_seed_without_a_record_is_named(make_run, capsys):
     assert "seed1/scores/valid has no record.safetensors: left out" in capsys.readouterr().err
 
 
+def test_a_seed_without_scores_is_named(make_run, capsys):
+    folder = make_run("palbert", "SST-2", "fixed:4")
+    shutil.rmtree(folder / "seed1/scores")
+    run, = read_runs([folder], "valid")["SST-2"]
+    assert [seed.name for seed in run.seeds] == ["seed2"]
+    assert capsys.readouterr().err == f"{folder}/seed1/scores/valid is not scored yet: left out\n"
+
+
 WRONG = {
     "no .*seed.* with scores.jsonl and record.safetensors": lambda run: shutil.rmtree(run / "seed1/scores"),
     "are of different models": lambda run: shutil.copy(run.parents[1] / "vanilla/SST-2/seed2/scores/valid/scores.jsonl",

@@ -111,10 +111,15 @@ def _load_exported(folder: Path, data: str | None, glue_task: str | None) -> Mod
 def _task(trained_with: SentenceConfig, trained_for: TaskDefinition, name: str | None) -> SentenceTask:
     """The task to score, by default the one that the model was trained for.
 
-    Raises UserError where the model's labels are not those of the task.
+    Raises UserError where the model's labels, or its number of sentences, are not those of the task.
     """
     settings = replace(trained_with, glue_task=name or trained_for.name, ignore_unused_valid_subsets=True)
-    return SentenceTask(settings, trained_for.labels)
+    task = SentenceTask(settings, trained_for.labels)
+    held, read = len(task.definition.sentences), len(trained_for.sentences)
+    if held != read:
+        raise UserError(f"{trained_with.data}: holds {held} sentence{'s' * (held > 1)} an example, and the model of "
+                        f"{trained_for.name} reads {read}: give data that was made as the model's")
+    return task
 
 
 def read_trained(checkpoint: Path) -> tuple[dict[str, Any], SentenceConfig | ParityConfig]:

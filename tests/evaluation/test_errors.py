@@ -1,13 +1,19 @@
 """Tests of a user's mistakes in ``palbert evaluate``: each is refused in one line."""
 
 import shutil
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import pytest
 import torch
 
+from fairseq_palbert.definitions.content import content_of
+from fairseq_palbert.definitions.packaged import packaged_task
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.evaluation.cli import main
+from fairseq_palbert.tasks.provenance import write_provenance
+
+TOKENIZER = {"name": "wordpiece", "separators": 1, "sha256": "91bc" * 16}
 
 
 @pytest.fixture
@@ -98,8 +104,7 @@ def test_a_missing_data_folder(refused, tmp_path):
 
 
 def test_data_of_another_task(refused, make_toy_data, tmp_path):
-    tokenizer = {"name": "wordpiece", "separators": 1, "sha256": "91bc" * 16}
-    refused("holds QNLI, not RTE", data=make_toy_data(tmp_path / "data", "QNLI", tokenizer=tokenizer))
+    refused("holds QNLI, not RTE", data=make_toy_data(tmp_path / "data", "QNLI", tokenizer=TOKENIZER))
 
 
 def test_single_sentences_for_a_model_of_pairs(refused, toy):
@@ -108,6 +113,24 @@ def test_single_sentences_for_a_model_of_pairs(refused, toy):
 
 def test_pairs_for_a_model_of_single_sentences(refused, toy):
     refused("sentence pairs", checkpoint=toy("SST-2")[0])
+
+
+@pytest.mark.parametrize("trained_on, held, message", [
+    (["text"], ["text", "more"], "holds 2 sentences an example, and the model of own reads 1"),
+    (["text", "more"], ["text"], "holds 1 sentence an example, and the model of own reads 2"),
+])
+def test_another_number_of_sentences_in_a_task_of_the_same_name(refused, toy, altered, tmp_path, trained_on, held,
+                                                                message):
+    """As of two task files with the same labels."""
+    made_of = {"task": "own", "labels": list(packaged_task("RTE").labels)}
+    task = replace(packaged_task("RTE"), name="own", benchmark=None, folder=None, hub=None)
+    definitions = [content_of(replace(task, sentences=tuple(columns))) for columns in (trained_on, held)]
+    data = shutil.copytree(toy("RTE")[1], tmp_path / "data")
+    if len(held) == 1:
+        shutil.rmtree(data / "input1")
+    write_provenance(data, made_of | {"tokenizer": TOKENIZER, "detokenized": False, "definition": definitions[1]})
+    checkpoint = altered(lambda state: state["task_state"].update(made_of, definition=definitions[0]))
+    refused(f"data: {message}", data=data, checkpoint=checkpoint)
 
 
 def test_a_dictionary_of_another_size(refused, toy, tmp_path):

@@ -26,6 +26,7 @@ KINDS = {
     "positive": LABEL, "splits": OBJECT, "groups": OBJECT,
     "benchmark": NAME, "model_of": NAME, "folder": NAME, "hub": OBJECT,
 } | DEFAULT_KINDS
+OF_THE_PACKAGE = ("benchmark", "model_of", "folder", "hub")  # refused in an own task's file
 REQUIRED = ("name", "sentences", "label", "metric", "splits")
 GROUP_KINDS = {"column": COLUMN, "answer": choice(*OF_GROUPS), "candidate": COLUMN}
 HUB_KINDS = {"sentences": list_of(text(200), 1, 2), "label": text(200)}
@@ -33,7 +34,7 @@ HUB_KINDS = {"sentences": list_of(text(200), 1, 2), "label": text(200)}
 
 def definition_of(content: Mapping[str, Any]) -> TaskDefinition:
     """The task that ``content`` defines. Raises Fault at the first mistake."""
-    check_table(content, KINDS, REQUIRED)
+    check_table(content, KINDS, REQUIRED, unoffered=OF_THE_PACKAGE)
     groups = content.get("groups")
     if groups is not None:
         check_table(groups, GROUP_KINDS, ("column", "answer"), "groups")

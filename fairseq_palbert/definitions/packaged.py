@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from .content import content_of, definition_of
+from .content import OF_THE_PACKAGE, content_of, definition_of
 from .definition import TaskDefinition
 from .task_file import ENDING, read_task_file
 
@@ -54,7 +54,7 @@ def find_task(name_or_file: str) -> TaskDefinition:
     task = read_task_file(Path(name_or_file))
     if task.name in packaged():
         raise UserError(f"{name_or_file}: name = {task.name!r} is that of a task of the package: choose another")
-    for key in ("benchmark", "model_of", "folder", "hub"):
+    for key in OF_THE_PACKAGE:
         if getattr(task, key) is not None:
             raise UserError(f"{name_or_file}: {key} is for the package's own tasks: leave it out")
     return task

@@ -12,6 +12,8 @@ BAD = {  # the text, its replacement, and a part of the message
     "a number too long": ('"accuracy"', "1" * 5000, "no TOML (Exceeds the limit (4300 digits)"),
     "lists too deep": ('"accuracy"', "[" * 100_000, "no TOML ("),
     "unknown key": ("label =", "lable =", "line 3: lable is not known: choose from name, sentences, label, labels"),
+    "unknown key, of which the package's own are no choice": (
+        "label =", "lable =", "positive, splits, groups, format, encoding, columns, delimiter, pattern, layout:"),
     "unknown key of a split": ('"train.csv"', '{ file = "train.csv", rws = 3 }',
                                "line 7: splits.train.rws is not known: choose from file, format"),
     "unknown table": ("[splits]", "[groupes]\na = 1\n[splits]", "line 6: groupes is not known"),

@@ -60,6 +60,16 @@ def definition_of(content: Mapping[str, Any]) -> TaskDefinition:
     return task
 
 
+def check_effect(task: TaskDefinition) -> None:
+    """Raises Fault for a setting without effect. Earlier versions have recorded some, which are read all the same."""
+    if task.regression and task.positive is not None:
+        raise Fault("positive", "positive is a label, and a regression has none: leave it out")
+    for split in task.splits:
+        if split.groups is not None and not task.groups:
+            key = f"splits.{split.name}.groups"
+            raise Fault(key, f"{key} is a count of groups, and there is no [groups]: leave it out")
+
+
 def content_of(task: TaskDefinition) -> dict[str, Any]:
     """The plain content that ``definition_of`` turns into this task."""
     splits = {split.name: split.fraction if split.fraction is not None else source_content(split.source) | _given(

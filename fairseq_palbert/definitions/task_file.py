@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..files import read_text
-from .content import Fault, definition_of
+from .content import Fault, check_effect, definition_of
 from .definition import TaskDefinition
 
 ENDING = ".toml"
@@ -17,7 +17,9 @@ def read_task_file(path: Path) -> TaskDefinition:
     """The task that the file defines. Raises UserError, with the line, at the first mistake."""
     text = read_text(path, REMEDY)
     try:
-        return definition_of(tomllib.loads(text))
+        task = definition_of(tomllib.loads(text))
+        check_effect(task)
+        return task
     except Fault as fault:
         line = _line_of(text, fault.key)
         raise UserError(f"{path}{f', line {line}' if line else ''}: {fault}: {REMEDY}") from fault

@@ -7,6 +7,7 @@ no key twice in an object, no half of a surrogate pair. ``schema.check_fields`` 
 import json
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -47,6 +48,21 @@ def parse_object(text: str) -> Object:
 def parse_list(text: str) -> list[Any]:
     """The JSON list of ``text``. Raises ValueError, whose message is a phrase, for any other text."""
     return _parse(text, list, "no JSON list")
+
+
+def nested_value(content: Mapping[str, Any], name: str) -> Any:
+    """The value under the key, or under keys one inside another, whose names dots join.
+
+    Raises KeyError where there is none.
+    """
+    if name in content:
+        return content[name]
+    value = content
+    for key in name.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            raise KeyError(name)
+        value = value[key]
+    return value
 
 
 def _parse(text: str, kind: type, otherwise: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..definitions.content import spelt
 from ..errors import UserError
-from ..json_files import parse_list, parse_object
+from ..json_files import nested_value, parse_list, parse_object
 from ..schema import SHORT
 from ..text_lines import Line, read_lines, read_whole
 from ..tsv import Record
@@ -81,22 +81,13 @@ def _record(line: Line, row: Mapping[str, Any], needed: Sequence[str]) -> Record
 
 def _text(row: Mapping[str, Any], column: str) -> str:
     """The value of the column as text. Raises ValueError, whose message is a phrase, where there is none."""
-    value = _value(row, column)
+    try:
+        value = nested_value(row, column)
+    except KeyError as error:
+        raise ValueError(f"there is no column {column!r} among {', '.join(map(repr, row)) or 'none'}") from error
     if isinstance(value, str | int):  # true and false are integers
         return spelt(value)
     if isinstance(value, float) and value == value:
         return repr(value)
     found = "null" if value is None else "NaN" if isinstance(value, float) else SHORT.repr(value)
     raise ValueError(f"column {column!r} is {found}, and should be a text, a number, true or false")
-
-
-def _value(row: Mapping[str, Any], column: str) -> Any:
-    """The value under the key, or under keys one inside another, whose names dots join."""
-    if column in row:
-        return row[column]
-    value = row
-    for key in column.split("."):
-        if not isinstance(value, Mapping) or key not in value:
-            raise ValueError(f"there is no column {column!r} among {', '.join(map(repr, row)) or 'none'}")
-        value = value[key]
-    return value

@@ -1,11 +1,12 @@
 """Read sentences from TSV or JSON lines, row by row and strictly."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO
 
 from ..errors import UserError
-from ..json_files import parse_object
+from ..json_files import nested_value, parse_object
 from ..tsv import decoded, fields, places
 from .texts import check_text
 
@@ -26,7 +27,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns (keys of JSON) to read.
+    """The columns to read: keys of JSON, or keys one inside another, whose names dots join.
 
     The first of the ``choices`` that the input has holds the sentences. ``id`` names the column of ids, or is None.
     """
@@ -34,13 +35,16 @@ class Columns:
     choices: tuple[tuple[str, ...], ...]
     id: str | None = None
 
-    def find(self, names: Collection[str]) -> tuple[str, ...]:
-        """The columns of the sentences. Raises ValueError where ``names`` lack every choice, or the column ``id``."""
+    def find(self, names: Iterable[str], has: Callable[[str], bool]) -> tuple[str, ...]:
+        """The columns of the sentences.
+
+        Raises ValueError, which tells the ``names``, where the input ``has`` no choice, or no column ``id``.
+        """
         among = f"among {', '.join(map(repr, names))}"
-        if self.id is not None and self.id not in names:
+        if self.id is not None and not has(self.id):
             raise ValueError(f"there is no {self.id!r} {among}: name the column of ids by --id")
         for choice in self.choices:
-            if all(name in names for name in choice):
+            if all(map(has, choice)):
                 return choice
         sought = ", or ".join(" and ".join(map(repr, choice)) for choice in self.choices)
         raise ValueError(f"there is no {sought} {among}: name the columns of the sentences by --sentence")
@@ -105,7 +109,7 @@ def _tsv(lines: _Lines, columns: Columns) -> Iterator[tuple[str | None, tuple[st
     if header is None:
         raise ValueError("the input is empty: the first line must name the columns")
     names = header.split("\t")
-    chosen = places(names, columns.find(names))
+    chosen = places(names, columns.find(names, names.__contains__))
     id_place = None if columns.id is None else places(names, [columns.id])[0]
     row = None
     for row in rows:
@@ -122,11 +126,21 @@ def _json_lines(lines: _Lines, columns: Columns) -> Iterator[tuple[Any, tuple[st
     chosen = None
     for line in lines:
         values = _json_object(line)
-        chosen = columns.find(values) if chosen is None else chosen
-        for name in (*chosen, columns.id):
-            if name is not None and name not in values:
-                raise ValueError(f"there is no {name!r}: every row needs it")
-        yield values.get(columns.id), tuple(_json_text(name, values[name]) for name in chosen)
+        chosen = columns.find(values, partial(_has, values)) if chosen is None else chosen
+        try:
+            row_id = None if columns.id is None else nested_value(values, columns.id)
+            texts = [nested_value(values, name) for name in chosen]
+        except KeyError as error:
+            raise ValueError(f"there is no {error}: every row needs it") from error
+        yield row_id, tuple(map(_json_text, chosen, texts))
+
+
+def _has(values: dict[str, Any], name: str) -> bool:
+    try:
+        nested_value(values, name)
+    except KeyError:
+        return False
+    return True
 
 
 def _json_object(line: str) -> dict[str, Any]:

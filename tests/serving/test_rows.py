@@ -31,6 +31,16 @@ def test_json_lines():
     assert [row.id for row in read(content, "jsonl", Columns(SENTENCES.choices, "key"))] == [7, "x"]
 
 
+def test_json_lines_are_read_by_names_joined_with_dots_as_in_training():
+    columns = Columns((("m.t",), ("sentence",)), "m.key")
+    rows = read(b'{"m": {"t": "a", "key": 1}}\n{"m.t": "b", "m": {"t": "c", "key": 2}}', "jsonl", columns)
+    assert [(row.id, row.sentences) for row in rows] == [(1, ("a",)), (2, ("b",))]
+    with pytest.raises(UserError, match="line 2: there is no 'm.t': every row needs it"):
+        read(b'{"m": {"t": "a", "key": 1}}\n{"m": {"key": 2}}', "jsonl", columns)
+    with pytest.raises(UserError, match="line 1: there is no 'm.t', or 'sentence' among 'm': name the columns"):
+        read(b'{"m": "a"}', "jsonl", Columns(columns.choices))
+
+
 def test_the_first_choice_that_is_there_is_taken():
     header, row = "sentence1\tsentence2\tquestion\tsentence\tid\n", "a\tb\tc\td\te\n"
     content = (header + row).encode()

@@ -131,6 +131,9 @@ def _remarks(family: Family, weights: dict[str, Tensor], last_pooler: int | None
     if pooling == "mean":
         remarks.append("pool by the mean over a sentence's tokens, with special tokens and without padding: "
                        "pooler_output of AutoModel reads the first token instead, on which this model was not trained")
+    elif pooling == "first":
+        as_theirs = "" if last_pooler is None else ", as pooler_output of AutoModel does"
+        remarks.append(f"pool by the first token{as_theirs}")
     if detokenized:
         remarks.append("remove the spaces around punctuation from texts first, as sacremoses' MosesDetokenizer does: "
                        "this model was trained so")

@@ -244,7 +244,10 @@ def test_what_is_written_and_what_left_out_is_said(trained, vocabularies, tmp_pa
 def test_the_model_card_says_what_to_pool(trained, vocabularies, tmp_path, pooling):
     checkpoint, data = trained("bert", "--pooling", pooling)
     export_hugging_face(checkpoint, vocabularies["bert"], tmp_path / "theirs")
-    assert ("mean over a sentence's tokens" in (tmp_path / "theirs" / "README.md").read_text()) == (pooling == "mean")
+    said = {"first": "- pool by the first token, as pooler_output of AutoModel does.\n",
+            "mean": "- pool by the mean over a sentence's tokens, "}[pooling]
+    card = (tmp_path / "theirs" / "README.md").read_text()
+    assert said in card and card.count("- pool by ") == 1
     assert convert(tmp_path / "theirs", tmp_path / "ours")["flags"][-2:] == ["--pooling", pooling]
     export_model(checkpoint, vocabularies["bert"], tmp_path / "model")
     network, _ = read_model(tmp_path / "model")

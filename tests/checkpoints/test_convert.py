@@ -179,6 +179,11 @@ class TestByHand:
             convert(tmp_path / "source", tmp_path / "out")
         assert not (tmp_path / "out").exists()
 
+    def test_a_pooling_mode_that_is_no_boolean_is_refused(self, source, tmp_path):
+        self.say_pooling(source(), {"mean_tokens": "false"})
+        with pytest.raises(UserError, match="config.json: pooling_mode_mean_tokens is 'false', and should be true or"):
+            convert(tmp_path / "source", tmp_path / "out")
+
     @staticmethod
     def say_pooling(folder, modes):
         (folder / "1_Pooling").mkdir()

@@ -17,7 +17,7 @@ from ...errors import UserError
 from ...families import FAMILIES, Family
 from ...json_files import read_json
 from ...modules.encoder import EncoderShape
-from ...schema import Kind, choice, integer, number
+from ...schema import BOOLEAN, Kind, choice, integer, number
 from .encoder_source import POOLER, SEGMENTS, EncoderSource, check_layers, check_tensor, expected_tensors, shape_of
 from .names import ENCODER
 from .torch_file import read_torch_file
@@ -102,8 +102,9 @@ def _pooling(path: Path) -> str | None:
     """
     if not path.is_file():
         return None
-    modes = [mode.removeprefix(POOLING_MODE) for mode, on in read_json(path, REMEDY).items()
-             if mode.startswith(POOLING_MODE) and on]
+    config = read_json(path, REMEDY)
+    modes = [mode.removeprefix(POOLING_MODE) for mode in config
+             if mode.startswith(POOLING_MODE) and _checked(path, config, mode, BOOLEAN)]
     if len(modes) != 1 or modes[0] not in POOLING_MODES:
         raise UserError(f"{path}: pools by {' and '.join(modes) or 'nothing known'}, and this plugin by "
                         f"{' or '.join(POOLING_MODES)}: choose with --pooling")

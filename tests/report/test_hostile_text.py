@@ -49,8 +49,8 @@ def _relabelled(recorded: RecordedSplit) -> RecordedSplit:
 def out(tmp_path_factory):
     """Writes the report of methods and labels with hostile names and a hostile command, and returns its folder."""
     folder = tmp_path_factory.mktemp("hostile")
-    runs = [write_run(folder / "runs", name, "SST-2", "q_exit:0.5", "fixed:4", halts=True, seeds=[1], change=_relabelled)
-            for name in NAMES]
+    runs = [write_run(folder / "runs", name, "SST-2", "q_exit:0.5", "fixed:4", halts=True, seeds=[1],
+                      change=_relabelled) for name in NAMES]
     (runs[1] / "seed1").rename(runs[1] / "seed1<b>")
     (runs[0] / "seed1" / "command").write_text(COMMAND)
     report.main([*map(str, runs), "--out", str(folder / "out"), "--resamples", "2"])

@@ -3,7 +3,6 @@
 What they say is applied, or has to agree with the vocabulary, since it may change ids.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ from tokenizers import Tokenizer
 
 from ..errors import UserError
 from ..json_files import read_json
-from ..schema import BOOLEAN, OBJECT, Kind, check_fields, optional, text
+from ..schema import BOOLEAN, Kind, check_fields, optional, text
+from .library_errors import refused
 from .native import Native
 from .special_tokens import BEGIN, END, PADDING, UNKNOWN
 
@@ -20,24 +20,18 @@ CONFIG_FILE, SPECIAL_TOKENS_FILE, ADDED_TOKENS_FILE = (
 REMEDY = "give the file that belongs to the vocabulary"
 SPECIAL_TOKENS = {"cls_token": BEGIN, "sep_token": END, "pad_token": PADDING, "unk_token": UNKNOWN}
 TOKEN = Kind("a text, or an object with its content", lambda value: isinstance(_content(value), str))
+ADDED = Kind("an object of objects with a content, by id", lambda value: isinstance(value, dict) and all(
+    number.isdecimal() and len(number) < 10 and isinstance(token, dict) and isinstance(_content(token), str)
+    for number, token in value.items()))
 KINDS = {"do_lower_case": BOOLEAN, "strip_accents": optional(BOOLEAN), "tokenize_chinese_chars": BOOLEAN,
          "keep_accents": BOOLEAN, "add_prefix_space": BOOLEAN, "tokenizer_class": optional(text()),
-         "added_tokens_decoder": OBJECT, **dict.fromkeys(SPECIAL_TOKENS, optional(TOKEN))}
+         "added_tokens_decoder": ADDED, **dict.fromkeys(SPECIAL_TOKENS, optional(TOKEN))}
 # Of the classes of ``transformers``: those that read tokenizer.json as it is, and those of each kind of tokenizer.
 GENERIC = ("PreTrainedTokenizer", "TokenizersBackend")
 CLASSES = {"wordpiece": ("BertTokenizer", "MPNetTokenizer", "DistilBertTokenizer", "ElectraTokenizer",
                          "MobileBertTokenizer"),
            "gpt2_bpe": ("RobertaTokenizer", "BartTokenizer", "LongformerTokenizer"),
            "sentencepiece": ("AlbertTokenizer",)}
-# What a tokenizer does, by the setting that says so.
-BEHAVIOUR: dict[str, dict[str, Callable[[Tokenizer], bool]]] = {
-    "wordpiece": {"do_lower_case": lambda tokenizer: _normal(tokenizer, "A") == "a",
-                  "strip_accents": lambda tokenizer: _normal(tokenizer, "é") == "e",
-                  "tokenize_chinese_chars": lambda tokenizer: _normal(tokenizer, "語") != "語"},
-    "gpt2_bpe": {"add_prefix_space": lambda tokenizer: tokenizer.pre_tokenizer.pre_tokenize_str("a")[0][0] != "a"},
-    "sentencepiece": {"do_lower_case": lambda tokenizer: _normal(tokenizer, "A") == "a",
-                      "keep_accents": lambda tokenizer: _normal(tokenizer, "é") != "e"},
-}
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
@@ -77,24 +71,26 @@ def check_settings(folder: Path, settings: dict[str, Any], native: Native, from_
         if not known or cuts and not from_json:
             raise UserError(f"{folder} adds the token {content!r:.60} to its vocabulary: save the tokenizer by "
                             "transformers' save_pretrained, whose tokenizer.json has it")
-    if from_json and of_class not in GENERIC:
-        for name, does in BEHAVIOUR[native.name].items():
-            if settings.get(name) not in (None, does(native.tokenizer)):
+    if from_json:
+        with refused(f"tokenizer.json in {folder} is damaged"):
+            marked, behaviour = _adds_our_marks(native), _behaviour(native)
+        if not marked:
+            raise UserError(f"{folder}/tokenizer.json: its post_processor puts other special tokens around sentences than "
+                            f"those of a {native.name} vocabulary: {REMEDY}")
+        for name, done in behaviour.items():
+            if of_class not in GENERIC and settings.get(name) not in (None, done):
                 raise UserError(f"{where}: {name} is {str(settings[name]).lower()}, and tokenizer.json beside it does "
                                 "otherwise: correct the wrong one of the two")
 
 
-def check_marks(tokenizer: Tokenizer, native: Native, where: str) -> None:
-    """Raises UserError where the tokenizer would put other special tokens around sentences than are put here."""
+def _adds_our_marks(native: Native) -> bool:
+    """Whether the tokenizer would put the special tokens around sentences that are put here, if any."""
+    tokenizer, begin, end = native.tokenizer, native.native_ids[BEGIN], native.native_ids[END]
     if tokenizer.post_processor is None:
-        return
-    begin, end = native.native_ids[BEGIN], native.native_ids[END]
+        return True
     words = tokenizer.encode("a", add_special_tokens=False).ids
-    one = [begin, *words, end]
-    if (tokenizer.encode("a").ids != one
-            or tokenizer.encode("a", "a").ids != [*one[:-1], *[end] * native.separators, *words, end]):
-        raise UserError(f"{where}: its post_processor puts other special tokens around sentences than those of "
-                        f"a {native.name} vocabulary: {REMEDY}")
+    pair = [begin, *words, *[end] * native.separators, *words, end]
+    return tokenizer.encode("a").ids == [begin, *words, end] and tokenizer.encode("a", "a").ids == pair
 
 
 def _added_tokens(folder: Path, settings: dict[str, Any]) -> dict[str, tuple[int, bool]]:
@@ -102,10 +98,20 @@ def _added_tokens(folder: Path, settings: dict[str, Any]) -> dict[str, tuple[int
     added = {}
     if (folder / ADDED_TOKENS_FILE).is_file():
         added = {content: (number, True) for content, number in read_json(folder / ADDED_TOKENS_FILE, REMEDY).items()}
-    for number, token in settings.get("added_tokens_decoder", {}).items():
-        if isinstance(token, dict) and number.isdecimal():
-            added[token.get("content")] = (int(number), not token.get("special"))
-    return added
+    return added | {token["content"]: (int(number), not token.get("special"))
+                    for number, token in settings.get("added_tokens_decoder", {}).items()}
+
+
+def _behaviour(native: Native) -> dict[str, bool]:
+    """What the tokenizer does, by the setting that says so."""
+    lower, accent, chinese = (_normal(native.tokenizer, letter) for letter in "Aé語")
+    if native.name == "wordpiece":
+        return {"do_lower_case": lower == "a", "strip_accents": accent == "e",
+                "tokenize_chinese_chars": chinese != "語"}
+    if native.name == "sentencepiece":
+        return {"do_lower_case": lower == "a", "keep_accents": accent != "e"}
+    cut = native.tokenizer.pre_tokenizer
+    return {"add_prefix_space": cut is not None and cut.pre_tokenize_str("a")[0][0] != "a"}
 
 
 def _normal(tokenizer: Tokenizer, letter: str) -> str:

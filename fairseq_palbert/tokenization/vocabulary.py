@@ -16,7 +16,7 @@ from ..files import read_text
 from . import gpt2_bpe, sentencepiece, wordpiece
 from .detokenize import detokenize
 from .dictionary_file import formatted, read_symbols
-from .hub_settings import check_marks, check_settings, read_settings
+from .hub_settings import check_settings, read_settings
 from .library_errors import refused
 from .native import Native
 from .pipeline import pipeline_sha256
@@ -159,7 +159,6 @@ def _read_json(folder: Path) -> Native:
     native = KINDS[kind](tokenizer, str(path))
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    check_marks(tokenizer, native, str(path))
     if not (folder / DICTIONARY_FILE).is_file():
         return native
     return _with_fillers(native, folder / DICTIONARY_FILE)

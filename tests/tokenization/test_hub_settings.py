@@ -95,6 +95,8 @@ def test_settings_that_agree_change_nothing(folder, family, settings):
     ("wordpiece", "tokenizer_config.json", {"sep_token": "the"}, r"sep_token is the, and that .* is \[SEP\]"),
     ("wordpiece", "special_tokens_map.json", {"unk_token": {"content": "un"}}, r"unk_token is un, .* is \[UNK\]"),
     ("gpt2_bpe", "tokenizer_config.json", {"cls_token": 3}, "cls_token is 3, and should be a text"),
+    ("wordpiece", "tokenizer_config.json", {"added_tokens_decoder": {"7": {"content": []}}}, "tokens_decoder is"),
+    ("wordpiece", "tokenizer_config.json", {"added_tokens_decoder": {"x": {"content": "a"}}}, "tokens_decoder is"),
     ("wordpiece", "added_tokens.json", {"x.y": 15}, "adds the token 'x.y' to its vocabulary"),
     ("gpt2_bpe", "tokenizer_config.json", {"added_tokens_decoder": {"7": {"content": "x.y"}}}, "adds the token 'x.y'"),
 ])
@@ -112,6 +114,15 @@ def test_a_token_that_texts_are_cut_at_is_refused_where_only_the_settings_have_i
 def test_a_prefix_space_is_applied(folder):
     made = folder("gpt2_bpe", None, {"add_prefix_space": True})
     assert pieces_of(Vocabulary(made), "the the")[0] == "Ġthe"
+
+
+def test_a_tokenizer_that_cuts_no_words_is_compared_all_the_same(folder):
+    def uncut(tokenizer):
+        tokenizer.pre_tokenizer = None
+
+    made = folder("gpt2_bpe", uncut, {"tokenizer_class": "RobertaTokenizer", "add_prefix_space": True})
+    with pytest.raises(UserError, match="add_prefix_space is true"):
+        Vocabulary(made)
 
 
 def test_a_dropout_is_refused(folder):

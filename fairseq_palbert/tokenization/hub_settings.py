@@ -75,8 +75,8 @@ def check_settings(folder: Path, settings: dict[str, Any], native: Native, from_
         with refused(f"tokenizer.json in {folder} is damaged"):
             marked, behaviour = _adds_our_marks(native), _behaviour(native)
         if not marked:
-            raise UserError(f"{folder}/tokenizer.json: its post_processor puts other special tokens around sentences than "
-                            f"those of a {native.name} vocabulary: {REMEDY}")
+            raise UserError(f"{folder}/tokenizer.json: its post_processor puts other special tokens around sentences "
+                            f"than those of a {native.name} vocabulary: {REMEDY}")
         for name, done in behaviour.items():
             if of_class not in GENERIC and settings.get(name) not in (None, done):
                 raise UserError(f"{where}: {name} is {str(settings[name]).lower()}, and tokenizer.json beside it does "

@@ -171,7 +171,7 @@ def check_replaceable(target: Path, overwrite: bool, provenance: str) -> None:
         raise UserError(f"{target} exists: give --overwrite to make it again, or another --out")
 
 
-def write_json(path: Path, value: dict) -> None:
+def write_json(path: Path, value: dict | list) -> None:
     """Writes indented JSON in ASCII."""
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 

@@ -172,18 +172,6 @@ class TestByHand:
         assert "--pooling" not in convert(source(), tmp_path / "out")["flags"]
         assert "pooling" not in torch.load(tmp_path / "out" / "model.pt", weights_only=True)["cfg"]["model"]
 
-    @pytest.mark.parametrize("modes", [{"max_tokens": True}, {"mean_tokens": True, "cls_token": True}, {}])
-    def test_another_pooling_is_refused(self, source, tmp_path, modes):
-        self.say_pooling(source(), modes)
-        with pytest.raises(UserError, match="1_Pooling/config.json: pools by .*: choose with --pooling"):
-            convert(tmp_path / "source", tmp_path / "out")
-        assert not (tmp_path / "out").exists()
-
-    def test_a_pooling_mode_that_is_no_boolean_is_refused(self, source, tmp_path):
-        self.say_pooling(source(), {"mean_tokens": "false"})
-        with pytest.raises(UserError, match="config.json: pooling_mode_mean_tokens is 'false', and should be true or"):
-            convert(tmp_path / "source", tmp_path / "out")
-
     @staticmethod
     def say_pooling(folder, modes):
         (folder / "1_Pooling").mkdir()

@@ -17,9 +17,10 @@ from ...errors import UserError
 from ...families import FAMILIES, Family
 from ...json_files import read_json
 from ...modules.encoder import EncoderShape
-from ...schema import BOOLEAN, Kind, choice, integer, number
+from ...schema import Kind, choice, integer, number
 from .encoder_source import POOLER, SEGMENTS, EncoderSource, check_layers, check_tensor, expected_tensors, shape_of
 from .names import ENCODER
+from .sentence_transformers import pooling_of
 from .torch_file import read_torch_file
 from .weights import check_weights
 
@@ -60,9 +61,6 @@ DEFAULTS = {
 # settings that change what the encoder computes, and the only value that this plugin supports
 FIXED = {"is_decoder": False, "add_cross_attention": False, "position_embedding_type": "absolute", "pruned_heads": {},
          "quantization_config": None}
-POOLING_FILE = "1_Pooling/config.json"  # of sentence-transformers
-POOLING_MODE = "pooling_mode_"
-POOLING_MODES = {"cls_token": "first", "mean_tokens": "mean"}  # ours by theirs
 BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")  # constants: 0, 1, 2, ... and zeros
 PARTS = ("embeddings.", "encoder.", "pooler.")
 EMBEDDING = "embeddings.word_embeddings.weight"
@@ -80,7 +78,7 @@ def read_hugging_face(folder: Path, name: str, pooling: str | None = None) -> En
     """
     config = read_json(folder / CONFIG_FILE, REMEDY)
     family = _family(folder / CONFIG_FILE, config)
-    pooling = pooling or _pooling(folder / POOLING_FILE)
+    pooling = pooling or pooling_of(folder)
     settings, vocabulary = settings_of(folder / CONFIG_FILE, config, family)
     tensors, files = read_weights(folder)
     theirs, dropped = _encoder_tensors(tensors, family, tied=config.get("tie_word_embeddings", True) is True)
@@ -93,22 +91,6 @@ def read_hugging_face(folder: Path, name: str, pooling: str | None = None) -> En
     return EncoderSource(name, (folder / CONFIG_FILE, *files), family, settings, weights,
                          used=[original for original in tensors if original not in dropped], dropped=dropped,
                          native_rows=True, pooling=pooling)
-
-
-def _pooling(path: Path) -> str | None:
-    """The pooling that ``path`` names; None where there is no such file, as outside of sentence-transformers.
-
-    Raises UserError for a pooling that this plugin does not have.
-    """
-    if not path.is_file():
-        return None
-    config = read_json(path, REMEDY)
-    modes = [mode.removeprefix(POOLING_MODE) for mode in config
-             if mode.startswith(POOLING_MODE) and _checked(path, config, mode, BOOLEAN)]
-    if len(modes) != 1 or modes[0] not in POOLING_MODES:
-        raise UserError(f"{path}: pools by {' and '.join(modes) or 'nothing known'}, and this plugin by "
-                        f"{' or '.join(POOLING_MODES)}: choose with --pooling")
-    return POOLING_MODES[modes[0]]
 
 
 def _family(path: Path, config: Mapping[str, Any]) -> Family:

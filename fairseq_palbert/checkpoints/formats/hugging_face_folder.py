@@ -16,17 +16,9 @@ from ...modules.encoder import EncoderShape
 from ...tensor_files import save_tensors
 from ...tokenization import Vocabulary
 from .encoder_source import POOLER, TOKENS
-from .hugging_face import (
-    ACTIVATIONS,
-    CONFIG_FILE,
-    POOLING_FILE,
-    POOLING_MODE,
-    POOLING_MODES,
-    RELATIVE,
-    WEIGHT_FILES,
-    their_modules,
-)
+from .hugging_face import ACTIVATIONS, CONFIG_FILE, RELATIVE, WEIGHT_FILES, their_modules
 from .names import ENCODER
+from .sentence_transformers import write_pooling
 
 
 def check_expressible(name: str, family: Family, shape: EncoderShape, vocabulary: Vocabulary) -> None:
@@ -106,13 +98,11 @@ encoder, tokenizer = AutoModel.from_pretrained("."), AutoTokenizer.from_pretrain
 
 
 def write_model_card(folder: Path, remarks: Iterable[str], pooling: str | None, hidden: int) -> None:
-    """Writes ``README.md``, and, if the pooling is known, the file that sentence-transformers reads it from."""
+    """Writes ``README.md``, and, if the pooling is known, what sentence-transformers reads it from."""
     text = MODEL_CARD.format(remarks="".join(f"- {remark}.\n" for remark in remarks))
     (folder / "README.md").write_text(text.rstrip() + "\n", encoding="utf-8")
     if pooling is not None:
-        modes = {POOLING_MODE + theirs: ours == pooling for theirs, ours in POOLING_MODES.items()}
-        (folder / POOLING_FILE).parent.mkdir()
-        write_json(folder / POOLING_FILE, {"word_embedding_dimension": hidden, **modes})
+        write_pooling(folder, pooling, hidden)
 
 
 def _tensors(family: Family, shape: EncoderShape, weights: Mapping[str, Tensor],

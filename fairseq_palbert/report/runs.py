@@ -141,9 +141,14 @@ def _read(path: Path, split: str) -> list[Run]:
         raise UserError(f"{path}: no such file or folder: give a file of palbert keep, or the RUN_DIR of a run")
     if path.is_dir():
         return [_read_run(path, split)]
-    by_task = {task: [_kept_seed(name, seed, split) for name, seed in seeds.items() if split in seed.splits]
-               for task, seeds in read_kept(path).items()}
-    runs = [Run(visible(path.stem), seeds) for seeds in by_task.values() if seeds]
+    runs = []
+    for task, seeds in read_kept(path).items():
+        found = [_kept_seed(name, seed, split) for name, seed in seeds.items() if split in seed.splits]
+        if found:
+            runs.append(Run(visible(path.stem), found))
+            for name, seed in seeds.items():
+                if split not in seed.splits:
+                    print(f"{path}, {task}, {visible(name)} is not scored on {split!r}: left out", file=sys.stderr)
     if not runs:
         raise UserError(f"{path} has nothing of the split {split!r}")
     return runs

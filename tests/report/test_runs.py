@@ -8,7 +8,7 @@ import torch
 
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.report import tables
-from fairseq_palbert.report.kept import KeptSeed, KeptSplit, write_kept
+from fairseq_palbert.report.kept import KeptSeed, KeptSplit, read_kept, write_kept
 from fairseq_palbert.report.runs import read_runs
 from tests.fixtures.recorded_runs import ORIGIN, of_fractions
 
@@ -125,6 +125,15 @@ def test_a_kept_file_is_read_as_its_runs_are(make_run, tmp_path):
                 (pytest.approx(point.row["mean_exit"], abs=0.1), point.row["seconds"]) for point in given.scored]
     with pytest.raises(UserError, match="has nothing of the split 'test'"):
         read_runs([path], "test")
+
+
+def test_a_kept_seed_without_the_split_is_named(make_run, keep_run, capsys):
+    path = keep_run(make_run("palbert", "SST-2", "fixed:4"), earlier=False)
+    kept = read_kept(path)
+    kept["SST-2"]["seed2"] = KeptSeed(kept["SST-2"]["seed2"].command, {})
+    write_kept(path, kept)
+    assert [seed.name for seed in read_runs([path], "valid")["SST-2"][0].seeds] == ["seed1"]
+    assert capsys.readouterr().err == f"{path}, SST-2, seed2 is not scored on 'valid': left out\n"
 
 
 @pytest.mark.parametrize("earlier", [False, True])

@@ -31,10 +31,10 @@ class Workload:
         return Waiting([len(sentence) for sentence in self.sentences])
 
     def at(self, places: list[int]) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """The places [B], ids [B] and token ids of B sentences, on the device."""
+        """The places [B] and ids [B] on the device, and the token ids of B sentences as they are."""
         at = torch.tensor(places)
         ids = at if self.ids is None else self.ids[at]
-        return at.to(self.device), ids.to(self.device), [self.sentences[place].to(self.device) for place in places]
+        return at.to(self.device), ids.to(self.device), [self.sentences[place] for place in places]
 
 
 @torch.inference_mode()

@@ -29,7 +29,10 @@ class PonderingNetwork(Protocol):
     halting_weight: float
 
     def packed(self, sentences: list[Tensor]) -> PackedBatch:
-        """A batch of token ids, [T_i] each; to a recurrent cell an input vector each, [1, P], which is one token."""
+        """The batch, on the network's device, of token ids [T_i] each that may be elsewhere.
+
+        A recurrent cell takes an input vector each, [1, P], which is one token.
+        """
 
     def embed(self, batch: PackedBatch) -> Tensor:
         """Hidden states before layer 1, [R, C]."""

@@ -111,7 +111,7 @@ class PooledStates:
             part.append(sentence)
             tokens += len(sentence)
             if tokens >= TOKENS_AT_ONCE or i == len(ordered):
-                batch = self.network.packed([sentence.to(self._device) for sentence in part])
+                batch = self.network.packed(part)
                 yield part, self.network.pooled(batch)
                 part, tokens = [], 0
 

@@ -114,9 +114,9 @@ class PackedBatch:
         self.shared = shared or SharedBias()
 
     @classmethod
-    def of(cls, sentences: list[Tensor]) -> "PackedBatch":
-        """Shape: [T_i] token ids each."""
-        return cls(torch.cat(sentences), [len(sentence) for sentence in sentences])
+    def of(cls, sentences: list[Tensor], device: torch.device | None = None) -> "PackedBatch":
+        """The batch on ``device``, by default where the sentences are. Shape: [T_i] token ids each."""
+        return cls(torch.cat(sentences).to(device=device), [len(sentence) for sentence in sentences])
 
     @cached_property
     def first(self) -> Tensor:

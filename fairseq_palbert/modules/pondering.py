@@ -181,8 +181,11 @@ class PonderingClassifier(nn.Module):
         return self.encoder.padded(tokens)
 
     def packed(self, sentences: list[Tensor]) -> PackedBatch:
-        """The batch of these sentences, without padding. Shape: token ids [T_i] each."""
-        return PackedBatch.of(sentences)
+        """The batch of these sentences, without padding, in one copy to this network's device.
+
+        Shape: token ids [T_i] each.
+        """
+        return PackedBatch.of(sentences, next(self.parameters()).device)
 
     def embed(self, batch: Batch) -> Tensor:
         """Hidden states before layer 1. Shape: R tokens -> [R, C]."""

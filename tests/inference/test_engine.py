@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.exits.registry import parse_rule
@@ -255,3 +256,21 @@ def test_half_precision_answers_in_float32(make_network, make_sentences, dtype):
     for spec in ("q_exit:0.5", "expectation"):
         decided = decide(network, parse_rule(spec), Workload(sentences, Window(sentences=4)))
         assert decided.outputs.dtype in (torch.float32, torch.float64) and decided.outputs.isfinite().all()
+
+
+def test_sentences_reach_a_device_in_one_copy(make_network):
+    """A copy for each would take longer than a GPU's layers."""
+    class Copies(TorchDispatchMode):
+        counted = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            self.counted += function is torch.ops.aten._to_copy.default
+            return function(*args, **(kwargs or {}))
+
+    sentences = [torch.arange(1 + i % 7) for i in range(50)]
+    network, workload = make_network().to("meta"), Workload(sentences, device=torch.device("meta"))
+    with Copies() as copies:
+        places, ids, taken = workload.at(list(range(len(sentences))))
+        batch = network.packed(taken)
+    assert copies.counted == 3 and {part.device.type for part in (places, ids, batch.tokens)} == {"meta"}
+    assert batch.lengths == [len(sentence) for sentence in sentences]

@@ -57,9 +57,18 @@ def read_scores(path: Path, task: str | None = None, split: str | None = None) -
     return rows
 
 
+def seed_folders(run: Path) -> list[Path]:
+    """The folders seed1, seed2 and so on, by number; others of a like name, as copies, are named on stderr."""
+    folders = sorted(run.glob("seed*/"))
+    seeds = [folder for folder in folders if re.fullmatch("seed[0-9]+", folder.name)]
+    for folder in set(folders) - set(seeds):
+        print(f"{folder} is no folder of a seed, as seed1: left out", file=sys.stderr)
+    return sorted(seeds, key=lambda folder: int(folder.name.removeprefix("seed")))
+
+
 def scored_seeds(run: Path, split: str, name: str) -> list[Path]:
     """The files seedS/scores/SPLIT/NAME; where some seeds have one, those without are named on stderr."""
-    paths = [seed / "scores" / split / name for seed in sorted(run.glob("seed*/"))]
+    paths = [seed / "scores" / split / name for seed in seed_folders(run)]
     found = [path for path in paths if path.is_file()]
     for path in paths:
         if found and path not in found:

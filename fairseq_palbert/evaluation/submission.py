@@ -26,7 +26,7 @@ from ..exits.registry import parse_rule
 from ..files import file_sha256
 from ..json_files import read_json
 from ..numbers_from_text import LARGEST_SEED, check_range, integer
-from ..scores_file import EVALUATION_FILE
+from ..scores_file import EVALUATION_FILE, seed_folders
 from ..submissions.benchmark import Benchmark, Sheet
 from ..submissions.glue import GLUE
 from ..submissions.superglue import SUPERGLUE
@@ -83,8 +83,8 @@ def _checkpoint(run_of: dict[str, Path], task: str, seed: int) -> Path:
                         f"{model} too")
     checkpoint = run_of[model] / f"seed{seed}" / BEST
     if not checkpoint.is_file():
-        seeds = sorted(folder.name.removeprefix("seed") for folder in run_of[model].glob("seed*")
-                       if (folder / BEST).is_file())
+        seeds = [folder.name.removeprefix("seed") for folder in seed_folders(run_of[model])
+                 if (folder / BEST).is_file()]
         raise UserError(f"{checkpoint} is missing: "
                         + (f"choose --seed from {', '.join(seeds)}" if seeds else "train that run first"))
     return checkpoint

@@ -18,7 +18,7 @@ from pathlib import Path
 from .. import command
 from ..errors import UserError
 from ..files import replacing
-from ..scores_file import SCORES_FILE, read_scores
+from ..scores_file import SCORES_FILE, read_scores, seed_folders
 from ..tables import plain, visible
 
 COLUMNS = ("score", "mean_exit", "layer_speedup", "layers_used")
@@ -32,7 +32,7 @@ def collect(runs: list[Path], metric: str = "score") -> dict[tuple[Path, str, st
     """
     scores = defaultdict(list)
     for run in dict.fromkeys(run.resolve() for run in runs):
-        for path in sorted(run.glob(f"seed*/scores/*/{SCORES_FILE}")):
+        for path in (path for seed in seed_folders(run) for path in sorted(seed.glob(f"scores/*/{SCORES_FILE}"))):
             for record in read_scores(path, split=path.parent.name):
                 if record["metrics"] and metric not in record["metrics"]:
                     raise UserError(f"{path} has no {metric}: choose from {', '.join(sorted(record['metrics']))}")

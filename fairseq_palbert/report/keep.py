@@ -25,7 +25,7 @@ from ..exits.registry import parse_rule
 from ..files import locked, writing
 from ..json_files import read_json_lines
 from ..schema import check_fields
-from ..scores_file import NAME, SCORES_FILE, read_scores
+from ..scores_file import NAME, SCORES_FILE, read_scores, seed_folders
 from .kept import KeptSeed, KeptSplit, read_kept, rounded, write_kept
 from .runs import check_same_checkpoint, read_split
 from .same_settings import check_same_settings
@@ -44,7 +44,7 @@ def keep(run: Path, name: str, out: Path) -> tuple[Path, str]:
     """
     if not NAME.accepts(name):
         raise UserError(f"NAME {name!r}: give {NAME.description}, such as minilm_l6")
-    records = {seed: sorted(seed.glob(f"scores/*/{RECORD_FILE}")) for seed in sorted(run.glob("seed*/"))}
+    records = {seed: sorted(seed.glob(f"scores/*/{RECORD_FILE}")) for seed in seed_folders(run)}
     if not any(records.values()):
         raise UserError(f"{run} has no seed*/scores/*/{RECORD_FILE}: give the RUN_DIR of a run that "
                         "recipes/glue_task.sh has scored")

@@ -1,9 +1,12 @@
 """Tests of results: mean and standard deviation over seeds."""
 
+import shutil
+
 import pytest
 
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.experiment import results
+from fairseq_palbert.scores_file import scored_seeds
 from tests.fixtures.recorded_runs import write_scores
 
 
@@ -95,3 +98,16 @@ def test_markdown_of_two_runs_of_one_name_is_refused(scored, capsys, runs, shown
         results.main(["--markdown", *folders])
     results.main(folders)
     assert len(capsys.readouterr().out.splitlines()) == 1 + len(runs)
+
+
+def test_a_copy_of_a_seed_is_no_seed(scored, capsys):
+    run = scored("RTE", 1, "valid", 0.5)
+    (run / "seed1").rename(run / "seed10")
+    scored("RTE", 2, "valid", 0.7)
+    for copy in ("seed2_backup", "seed2.old", "seeds"):
+        shutil.copytree(run / "seed2", run / copy)
+    row, = results.summarise(results.collect([run]))
+    assert row["seeds"] == 2 and row["score_sd"] == pytest.approx(0.2 / 2 ** 0.5)
+    assert sorted(capsys.readouterr().err.splitlines()) == [
+        f"{run / copy} is no folder of a seed, as seed1: left out" for copy in ("seed2.old", "seed2_backup", "seeds")]
+    assert [path.parents[2].name for path in scored_seeds(run, "valid", "scores.jsonl")] == ["seed2", "seed10"]

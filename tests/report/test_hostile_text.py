@@ -51,7 +51,6 @@ def out(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hostile")
     runs = [write_run(folder / "runs", name, "SST-2", "q_exit:0.5", "fixed:4", halts=True, seeds=[1],
                       change=_relabelled) for name in NAMES]
-    (runs[1] / "seed1").rename(runs[1] / "seed1<b>")
     (runs[0] / "seed1" / "command").write_text(COMMAND)
     report.main([*map(str, runs), "--out", str(folder / "out"), "--resamples", "2"])
     return folder / "out"

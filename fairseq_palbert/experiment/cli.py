@@ -22,8 +22,8 @@ from typing import Any
 from hydra import main as hydra_main
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.errors import CompactHydraException
+from hydra.core.override_parser.types import Override, ValueType
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -61,10 +61,11 @@ def main(argv: list[str] | None = None) -> None:
 
     try:
         check_names(override.key_or_group for override in overrides_in(argv))
+        check_values(overrides_in(argv))
         argv = [word for word in argv if not is_empty(word)]  # as an unset variable of the shell leaves them
         sys.argv[1:] = [*argv, *run_name(argv)]
         hydra_main(str(Path(__file__).with_name("conf")), "train", version_base="1.3")(job)()
-    except (CompactHydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException) as error:
         raise UserError(_reason(error)) from error
     if mistakes:
         raise SystemExit(1)
@@ -93,6 +94,13 @@ def check_names(names: Iterable[str]) -> None:
             close = get_close_matches(root.lower(), settings, 1)
             meant = f"do you mean {close[0]}? " if close else ""
             raise UserError(f"unknown setting {root}: {meant}palbert train --help lists all settings")
+
+
+def check_values(overrides: list[Override]) -> None:
+    """Raises UserError for values that --multirun cannot list."""
+    for override in overrides:
+        if override.value_type in (ValueType.GLOB_CHOICE_SWEEP, ValueType.INTERVAL_SWEEP):
+            raise UserError(f"{override.input_line}: list the values, as in lr=1e-5,2e-5")
 
 
 def check_modes(argv: list[str]) -> None:
@@ -152,7 +160,10 @@ def help_text() -> str:
 
 
 def _reason(error: Exception) -> str:
-    """The message of Hydra and of its cause, without the lines that name objects."""
+    """The message of Hydra and of its cause, without the lines that name objects, and what to do."""
     causes = [error] + ([error.__cause__] if error.__cause__ else [])
     lines = [line.strip() for cause in causes for line in str(cause).splitlines()]
-    return " ".join(line for line in lines if not line.startswith("object_type="))
+    reason = " ".join(line for line in lines if not line.startswith("object_type="))
+    if isinstance(error, OverrideParseException):
+        return f"{reason}: a value with special characters needs quotes within quotes, as \"run_dir='a (b)'\""
+    return f"{reason}: write a list, as seeds=[1]" if "ListConfig" in reason else reason

@@ -65,6 +65,18 @@ def test_no_task_is_one_line(started, words, capfd):
     assert capfd.readouterr().err == "fairseq_palbert: error: task is missing: give one, as in task=RTE\n"
 
 
+@pytest.mark.parametrize("words, message", [
+    (["lr=interval(1,3)"], r"^lr=interval\(1,3\): list the values, as in lr=1e-5,2e-5$"),
+    (["lr=glob(*)"], r"^lr=glob\(\*\): list the values"),
+    (["run_dir=a (b"], "input 'a .b' .*: a value with special characters needs quotes within quotes, as \"run_dir='a"),
+    (["seeds=1"], "is not a ListConfig, list or tuple.*: write a list, as seeds=\\[1\\]$"),
+])
+def test_values_that_hydra_cannot_take_are_one_line(started, words, message):
+    with pytest.raises(UserError, match=message) as raised:
+        started("task=RTE", "--multirun", *words)
+    assert "\n" not in str(raised.value)
+
+
 def test_words_of_hydra_and_settings_pass(started):
     found, = started("task=RTE", "++lr=1e-5", "seeds=[2]", "hydra.verbose=false", "hydra/job_logging=none")
     assert found.lr == 1e-5 and found.seeds == [2]

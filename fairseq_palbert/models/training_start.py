@@ -104,6 +104,8 @@ def starting_point(cfg: StartConfig, family: Family, task, fresh: dict[str, Tens
     weights = point.weights(state["model"], fresh)
     if cfg.train_only:
         task.check_held_out(name, state, cfg.train_subset)
+    elif flag == FINETUNE:
+        task.check_still_held_out(name, state)
     if cfg.keep_classifier or cfg.train_only:
         task.check_classifier(name, state)
         if "classifier" not in weights.loaded:

@@ -186,14 +186,27 @@ class SentenceTask(EarlyExitTask):
 
     def check_held_out(self, name: str, state: dict[str, Any], train_subset: str) -> None:
         """Raises UserError where a second phase would train on rows that the checkpoint's layers were trained on."""
-        trained_with = (state.get("cfg") or {}).get("task") or {}
-        holdout_fraction = float(trained_with.get("holdout_fraction") or 0)
+        holdout_fraction = float(_trained_with(state).get("holdout_fraction") or 0)
         if not holdout_fraction:
             raise UserError(f"{name} was trained without --holdout-fraction, and a lambda module learns nothing on "
                             "rows that the layers have seen: train it again with one, such as 0.1")
         if holdout_fraction != self.cfg.holdout_fraction or train_subset != GATE:
             raise UserError(f"--train-only lambda learns on rows that {name} has held out: add --train-subset {GATE} "
                             f"--holdout-fraction {holdout_fraction:g}")
+
+
+    def check_still_held_out(self, name: str, state: dict[str, Any]) -> None:
+        """Raises UserError where this run holds out rows that the checkpoint was trained on: they choose thresholds."""
+        before, now = _trained_with(state), self.cfg.holdout_fraction
+        earlier = float(before.get("holdout_fraction") or 0)
+        if now and earlier != now and before.get("glue_task") == self.cfg.glue_task:
+            raise UserError(f"{name} was trained on rows that --holdout-fraction {now:g} holds out: train it with that "
+                            f"flag too, or leave it at {earlier:g}")
+
+
+def _trained_with(state: dict[str, Any]) -> dict[str, Any]:
+    """The task's settings that a checkpoint records."""
+    return (state.get("cfg") or {}).get("task") or {}
 
 
 def _check_config(cfg: SentenceConfig, task: TaskDefinition) -> None:

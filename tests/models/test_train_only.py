@@ -202,3 +202,13 @@ def test_rows_that_the_layers_have_seen_are_refused(build, save_own, tmp_path, h
     path = save_own(tmp_path / "first.pt", *held_out)
     with pytest.raises(UserError, match=message):
         build("--finetune-from-model", path, "--save-dir", tmp_path / "new", *GATE, *flags)
+
+
+@pytest.mark.parametrize("held_out, earlier", [((), "0"), (HOLDOUT, "0.3")])
+def test_rows_that_choose_thresholds_are_to_be_new_to_any_start(build, save_own, tmp_path, held_out, earlier):
+    start = "--finetune-from-model", save_own(tmp_path / "first.pt", *held_out), "--save-dir", tmp_path / "new"
+    with pytest.raises(UserError, match="first.pt was trained on rows that --holdout-fraction 0.4 holds out: train it "
+                                        f"with that flag too, or leave it at {earlier}"):
+        build(*start, "--holdout-fraction", "0.4")
+    build(*start, *held_out)
+    build(*start)

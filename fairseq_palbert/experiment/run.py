@@ -17,7 +17,7 @@ from ..command_file import COMMAND_FILE
 from ..definitions.definition import CALIBRATION, TaskDefinition, held_out
 from ..definitions.packaged import find_task, recorded
 from ..errors import UserError
-from ..files import replacing
+from ..files import file_sha256, replacing
 from ..json_files import read_json
 from ..raw.files import has_raw, raw_sha256
 from . import launch, results
@@ -33,6 +33,7 @@ from .settings import Settings, check, raw_folder_of
 from .stages import Stages, claimed
 
 OF_DEVICES = ("--batch-size",)  # of one worker
+FIRST_SHA256 = "--first-phase-sha256"  # in the record of a second phase; no flag of fairseq-train
 
 
 def run(settings: Settings) -> None:
@@ -218,7 +219,7 @@ class Experiment:
     def search(self) -> None:
         """Train every combination with the first seed, and continue with the settings of the best one.
 
-        Raises UserError where none has a number for the metric that selects checkpoints.
+        Raises UserError where one has not ended, or none has a number for the metric that selects checkpoints.
         """
         names = ("lr", "lambda_lr", "beta")
         lists = [getattr(self.settings, f"search_{name}") for name in names]
@@ -235,6 +236,8 @@ class Experiment:
             folder = "-".join(name + word(value) for name, value in chosen.items())
             trial = table.parent / folder
             self.train(3, f"search-{folder}", replace(self.settings, **chosen), self.settings.seeds[0], trial)
+            if not self.stages.done(f"search-{folder}"):
+                raise UserError(f"{trial} has not ended, and the search compares all: run stage 3 first")
             value = float(self.training_state("best", trial / "checkpoints" / "checkpoint_best.pt"))
             rows.append({metric: value, **chosen})
         with replacing(table) as part:
@@ -251,15 +254,32 @@ class Experiment:
         flags = model_flags(settings, self.start, seed, self.devices.workers)
         if not any((folder / "checkpoints").glob("*.pt")):
             self.stages.forget_if_unfinished(stage)
-        of_seed = () if number == 4 else ("--seed", "--finetune-from-model")  # stage 4 may add seeds to a search
-        self.stages.run(number, stage, flags, lambda: self.train_model(folder, flags), (*OF_DEVICES, *of_seed))
+        elif self.stages.wanted(number) and not self.stages.settings_file(stage).exists():
+            raise UserError(f"{folder} has checkpoints, and {self.stages.settings_file(stage)}, which says how they "
+                            f"were trained, is gone: remove {folder} too, to train again")
+        # stage 4 may add seeds to a search
+        of_seed = () if number == 4 else ("--seed", "--finetune-from-model", FIRST_SHA256)
+        record = [*flags, *self.first_phase_digest(stage, flags)]
+        self.stages.run(number, stage, record, lambda: self.train_model(folder, flags), (*OF_DEVICES, *of_seed))
+
+    def first_phase_digest(self, stage: str, flags: list[str]) -> list[str]:
+        """The SHA-256 of the first phase's checkpoint, so that a second phase is not kept where the first has changed.
+
+        Empty without a first phase, and where an earlier version, which recorded none, began the stage.
+        """
+        begun, checkpoint = self.stages.settings_file(stage), dict(pairwise(flags)).get("--finetune-from-model", "")
+        recorded = dict(pairwise(begun.read_text(encoding="utf-8").split())) if begun.exists() else {FIRST_SHA256: ""}
+        if not self.method.first_phase or FIRST_SHA256 not in recorded:
+            return []
+        digest = file_sha256(Path(checkpoint)) if Path(checkpoint).is_file() else recorded[FIRST_SHA256]
+        return [FIRST_SHA256, digest] if digest else []
 
     def check_other_seeds(self) -> None:
         """Raises UserError where a seed that is not trained now was trained with other settings."""
         for done in self.stages.run_dir.glob("stages/train-seed*.done"):
             if (seed := int(done.stem.removeprefix("train-seed"))) not in self.settings.seeds:
                 flags = model_flags(self.settings, self.start, seed, self.devices.workers)
-                self.stages.check(4, done.stem, flags, OF_DEVICES)
+                self.stages.check(4, done.stem, [*flags, *self.first_phase_digest(done.stem, flags)], OF_DEVICES)
 
     def train_model(self, folder: Path, flags: list[str]) -> None:
         """Train from the newest checkpoint that loads, or from the start."""

@@ -77,6 +77,9 @@ class Stages:
         if not done.exists():
             begun.unlink(missing_ok=True)
 
+    def done(self, name: str) -> bool:
+        return self._record(name)[1].exists()
+
     def settings_file(self, name: str) -> Path:
         return self.run_dir / "stages" / f"{name}.settings"
 

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 
 import pytest
 
@@ -412,6 +413,47 @@ def test_a_staged_method_trains_its_first_phase_where_it_has_to(experiment, stan
     assert len(stand_in.find("preprocess.data")) == 1 and not (tmp_path / "pabee" / "seed1" / "scores").exists()
     assert stand_in.trained["finetune-from-model"] == f"{tmp_path}/pabee/seed2/checkpoints/checkpoint_best.pt"
     assert (run_dir / "seed2" / "scores" / "calibration").is_dir()
+
+
+def test_a_second_phase_is_not_kept_where_the_first_has_changed(experiment, stand_in, tmp_path):
+    values = {"method": "pabee_staged", "run_dir": "gate", "first_run": "first"}
+    experiment(**values)
+    for gone in ("stages/train-seed1.settings", "stages/train-seed1.done", "seed1"):
+        path = tmp_path / "first" / gone
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(UserError, match="gate was begun with other settings .*--first-phase-sha256 .*, now "):
+        experiment(**values, lr=0.5)
+    shutil.rmtree(tmp_path / "first" / "seed1")
+    experiment(**values, lr=0.5, stage=6)  # what is gone is not compared
+
+
+def test_a_second_phase_of_an_earlier_version_goes_on(experiment, stand_in, tmp_path):
+    """It recorded no SHA-256."""
+    values = {"method": "pabee_staged", "run_dir": "gate", "first_run": "first"}
+    record = experiment(**values) / "stages" / "train-seed1.settings"
+    record.write_text(record.read_text().partition(" --first-phase-sha256")[0] + "\n")
+    (tmp_path / "first" / "seed1" / "checkpoints" / "checkpoint_best.pt").write_text("800 0.5")
+    experiment(**values)
+    assert len(stand_in.find("fairseq-train")) == 2
+
+
+def test_checkpoints_without_their_settings_are_not_taken_for_others(experiment, stand_in):
+    run_dir = experiment(lr=0.1)
+    for record in (run_dir / "stages").glob("train-seed1.*"):
+        record.unlink()
+    with pytest.raises(UserError, match="seed1 has checkpoints, and .*train-seed1.settings, which says how they were "
+                                        "trained, is gone: remove .*seed1 too, to train again"):
+        experiment(lr=0.2)
+
+
+@pytest.mark.parametrize("stage", [4, 5])
+def test_a_search_that_has_not_ended_is_not_used(experiment, stand_in, stage):
+    values = {"search_lr": [0.1, 0.3]}
+    run_dir = experiment(**values)
+    done, = (run_dir / "stages").glob("search-lr0.3-*.done")
+    done.unlink()  # as after a kill, with a checkpoint saved before
+    with pytest.raises(UserError, match="search/lr0.3-.* has not ended, and the search compares all: run stage 3"):
+        experiment(**values, stage=stage)
 
 
 def test_a_gate_a_cost(experiment, stand_in, tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 from torch.utils.tensorboard.summary import hparams
 
 from ..analysis.records import LayerReport
-from ..analysis.tensorboard import open_writer
+from ..analysis.tensorboard import replacing_events
 from .scoring import Scored
 
 
@@ -19,9 +19,9 @@ def write_summary(folder: Path, step: int, settings: dict[str, str | float], lay
     and ``mean_exit/RULE``: scalars. ``images``: the plots. ``settings``: the run's hyperparameters, shown in the
     HPARAMS tab beside those scalars.
 
-    Raises UserError where the folder cannot be written.
+    An earlier call's values in ``folder`` are replaced. Raises UserError where the folder cannot be written.
     """
-    with open_writer(folder) as writer:
+    with replacing_events(folder) as writer:
         for name, values in (("posterior", layers.posterior or []), ("prior", layers.prior or [])):
             for n, value in enumerate(values, start=1):
                 writer.add_scalar(f"{name}/p_{n}", value, step)

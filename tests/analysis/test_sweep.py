@@ -84,9 +84,11 @@ def test_a_split_without_labels_has_depths_alone(toy, evaluate, sweep, capsys):
 
 def test_curves_in_tensorboard(toy, evaluate, sweep, tmp_path):
     out, _ = evaluate(*toy("MRPC"), "fixed:1", options=["--record"])
-    rows = sweep(out / "record.safetensors", "--rule", "fixed", "--tensorboard-logdir", str(tmp_path / "tb"))
+    for rule in ("patience", "fixed"):  # the curves of the last sweep alone
+        rows = sweep(out / "record.safetensors", "--rule", rule, "--tensorboard-logdir", str(tmp_path / "tb"))
     events = EventAccumulator(str(tmp_path / "tb" / "sweep_valid"))
     events.Reload()
+    assert events.Tags()["scalars"] == ["curve/fixed"]
     drawn = {event.step: event.value for event in events.Scalars("curve/fixed")}
     assert drawn == pytest.approx({100 * k: row["metrics"]["score"] for k, row in enumerate(rows, start=1)})
 

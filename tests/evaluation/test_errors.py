@@ -179,7 +179,7 @@ def test_an_output_folder_that_is_a_file(refused, tmp_path, inside):
 
 def test_a_tensorboard_folder_that_is_a_file(refused, tmp_path):
     (tmp_path / "file").write_text("")
-    refused("--tensorboard-logdir", options=["--tensorboard-logdir", str(tmp_path / "file")])
+    refused("file/score_valid: cannot be written", options=["--tensorboard-logdir", str(tmp_path / "file")])
 
 
 def test_an_option_that_is_no_choice_is_argparse_s_error(toy, tmp_path, capsys):

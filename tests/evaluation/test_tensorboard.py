@@ -6,6 +6,9 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
+from fairseq_palbert.analysis.tensorboard import replacing_events
+from fairseq_palbert.errors import UserError
+
 RULES = ["q_exit:0.5", "expectation"]
 
 
@@ -55,6 +58,23 @@ def test_runs_can_be_compared_by_their_settings(scored):
     metrics = {metric.name.tag for metric in written["_hparams_/experiment"].experiment.metric_infos}
     assert {f"{name}/{rule}" for rule in RULES for name in (*scores[0]["metrics"], "mean_exit")} == metrics
     assert metrics <= set(events.Tags()["scalars"])
+
+
+def test_a_later_scoring_replaces_the_event_files_and_no_other(toy, evaluate, tmp_path):
+    folder = tmp_path / "score_valid"
+    folder.mkdir()
+    (folder / "notes.txt").touch()
+    for rules in (RULES, ["q_exit:0.5", "fixed:2"]):
+        evaluate(*toy("MRPC"), *rules, options=["--tensorboard-logdir", tmp_path])
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "histograms": 0}).Reload()
+    assert events.Tags()["histograms"] == ["exit_layer/q_exit:0.5", "exit_layer/fixed:2"]
+    tags = events.Tags()["scalars"]
+    assert "posterior/p_1" in tags and all(len(events.Scalars(tag)) == 1 for tag in tags)
+    assert "score/expectation" not in tags and (folder / "notes.txt").exists()
+    with pytest.raises(UserError, match="no update 3"), replacing_events(folder) as writer:
+        writer.add_scalar("score/fixed:3", 0.5, 3)
+        raise UserError("no update 3")
+    assert EventAccumulator(str(folder)).Reload().Tags()["scalars"] == tags and len(list(folder.iterdir())) == 2
 
 
 def test_the_plots_are_images(scored):

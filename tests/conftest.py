@@ -210,10 +210,12 @@ def _write(prefix: Path, rows: list[list[int]], dictionary) -> None:
 @pytest.fixture(autouse=True)
 def fairseq_s_own_functions_again(monkeypatch):
     """Restores fairseq's functions after each test: tasks and models replace them, see compat.fairseq_trainer."""
-    from fairseq import checkpoint_utils, trainer  # after the plugin, which keeps the import of fairseq quiet
+    # after the plugin, which keeps the import of fairseq quiet
+    from fairseq import checkpoint_utils, progress_bar, trainer
 
     monkeypatch.setattr(checkpoint_utils, "load_checkpoint_to_cpu", checkpoint_utils.load_checkpoint_to_cpu)
     monkeypatch.setattr(trainer, "NanDetector", trainer.NanDetector)
+    monkeypatch.setattr(progress_bar, "SummaryWriter", progress_bar.SummaryWriter)
 
 
 @pytest.fixture(autouse=True)

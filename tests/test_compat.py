@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx2
 import pytest
 import torch
-from fairseq import checkpoint_utils, models, options, trainer
+from fairseq import checkpoint_utils, models, options, progress_bar, trainer
 from fairseq_cli import train
 from huggingface_hub import snapshot_download
 from omegaconf import OmegaConf
@@ -28,7 +28,7 @@ from fairseq_palbert.models.palbert import PalbertModel
 
 PACKAGE = Path(__file__).parents[1] / "fairseq_palbert"
 PRIVATE = re.compile(r"torch\.ops\b|torch\._|torch\.ao\b|\b(ARCH|MODEL)_\w*REGISTRY\b|\.tpu\b|\bhttpx2\b"
-                     r"|load_checkpoint_to_cpu =|\bNanDetector\b|\bshould_stop_early\b")
+                     r"|load_checkpoint_to_cpu =|\bNanDetector\b|\bshould_stop_early\b|\bprogress_bar\b")
 INDUCTOR = "what torch/_inductor/fx_passes calls in its place is what it has become"
 
 
@@ -97,6 +97,15 @@ def test_fairseq_counts_for_patience_in_attributes_of_a_function(monkeypatch):
         fairseq_trainer.count_patience_on(0.9, 1)
         assert not should_stop_early(cfg, 0.8) and fairseq_trainer.patience_counts() == {"best": 0.9, "num_runs": 2}
         assert should_stop_early(cfg, 0.8)
+
+
+def test_fairseq_opens_tensorboard_s_files_by_its_module_s_class(tmp_path):
+    with canary("fairseq.progress_bar.SummaryWriter", "TensorBoard of a resumed training (tasks.early_exit_task)",
+                "Let compat.fairseq_trainer replace what TensorboardProgressBarWrapper opens a folder by"):
+        fairseq_trainer.log_anew_from(3)
+        assert "= SummaryWriter(" in inspect.getsource(progress_bar.TensorboardProgressBarWrapper)
+        for folder in ("train", "valid"):  # the second while the first is open
+            progress_bar.SummaryWriter(str(tmp_path / folder)).close()
 
 
 def parsed(*words: str) -> Namespace:

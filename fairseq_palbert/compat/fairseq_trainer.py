@@ -1,15 +1,19 @@
-"""What fairseq's commands look up in modules: the reader of checkpoints, the diagnosis of NaN, early stopping.
+"""What fairseq's commands look up in modules: readers of checkpoints, diagnosis of NaN, early stopping, TensorBoard.
 
 fairseq's reader composes a Hydra configuration of the file's strings, and ends in a traceback on a damaged file. Its
-diagnosis fails on an output that is a dataclass. Its counts for ``--patience`` are in no checkpoint.
+diagnosis fails on an output that is a dataclass. Its counts for ``--patience`` are in no checkpoint. Its
+TensorBoard shows twice what a resumed training does again.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import fairseq.trainer
-from fairseq import checkpoint_utils
+from fairseq import checkpoint_utils, progress_bar
 from torch import nn
+
+_SummaryWriter = progress_bar.SummaryWriter
 
 
 def read_checkpoints_by(read: Callable[[str], dict[str, Any]]) -> None:
@@ -44,3 +48,8 @@ def count_patience_on(best: float | None, num_runs: int) -> None:
     from fairseq_cli.train import should_stop_early
 
     should_stop_early.best, should_stop_early.num_runs = best, num_runs
+
+
+def log_anew_from(update: int) -> None:
+    """Makes a TensorBoard folder that is opened from now on drop what a killed training logged from ``update`` on."""
+    progress_bar.SummaryWriter = partial(_SummaryWriter, purge_step=update)

@@ -10,7 +10,7 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.tasks import FairseqTask
 
 from ..compat.fairseq_registries import model_class
-from ..compat.fairseq_trainer import count_patience_on, end_divergence_by, patience_counts
+from ..compat.fairseq_trainer import count_patience_on, end_divergence_by, log_anew_from, patience_counts
 from ..definitions.definition import TaskDefinition
 from ..definitions.metrics import TaskMetrics
 from ..errors import UserError
@@ -84,6 +84,7 @@ class EarlyExitTask(FairseqTask):
             examples = len(self.datasets[self.cfg.train_subset].split)
             sample = {**sample, "id": torch.zeros_like(sample["id"]), "examples": examples}
         criterion.updates = update_num
+        log_anew_from(update_num + 1)
         loss, sentences, log = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
         self.latest_update.add(update_num + 1, loss, sentences)
         return loss, sentences, log

@@ -29,6 +29,17 @@ def test_training_that_stops_amid_an_epoch_goes_on_as_if_it_had_not(fairseq, tmp
     assert all(unbroken[name].equal(resumed[name]) for name in unbroken)
 
 
+def test_tensorboard_shows_an_update_that_is_done_again_once(fairseq, tmp_path):
+    """The second run goes on from before the first one's end, as after a kill."""
+    log = ("--tensorboard-logdir", tmp_path / "tb", "--log-format", "simple", "--log-interval", 1)
+    train = ("train", *TRAIN, *PONDER, *log, "--save-dir", tmp_path, "--save-interval-updates", 3)
+    fairseq(*train, "--max-update", 8)
+    fairseq(*train, "--max-update", 10, "--restore-file", tmp_path / "checkpoint_1_3.pt")
+    for split, steps in (("train_inner", [*range(1, 11)]), ("valid", [3, 5, 6, 9, 10])):
+        events = EventAccumulator(str(tmp_path / "tb" / split)).Reload()
+        assert [event.step for event in events.Scalars("loss")] == steps, split
+
+
 @pytest.mark.parametrize("flags, names", [
     (PONDER, {"loss", "task_loss", "kl", "posterior_depth", "q_exit_depth", "accuracy", "score"}),
     (ACT, {"loss", "task_loss", "ponder_cost", "steps", "remainder", "accuracy", "score"}),

@@ -67,8 +67,9 @@ run_all() {
         log "$task"
         RUN_DIR="$RUN_DIR/$task" "$ROOT/recipes/glue_task.sh" "$task" \
             --stage "$FIRST_STAGE" --stop-stage "$LAST_STAGE" || failed+=("$task")
-        found=("$RUN_DIR/$task"/seed*/scores)
-        [[ ! -d "${found[0]}" ]] || scored+=("$RUN_DIR/$task")
+        for found in "$RUN_DIR/$task"{,/cost*}/seed*/scores; do
+            [[ ! -d "$found" ]] || scored+=("${found%/seed*}")
+        done
     done
     [[ ${#scored[@]} -eq 0 ]] ||
         "$VENV/bin/python" -P -m fairseq_palbert.experiment.results "${scored[@]}" --out "$RUN_DIR/results.tsv"

@@ -8,7 +8,8 @@
 # Variables: those of recipes/glue_task.sh, for every task alike; RUN_DIR (default: runs/ARCH, of
 # another METHOD than palbert runs/ARCH/METHOD) gets one folder a task.
 # A task that fails is reported at the end, after the others, and the exit status is then 1.
-# Leaves RUN_DIR/TASK/, RUN_DIR/results.tsv. Duration: the sum of the tasks'.
+# Leaves RUN_DIR/TASK/, RUN_DIR/results.tsv; where LAYER_COST is a list, a row of that has TASK in the column method and
+# costC in the column run. Duration: the sum of the tasks'.
 
 set -euo pipefail
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/lib.sh"

@@ -192,6 +192,15 @@ def test_all_goes_through_every_task_and_seed(run_recipe, calls, tmp_path):
     assert len(calls("checkpoints.convert")) == 1
 
 
+def test_all_of_several_costs_are_in_the_table_by_task_and_cost(run_recipe, environment):
+    run = run_recipe("glue_all.sh", "RTE", "CoLA", METHOD="palbert_staged", LAYER_COST="0.01 0.02",
+                     RUNS_DIR=environment["RUN_DIR"] + "/first")
+    assert run.returncode == 0, run.stderr
+    table = Path(environment["RUN_DIR"], "results.tsv").read_text(encoding="utf-8").splitlines()
+    assert [line.split("\t")[:2] for line in table[1:] if "\tvalid\t" in line] == [
+        [task, f"cost{cost}"] for task in ("RTE", "CoLA") for cost in ("0.01", "0.02")]
+
+
 def test_all_passes_no_value_on_as_code(run_recipe, calls, tmp_path):
     values = dict.fromkeys(("ARCH", "METHOD", "VOCAB_DIR", "PRETRAINED_DIR", "RUN_DIR"), "-x$(touch made)`touch made`")
     for variables in (values, {"PRETRAINED": "-x; touch made"}, {"VENV": "-x$(touch made)"}):

@@ -31,7 +31,9 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from omegaconf import DictConfig
 
 import fairseq_palbert.plugin  # noqa: F401  registers
+from fairseq_palbert.binarized_files import FAIRSEQS_LOG
 from fairseq_palbert.command import run
+from fairseq_palbert.numbers_from_text import LARGEST_SEED, check_range, integer
 from recipes.command_line import parser
 
 VOCABULARY = 50265  # RoBERTa's, <mask> included
@@ -39,6 +41,8 @@ STOCK = ("--arch", "roberta_base", "--task", "sentence_prediction", "--num-class
          "--criterion", "sentence_prediction", "--classification-head-name", "classification")
 OURS = ("--arch", "palbert_roberta_base", "--task", "glue", "--glue-task", "SST-2",
         "--criterion", "ponder_classification")
+RANGES = {"steps": (1, 10**6), "warm_up": (0, 10**6), "batch": (1, 10**4), "tokens": (1, 512), "layers": (2, 100),
+          "seed": (0, LARGEST_SEED)}
 
 
 def configuration(data: Path, flags: Sequence[str]) -> DictConfig:
@@ -73,7 +77,7 @@ class Training:
 
 
 def write_dictionaries(folder: Path) -> None:
-    """Write a data folder without data: both tasks read their vocabulary and labels from it."""
+    """Write a data folder without data, as of fairseq's own script: both tasks read vocabulary and labels from it."""
     words, labels = Dictionary(), Dictionary()
     for i in range(VOCABULARY - words.nspecial - 1):
         words.add_symbol(str(i))
@@ -82,6 +86,7 @@ def write_dictionaries(folder: Path) -> None:
     for part, dictionary in (("input0", words), ("label", labels)):
         (folder / part).mkdir()
         dictionary.save(str(folder / part / "dict.txt"))
+    (folder / FAIRSEQS_LOG).touch()
 
 
 def make_sample(batch: int, tokens: int) -> dict:
@@ -113,15 +118,18 @@ def setting() -> dict:
             "machine": platform.processor() or platform.machine()}
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
+    """Raises UserError for a user's mistake; argparse's own errors exit with 2."""
     options = parser("benchmark_training.sh", __doc__)
-    options.add_argument("--steps", type=int, default=10, help="timed steps of each model")
-    options.add_argument("--warm-up", type=int, default=2, help="steps of each before")
-    options.add_argument("--batch", type=int, default=32, help="sentences a step")
-    options.add_argument("--tokens", type=int, default=64, help="tokens a sentence")
-    options.add_argument("--layers", type=int, default=12, help="layers of both encoders")
-    options.add_argument("--seed", type=int, default=1)
-    flags = options.parse_args()
+    options.add_argument("--steps", type=integer, default=10, help="timed steps of each model")
+    options.add_argument("--warm-up", type=integer, default=2, help="steps of each before")
+    options.add_argument("--batch", type=integer, default=32, help="sentences a step")
+    options.add_argument("--tokens", type=integer, default=64, help="tokens a sentence")
+    options.add_argument("--layers", type=integer, default=12, help="layers of both encoders")
+    options.add_argument("--seed", type=integer, default=1)
+    flags = options.parse_args(argv)
+    for name, (low, high) in RANGES.items():
+        check_range(f"--{name.replace('_', '-')}", getattr(flags, name), low, high)
     torch.manual_seed(flags.seed)
     layers = ("--encoder-layers", str(flags.layers))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():

@@ -4,7 +4,7 @@
 
 Inputs:    the binarized task, and for each model a name, an exit rule and a checkpoint of fairseq-train or the folder
            that it was exported to. RULE is a rule's name, which is run over its whole range (q_exit), or a rule with
-           its parameter (fixed:6).
+           its parameter (fixed:6). A NAME that is given again, with other settings, is the same line of the plot.
 Variables: OMP_NUM_THREADS (default: the number of cores).
 Outputs:   OUT/tradeoff.jsonl (an object a model and threshold, with every time taken) and OUT/tradeoff.svg; a table on
            standard output.
@@ -18,6 +18,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 
 import torch
@@ -62,6 +63,10 @@ def main(argv: list[str] | None = None) -> None:
     for name in ("rounds", "points"):
         if getattr(options, name) < 1:
             raise UserError(f"--{name} {getattr(options, name)}: at least 1")
+    for (name, rule, _), (other, later, _) in combinations(options.models, 2):
+        if name == other and collide(rule, later):
+            raise UserError(f"--model {name} {later}: cannot be told apart from {name} {rule}: give each model its own "
+                            "NAME")
     device = device_of(options.device)
     warnings.simplefilter("ignore")
     runs, score, examples = {}, None, 0
@@ -81,6 +86,15 @@ def main(argv: list[str] | None = None) -> None:
         plot(folder / "tradeoff.svg", rows, f"{Path(options.data).name}, {options.split}, {options.dtype}, "
                                             f"{torch.get_num_threads()} threads")
     print(table(rows))
+
+
+def collide(rule: str, other: str) -> bool:
+    """Whether both are run over their whole range, or may have a setting in common."""
+    if rule in RULES and other in RULES:
+        return True
+    if rule in RULES or other in RULES:
+        return rule.partition(":")[0] == other.partition(":")[0]
+    return parse_rule(rule) == parse_rule(other)
 
 
 def settings(named: str, network, workload: Workload, number: int) -> list[Rule]:

@@ -1,6 +1,7 @@
 """Tests of recipes/benchmark_tradeoff.sh: score, mean exit and times of each threshold."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -73,3 +74,25 @@ def test_mistakes_are_told_in_a_line(toy, tmp_path):
                         (["--split", "test"], "test has no labels")):
         with pytest.raises(UserError, match=said):
             main(["--model", "palbert", "q_exit", str(checkpoint), "--data", str(data), "--out", str(tmp_path), *flags])
+
+
+def twice(first: str, second: str, checkpoint, data, out) -> list[str]:
+    """The flags for two models of one NAME."""
+    models = [word for rule in (first, second) for word in ("--model", "static", rule, str(checkpoint))]
+    return [*models, "--data", str(data), "--points", "3", "--rounds", "1", "--out", str(out)]
+
+
+@pytest.mark.parametrize("first, second", [("fixed:2", "fixed:1"), ("q_exit", "fixed:1")])
+def test_a_name_may_have_several_settings(toy, tmp_path, first, second):
+    main(twice(first, second, *toy("RTE"), tmp_path))
+    specs = [json.loads(line)["exit"] for line in (tmp_path / "tradeoff.jsonl").read_text().splitlines()]
+    assert specs[-1] == second and len(set(specs)) == len(specs) >= 2
+
+
+@pytest.mark.parametrize("first, second", [("fixed:2", "fixed:2"), ("q_exit:0.5", "q_exit:.50"), ("q_exit", "q_exit"),
+                                           ("q_exit", "entropy"), ("fixed", "fixed:2"), ("fixed:2", "fixed")])
+def test_a_name_has_no_setting_twice_and_one_rule_over_its_range(toy, tmp_path, first, second):
+    said = f"--model static {second}: cannot be told apart from static {first}: give each model its own NAME"
+    with pytest.raises(UserError, match=re.escape(said)):
+        main(twice(first, second, *toy("RTE"), tmp_path / "out"))
+    assert not (tmp_path / "out").exists()

@@ -89,6 +89,13 @@ def _is_elsewhere(file: object, folder: Path) -> bool:
     return not (Path(file).absolute().is_relative_to(folder) or folder.is_relative_to(Path(file).absolute()))
 
 
+def make_folder(folder: Path) -> Path:
+    """The folder, created with its parents where it is missing. Raises UserError where that fails."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Locks ``path`` against other processes during the block, by the lock file ``.NAME.lock`` beside it.

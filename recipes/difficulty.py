@@ -35,7 +35,7 @@ from fairseq_palbert.exits.base import Decisions
 from fairseq_palbert.exits.registry import RULES
 from fairseq_palbert.experiment.run import run as run_experiment
 from fairseq_palbert.experiment.variables import settings_of
-from fairseq_palbert.files import replacing, staged, write_json_lines
+from fairseq_palbert.files import make_folder, replacing, staged, write_json_lines
 from fairseq_palbert.numbers_from_text import integer
 from fairseq_palbert.report.style import colours, panels
 from fairseq_palbert.tables import markdown
@@ -116,7 +116,7 @@ def write_task_file(path: Path, folder: Path) -> Path:
     splits = {"train": str(train.resolve()), "valid": str((folder / MATCHED).resolve())}
     lines = [f"{key} = {json.dumps(value)}" for key, value in content.items()]  # TOML spells these as JSON does
     lines += ["[splits]", *(f"{name} = {json.dumps(file)}" for name, file in splits.items())]
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with replacing(path) as part:
         part.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

@@ -28,18 +28,18 @@ from fairseq_palbert.command import run as run_command
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.evaluation import cli as evaluation
 from fairseq_palbert.experiment.log import log
-from fairseq_palbert.files import locked, read_text, staged, write_json_lines
-from fairseq_palbert.json_files import read_json, read_json_lines
+from fairseq_palbert.files import locked, make_folder, read_text, staged, write_json_lines
+from fairseq_palbert.json_files import read_json
 from fairseq_palbert.scores_file import SCORES_FILE
 from recipes import command_line
 
+from .curves_file import CURVES_FILE, MADE, read_curves
 from .figures import Curves, draw
 from .page import page
 from .plan import SETTINGS, SIZES, Run, Size, figure_1, plan
 from .training import CURVES, train_all
 
 RUNS = Path(__file__).resolve().parents[2] / "runs" / "parity"
-MADE = "make it again with recipes/parity.sh"
 RATE_UPDATES, RATE_INTERVALS = 50, 3
 
 
@@ -50,14 +50,13 @@ def main(argv: list[str] | None = None) -> None:
     options.add_argument("--draw", type=Path, metavar="FOLDER", help="draw again, from FOLDER/curves.jsonl")
     flags = options.parse_args(argv)
     if flags.draw:
-        write_results(flags.draw, read_json_lines(flags.draw / "curves.jsonl", MADE))
+        write_results(flags.draw, read_curves(flags.draw / CURVES_FILE))
         return
     name = os.environ.get("SIZE") or "default"
     if name not in SIZES:
         raise UserError(f"SIZE={name}: choose from {', '.join(SIZES)}")
     size, jobs = SIZES[name], command_line.whole_number("JOBS", len(os.sched_getaffinity(0)))
-    folder = Path(os.environ.get("RUN_DIR") or RUNS / name).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(Path(os.environ.get("RUN_DIR") or RUNS / name).absolute())
     with locked(folder):
         if flags.estimate or name == "paper":
             estimate(size, folder, jobs)
@@ -106,7 +105,7 @@ def write_results(folder: Path, runs: list[Curves]) -> None:
     remarks = folder / "REMARKS.md"
     said = read_text(remarks, "remove it") if remarks.is_file() else ""
     with staged(folder) as scratch:
-        write_json_lines(scratch / "curves.jsonl", runs)
+        write_json_lines(scratch / CURVES_FILE, runs)
         draw(scratch, runs)
         (scratch / "README.md").write_text(page(runs, said), encoding="utf-8")
     log(f"results: {folder}")

@@ -10,7 +10,7 @@ from typing import Any
 from fairseq_palbert.errors import UserError
 from fairseq_palbert.experiment import launch
 from fairseq_palbert.experiment.log import log
-from fairseq_palbert.files import replacing, write_json
+from fairseq_palbert.files import make_folder, replacing, write_json
 from fairseq_palbert.json_files import read_json
 from fairseq_palbert.run_info import git_state, machine, now, versions
 
@@ -40,8 +40,7 @@ def _checked(run: Run, size: Size, folder: Path) -> Path:
 
 def _train(run: Run, size: Size, folder: Path) -> Run:
     """Trains a run, or goes on where it ended, and writes its curves."""
-    folder = folder / run.folder
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(folder / run.folder)
     flags = flags_of(run, size)
     with replacing(folder / ABOUT) as part:
         write_json(part, {"flags": flags, "git": git_state(), "versions": versions(), "machine": machine(),

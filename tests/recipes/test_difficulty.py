@@ -126,3 +126,9 @@ def test_an_unknown_method_is_refused(stand_in, mnli, tmp_path, monkeypatch):
     monkeypatch.setenv("METHODS", "palbert nope")
     with pytest.raises(UserError, match="METHODS has nope: choose from palbert, palbert_staged, pabee, berxit"):
         difficulty.main([str(mnli), "--out", str(tmp_path / "out")])
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_training(stand_in, mnli):
+    with pytest.raises(UserError, match="^/proc/none/runs/task: cannot be written .*: choose another place"):
+        difficulty.main([str(mnli), "--out", "/proc/none"])
+    assert not stand_in

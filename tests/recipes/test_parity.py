@@ -139,3 +139,39 @@ def test_an_unknown_size_is_one_line(monkeypatch, tmp_path):
     monkeypatch.setenv("SIZE", "huge")
     with pytest.raises(UserError, match="SIZE=huge: choose from default, paper"):
         parity.main([])
+
+
+@pytest.mark.parametrize("place", ["/proc/none", "/proc/none/deeper", "/proc/cpuinfo"])
+def test_a_folder_that_cannot_be_made_is_one_line(monkeypatch, place):
+    monkeypatch.setenv("RUN_DIR", place)
+    with pytest.raises(UserError, match=f"^{place}: cannot be written .*: choose another place"):
+        parity.main([])
+
+
+def good_lines() -> list[dict]:
+    return [finished("PonderNet", 0.1, 1, 0.99), finished("ACT", 0.001, 1, 0.9), finished("fixed steps", None, 1, 0.9)]
+
+
+@pytest.mark.parametrize("change, said", [
+    ({"method": None}, r"line 1: method is None, and should be one of PonderNet"),
+    ({"value": None}, "line 1: value is None, which PonderNet cannot"),
+    ({"setting": "other"}, "line 1: setting is 'other'"), ({"value": "0.1"}, "line 1: value is '0.1'"),
+    ({"updates": []}, r"line 1: updates is \[\]"), ({"test": {"steps": [1, 2]}}, "line 1: test is "),
+    ({"updates": [2, 4, 6]}, "line 1: has 3 updates and 2 values of valid accuracy"), ({"more": 1}, "line 1: has more"),
+    ({"value": 0.3}, "has no seed of PonderNet on interpolation that every value has, 0.1 among them"),
+])
+def test_curves_that_cannot_be_drawn_are_refused(tmp_path, change, said):
+    path = tmp_path / "curves.jsonl"
+    first, *others = good_lines()
+    path.write_text("".join(json.dumps(run) + "\n" for run in (first | change, *others)), encoding="utf-8")
+    with pytest.raises(UserError, match=f"{path}.*{said}.*: make it again with recipes/parity.sh"):
+        parity.main(["--draw", str(tmp_path)])
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_runs_of_different_updates_are_refused(tmp_path):
+    runs = good_lines()
+    other = {**runs[0], "seed": 2, "updates": [3, 6]}
+    (tmp_path / "curves.jsonl").write_text("".join(json.dumps(run) + "\n" for run in (*runs, other)), encoding="utf-8")
+    with pytest.raises(UserError, match="line 4: has other updates than line 1"):
+        parity.main(["--draw", str(tmp_path)])

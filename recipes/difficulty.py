@@ -25,7 +25,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from fairseq_palbert.analysis.bootstrap import interval
-from fairseq_palbert.analysis.recorded_split import RecordedSplit, read_record
+from fairseq_palbert.analysis.recorded_split import RECORD_FILE, RecordedSplit, read_record
 from fairseq_palbert.analysis.records import score
 from fairseq_palbert.analysis.sweep import decisions
 from fairseq_palbert.command import run
@@ -38,6 +38,7 @@ from fairseq_palbert.experiment.variables import settings_of
 from fairseq_palbert.files import make_folder, replacing, staged, write_json_lines
 from fairseq_palbert.numbers_from_text import integer
 from fairseq_palbert.report.style import colours, panels
+from fairseq_palbert.scores_file import scored_seeds
 from fairseq_palbert.tables import markdown
 from fairseq_palbert.tsv import read_rows
 from recipes import command_line
@@ -136,7 +137,7 @@ def variables(method: str, task_file: Path, runs: Path) -> dict[str, str]:
 
 def curves_of(method: str, run_dir: Path, rows: int) -> Iterator[Curve]:
     """Each rule of the method at the threshold whose mean exit layer is nearest to N/2."""
-    paths = sorted(run_dir.glob("seed*/scores/valid/record.safetensors"))
+    paths = scored_seeds(run_dir, "valid", RECORD_FILE)
     records = [read_record(path) for path in paths]
     for path, recorded in zip(paths, records):
         if recorded.ids.tolist() != list(range(rows)):

@@ -52,4 +52,5 @@ def count_patience_on(best: float | None, num_runs: int) -> None:
 
 def log_anew_from(update: int) -> None:
     """Makes a TensorBoard folder that is opened from now on drop what a killed training logged from ``update`` on."""
-    progress_bar.SummaryWriter = partial(_SummaryWriter, purge_step=update)
+    if _SummaryWriter:  # None where TensorBoard is not installed
+        progress_bar.SummaryWriter = partial(_SummaryWriter, purge_step=update)

@@ -46,7 +46,7 @@ def fractions(text: str, count: int) -> list[float]:
     return numbers
 
 
-def check_range(flag: str, value: int, low: int, high: int) -> None:
+def check_range(flag: str, value: float, low: int, high: int) -> None:
     """Raises UserError where the value of a flag is not from ``low`` to ``high``."""
     if not low <= value <= high:
         raise UserError(f"{flag} {value}: at least {low} and at most {high}")

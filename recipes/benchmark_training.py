@@ -33,8 +33,8 @@ from omegaconf import DictConfig
 import fairseq_palbert.plugin  # noqa: F401  registers
 from fairseq_palbert.binarized_files import FAIRSEQS_LOG
 from fairseq_palbert.command import run
-from fairseq_palbert.numbers_from_text import LARGEST_SEED, check_range, integer
-from recipes.command_line import parser
+from fairseq_palbert.numbers_from_text import LARGEST_SEED, integer
+from recipes.command_line import check_ranges, parser
 
 VOCABULARY = 50265  # RoBERTa's, <mask> included
 STOCK = ("--arch", "roberta_base", "--task", "sentence_prediction", "--num-classes", "2", "--max-positions", "512",
@@ -128,8 +128,7 @@ def main(argv: list[str] | None = None) -> None:
     options.add_argument("--layers", type=integer, default=12, help="layers of both encoders")
     options.add_argument("--seed", type=integer, default=1)
     flags = options.parse_args(argv)
-    for name, (low, high) in RANGES.items():
-        check_range(f"--{name.replace('_', '-')}", getattr(flags, name), low, high)
+    check_ranges(flags, RANGES)
     torch.manual_seed(flags.seed)
     layers = ("--encoder-layers", str(flags.layers))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():

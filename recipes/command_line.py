@@ -5,12 +5,19 @@ import os
 from pathlib import Path
 
 from fairseq_palbert.errors import UserError
+from fairseq_palbert.numbers_from_text import check_range
 
 
 def parser(recipe: str, description: str) -> argparse.ArgumentParser:
     """``description``: a module's docstring, whose lines --help keeps."""
     return argparse.ArgumentParser(prog=recipe, description=description,
                                    formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def check_ranges(options: argparse.Namespace, ranges: dict[str, tuple[int, int]]) -> None:
+    """Raises UserError where the value of a flag is not in its range, whose ends are included."""
+    for name, (low, high) in ranges.items():
+        check_range(f"--{name.replace('_', '-')}", getattr(options, name), low, high)
 
 
 def folder_with(file: str, variable: str, meaning: str) -> Path:

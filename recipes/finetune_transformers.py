@@ -28,15 +28,18 @@ from fairseq_palbert.command import run
 from fairseq_palbert.definitions.definition import TaskDefinition
 from fairseq_palbert.definitions.metrics import References, TaskMetrics
 from fairseq_palbert.definitions.packaged import find_task
-from fairseq_palbert.numbers_from_text import finite_float, integer
+from fairseq_palbert.errors import UserError
+from fairseq_palbert.numbers_from_text import LARGEST_SEED, finite_float, integer
 from fairseq_palbert.raw.examples import Example, read_examples, with_labels
 from fairseq_palbert.tasks.sentence_task import SentenceConfig, SentenceTask
-from recipes.command_line import folder_with, parser
+from recipes.command_line import check_ranges, folder_with, parser
 
 BATCH, WEIGHT_DECAY, CLIP, TOKENS = 32, 0.01, 1.0, 128
+RANGES = {"epochs": (1, 10**4), "lr": (0, 1), "seed": (0, LARGEST_SEED)}
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Raises UserError for a user's mistake; argparse's own errors exit with 2."""
     options = parser("finetune_transformers.sh", __doc__)
     add = options.add_argument
     add("task", help="task file, or name of a task of the package")
@@ -48,9 +51,14 @@ def main(argv: list[str] | None = None) -> None:
     add("--holdout-fraction", type=finite_float, default=0.1, help="part of train that is left out (default: 0.1)")
     add("--seed", type=integer, default=1)
     options = options.parse_args(argv)
+    check_ranges(options, RANGES)
     folder = folder_with("config.json", "PRETRAINED", "an encoder in the Hugging Face layout")
     raw = options.raw or Path(options.task).parent
     task = with_labels(find_task(options.task), raw)
+    if not task.split(options.split).labelled:
+        labelled = ", ".join(split.name for split in task.splits if split.labelled)
+        raise UserError(f"--split {options.split}: {task.name} has no labels of it: choose from {labelled}")
+    scored = examples(task, options.split, raw)
     rows = SentenceTask(SentenceConfig(data=options.data, holdout_fraction=options.holdout_fraction))
     kept = set(rows.load_dataset("train").ids.tolist())
     train = [example for row, example in enumerate(examples(task, "train", raw)) if row in kept]
@@ -61,7 +69,6 @@ def main(argv: list[str] | None = None) -> None:
     start = time.perf_counter()
     finetune(model, tokenizer, train, task, options.epochs, options.lr)
     seconds = time.perf_counter() - start
-    scored = examples(task, options.split, raw)
     outputs, targets = answers(model, tokenizer, scored), targets_of(scored, task)
     metrics = TaskMetrics(task)
     sums = metrics.statistics(outputs, References(targets), torch.arange(len(targets)), len(targets))

@@ -71,12 +71,15 @@ def as_tsv(rows: list[dict]) -> str:
 
 
 def as_table(rows: list[dict]) -> str:
-    """A table for the terminal: scores in per cent, each value as mean ± sd."""
+    """A table for the terminal: scores in per cent, each value as mean ± sd; runs of one name have the folder above."""
+    folders = {(row["method"], row["run"]) for row in rows}
+    unique = len(folders) == len({run for _, run in folders})
     header = ["run", "split", "rule", "seeds", "score", "mean exit", "layer speed-up"]
     cells = [header]
     for row in rows:
         values = [_cell(row, "score", PERCENT), _cell(row, "mean_exit"), _cell(row, "layer_speedup")]
-        cells.append([row["run"], row["split"], row["rule"], str(row["seeds"]), *values])
+        run = row["run"] if unique else f"{row['method']}/{row['run']}"
+        cells.append([run, row["split"], row["rule"], str(row["seeds"]), *values])
     widths = [max(len(line[i]) for line in cells) for i in range(len(header))]
     lines = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in cells]
     return "\n".join("  ".join(line).rstrip() for line in lines)

@@ -111,3 +111,9 @@ def test_a_copy_of_a_seed_is_no_seed(scored, capsys):
     assert sorted(capsys.readouterr().err.splitlines()) == [
         f"{run / copy} is no folder of a seed, as seed1: left out" for copy in ("seed2.old", "seed2_backup", "seeds")]
     assert [path.parents[2].name for path in scored_seeds(run, "valid", "scores.jsonl")] == ["seed2", "seed10"]
+
+
+def test_runs_of_one_name_are_printed_with_the_folder_above(scored, capsys):
+    results.main([str(scored(run, 1, "valid", 0.5)) for run in ("RTE/cost0.01", "MRPC/cost0.01", "MRPC/cost0.02")])
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        "RTE/cost0.01", "MRPC/cost0.01", "MRPC/cost0.02"]

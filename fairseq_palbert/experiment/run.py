@@ -67,8 +67,9 @@ def run(settings: Settings) -> None:
         check_exits(whole, method, start)
     if len(whole.layer_cost) > 1 and method.staged:
         for cost in whole.layer_cost:
-            folder = f"{whole.run_dir}/cost{word(cost)}"
-            run(replace(settings, layer_cost=[cost], first_run=whole.first_run, run_dir=folder, run_name=""))
+            run_dir, mnli_run = (f"{folder}/cost{word(cost)}" for folder in (whole.run_dir, whole.mnli_run))
+            run(replace(settings, layer_cost=[cost], first_run=whole.first_run, run_dir=run_dir, run_name="",
+                        mnli_run=settings.mnli_run or mnli_run))
         return
     trains = bool(find_task(settings.task).valid_splits)
     if trains:

@@ -384,6 +384,15 @@ def test_ax_is_scored_with_the_model_of_mnli(experiment, stand_in, tmp_path, fol
     assert (tmp_path / "AX" / "results.tsv").exists()
 
 
+def test_ax_is_scored_with_each_gate_of_mnli(experiment, stand_in, tmp_path):
+    values = {"method": "palbert_staged", "layer_cost": [0.005, 0.02]}
+    experiment(task="MNLI", run_dir="MNLI", first_run="first/MNLI", **values)
+    experiment(task="AX", run_dir="AX", first_run="first/AX", **values)
+    scored = [call for call in stand_in.find("fairseq_palbert.evaluation") if "--glue-task AX " in call]
+    assert [call.split("fairseq_palbert.evaluation ")[1].split()[0] for call in scored] == [
+        f"{tmp_path}/MNLI/cost{cost}/seed1/checkpoints/checkpoint_best.pt" for cost in ("0.005", "0.02")]
+
+
 def test_epochs_set_the_length_of_training(experiment, stand_in):
     """Of 3668 examples 734 are held out, so an epoch has 2934 / 16 = 184 updates."""
     experiment(max_epoch=3, batch=16, select_on="holdout", holdout_fraction=0.2, warmup=0.25)

@@ -61,8 +61,9 @@ def seed_folders(run: Path) -> list[Path]:
     """The folders seed1, seed2 and so on, by number; others of a like name, as copies, are named on stderr."""
     folders = sorted(run.glob("seed*/"))
     seeds = [folder for folder in folders if re.fullmatch("seed[0-9]+", folder.name)]
-    for folder in set(folders) - set(seeds):
-        print(f"{folder} is no folder of a seed, as seed1: left out", file=sys.stderr)
+    for folder in folders:
+        if folder not in seeds:
+            print(f"{folder} is no folder of a seed, as seed1: left out", file=sys.stderr)
     return sorted(seeds, key=lambda folder: int(folder.name.removeprefix("seed")))
 
 

@@ -11,7 +11,7 @@ from ..errors import UserError
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 SETTINGS = ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-            "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "modules.json", "*/config.json"]
+            "vocab.txt", "vocab.json", "merges.txt", "spiece.model", "modules.json", "*_Pooling/config.json"]
 WEIGHTS = (["model.safetensors", "model-*.safetensors", "model.safetensors.index.json"],
            ["pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json"])
 
